@@ -1,0 +1,107 @@
+"""The contract of a robot task: a Gymnasium environment that can also say what success is, and be put back in time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A named piece of the state observation, e.g. the block's position in metres."""
+
+    name: str
+    start: int
+    stop: int
+    unit: str
+    tolerance: float | None = None
+    """Success tolerance on the Euclidean norm of this variable's error; None where success does not depend on it."""
+
+    @property
+    def slice(self) -> slice:
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """What a table, a planner or a model must know of a task without running it."""
+
+    name: str  # "hand/push"
+    observation: dict[str, tuple[int, ...]]  # shape of each observation key; uint8 images are (H, W, 3)
+    action_size: int
+    episode_steps: int
+    control_hz: float
+    tags: tuple[str, ...]  # of: reach, contact, precise, long-horizon
+    instruction: str  # one sentence, for language-conditioned models
+    success_test: str  # named and versioned with its tolerance, e.g. "block-to-goal-xy<0.02@1"
+    physics: str  # e.g. "mujoco 3.3.0"
+    variables: tuple[Variable, ...]  # pieces of observation["state"]
+    settings: dict[str, Any]  # the dials that made this task: tolerance, goal_distance, ...
+
+
+class Expert(ABC):
+    """A scripted controller bound to one running episode of one task; it may read the simulator."""
+
+    @abstractmethod
+    def act(self) -> np.ndarray:
+        """The next action [A] in [-1, 1] for the task's present state."""
+
+
+class Task(gymnasium.Env, ABC):
+    """A Gymnasium environment with success, snapshots, an expert and a dense cost.
+
+    Observations are `{key: array}` with the keys of `card.observation`. `step` returns Gymnasium's five values; the
+    reward is `-cost(state)` of the state arrived at, and `info` holds "success" (bool, now) and "contact" (bool: the
+    robot or what it moves touches something that matters). Success does not end the episode: whoever plays decides.
+    `truncated` is True at `card.episode_steps`. `reset(seed=s)` always gives the same start, and never a solved one.
+    """
+
+    Config: type
+
+    card: TaskCard
+
+    @abstractmethod
+    def state(self) -> np.ndarray:
+        """The full state observation [D] float32, whatever observations were asked for."""
+
+    @abstractmethod
+    def cost(self, state: Tensor) -> Tensor:
+        """Dense cost of state observations, [..., D] -> [...], differentiable, lower is better."""
+
+    @abstractmethod
+    def snapshot(self) -> np.ndarray:
+        """Everything needed to go on from here exactly, as one flat vector [S] (float64)."""
+
+    @abstractmethod
+    def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
+        """Go back to a snapshot and return the observation there; what follows repeats bit for bit."""
+
+    @abstractmethod
+    def expert(self) -> Expert:
+        """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
+
+    def goal_state(self, state: Tensor) -> Tensor:
+        """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
+        raise LookupError(f"{self.card.name} does not say what its goal looks like")
+
+    def simulate(self, snapshot: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Play N action sequences [N, H, A] from one snapshot, leaving the running episode where it is.
+
+        Returns states [N, H, D] float32 and success [N, H] bool. Tasks override this with a faster road.
+        """
+        here = self.snapshot()
+        count, horizon = actions.shape[:2]
+        states = np.empty((count, horizon, self.state().shape[0]), np.float32)
+        success = np.zeros((count, horizon), bool)
+        for n in range(count):
+            self.restore(snapshot)
+            for t in range(horizon):
+                *_, info = self.step(actions[n, t])
+                states[n, t], success[n, t] = self.state(), info["success"]
+        self.restore(here)
+        return states, success

@@ -1,0 +1,157 @@
+"""The contract every world model keeps.
+
+Letters in shapes: `B` episodes or environments, `N` candidate action sequences each, `T` observed steps,
+`H` imagined steps, `A` action dimensions. Actions are in [-1, 1]; the task scales them.
+
+Time is aligned on arrival: step t holds the observation, the action that *led to it* and the reward of
+*arriving at it*, so a planner scores the rewards of imagined steps 1..H (DreamerV3 convention).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model must know of the data it is built for; plain numbers, so it travels in checkpoints and manifests.
+
+    `observation` maps each key to the shape of one observation: `(D,)` for a vector, `(H, W, 3)` for a uint8 image.
+    `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward" (length 1).
+    `std_change` is the per-dimension standard deviation of one-step changes of every vector key.
+    """
+
+    observation: dict[str, tuple[int, ...]]
+    action_size: int
+    mean: dict[str, list[float]] = field(default_factory=dict)
+    std: dict[str, list[float]] = field(default_factory=dict)
+    std_change: dict[str, list[float]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DataSpec:
+        """Inverse of `to_dict`, also after a trip through JSON (lists become tuples again)."""
+        shapes = {key: tuple(shape) for key, shape in values["observation"].items()}
+        return cls(**{**values, "observation": shapes})
+
+
+@dataclass
+class Windows:
+    """A batch of consecutive steps. Every tensor leads with `[B, T]`.
+
+    observation: {key: [B, T, ...]}; vectors float32, images uint8 `[B, T, H, W, 3]`
+    action: [B, T, A] in [-1, 1], the action that led to step t (zeros where `first`)
+    reward: [B, T], of arriving at step t (zero where `first`)
+    first: [B, T] bool, an episode begins here; nothing before it may matter
+    terminal: [B, T] bool, the episode truly ended here (not a time limit)
+    valid: [B, T] bool, False where the window is padding beyond the episode's end
+    """
+
+    observation: dict[str, Tensor]
+    action: Tensor
+    reward: Tensor
+    first: Tensor
+    terminal: Tensor
+    valid: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Windows:
+        """The same windows with `change` applied to every tensor."""
+        observation = {key: change(value) for key, value in self.observation.items()}
+        rest = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "observation"}
+        return Windows(observation=observation, **rest)
+
+    def to(self, device: torch.device | str) -> Windows:
+        return self.map(lambda value: value.to(device, non_blocking=True))
+
+    def __getitem__(self, index: Any) -> Windows:
+        """Index batch, or batch and time: `windows[mask]`, `windows[:, :5]`."""
+        return self.map(lambda value: value[index])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, T)"""
+        return self.action.shape[0], self.action.shape[1]
+
+
+@dataclass
+class State:
+    """A belief about the present of B episodes. Subclasses are dataclasses of tensors that all lead with `B`."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self)})
+
+    def __getitem__(self, rows: Any) -> Self:
+        """Some rows: `state[mask]`, `state[indices]`."""
+        return self.map(lambda value: value[rows])
+
+    def put(self, rows: Any, other: Self) -> Self:
+        """A copy in which `rows` hold `other`; the remaining rows are untouched."""
+
+        def write(mine: Tensor, theirs: Tensor) -> Tensor:
+            mine = mine.clone()
+            mine[rows] = theirs
+            return mine
+
+        return replace(self, **{f.name: write(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+
+    def expand(self, n: int) -> Self:
+        """Each row repeated for n candidates, flattened: [B, ...] -> [B * n, ...]."""
+        return self.map(lambda value: value.repeat_interleave(n, dim=0))
+
+    def to(self, device: torch.device | str) -> Self:
+        return self.map(lambda value: value.to(device))
+
+
+class Imagination(NamedTuple):
+    """Imagined (or filtered) steps, all leading with [B, N, H]."""
+
+    features: Tensor  # [B, N, H, F]
+    reward: Tensor  # [B, N, H]
+    continue_probability: Tensor  # [B, N, H] in [0, 1]
+    uncertainty: Tensor | None = None  # [B, N, H] >= 0, or None when the model has no ensemble
+
+
+class WorldModel(nn.Module, ABC):
+    """What every planner, policy and exercise relies on. Built as `Model(Config(...), DataSpec(...))`."""
+
+    Config: type
+
+    spec: DataSpec
+
+    @property
+    def observation_keys(self) -> tuple[str, ...]:
+        """The observations that `observe` reads."""
+        return tuple(self.spec.observation)
+
+    @abstractmethod
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scalar to minimise and detached scalars to log, for one batch of windows [B, T]."""
+
+    @abstractmethod
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[State, Imagination]:
+        """Filter observed steps, going on from `state` (None: from nothing).
+
+        Returns the belief after the last step, batch B, and the posterior at every step as an Imagination [B, 1, T, ...].
+        Rows where `windows.first` is set forget what came before.
+        """
+
+    def encode(self, context: Windows, state: State | None = None) -> State:
+        """The belief after the observed steps of `context`."""
+        return self.observe(context, state)[0]
+
+    @abstractmethod
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        """Roll B beliefs forward under actions [B, N, H, A] in [-1, 1]; never decodes."""
+
+    @abstractmethod
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        """Observations in the task's own units, {key: [B, N, H, ...]}; images float in [0, 255]."""
