@@ -1,0 +1,17 @@
+"""What every test relies on: one thread, no network, nobody's real Weights & Biases account."""
+
+from __future__ import annotations
+
+import os
+
+# Set before torch, MuJoCo or wandb are imported; the suite runs beside other work and measures process time.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+# A developer's own key must never carry a test's run to a real project.
+for name in [name for name in os.environ if name.startswith("WANDB_")]:
+    del os.environ[name]
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+os.environ["WANDB_ERROR_REPORTING"] = "false"
+os.environ["NETRC"] = os.devnull
