@@ -1,0 +1,66 @@
+"""An estimate that never travels without its uncertainty."""
+
+from __future__ import annotations
+
+from math import floor, isfinite, log10
+from typing import Any, NamedTuple
+
+LEVEL = 0.95
+"""Confidence level of every interval in the lab unless a caller says otherwise."""
+
+
+class Interval(NamedTuple):
+    """A value between its confidence bounds, from n independent units (episodes, unless the maker says seeds)."""
+
+    low: float
+    value: float
+    high: float
+    n: int
+
+    @property
+    def positive(self) -> bool:
+        """The whole interval lies above zero."""
+        return self.low > 0
+
+    @property
+    def negative(self) -> bool:
+        """The whole interval lies below zero."""
+        return self.high < 0
+
+    def within(self, margin: float) -> bool:
+        """The whole interval lies inside [-margin, margin]."""
+        return -margin <= self.low and self.high <= margin
+
+    def bounds(self) -> str:
+        """`0.92 [0.85, 0.96]`, with as many decimals as the width of the interval deserves."""
+        if not isfinite(self.value):
+            return "–"
+        decimals = self._decimals()
+        return f"{self.value:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
+
+    def __str__(self) -> str:
+        return f"{self.bounds()} (n={self.n})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; what is not finite becomes None, for JSON has no word for it."""
+        return {k: v if isfinite(v) else None for k, v in self._asdict().items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Interval:
+        """Inverse of `to_dict`."""
+        low, value, high = (float("nan") if values[k] is None else values[k] for k in ("low", "value", "high"))
+        return cls(low, value, high, values["n"])
+
+    def _decimals(self) -> int:
+        width = self.high - self.low
+        if not isfinite(width) or width <= 0:
+            return 2
+        if width < 1:
+            return max(2, -floor(log10(width)))
+        return 1 if width < 10 else 0
+
+
+def undefined(n: int = 0) -> Interval:
+    """What is said where there is nothing to estimate from."""
+    nan = float("nan")
+    return Interval(nan, nan, nan, n)

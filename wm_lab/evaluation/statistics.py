@@ -1,0 +1,46 @@
+"""Figures that sum up many runs, and the price of asking several questions at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds
+from wm_lab.evaluation.interval import LEVEL, Interval
+
+
+def iqm(scores: ArrayLike) -> float:
+    """Interquartile mean: the mean of the middle half of all scores (Agarwal et al. 2021, arXiv:2108.13264)."""
+    return float(stats.trim_mean(np.asarray(scores, float), 0.25, axis=None))
+
+
+def iqm_interval(
+    scores: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """IQM of `scores` [S seeds, K tasks] with a stratified bootstrap: every task draws its own S seeds; n is S * K."""
+    x = np.asarray(scores, float)
+    if x.ndim != 2:
+        raise ValueError(f"scores must be [seeds, tasks], found shape {x.shape}")
+    seeds, tasks = x.shape
+    drawn = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds, tasks))
+    resampled = x[drawn, np.arange(tasks)].reshape(resamples, -1)
+    low, high = percentile_bounds(stats.trim_mean(resampled, 0.25, axis=1), n=x.size, level=level)
+    return Interval(float(low), iqm(x), float(high), x.size)
+
+
+def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
+    """Chance that a run of a [S, K] beats a run of b [S', K] on a task drawn at random; ties count half."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    wins = a[:, None] - b[None]  # [S, S', K]
+    return float(((wins > 0) + 0.5 * (wins == 0)).mean())
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Holm's adjusted p values [K]: reject where they are <= alpha, and any false claim among K stays <= alpha."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p)
+    adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    result = np.empty_like(p)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
