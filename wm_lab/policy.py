@@ -38,3 +38,7 @@ class Policy(ABC):
     @abstractmethod
     def act(self, moment: Moment) -> np.ndarray:
         """Actions [R, A] float32 in [-1, 1] for the rows of `moment`."""
+
+    def report(self, row: int) -> dict[str, np.ndarray]:
+        """What this policy remembers of the episode that just ended in `row`, e.g. the returns it imagined."""
+        return {}

@@ -1,0 +1,123 @@
+"""Plays a policy on a task, several episodes side by side.
+
+Episodes are played in fixed groups: the seeds decide which episodes share a batch, never the number of workers. So a
+policy whose arithmetic depends on the batch (any neural network) still plays an episode the same way on 1 or 8 cores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from wm_lab.data.episode import Episode
+from wm_lab.data.record import GroupRecord
+from wm_lab.data.workers import Workers
+from wm_lab.errors import UserError
+from wm_lab.policy import Policy
+from wm_lab.tasks.task import Task
+
+TaskFactory = Callable[[], Task]
+"""Makes a task; picklable where several workers play, e.g. `functools.partial(HandTask, config)`."""
+PolicyFactory = Callable[[], Policy]
+"""Makes a policy; picklable where several workers play."""
+Advance = Callable[..., object]
+"""Hears how the work goes: `advance(episodes, steps=..., solved=...)`, each a count since the last call."""
+
+
+@dataclass
+class PlayConfig:
+    """When an episode is over, and how many are played together.
+
+    By default an episode goes on to the task's own limit, as a collection wants; an evaluation that only asks whether
+    success was hit sets `stop_after_success=0` and saves the rest.
+    """
+
+    stop_after_success: int | None = None  # further steps after the first success; None: play on to the limit
+    steps: int | None = None  # a limit below the task's own
+    group: int = 16  # side by side: enough for a network's batch to pay, few enough to keep all workers busy
+
+    def __post_init__(self) -> None:
+        if self.stop_after_success is not None and self.stop_after_success < 0:
+            raise UserError(f"stop_after_success={self.stop_after_success} is negative; use 0 to stop at success")
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"steps={self.steps} leaves nothing to play; use at least 1, or null for the task's limit")
+        if self.group < 1:
+            raise UserError(f"group={self.group} plays no episode; use at least 1")
+
+
+def play(
+    task: TaskFactory,
+    policy: PolicyFactory,
+    seeds: Sequence[int],
+    config: PlayConfig | None = None,
+    *,
+    workers: int | None = 1,
+    advance: Advance | None = None,
+) -> list[Episode]:
+    """One episode per seed, in the order of the seeds and the same whatever `workers` is (None: one per core)."""
+    config = config or PlayConfig()
+
+    def tell(episodes: list[Episode]) -> None:
+        if advance is not None:
+            advance(len(episodes), **counts(episodes))
+
+    with Workers(partial(_build_player, task, policy, config), workers) as pool:
+        groups = pool.map(split_into_groups(seeds, config.group), name=describe_group, done=tell)
+    return [episode for group in groups for episode in group]
+
+
+class Player:
+    """Plays one group after another, keeping its policy and its tasks."""
+
+    def __init__(self, task: TaskFactory, policy: Policy, config: PlayConfig) -> None:
+        self._make_task = task
+        self._tasks: list[Task] = []
+        self._policy = policy
+        self._config = config
+
+    def __call__(self, seeds: Sequence[int]) -> list[Episode]:
+        """Play one group: its episodes start together, and a finished one drops out of the moments that follow."""
+        while len(self._tasks) < len(seeds):
+            self._tasks.append(self._make_task())
+        tasks, policy, config = self._tasks[: len(seeds)], self._policy, self._config
+        limit = tasks[0].card.episode_steps
+        steps = limit if config.steps is None else min(config.steps, limit)
+        record = GroupRecord(tasks, seeds, policy, steps, config.stop_after_success)
+        policy.start(len(seeds))
+        for row, seed in enumerate(seeds):
+            record.began(row, tasks[row].reset(seed=seed)[0])
+            policy.reset(row, tasks[row], seed)
+
+        step = 0
+        while record.playing:
+            moment = record.moment(step)
+            began = time.perf_counter()
+            chosen = policy.act(moment)
+            actions = record.decided(step, chosen, time.perf_counter() - began)
+            step += 1
+            for row in record.playing:
+                record.arrived(row, step, tasks[row].step(actions[row]))
+            record.drop_finished(step)
+        return record.episodes()
+
+
+def split_into_groups(seeds: Sequence[int], size: int) -> list[list[int]]:
+    """Consecutive seeds that play side by side."""
+    numbers = [int(seed) for seed in seeds]
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
+
+
+def describe_group(seeds: Sequence[int]) -> str:
+    """How an error names a group."""
+    return f"the episodes with seeds {seeds[0]} to {seeds[-1]}"
+
+
+def counts(episodes: Sequence[Episode]) -> dict[str, int]:
+    """What a progress bar shows beside the number of episodes."""
+    return {"steps": sum(e.steps for e in episodes), "solved": sum(e.solved for e in episodes)}
+
+
+def _build_player(task: TaskFactory, policy: PolicyFactory, config: PlayConfig) -> Player:
+    return Player(task, policy(), config)
