@@ -10,6 +10,30 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
+from wm_lab.errors import UserError
+
+
+@dataclass
+class PlanningHints:
+    """How far ahead a planner should look on a task, in control steps."""
+
+    horizon: int = 8
+    action_block: int = 1
+    """Steps that repeat one planned action."""
+    execute: int = 1
+    """Steps played before planning anew."""
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "action_block", "execute"):
+            if getattr(self, name) < 1:
+                raise UserError(f"task.planning.{name}={getattr(self, name)} must be at least 1")
+        for name in ("action_block", "execute"):
+            if getattr(self, name) > self.horizon:
+                raise UserError(
+                    f"task.planning.{name}={getattr(self, name)} exceeds task.planning.horizon={self.horizon}; "
+                    f"lower {name} or raise horizon"
+                )
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -89,19 +113,40 @@ class Task(gymnasium.Env, ABC):
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.card.name} does not say what its goal looks like")
 
+    def states(self, snapshots: np.ndarray) -> np.ndarray:
+        """State observations [M, D] float32 at snapshots [M, S], leaving the running episode where it is."""
+        here = self.snapshot()
+        states = np.empty((len(snapshots), self.state().shape[0]), np.float32)
+        for row, snapshot in enumerate(snapshots):
+            self.restore(snapshot)
+            states[row] = self.state()
+        self.restore(here)
+        return states
+
     def simulate(self, snapshot: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Play N action sequences [N, H, A] from one snapshot, leaving the running episode where it is.
 
-        Returns states [N, H, D] float32 and success [N, H] bool. Tasks override this with a faster road.
+        Returns states [N, H, D] float32 and success [N, H] bool.
+        """
+        states, success = self.simulate_batch(snapshot[None], actions[None])
+        return states[0], success[0]
+
+    def simulate_batch(
+        self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Play N action sequences from each of B snapshots [B, S]: actions [B, N, H, A] in [-1, 1].
+
+        Returns states [B, N, H, D] float32 and success [B, N, H] bool, leaving the running episode where it is.
+        Tasks override this slow road with a faster one, on up to `threads` threads.
         """
         here = self.snapshot()
-        count, horizon = actions.shape[:2]
-        states = np.empty((count, horizon, self.state().shape[0]), np.float32)
-        success = np.zeros((count, horizon), bool)
-        for n in range(count):
-            self.restore(snapshot)
+        batch, count, horizon = actions.shape[:3]
+        states = np.empty((batch, count, horizon, self.state().shape[0]), np.float32)
+        success = np.zeros((batch, count, horizon), bool)
+        for b, n in np.ndindex(batch, count):
+            self.restore(snapshots[b])
             for t in range(horizon):
-                *_, info = self.step(actions[n, t])
-                states[n, t], success[n, t] = self.state(), info["success"]
+                *_, info = self.step(actions[b, n, t])
+                states[b, n, t], success[b, n, t] = self.state(), info["success"]
         self.restore(here)
         return states, success

@@ -1,0 +1,214 @@
+"""`task=hand/...`: a free-flying parallel gripper over a table, with five goals from short reaches to stacking.
+
+Actions are seven numbers in [-1, 1] at 20 Hz: six velocities of the hand, and the opening of the fingers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+from gymnasium import spaces
+from torch import Tensor
+
+from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.hand_costs import COSTS, goal_state
+from wm_lab.tasks.hand_experts import EXPERTS, HandExpert
+from wm_lab.tasks.hand_goals import GOALS, check_dials, draw_start, solved
+from wm_lab.tasks.hand_physics import ACTIONS, HandPhysics
+from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ
+from wm_lab.tasks.hand_state import PROPRIO
+from wm_lab.tasks.raycast import RayCamera
+from wm_lab.tasks.task import PlanningHints, Task, TaskCard
+
+SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
+DEPTH_RAYS = (16, 32)  # rows and columns: 512 numbers
+FARTHEST = 2.0  # m, of the depth observation
+
+OBSERVATIONS = {
+    "state": ("state",),
+    "pixels": ("pixels",),
+    "pixels_proprio": ("pixels", "proprio"),
+    "depth": ("depth",),
+}
+
+
+@dataclass
+class HandConfig:
+    """Dials of a hand task. None keeps the goal's own value."""
+
+    goal: str = "reach"
+    """reach, push, place, insert or stack."""
+    observation: str = "state"
+    """state, pixels, pixels_proprio (with the robot's own joint readings) or depth (512 rays)."""
+    tolerance: float | None = None
+    """Metres of success: 2 cm for reach, push and stack, 1 cm for place, 6 mm for insert."""
+    goal_distance: float | None = None
+    """Metres from start to goal: of the fingertips (reach), of the (first) block in the plane (others)."""
+    episode_steps: int | None = None
+    image_size: int = 64
+    effort: float = 1.0
+    """How much more data and training than reach this task deserves."""
+    planning: PlanningHints = field(default_factory=PlanningHints)
+
+    def __post_init__(self) -> None:
+        if self.goal not in GOALS:
+            raise unknown("task.goal", self.goal, GOALS)
+        if self.observation not in OBSERVATIONS:
+            raise unknown("task.observation", self.observation, OBSERVATIONS)
+        goal = GOALS[self.goal]
+        check_dials(goal, goal.tolerance if self.tolerance is None else self.tolerance, self.goal_distance)
+        if self.episode_steps is not None and self.episode_steps < 1:
+            raise UserError(f"task.episode_steps={self.episode_steps} must be at least 1")
+        if not 8 <= self.image_size <= 1024:
+            raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
+        if self.effort <= 0:
+            raise UserError(f"task.effort={self.effort} must be positive")
+
+
+class HandTask(Task):
+    """One goal of the hand family; `render` gives an image without any GL library."""
+
+    Config = HandConfig
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012 - the form Gymnasium asks for
+    render_mode = "rgb_array"
+
+    def __init__(self, config: HandConfig) -> None:
+        self.config = config
+        self._goal = goal = GOALS[config.goal]
+        self.layout = goal.layout
+        self._tolerance = goal.tolerance if config.tolerance is None else config.tolerance
+        self._episode_steps = goal.episode_steps if config.episode_steps is None else config.episode_steps
+        self._cost = COSTS[goal.name]
+        self._physics = HandPhysics(goal)
+        self._goal_position = np.zeros(3)
+        self._steps = 0
+        self._cameras: dict[tuple[int, int], RayCamera] = {}
+        self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
+        self._keys = OBSERVATIONS[config.observation]
+        self.card = self._describe()
+        self.observation_space = spaces.Dict({key: _space(key, shape) for key, shape in self.card.observation.items()})
+        self.action_space = spaces.Box(-1.0, 1.0, (ACTIONS,), np.float32)
+        self.reset(seed=0)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        super().reset(seed=seed)
+        self._steps = 0
+        while True:
+            start = draw_start(self._goal, self.config.goal_distance, self.np_random)
+            self._physics.begin(start)
+            self._goal_position[:] = start.goal
+            self._look()
+            if not self._is_solved():
+                return self._observe(), {"success": False, "contact": False}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """One control step of 50 ms under an action [7]."""
+        total = float(sum(action.tolist()))
+        if total != total:  # only NaN differs from itself; MuJoCo would quietly play zeros instead
+            raise UserError(f"{self.card.name} was given an action that is not a number: {action}")
+        self._physics.step(action)
+        self._steps += 1
+        self._look()
+        info = {"success": self._is_solved(), "contact": self._physics.touches()}
+        return self._observe(), -self._cost(self.numbers), False, self._steps >= self._episode_steps, info
+
+    def state(self) -> np.ndarray:
+        return self._state
+
+    def cost(self, state: Tensor) -> Tensor:
+        return self._cost(state.unbind(-1))
+
+    def goal_state(self, state: Tensor) -> Tensor:
+        return goal_state(self._goal.name, state)
+
+    def expert(self) -> HandExpert:
+        return EXPERTS[self._goal.name](self)
+
+    def snapshot(self) -> np.ndarray:
+        snapshot = np.empty(self._physics.snapshot_size + 4)
+        self._physics.save(snapshot[:-4])
+        snapshot[-4:-1] = self._goal_position
+        snapshot[-1] = self._steps
+        return snapshot
+
+    def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
+        size = self._physics.snapshot_size + 4
+        if snapshot.shape != (size,):
+            raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
+        self._physics.load(snapshot[:-4])
+        self._goal_position[:] = snapshot[-4:-1]
+        self._steps = int(snapshot[-1])
+        self._look()
+        return self._observe()
+
+    def states(self, snapshots: np.ndarray) -> np.ndarray:
+        return self.layout.observe(snapshots[:, : len(self._physics.present)], snapshots[:, -4:-1])
+
+    def simulate_batch(
+        self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        batch, count, horizon = actions.shape[:3]
+        starts = np.repeat(snapshots, count, axis=0)
+        goals = starts[:, -4:-1]
+        futures = self._physics.play(starts, goals, actions.reshape(batch * count, horizon, ACTIONS), threads)
+        states = self.layout.observe(futures, goals[:, None])
+        success = solved(self._goal, self._tolerance, np.moveaxis(states.astype(float), -1, 0))
+        return states.reshape(batch, count, horizon, -1), success.reshape(batch, count, horizon)
+
+    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+        """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
+        size = self.config.image_size if size is None else size
+        return self._camera(size, size).render(self._physics.data)
+
+    def _proprio(self) -> np.ndarray:
+        return self._state[:PROPRIO]
+
+    def _depth(self) -> np.ndarray:
+        return self._camera(*DEPTH_RAYS).depth(self._physics.data, FARTHEST).ravel()
+
+    def _camera(self, height: int, width: int) -> RayCamera:
+        if (height, width) not in self._cameras:
+            self._cameras[height, width] = RayCamera(self._physics.model, width, height, CAMERA)
+        return self._cameras[height, width]
+
+    def _look(self) -> None:
+        self._state = self.layout.observe(self._physics.present, self._goal_position)
+        # The same numbers as plain floats: Python works on a handful of these far faster than NumPy does.
+        self.numbers: list[float] = self._state.tolist()
+
+    def _is_solved(self) -> bool:
+        return bool(solved(self._goal, self._tolerance, self.numbers))
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        return {key: self._views[key]() for key in self._keys}
+
+    def _describe(self) -> TaskCard:
+        goal, layout, config = self._goal, self.layout, self.config
+        shapes: dict[str, tuple[int, ...]] = {
+            "state": (layout.size,),
+            "pixels": (config.image_size, config.image_size, 3),
+            "proprio": (PROPRIO,),
+            "depth": (DEPTH_RAYS[0] * DEPTH_RAYS[1],),
+        }
+        return TaskCard(
+            name=f"hand/{goal.name}",
+            observation={key: shapes[key] for key in self._keys},
+            action_size=ACTIONS,
+            episode_steps=self._episode_steps,
+            control_hz=CONTROL_HZ,
+            tags=goal.tags,
+            instruction=goal.instruction,
+            success_test=f"{goal.measure}<{self._tolerance:g}@{SUCCESS_REVISION}",
+            physics=f"mujoco {mujoco.__version__}",
+            variables=layout.variables(dict.fromkeys(goal.toleranced, self._tolerance)),
+            settings=asdict(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
+        )
+
+
+def _space(key: str, shape: tuple[int, ...]) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8) if key == "pixels" else spaces.Box(-np.inf, np.inf, shape, np.float32)

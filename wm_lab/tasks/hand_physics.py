@@ -1,0 +1,120 @@
+"""The MuJoCo side of a hand task: stepping, contacts, exact snapshots, and many futures at once in C threads."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mujoco import mjtState, rollout
+
+from wm_lab.tasks.hand_goals import Goal, Start
+from wm_lab.tasks.hand_scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS, scene_xml
+from wm_lab.tasks.hand_state import JOINTS
+
+ACTIONS = 7
+ROLLOUT_NUMBERS = 4_000_000  # float64 of MuJoCo states held at once while playing futures: 32 MB
+
+ROBOT, TOUCHED = 1, 10  # roles of geoms; anything else is 0
+TOUCH = ROBOT + TOUCHED  # what the roles of a contact's two geoms add up to where the robot touches what matters
+
+
+class HandPhysics:
+    """The simulator of one goal's scene, and the state that it is in.
+
+    `present` [P] float64 is MuJoCo's (time, qpos, qvel, act); a snapshot [S] leads with it and adds all else that the
+    next step depends on, the solver's warm start above all.
+    """
+
+    def __init__(self, goal: Goal) -> None:
+        peg = goal.name == "insert"
+        self.model = mujoco.MjModel.from_xml_string(scene_xml(goal.blocks, peg))
+        self.data = mujoco.MjData(self.model)
+        self.present = np.empty(mujoco.mj_stateSize(self.model, mjtState.mjSTATE_FULLPHYSICS))
+        self.snapshot_size = mujoco.mj_stateSize(self.model, mjtState.mjSTATE_INTEGRATION)
+        # The marker of the goal stands on the table where it is a hole, or would be hidden in the stack.
+        self._goal_on_table = goal.name in ("insert", "stack")
+        self._ctrl = self.data.ctrl  # a view into the simulator
+        self._command = np.empty(ACTIONS)
+        self._scale = np.array([MAX_SPEED] * 3 + [MAX_TURN] * 3 + [FINGER_OPEN / 2])
+        self._offset = np.array([0.0] * 6 + [FINGER_OPEN / 2])
+        touched = {"table"} if goal.blocks == 0 else {f"block{index}" for index in range(goal.blocks)}
+        roles = dict.fromkeys(("palm", "left", "right"), ROBOT) | dict.fromkeys(touched, TOUCHED)
+        self._role = np.array([roles.get(self.model.geom(geom).name, 0) for geom in range(self.model.ngeom)])
+        self._pools: dict[int, tuple[rollout.Rollout, list[mujoco.MjData]]] = {}
+
+    def begin(self, start: Start) -> None:
+        """Put everything where an episode starts."""
+        data = self.data
+        mujoco.mj_resetData(self.model, data)
+        data.qpos[:3] = start.hand
+        data.act[:3] = start.hand
+        data.qpos[JOINTS - 2 : JOINTS] = FINGER_OPEN
+        for block, (x, y, z, yaw) in enumerate(start.blocks):
+            pose = JOINTS + 7 * block
+            data.qpos[pose : pose + 7] = (x, y, z, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
+        data.mocap_pos[0] = self._stand(np.asarray(start.goal))
+        self._read()
+
+    def step(self, action: np.ndarray) -> None:
+        """One control step under an action [7], which is clipped to [-1, 1]."""
+        command = self._command
+        np.maximum(action, -1.0, out=command)
+        np.minimum(command, 1.0, out=command)
+        command *= self._scale
+        command += self._offset
+        self._ctrl[:] = command
+        mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        self._read()
+
+    def touches(self) -> bool:
+        """Whether fingers or palm touch a block (without blocks: the table), as of the last substep."""
+        pairs = self.data.contact.geom
+        return len(pairs) > 0 and bool((self._role[pairs].sum(axis=1) == TOUCH).any())
+
+    def save(self, out: np.ndarray) -> None:
+        """Write the snapshot into `out` [S]."""
+        mujoco.mj_getState(self.model, self.data, out, mjtState.mjSTATE_INTEGRATION)
+
+    def load(self, snapshot: np.ndarray) -> None:
+        """Go back to a snapshot [S]."""
+        mujoco.mj_setState(self.model, self.data, snapshot, mjtState.mjSTATE_INTEGRATION)
+        self._read()
+
+    def play(self, snapshots: np.ndarray, goals: np.ndarray, actions: np.ndarray, threads: int) -> np.ndarray:
+        """Futures of M snapshots [M, S] with goals [M, 3] under actions [M, H, 7]: `present` [M, H, P] after each."""
+        count, horizon = actions.shape[:2]
+        futures = np.empty((count, horizon, len(self.present)))
+        rows = max(threads, ROLLOUT_NUMBERS // (horizon * SUBSTEPS * len(self.present)))
+        pool, workers = self._pool(threads)
+        for begin in range(0, count, rows):
+            chunk = slice(begin, begin + rows)
+            states, _ = pool.rollout(
+                self.model,
+                workers,
+                snapshots[chunk, : len(self.present)],
+                self._controls(actions[chunk], goals[chunk]),
+                control_spec=mjtState.mjSTATE_CTRL.value | mjtState.mjSTATE_MOCAP_POS.value,
+                initial_warmstart=snapshots[chunk, len(self.present) : len(self.present) + self.model.nv],
+            )
+            futures[chunk] = states[:, SUBSTEPS - 1 :: SUBSTEPS]
+        return futures
+
+    def _controls(self, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """Commands and the goal's place at every substep, [M, H * SUBSTEPS, 10]: rollouts forget mocap bodies."""
+        count, horizon = actions.shape[:2]
+        controls = np.empty((count, horizon, SUBSTEPS, ACTIONS + 3))
+        controls[..., :ACTIONS] = (np.clip(actions, -1.0, 1.0) * self._scale + self._offset)[:, :, None]
+        controls[..., ACTIONS:] = self._stand(goals)[:, None, None]
+        return controls.reshape(count, horizon * SUBSTEPS, ACTIONS + 3)
+
+    def _stand(self, goals: np.ndarray) -> np.ndarray:
+        return goals * (1.0, 1.0, 0.0) if self._goal_on_table else goals
+
+    def _pool(self, threads: int) -> tuple[rollout.Rollout, list[mujoco.MjData]]:
+        if threads not in self._pools:
+            # Without threads of its own, a pool works in the thread that calls it.
+            pool = rollout.Rollout(nthread=threads if threads > 1 else 0)
+            self._pools[threads] = pool, [mujoco.MjData(self.model) for _ in range(threads)]
+        return self._pools[threads]
+
+    def _read(self) -> None:
+        mujoco.mj_getState(self.model, self.data, self.present, mjtState.mjSTATE_FULLPHYSICS)

@@ -1,0 +1,126 @@
+"""Pictures and depth of any MuJoCo model without a GL library: one ray a pixel, on the CPU.
+
+Rays see geoms only: no sites, textures or lights. Whatever should be seen, such as a goal, must be a geom.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+
+SKY = (0.55, 0.65, 0.75)
+FADING = 0.5  # 1/m, how fast colours darken with distance where the release of MuJoCo gives no normals
+LIGHT = np.array([0.3, -0.3, 0.9]) / np.linalg.norm([0.3, -0.3, 0.9])  # where the light comes from
+AMBIENT = 0.45  # brightness of a face turned away from the light
+CUTOFF = 1e3  # m, nothing is seen beyond
+VISIBLE_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # MuJoCo's viewers hide groups 3 to 5 too
+
+# Releases after 3.3 return the surface normal of every hit as one more output.
+_GIVES_NORMALS = "normal" in (mujoco.mj_multiRay.__doc__ or "")
+
+
+class View(NamedTuple):
+    """Where a camera stands and looks: it sees along its own -z axis, y up."""
+
+    position: np.ndarray  # [3] m
+    rotation: np.ndarray  # [3, 3], columns are the camera's axes in the world
+    fovy: float  # degrees, vertical field of view
+
+
+class RayCamera:
+    """Sees a MuJoCo model from one of its cameras, or from its free viewpoint where `camera` is None."""
+
+    def __init__(self, model: mujoco.MjModel, width: int = 64, height: int = 64, camera: str | None = None) -> None:
+        self._model = model
+        self._size = (height, width)
+        self._camera = None if camera is None else model.camera(camera).id
+        self._free = _free_view(model)
+        rays = width * height
+        self._geom = np.zeros(rays, np.int32)
+        self._distance = np.zeros(rays)
+        self._normals = np.zeros(3 * rays)
+        self._colors = _geom_colors(model)
+        self._aim: np.ndarray | None = None
+        self._directions = np.zeros((rays, 3))
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """An image [height, width, 3] uint8 of the present state (positions are brought up to date first)."""
+        self._cast(data)
+        if _GIVES_NORMALS:
+            facing = np.abs(self._normals.reshape(-1, 3) @ LIGHT)
+            shade = AMBIENT + (1 - AMBIENT) * facing
+        else:
+            shade = np.exp(-FADING * self._distance)
+        shade[self._geom < 0] = 1.0
+        image = self._colors[self._geom] * shade[:, None].astype(np.float32)
+        return image.astype(np.uint8).reshape(*self._size, 3)
+
+    def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
+        """Distances [height, width] float32 in metres along the rays; `farthest` where a ray hits nothing nearer."""
+        self._cast(data)
+        distance = np.where(self._geom < 0, farthest, self._distance)
+        return np.minimum(distance, farthest).astype(np.float32).reshape(self._size)
+
+    def _cast(self, data: mujoco.MjData) -> None:
+        model = self._model
+        # After a step or a restore, positions of geoms lag behind the state.
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_camlight(model, data)
+        view = self._view(data)
+        if self._aim is None or not np.array_equal(self._aim, view.rotation):
+            self._aim = view.rotation.copy()
+            self._directions = _rays(*self._size, view)
+        normals = (self._normals,) if _GIVES_NORMALS else ()
+        mujoco.mj_multiRay(
+            model,
+            data,
+            view.position,
+            self._directions.reshape(-1),
+            VISIBLE_GROUPS,
+            1,  # static geoms are seen too
+            -1,  # no body is excluded
+            self._geom,
+            self._distance,
+            *normals,
+            len(self._distance),
+            CUTOFF,
+        )
+
+    def _view(self, data: mujoco.MjData) -> View:
+        if self._camera is None:
+            return self._free
+        rotation = data.cam_xmat[self._camera].reshape(3, 3)
+        return View(data.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
+
+
+def _rays(height: int, width: int, view: View) -> np.ndarray:
+    """Unit directions [height * width, 3] in the world, row by row from the upper left."""
+    reach = np.tan(np.deg2rad(view.fovy) / 2)
+    right = (2 * (np.arange(width) + 0.5) / width - 1) * reach * width / height
+    up = (1 - 2 * (np.arange(height) + 0.5) / height) * reach
+    x, y = np.meshgrid(right, up)
+    rays = np.stack([x, y, -np.ones_like(x)], axis=-1).reshape(-1, 3)
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    return np.ascontiguousarray(rays @ view.rotation.T)
+
+
+def _free_view(model: mujoco.MjModel) -> View:
+    """From MuJoCo's own default viewpoint: the whole model, from the side and above."""
+    turn, tilt = np.deg2rad(model.vis.global_.azimuth), np.deg2rad(model.vis.global_.elevation)
+    ahead = np.array([np.cos(tilt) * np.cos(turn), np.cos(tilt) * np.sin(turn), np.sin(tilt)])
+    right = np.array([np.sin(turn), -np.cos(turn), 0.0])
+    position = model.stat.center - 1.5 * model.stat.extent * ahead
+    return View(position, np.stack([right, np.cross(right, ahead), -ahead], axis=1), float(model.vis.global_.fovy))
+
+
+def _geom_colors(model: mujoco.MjModel) -> np.ndarray:
+    """RGB [geoms + 1, 3] float32 in [0, 255]; the last row, which index -1 finds, is the sky."""
+    rgb = model.geom_rgba[:, :3].copy()
+    if model.nmat:
+        # A geom takes its material's colour unless it has one of its own (MuJoCo's default is half grey).
+        plain = (model.geom_matid >= 0) & np.all(model.geom_rgba == np.float32([0.5, 0.5, 0.5, 1]), axis=1)
+        rgb[plain] = model.mat_rgba[model.geom_matid[plain], :3]
+    return np.float32(np.concatenate([rgb, [SKY]]) * 255)
