@@ -1,0 +1,20 @@
+"""Planners: pure optimisers of action sequences."""
+
+from wm_lab.planners.cem import CEM, CEMConfig
+from wm_lab.planners.mppi import MPPI, MPPIConfig
+from wm_lab.planners.plan import Plan
+from wm_lab.planners.planner import Planner, PlannerConfig, Score
+from wm_lab.planners.random_shooting import RandomShooting, RandomShootingConfig
+
+__all__ = [
+    "CEM",
+    "MPPI",
+    "CEMConfig",
+    "MPPIConfig",
+    "Plan",
+    "Planner",
+    "PlannerConfig",
+    "RandomShooting",
+    "RandomShootingConfig",
+    "Score",
+]

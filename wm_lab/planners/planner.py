@@ -1,13 +1,193 @@
-"""The contract of a planner: a pure optimiser of action sequences that knows no model, only a score."""
+"""The contract of a planner: a pure optimiser of action sequences that knows no model, only a score.
+
+Letters in shapes: `B` environments, `N` candidates, `H` steps, `A` action dimensions, `K` knots, `E` elites.
+Planners search over K = ceil(H / action_block) knots, each held for `action_block` steps; scores see all H steps.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from wm_lab.errors import UserError
+from wm_lab.planners.elites import Elites
+from wm_lab.planners.plan import Plan, to_knots, to_steps
+
 Score = Callable[[Tensor], Tensor]
 """actions [B, N, H, A] -> scores [B, N], higher is better."""
+
+
+@dataclass
+class PlannerConfig:
+    """What all searches share. The budget of a plan is `candidates * iterations` imagined sequences, plus one."""
+
+    horizon: int = 12  # steps to look ahead
+    action_block: int = 1  # steps for which a knot is held
+    candidates: int = 256  # sequences scored in an iteration
+    iterations: int = 5
+    elites: int = 32  # best candidates that the next distribution is fitted to
+    std_init: list[float] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
+    std_min: float = 0.05  # floor of the spread
+    keep_elites: int = 4  # elites that compete again in the next iteration, and in the next plan
+    momentum: float = 0.1  # share of the old mean and std that a refit keeps
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "action_block", "candidates", "iterations", "elites"):
+            if getattr(self, name) < 1:
+                raise UserError(f"planner.{name}={getattr(self, name)} must be at least 1")
+        if self.elites > self.candidates:
+            raise UserError(
+                f"planner.elites={self.elites} exceeds planner.candidates={self.candidates}; "
+                "lower elites or raise candidates"
+            )
+        if not 0 <= self.keep_elites <= min(self.elites, self.candidates - 1):
+            raise UserError(
+                f"planner.keep_elites={self.keep_elites} must lie between 0 and planner.elites={self.elites}, "
+                f"and below planner.candidates={self.candidates}"
+            )
+        if not self.std_init or min(self.std_init) <= 0:
+            raise UserError(f"planner.std_init={list(self.std_init)} must hold numbers above 0")
+        if self.std_min < 0:
+            raise UserError(f"planner.std_min={self.std_min} must not be negative")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"planner.momentum={self.momentum} must be in [0, 1); 1 would never learn")
+        if self.low >= self.high:
+            raise UserError(f"planner.low={self.low} must be below planner.high={self.high}")
+
+
+class Planner(ABC):
+    """Searches for the action sequence with the highest score, for B environments at once.
+
+    Each environment draws its noise from its own generator, one draw a call, so an episode is planned the same
+    whatever plays beside it. The *last* call of `score` rates the chosen plans alone (N = 1): a caller that remembers
+    what it imagined there holds the imagined future of the chosen plans at no extra cost.
+    """
+
+    Config: type[PlannerConfig]
+
+    def __init__(self, config: PlannerConfig, action_size: int) -> None:
+        if len(config.std_init) not in (1, action_size):
+            raise UserError(
+                f"planner.std_init has {len(config.std_init)} entries for {action_size} action dimensions; "
+                "give one number for all dimensions, or one for each"
+            )
+        self.config = config
+        self.action_size = action_size
+        self.knots = -(-config.horizon // config.action_block)
+        self.std_init = torch.tensor(list(config.std_init)).expand(action_size).clamp_min(config.std_min)
+
+    @abstractmethod
+    def plan(
+        self,
+        score: Score,
+        generators: Sequence[torch.Generator],
+        warm_start: Plan | None = None,
+        proposals: Tensor | None = None,
+    ) -> Plan:
+        """Search for B = len(generators) environments.
+
+        score: [B, N, H, A] in [low, high] -> [B, N], higher is better; NaN and both infinities count as worst
+        warm_start: the previous plan, already shifted by the steps executed since; None: nothing is known
+        proposals: [B, P, H, A] sequences that join the first candidates, clipped to the bounds and averaged over
+            action blocks (a search knows only knots); one that is not finite everywhere is left out
+        """
+
+    def blank(self, rows: int) -> Plan:
+        """What is known of `rows` environments before anything was planned for them."""
+        mean = self.std_init.new_zeros(rows, self.knots, self.action_size)
+        elites = mean[:, None].expand(-1, self.config.elites, -1, -1)
+        return Plan(
+            actions=to_steps(mean, self.config.horizon, self.config.action_block),
+            score=mean.new_full((rows,), -torch.inf),
+            mean=mean,
+            std=torch.full_like(mean, torch.nan),
+            elites=elites,
+            elite_scores=mean.new_full((rows, self.config.elites), -torch.inf),
+            failed=torch.zeros(rows, dtype=torch.bool, device=mean.device),
+            block=self.config.action_block,
+        )
+
+    def to(self, device: torch.device | str) -> Self:
+        """Search on another device; noise is still drawn where the generators live, so it stays the same."""
+        self.std_init = self.std_init.to(device)
+        return self
+
+    # The steps that searches are made of, in the order they take them.
+
+    def begin(self, rows: int, warm_start: Plan | None) -> tuple[Tensor, Tensor, Elites]:
+        """Mean and std [B, K, A] of the first candidates, and the elites of the previous plan."""
+        plan = self.blank(rows) if warm_start is None else warm_start
+        mean = plan.mean.clamp(self.config.low, self.config.high)
+        return mean, self.std_init.expand_as(mean), Elites(plan.elites, plan.elite_scores)
+
+    def noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Standard normal noise of all iterations, [iterations, B, N, K, A]."""
+        config = self.config
+        shape = (len(generators), config.iterations, config.candidates, self.knots, self.action_size)
+        noise = torch.empty(shape, device=generators[0].device)
+        for row, generator in zip(noise, generators, strict=True):
+            row.normal_(generator=generator)
+        return noise.transpose(0, 1).to(self.std_init.device)
+
+    def guests(self, kept: Elites, proposals: Tensor | None) -> Tensor:
+        """Sequences that join the samples, [B, G, K, A]: kept elites, then proposals. NaN marks an empty place."""
+        keep = self.config.keep_elites
+        guests = kept.knots[:, :keep].masked_fill(~kept.usable[:, :keep, None, None], torch.nan)
+        if proposals is None:
+            return guests
+        if proposals.shape[1] + keep >= self.config.candidates:
+            raise UserError(
+                f"{proposals.shape[1]} proposals and planner.keep_elites={keep} leave no room for the mean among "
+                f"planner.candidates={self.config.candidates}; raise candidates or propose less"
+            )
+        proposed = to_knots(proposals.to(guests), self.config.action_block)
+        broken = ~proposed.isfinite().flatten(2).all(dim=2)[:, :, None, None]
+        return torch.cat([guests, proposed.masked_fill(broken, torch.nan)], dim=1)
+
+    def candidates(self, mean: Tensor, std: Tensor, noise: Tensor, guests: Tensor | None) -> Tensor:
+        """Knots to try, [B, N, K, A] within the bounds: the mean, the guests, and samples around the mean.
+
+        Guests take the place of samples, so every iteration costs N; an empty place leaves the sample there.
+        """
+        knots = torch.addcmul(mean[:, None], std[:, None], noise)
+        knots[:, 0] = mean
+        if guests is not None:
+            places = knots[:, 1 : 1 + guests.shape[1]]
+            places.copy_(torch.where(guests.isnan(), places, guests))
+        return knots.clamp_(self.config.low, self.config.high)
+
+    @torch.no_grad()
+    def rate(self, score: Score, knots: Tensor) -> Tensor:
+        """Scores [B, N] of knots [B, N, K, A]; whatever is not a finite number is the worst there is."""
+        scores = score(to_steps(knots, self.config.horizon, self.config.action_block))
+        if scores.shape != knots.shape[:2]:
+            raise ValueError(f"score returned shape {tuple(scores.shape)} for {tuple(knots.shape[:2])} candidates")
+        return scores.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+
+    def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites, take_best: bool) -> Plan:
+        """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`."""
+        best, best_score = elites.knots[:, 0], elites.scores[:, 0]
+        found = best_score > -torch.inf
+        chosen = torch.where(found[:, None, None], best, mean) if take_best else mean
+        value = self.rate(score, chosen[:, None])[:, 0]
+        # The mean of good sequences can itself be impossible; the best of them is not.
+        impossible = found & (value == -torch.inf)
+        instead = impossible[:, None, None]
+        chosen = torch.where(instead, best, chosen)
+        return Plan(
+            actions=to_steps(chosen, self.config.horizon, self.config.action_block),
+            score=torch.where(impossible, best_score, value),
+            mean=torch.where(instead, best, mean),
+            std=std.expand_as(mean),
+            elites=elites.knots,
+            elite_scores=elites.scores,
+            failed=~found,
+            block=self.config.action_block,
+        )

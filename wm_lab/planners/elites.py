@@ -1,0 +1,41 @@
+"""The best candidates of a search, and the Gaussian fitted to them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Elites(NamedTuple):
+    """The E best candidates, best first."""
+
+    knots: Tensor  # [B, E, K, A]
+    scores: Tensor  # [B, E]; -inf marks a candidate that must not count
+
+    @classmethod
+    def of(cls, knots: Tensor, scores: Tensor, count: int) -> Elites:
+        """The `count` best of the candidates [B, N, K, A] with scores [B, N]."""
+        best, index = scores.topk(count, dim=1)
+        rows = torch.arange(len(knots), device=knots.device)[:, None]
+        return cls(knots[rows, index], best)
+
+    @property
+    def usable(self) -> Tensor:
+        """[B, E] bool, the ones whose score is a number."""
+        return self.scores > -torch.inf
+
+    def fit(self, weights: Tensor, mean: Tensor, std: Tensor, momentum: float, std_min: float) -> tuple[Tensor, Tensor]:
+        """Move mean and std [B, K, A] to the elites' weighted moments, keeping `momentum` of the old ones.
+
+        weights: [B, E] >= 0, zero where not usable; a row without any weight keeps its mean and std.
+        """
+        total = weights.sum(dim=1, keepdim=True)
+        share = (weights / total.clamp_min(torch.finfo(weights.dtype).tiny))[:, :, None, None]
+        new_mean = (share * self.knots).sum(dim=1)
+        new_std = (share * (self.knots - new_mean[:, None]).square()).sum(dim=1).sqrt()
+        found = (total > 0)[:, :, None]  # [B, 1, 1]
+        mean = torch.where(found, torch.lerp(new_mean, mean, momentum), mean)
+        std = torch.where(found, torch.lerp(new_std, std, momentum).clamp_min(std_min), std)
+        return mean, std

@@ -1,0 +1,74 @@
+"""Model predictive path integral control: the mean of good candidates, weighted by the exponential of their score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wm_lab.errors import UserError
+from wm_lab.planners.elites import Elites
+from wm_lab.planners.plan import Plan
+from wm_lab.planners.planner import Planner, PlannerConfig, Score
+
+
+@dataclass
+class MPPIConfig(PlannerConfig):
+    """`elites` candidates have a vote; with `elites` equal to `candidates` this is the original MPPI."""
+
+    inverse_temperature: float = 3.0
+    """weight = exp(inverse_temperature * score): 0 averages the elites, infinity takes the best of them."""
+
+    relative: bool = True
+    """Measure scores in units of the elites' mean distance to the best one, so that one temperature fits every task."""
+
+    adapt_std: bool = True
+    """Fit the spread to the weighted elites as TD-MPC does; False samples with `std_init` in every iteration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inverse_temperature < 0:
+            raise UserError(
+                f"planner.inverse_temperature={self.inverse_temperature} would prefer the worst candidates; "
+                "give a number >= 0"
+            )
+
+
+class MPPI(Planner):
+    """Path integral control (Williams et al. 2017), over elites and several iterations (TD-MPC, Hansen et al. 2022)."""
+
+    Config = MPPIConfig
+    config: MPPIConfig
+
+    def plan(
+        self,
+        score: Score,
+        generators: Sequence[torch.Generator],
+        warm_start: Plan | None = None,
+        proposals: Tensor | None = None,
+    ) -> Plan:
+        c = self.config
+        mean, std, elites = self.begin(len(generators), warm_start)
+        sigma = std
+        for noise in self.noise(generators):  # [B, N, K, A]
+            knots = self.candidates(mean, sigma, noise, self.guests(elites, proposals))
+            scores = self.rate(score, knots)  # [B, N]
+            elites = Elites.of(knots, scores, c.elites)
+            weights = votes(elites, c.inverse_temperature, c.relative)  # [B, E]
+            mean, std = elites.fit(weights, mean, std, c.momentum, c.std_min)
+            sigma = std if c.adapt_std else sigma
+            proposals = None  # they have had their say
+        return self.finish(score, mean, sigma, elites, take_best=False)
+
+
+def votes(elites: Elites, inverse_temperature: float, relative: bool) -> Tensor:
+    """Unnormalised weights [B, E]; the best elite has 1, unusable ones 0."""
+    usable = elites.usable
+    # Relative to the best, so that no score is too large for the exponential.
+    behind = torch.where(usable, elites.scores - elites.scores[:, :1], 0.0)
+    if relative:
+        mean = behind.sum(dim=1, keepdim=True) / usable.sum(dim=1, keepdim=True).clamp_min(1)
+        behind = -behind / mean.clamp_max(-torch.finfo(behind.dtype).tiny)
+    return torch.where(usable, torch.exp(inverse_temperature * behind), 0.0)
