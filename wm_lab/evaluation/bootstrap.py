@@ -15,9 +15,7 @@ from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 RESAMPLES = 2000
 
 
-def bootstrap_mean(
-    values: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+def bootstrap_mean(values: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Mean of `values` [E], one number an episode. NaN marks an episode that has none, and leaves n smaller."""
     x = np.asarray(values, float)
     x = x[~np.isnan(x)]

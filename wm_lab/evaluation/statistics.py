@@ -15,9 +15,7 @@ def iqm(scores: ArrayLike) -> float:
     return float(stats.trim_mean(np.asarray(scores, float), 0.25, axis=None))
 
 
-def iqm_interval(
-    scores: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+def iqm_interval(scores: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """IQM of `scores` [S seeds, K tasks] with a stratified bootstrap: every task draws its own S seeds; n is S * K."""
     x = np.asarray(scores, float)
     if x.ndim != 2:

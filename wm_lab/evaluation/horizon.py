@@ -1,0 +1,84 @@
+"""The step up to which something holds, with its uncertainty and its censoring."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wm_lab.evaluation.bootstrap import percentile_bounds, tail_probability
+
+
+class Horizon(NamedTuple):
+    """Steps up to which a condition holds, 0 to `limit`; at the limit it is censored and prints as `>20`."""
+
+    low: int
+    value: int  # on the sample itself
+    high: int
+    sure: int  # last step up to which the condition's own 95 % bound holds, pointwise; what a claim may rest on
+    limit: int
+    n: int  # episodes
+
+    @property
+    def censored(self) -> bool:
+        return self.value >= self.limit
+
+    def bounds(self) -> str:
+        """`12 [9, >20]`"""
+        low, value, high = (self._step(step) for step in (self.low, self.value, self.high))
+        return f"{value} [{low}, {high}]"
+
+    def __str__(self) -> str:
+        return f"{self.bounds()} (n={self.n})"
+
+    def claim(self) -> str:
+        """The steps that are certain, as words: `12`, or `20+` where the data end first."""
+        return f"{self.sure}+" if self.sure >= self.limit else str(self.sure)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._asdict()
+
+    def _step(self, step: int) -> str:
+        return f">{self.limit}" if step >= self.limit else str(step)
+
+
+def find_horizon(
+    point: np.ndarray,
+    resampled: np.ndarray,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    n: int,
+    unbroken: bool = True,
+) -> Horizon:
+    """The last step up to which a statistic [H] is `above` (or `at_least`) a bar, found again in each resample [R, H].
+
+    With `unbroken` it must hold at every step before; otherwise the last step at which it holds counts (the effect of
+    an action may take some steps to show).
+    """
+    if (above is None) == (at_least is None):
+        raise ValueError("give one of above and at_least")
+
+    def holds(statistic: np.ndarray) -> np.ndarray:
+        return statistic > above if above is not None else statistic >= at_least  # type: ignore[operator]
+
+    last = _leading_run if unbroken else _last_true
+    horizons = last(holds(resampled))
+    tail = tail_probability(n)
+    # Steps are counted, so bounds are taken outwards to a step that occurred.
+    low = int(np.quantile(horizons, tail, method="lower"))
+    high = int(np.quantile(horizons, 1 - tail, method="higher"))
+    sure = int(last(holds(percentile_bounds(resampled, n=n)[0])))
+    value = int(last(holds(point)))
+    return Horizon(min(low, value), value, max(high, value), min(sure, value), point.shape[-1], n)
+
+
+def _leading_run(flags: np.ndarray) -> np.ndarray:
+    """How many leading steps are all true, over the last axis."""
+    return np.logical_and.accumulate(flags, axis=-1).sum(-1)
+
+
+def _last_true(flags: np.ndarray) -> np.ndarray:
+    """The last true step counted from 1, over the last axis; 0 where none is."""
+    steps = flags.shape[-1]
+    return np.where(flags.any(-1), steps - np.argmax(flags[..., ::-1], axis=-1), 0)

@@ -1,0 +1,241 @@
+"""How far ahead a world model can imagine: errors, skill against baselines, and the horizons where it stops helping.
+
+Shapes: W windows (one stretch of truth each, several from one episode), H imagined steps, D state dimensions,
+E episodes, R bootstrap resamples. Episodes are resampled, never windows: windows of one episode share its luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
+from wm_lab.evaluation.horizon import Horizon, find_horizon
+from wm_lab.evaluation.interval import Interval
+
+if TYPE_CHECKING:
+    from wm_lab.tasks.task import Variable
+
+MODEL = "model"
+PERSISTENCE, LINEAR, SHUFFLED = "persistence", "linear", "shuffled"
+"""Names of the baselines that the horizons are measured against; others are drawn beside them."""
+
+OVERALL = "overall"
+"""The z-scored error of the whole state, beside the task's own variables."""
+
+ACTION_RATIO = 1.1
+"""Below this ratio of shuffled to true error a model does not read its actions (a convention, not a law)."""
+
+WORST_ERROR = 1e9
+"""What a prediction that is not a number counts for: worse than any real one, yet sums stay finite."""
+
+NO_ERROR = 1e-12
+"""Added to summed errors, so that two perfect predictors have a skill of 0 and not 0/0."""
+
+CONSTANT = 1e-6
+"""Dimensions whose training deviation is below this never move, and have no z-score."""
+
+Errors = Mapping[str, np.ndarray]
+"""{variable: errors [W, H]} in the variable's unit; `overall` is in training standard deviations."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One predictor's error of one variable at steps 1..H, each [H]; bounds are 95 % over episodes."""
+
+    median: np.ndarray
+    median_low: np.ndarray
+    median_high: np.ndarray
+    p90: np.ndarray
+    mean: np.ndarray
+    mean_low: np.ndarray
+    mean_high: np.ndarray
+
+    def at(self, step: int, n: int) -> Interval:
+        """The median error at one step (from 1)."""
+        i = step - 1
+        return Interval(float(self.median_low[i]), float(self.median[i]), float(self.median_high[i]), n)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """1 − (model's summed error) / (baseline's) at steps 1..H, each [H]: 1 is perfect, 0 no better."""
+
+    low: np.ndarray
+    value: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything measured on one group of windows: all of them, those in contact, or those in free motion."""
+
+    group: str
+    windows: int
+    episodes: int
+    units: dict[str, str]
+    tolerances: dict[str, float]
+    curves: dict[str, dict[str, Curves]]  # {predictor: {variable: ...}}; the model is one predictor
+    skill: dict[str, dict[str, Skill]]  # {baseline: {variable: ...}}
+    beats: dict[str, dict[str, Horizon]]  # {baseline: {variable: ...}}; persistence is H_skill, linear H_lin
+    tolerance: dict[str, Horizon]  # H_tol of every variable with a tolerance
+    actions: dict[str, Horizon]  # H_act of every variable; empty without the shuffled baseline
+    useful: Horizon  # overall better than persistence and every tolerance kept, in the same resample
+
+
+def variable_errors(
+    predicted: np.ndarray, truth: np.ndarray, variables: Sequence[Variable], std: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Errors of predicted states [W, H, D]: the Euclidean norm of every variable, and the z-scored RMS of the whole.
+
+    `std` [D] is the training split's; dimensions that never moved there are left out of the whole.
+    """
+    if predicted.shape != truth.shape:
+        raise ValueError(f"predictions {predicted.shape} and truth {truth.shape} differ in shape")
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.asarray(predicted, float) - truth
+        errors = {v.name: np.linalg.norm(gap[..., v.slice], axis=-1) for v in variables}
+        moving = np.asarray(std) > CONSTANT
+        errors[OVERALL] = np.sqrt(np.mean((gap[..., moving] / np.asarray(std)[moving]) ** 2, axis=-1))
+    return {
+        name: np.nan_to_num(e, nan=WORST_ERROR, posinf=WORST_ERROR).clip(max=WORST_ERROR) for name, e in errors.items()
+    }
+
+
+def assess_groups(
+    model: Errors,
+    baselines: Mapping[str, Errors],
+    episode: np.ndarray,
+    contact: np.ndarray,
+    variables: Sequence[Variable],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Assessment]:
+    """`assess` for all windows, and apart for those with contact (flags [W]) and those in free motion, if any."""
+    groups = {"all": np.ones(len(episode), bool), "contact": contact, "free": ~contact}
+    found = {}
+    for name, mask in groups.items():
+        if len(np.unique(episode[mask])) < 2:
+            continue  # one episode has no spread to speak of
+        chosen = {source: {v: e[mask] for v, e in errors.items()} for source, errors in baselines.items()}
+        own = {v: e[mask] for v, e in model.items()}
+        found[name] = assess(own, chosen, episode[mask], variables, group=name, resamples=resamples, seed=seed)
+    return found
+
+
+def assess(
+    model: Errors,
+    baselines: Mapping[str, Errors],
+    episode: np.ndarray,
+    variables: Sequence[Variable],
+    *,
+    group: str = "all",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Assessment:
+    """Curves, skill and horizons of one group of windows; `episode` [W] says which episode each window is from."""
+    if PERSISTENCE not in baselines:
+        raise ValueError(f"assess needs the {PERSISTENCE!r} baseline")
+    names = [v.name for v in variables] + [OVERALL]
+    tolerances = {v.name: v.tolerance for v in variables if v.tolerance is not None}
+    sample = _Sample(episode, resamples, seed)
+    if sample.episodes < 2:
+        raise UserError(f"imagination is judged over episodes, found {sample.episodes}; evaluate on at least 2")
+
+    everyone = {MODEL: model, **baselines}
+    curves = {who: {v: _curves(errors[v], sample) for v in names} for who, errors in everyone.items()}
+    sums = {who: {v: sample.totals(errors[v]) for v in names} for who, errors in everyone.items()}
+    skills = {who: {v: _ratio(sums[MODEL][v], sums[who][v]) for v in names} for who in baselines}
+    beats = {who: {v: find_horizon(*skills[who][v], above=0.0, n=sample.episodes) for v in names} for who in baselines}
+
+    inside = {name: sample.means(_stays_inside(model[name], limit)) for name, limit in tolerances.items()}
+    tolerance = {name: find_horizon(*share, at_least=0.5, n=sample.episodes) for name, share in inside.items()}
+    reads: dict[str, Horizon] = {}
+    if SHUFFLED in baselines:
+        # skill against oneself with wrong actions: shuffled / true >= 1.1 is the same as skill >= 1 - 1/1.1
+        least = 1 - 1 / ACTION_RATIO
+        reads = {
+            v: find_horizon(*skills[SHUFFLED][v], at_least=least, n=sample.episodes, unbroken=False) for v in names
+        }
+    return Assessment(
+        group=group,
+        windows=len(episode),
+        episodes=sample.episodes,
+        units={**{v.name: v.unit for v in variables}, OVERALL: "σ"},
+        tolerances=tolerances,
+        curves=curves,
+        skill={who: {v: _skill(*skills[who][v], sample.episodes) for v in names} for who in baselines},
+        beats=beats,
+        tolerance=tolerance,
+        actions=reads,
+        useful=_useful(skills[PERSISTENCE][OVERALL], list(inside.values()), sample.episodes),
+    )
+
+
+class _Sample:
+    """Windows grouped by episode, and the weights of every resample of the episodes."""
+
+    def __init__(self, episode: np.ndarray, resamples: int, seed: int) -> None:
+        names, self.index = np.unique(episode, return_inverse=True)
+        self.episodes = len(names)
+        self.counts = resample_counts(self.episodes, resamples, seed)  # [R, E]
+        self.windows = np.bincount(self.index, minlength=self.episodes).astype(float)  # [E]
+
+    def totals(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over all windows of values [W, H]: of the sample [H] and of every resample [R, H]."""
+        by_episode = np.zeros((self.episodes, values.shape[1]))
+        np.add.at(by_episode, self.index, values)
+        return by_episode.sum(0), self.counts @ by_episode
+
+    def means(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `totals`, divided by the number of windows that the sample and each resample hold."""
+        total, resampled = self.totals(values)
+        return total / len(self.index), resampled / (self.counts @ self.windows)[:, None]
+
+
+def _curves(errors: np.ndarray, sample: _Sample) -> Curves:
+    median, p90 = np.quantile(errors, [0.5, 0.9], axis=0)
+    mean, means = sample.means(errors)
+    mean_low, mean_high = percentile_bounds(means, n=sample.episodes)
+    # A quantile's interval without sorting 2,000 resamples (Woodruff 1952): bound the share of windows below the
+    # median, which is a mean over episodes, then read off the errors at those shares.
+    share_low, share_high = percentile_bounds(sample.means((errors <= median).astype(float))[1], n=sample.episodes)
+    ranked = np.sort(errors, axis=0)
+    median_low = np.minimum(_quantiles(ranked, share_low), median)
+    median_high = np.maximum(_quantiles(ranked, share_high), median)
+    return Curves(median, median_low, median_high, p90, mean, mean_low, mean_high)
+
+
+def _quantiles(ranked: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The value at a share of its own for each column of sorted values [W, H]."""
+    row = np.clip(np.ceil(share * len(ranked)).astype(int) - 1, 0, len(ranked) - 1)
+    return ranked[row, np.arange(ranked.shape[1])]
+
+
+def _ratio(model: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Skill from summed errors, of the sample [H] and of every resample [R, H]."""
+    return tuple(1 - (m + NO_ERROR) / (o + NO_ERROR) for m, o in zip(model, other, strict=True))  # type: ignore[return-value]
+
+
+def _skill(value: np.ndarray, resampled: np.ndarray, n: int) -> Skill:
+    low, high = percentile_bounds(resampled, n=n)
+    return Skill(low, value, high)
+
+
+def _stays_inside(errors: np.ndarray, tolerance: float) -> np.ndarray:
+    """1 where a window has been inside the tolerance at this and all earlier steps, [W, H]."""
+    return (np.maximum.accumulate(errors, axis=1) <= tolerance).astype(float)
+
+
+def _useful(skill: tuple[np.ndarray, np.ndarray], inside: list[tuple[np.ndarray, np.ndarray]], n: int) -> Horizon:
+    """Steps at which the model beats persistence and at least half of its windows keep each tolerance."""
+    # Each condition as a margin that must stay above zero (a share of exactly one half still counts).
+    margins = [skill, *((share[0] - 0.5 + 1e-12, share[1] - 0.5 + 1e-12) for share in inside)]
+    point = np.min([m[0] for m in margins], axis=0)
+    resampled = np.min([m[1] for m in margins], axis=0)
+    return find_horizon(point, resampled, above=0.0, n=n)

@@ -1,0 +1,95 @@
+"""What one arm did in every episode of one manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.manifest import Manifest, require_same
+from wm_lab.evaluation.plain import plain, read_json, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """One arm, played by one trained model or policy. Arrays are [E], in the order of `manifest.seeds`.
+
+    `imagined` and `realised` are the return that the chosen plan promised and the return the task then paid over the
+    same steps, each a mean over the decisions of the episode; NaN for an arm that imagines nothing.
+    """
+
+    arm: str  # "mpc", "bc", "expert", ...
+    manifest: Manifest
+    success: np.ndarray  # bool, the success test held at some step
+    success_at_end: np.ndarray  # bool, it held at the last step of the budget
+    steps_to_success: np.ndarray  # float, control steps to the first hit; NaN where there was none
+    episode_return: np.ndarray  # float, sum of rewards over the step budget
+    decision_ms: np.ndarray  # float, wall milliseconds per decision, mean over the episode
+    imagined: np.ndarray  # float or NaN
+    realised: np.ndarray  # float or NaN
+    seed: int = 0  # of the training run behind this arm
+
+    def __post_init__(self) -> None:
+        for name in ARRAYS:
+            dtype = bool if name in FLAGS else float
+            values = getattr(self, name)
+            array = np.asarray([np.nan if v is None else v for v in np.asarray(values, object).ravel()], dtype)
+            if array.shape != (len(self.manifest),):
+                raise UserError(
+                    f"arm {self.arm!r} has {array.size} values of {name} for the {len(self.manifest)} episodes of its "
+                    "manifest; play the whole manifest"
+                )
+            object.__setattr__(self, name, array)
+        if np.any(self.success != np.isfinite(self.steps_to_success)):
+            raise UserError(f"arm {self.arm!r}: steps_to_success must be a number exactly where success is true")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, the manifest inside."""
+        return {**{f.name: plain(getattr(self, f.name)) for f in fields(self)}, "manifest": self.manifest.to_dict()}
+
+    def save(self, path: Path | str) -> None:
+        write_json(Path(path), self.to_dict())
+
+    @classmethod
+    def load(cls, path: Path | str) -> Outcomes:
+        """Inverse of `save`; UserError where the file is missing, incomplete or its manifest was edited."""
+        values = read_json(Path(path), "table of outcomes")
+        missing = [f.name for f in fields(cls) if f.name not in values]
+        if missing:
+            raise UserError(f"{path} lacks {', '.join(missing)}; delete it and evaluate again")
+        manifest = Manifest.from_dict(values["manifest"], where=f"the manifest in {path}")
+        return cls(**{**{f.name: values[f.name] for f in fields(cls)}, "manifest": manifest})
+
+
+FLAGS = ("success", "success_at_end")
+ARRAYS = (*FLAGS, "steps_to_success", "episode_return", "decision_ms", "imagined", "realised")
+
+Arm = Outcomes | Sequence[Outcomes]
+"""An arm as the statistics see it: one Outcomes, or one for each training seed, all on one manifest."""
+
+
+def runs(arm: Arm) -> list[Outcomes]:
+    """The training seeds of an arm, checked to have played the same manifest."""
+    every = [arm] if isinstance(arm, Outcomes) else list(arm)
+    if not every:
+        raise ValueError("an arm needs at least one run")
+    require_pairable(*every)
+    return every
+
+
+def stack(arm: Arm, field: str) -> np.ndarray:
+    """One field of an arm, [S, E]: training seeds by episodes."""
+    return np.stack([getattr(run, field) for run in runs(arm)])
+
+
+def require_pairable(first: Outcomes, *others: Outcomes) -> None:
+    """Raise UserError unless all were played on one manifest, naming the arms and what differs."""
+    for other in others:
+        try:
+            require_same(first.manifest, other.manifest)
+        except UserError as error:
+            raise UserError(f"{first.arm!r} and {other.arm!r}: {error}") from error

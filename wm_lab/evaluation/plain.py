@@ -1,0 +1,55 @@
+"""Results as plain JSON values, and files that are never half written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wm_lab.errors import UserError
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, named tuples and arrays as dicts, lists and numbers; what is not finite becomes None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write under a temporary name and rename, so that a killed run leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def read_json(path: Path, kind: str) -> dict[str, Any]:
+    """The JSON object in `path`; UserError where there is none. `kind` names what was hoped for."""
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {kind} at {path}; run the evaluation that writes it first") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a readable {kind} ({error}); delete it and evaluate again") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a {kind}: it holds a {type(value).__name__}; delete it and evaluate again")
+    return value

@@ -1,0 +1,129 @@
+"""One sentence an exercise ends in, computed from intervals alone; "cannot tell" is a verdict.
+
+A difference is claimed when its interval excludes zero and its p value survives Holm's correction, so that a verdict
+over several task types claims something false in at most 5 % of experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wm_lab.evaluation.comparison import Attribution, Difference
+from wm_lab.evaluation.horizon import Horizon
+from wm_lab.evaluation.imagination import LINEAR, OVERALL, PERSISTENCE, SHUFFLED, Assessment
+from wm_lab.evaluation.interval import LEVEL, Interval
+
+EQUAL_MARGIN = 0.05
+"""Two success rates whose difference surely lies within this are called equal."""
+
+ARM_WORDS = {
+    "mpc": "planning",
+    "bc": "cloning",
+    "mpc_bc": "planning with cloned proposals",
+    "simulator": "true dynamics",
+}
+"""How arms are called in a sentence; others by their own name."""
+
+
+def claimed(difference: Difference) -> bool:
+    """Whether the data tell that one arm is better."""
+    apart = difference.difference.positive or difference.difference.negative
+    return apart and difference.p_adjusted <= 1 - LEVEL
+
+
+def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> str:
+    """What the paired differences of one pair of arms say, one for each task type (or task: `kind=""`)."""
+    if not differences:
+        return "cannot tell: no task has both arms."
+    a, b = (ARM_WORDS.get(name, name) for name in (differences[0].a, differences[0].b))
+    groups: dict[str, list[str]] = {}
+    for d in differences:
+        groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
+    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} equals {b} within {EQUAL_MARGIN}", "cannot tell"]
+    return "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups) + "."
+
+
+def attribution_verdict(gaps: Attribution) -> str:
+    """Whose fault the distance to the expert is."""
+    if not gaps.total.positive:
+        return f"cannot tell a gap between the expert and the learned planner: {gaps.total}."
+    parts = {"planner": gaps.planner, "cost": gaps.cost, "model": gaps.model}
+    real = sorted((name for name, gap in parts.items() if gap.positive), key=lambda name: -parts[name].value)
+    open_ = [name for name in parts if name not in real]
+    whole = f"the gap to the expert is {gaps.total}"
+    found = ", ".join(f"the {name} loses {parts[name].bounds()}" for name in real)
+    rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
+    if not real:
+        return f"{whole}; cannot tell which part loses it ({rest})."
+    return f"{whole}: {found}" + (f"; not told from zero: {rest}." if rest else ".")
+
+
+def exploitation_verdict(promised: Interval) -> str:
+    """Whether the planner believes its model too much; `promised` is imagined minus realised return a plan."""
+    if promised.positive:
+        return f"chosen plans promise more than they pay, by {promised} in return."
+    if promised.negative:
+        return f"chosen plans pay more than they promise: imagined minus realised is {promised}."
+    return f"cannot tell that chosen plans promise more than they pay: {promised}."
+
+
+def imagination_verdict(assessment: Assessment, control_hz: float | None = None) -> str:
+    """How far ahead the model's imagination can be used, and what ends it."""
+    if SHUFFLED in assessment.beats and assessment.actions[OVERALL].sure == 0:
+        return (
+            f"not useful: other actions change its predictions too little to tell (n={assessment.episodes} episodes)."
+        )
+    useful = assessment.useful
+    seconds = f" ({useful.value / control_hz:.2g} s)" if control_hz else ""
+    head = (
+        f"useful for {useful.bounds()} steps{seconds}"
+        if useful.low
+        else f"cannot tell it is useful: {useful.bounds()} steps"
+    )
+    beats = [
+        f"{words} {_up_to(assessment.beats[name][OVERALL])}"
+        for name, words in ((PERSISTENCE, "persistence"), (LINEAR, "the linear model"))
+        if name in assessment.beats
+    ]
+    kept = [_kept(name, horizon, assessment) for name, horizon in assessment.tolerance.items()]
+    parts = "; ".join([f"surely beats {', '.join(beats)}", *kept])
+    return f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
+
+
+def by_group(assessments: Mapping[str, Assessment]) -> str:
+    """Contact beside free motion, where both were seen; empty otherwise."""
+    if not {"contact", "free"} <= assessments.keys():
+        return ""
+    contact, free = assessments["contact"].useful, assessments["free"].useful
+    return f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+
+
+def _relation(d: Difference, a: str, b: str) -> str:
+    if claimed(d):
+        return f"{a} beats {b}" if d.difference.positive else f"{b} beats {a}"
+    if d.difference.within(EQUAL_MARGIN):
+        return f"{a} equals {b} within {EQUAL_MARGIN}"
+    return "cannot tell"
+
+
+def _on(d: Difference, kind: str) -> str:
+    """`on contact tasks by 0.31 [0.20, 0.42] (n=100)`, the sign turned to the winner's side."""
+    gap, by = d.difference, "by " if claimed(d) else ""
+    if claimed(d) and gap.negative:
+        gap = Interval(-gap.high, -gap.value, -gap.low, gap.n)
+    amount = f"{by}{gap}" if by else f"({gap.bounds()}, n={gap.n})"
+    return " ".join(word for word in ("on", d.name, kind, amount) if word)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _up_to(horizon: Horizon) -> str:
+    return f"to {horizon.claim()}" if horizon.sure else "at no step"
+
+
+def _kept(name: str, horizon: Horizon, assessment: Assessment) -> str:
+    limit = f"{assessment.tolerances[name]:g} {assessment.units[name]}".strip()
+    reach = f"for {horizon.claim()}" if horizon.sure else "for none"
+    return f"stays inside the task's tolerance ({name}, {limit}) {reach}"
