@@ -1,0 +1,245 @@
+"""The Weights & Biases view of a run: it shows what the run folder holds, and its failures never reach the run."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+import re
+import secrets
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from wm_lab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 1.0  # wandb's own 15 s lose the whole run, config included, to an early kill
+PROBE_SHARE = 0.25  # of init_timeout: how long the server may take to answer at all
+LONGEST_TAG = 64  # the server refuses longer ones
+ID_FILE = "wandb_id.txt"
+
+
+class Mode(Enum):
+    """Where a run is shown."""
+
+    auto = "auto"
+    """Online if this machine has a key for the server, offline otherwise; WANDB_MODE decides where it is set."""
+    online = "online"
+    offline = "offline"
+    """Into the run folder only; `wandb sync` uploads it later."""
+    disabled = "disabled"
+
+
+@dataclass
+class TrackingConfig:
+    """Where and under which names a run is shown."""
+
+    mode: Mode = Mode.auto
+    project: str = "wm_lab"
+    entity: str | None = None
+    group: str | None = None
+    """Runs of one sweep share a group."""
+    name: str | None = None
+    tags: list[str] = field(default_factory=list)
+    init_timeout: float = 20.0
+    """Seconds that an unreachable server may cost, at the start or at the end; the run then goes on offline."""
+
+    def __post_init__(self) -> None:
+        if not self.init_timeout > 0:
+            raise UserError(f"tracking.init_timeout={self.init_timeout} must be positive; it is in seconds")
+        for tag in self.tags:
+            if not 1 <= len(tag) <= LONGEST_TAG:
+                raise UserError(f"tracking.tags: {tag!r} has {len(tag)} characters; use 1 to {LONGEST_TAG}")
+
+
+class Tracker:
+    """One wandb run inside a run folder; the same folder again continues the same wandb run.
+
+    folder: the run folder; wandb's files go to <folder>/wandb
+    config: the resolved configuration, as plain dicts
+    """
+
+    Config = TrackingConfig
+
+    def __init__(
+        self, config: TrackingConfig, folder: Path, settings: Mapping[str, Any], job_type: str | None = None
+    ) -> None:
+        self._config = config
+        self._known: set[str] = set()
+        self._warned = False
+        self._run: Any = None
+        with self._harmless("could not start"):
+            self._run = self._open(folder, dict(settings), job_type)
+
+    def log(self, step: int, scalars: Mapping[str, float | int]) -> None:
+        """Show numbers against the step axis of their own family: "train/loss" against "train/step"."""
+        with self._harmless("lost some numbers"):
+            row: dict[str, float | int] = {}
+            for name, value in scalars.items():
+                axis = self._axis(name)
+                row |= {axis: step, name: value}
+            self._log(row)
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        with self._harmless(f"lost the table {name}"):
+            self._show(name, "Table", columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
+
+    def image(self, name: str, path: Path) -> None:
+        with self._harmless(f"lost the image {name}"):
+            if path.suffix == ".svg":  # wandb takes pixels only, but shows any HTML
+                self._show(name, "Html", path.read_text(encoding="utf-8"), inject=False)
+            else:
+                self._show(name, "Image", str(path))
+
+    def video(self, name: str, path: Path) -> None:
+        with self._harmless(f"lost the video {name}"):
+            self._show(name, "Video", str(path), format=path.suffix.lstrip("."))
+
+    def html(self, name: str, path: Path) -> None:
+        with self._harmless(f"lost the page {name}"):
+            self._show(name, "Html", path.read_text(encoding="utf-8"), inject=False)
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """The run's final numbers, beside the last value of each curve."""
+        with self._harmless("lost the summary"):
+            if self._run:
+                self._run.summary.update(dict(values))
+
+    def finish(self, exit_code: int) -> None:
+        """Close the wandb run, as failed unless `exit_code` is 0; what cannot be uploaded in time stays on disk."""
+        run, self._run = self._run, None
+        with self._harmless("did not close properly"):
+            if run:
+                run.finish(exit_code=exit_code)
+
+    def _open(self, folder: Path, settings: dict[str, Any], job_type: str | None) -> Any:
+        """The wandb run, online if that is wished and possible, or None when tracking is disabled."""
+        if self._wished() is Mode.disabled:
+            return None
+        began = time.monotonic()
+        # wandb's own error reports go to the same server and would wait 20 s for it when Python exits.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb  # 0.6 s, which runs without tracking need not pay
+
+        known = wandb.setup().settings
+        mode = self._wished()
+        if mode is Mode.auto:
+            mode = Mode.online if known.api_key or _has_key(known.base_url) else Mode.offline
+
+        def init(mode: Mode) -> Any:
+            left = max(1.0, self._config.init_timeout - (time.monotonic() - began))
+            return wandb.init(
+                mode="online" if mode is Mode.online else "offline",
+                dir=str(folder),
+                id=_run_id(folder),
+                resume="allow" if mode is Mode.online else None,  # offline files are joined by `wandb sync`
+                reinit="create_new",  # a run that was left open must not swallow this one's rows
+                config=settings,
+                job_type=job_type,
+                project=self._config.project,
+                entity=self._config.entity,
+                group=self._config.group,
+                name=self._config.name,
+                tags=list(self._config.tags) or None,
+                settings=wandb.Settings(
+                    init_timeout=left,
+                    finish_timeout=self._config.init_timeout,
+                    x_transaction_log_flush_interval=FLUSH_SECONDS,
+                ),
+            )
+
+        if mode is Mode.online:
+            problem = _unanswered(known.base_url, PROBE_SHARE * self._config.init_timeout)
+            if problem is None:
+                try:
+                    return init(Mode.online)
+                except Exception as error:  # a wrong key, a refusing or silent server: none is worth the run
+                    problem = _first_line(error)
+            log.warning("Weights & Biases at %s cannot be used (%s): tracking offline", known.base_url, problem)
+        return init(Mode.offline)
+
+    def _wished(self) -> Mode:
+        from_environment = os.environ.get("WANDB_MODE", "")
+        if self._config.mode is Mode.auto and from_environment in Mode.__members__:
+            return Mode[from_environment]
+        return self._config.mode
+
+    def _axis(self, name: str) -> str:
+        """The step axis of a number, made known to wandb at the number's first appearance."""
+        family, slash, _ = name.partition("/")
+        axis = f"{family}/step" if slash else "step"
+        if name not in self._known and self._run:
+            self._run.define_metric(axis, hidden=True)
+            self._run.define_metric(name, step_metric=axis)
+            self._known.add(name)
+        return axis
+
+    def _show(self, name: str, kind: str, *arguments: Any, **options: Any) -> None:
+        if self._run:
+            import wandb
+
+            self._log({name: getattr(wandb, kind)(*arguments, **options)})
+
+    def _log(self, row: Mapping[str, Any]) -> None:
+        if self._run:
+            self._run.log(dict(row))
+
+    @contextmanager
+    def _harmless(self, consequence: str) -> Iterator[None]:
+        """Say the first failure and go on: the run folder has everything that is lost here."""
+        try:
+            yield
+        except Exception as error:
+            if not self._warned:
+                log.warning("Weights & Biases %s (%s); the run goes on", consequence, _first_line(error))
+            self._warned = True
+
+
+def _has_key(server: str) -> bool:
+    """Whether this machine is logged in: by environment, or by the netrc file that `wandb login` writes."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urllib.parse.urlsplit(server).netloc
+    places = [os.environ["NETRC"]] if "NETRC" in os.environ else ["~/.netrc", "~/_netrc"]
+    for place in places:
+        try:
+            if netrc.netrc(Path(place).expanduser()).authenticators(host):
+                return True
+        except (OSError, netrc.NetrcParseError):  # missing or not readable: the same as not logged in
+            continue
+    return False
+
+
+def _unanswered(server: str, seconds: float) -> str | None:
+    """Why the server gives no HTTP answer at all, or None when it gives one; proxies are respected."""
+    try:
+        urllib.request.urlopen(server, timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        return _first_line(error)
+    return None
+
+
+def _run_id(folder: Path) -> str:
+    """The wandb id of this run folder, made at the first call."""
+    file = folder / ID_FILE
+    if file.exists() and re.fullmatch(r"[a-z0-9]{8}", found := file.read_text().strip()):
+        return found
+    new = secrets.token_hex(4)
+    file.write_text(f"{new}\n")
+    return new
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
