@@ -132,6 +132,11 @@ class WorldModel(nn.Module, ABC):
         """The observations that `observe` reads."""
         return tuple(self.spec.observation)
 
+    @property
+    def decoded_keys(self) -> tuple[str, ...]:
+        """The observations that `decode` gives back."""
+        return tuple(self.spec.observation)
+
     @abstractmethod
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar to minimise and detached scalars to log, for one batch of windows [B, T]."""
