@@ -76,7 +76,7 @@ class ReachExpert(HandExpert):
     """Straight to the goal."""
 
     def begin(self) -> list[float]:
-        return self._move(*self.goal, OPEN)
+        return self._move(self.goal[0], self.goal[1], self.goal[2], OPEN)
 
 
 class PushExpert(HandExpert):
@@ -173,7 +173,8 @@ class GraspExpert(HandExpert):
         if self.steps >= self.CLOSING_STEPS:
             self.lowering = False
             self._go(self._carry)
-        return self._move(*self._grasp(), CLOSED, self._block_yaw() - self.x[YAW])
+        x, y, z = self._grasp()
+        return self._move(x, y, z, CLOSED, self._block_yaw() - self.x[YAW])
 
     def _carry(self) -> list[float]:
         x, y, z = self._block()

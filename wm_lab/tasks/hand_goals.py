@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class Goal:
     tags: tuple[str, ...]
     instruction: str
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         return Layout(self.blocks)
 
@@ -106,7 +107,7 @@ PLACE_HEIGHT = (0.08, 0.2)  # m, of the half of place's goals that hang in the a
 TURNED = 0.7  # rad, the blocks' largest yaw at the start
 
 
-def solved(goal: Goal, tolerance: float, x: Sequence[Any]) -> Any:
+def solved(goal: Goal, tolerance: float, x: Sequence[Any] | np.ndarray) -> Any:
     """Whether states meet the goal. `x` holds the D numbers of a state: floats, or arrays of one shape."""
     layout = goal.layout
     gx, gy, gz = x[layout.goal : layout.goal + 3]

@@ -121,6 +121,6 @@ def _geom_colors(model: mujoco.MjModel) -> np.ndarray:
     rgb = model.geom_rgba[:, :3].copy()
     if model.nmat:
         # A geom takes its material's colour unless it has one of its own (MuJoCo's default is half grey).
-        plain = (model.geom_matid >= 0) & np.all(model.geom_rgba == np.float32([0.5, 0.5, 0.5, 1]), axis=1)
+        plain = (model.geom_matid >= 0) & np.all(model.geom_rgba == [0.5, 0.5, 0.5, 1], axis=1)
         rgb[plain] = model.mat_rgba[model.geom_matid[plain], :3]
-    return np.float32(np.concatenate([rgb, [SKY]]) * 255)
+    return (np.concatenate([rgb, [SKY]]) * 255).astype(np.float32)
