@@ -10,7 +10,7 @@ from wm_lab.errors import UserError
 EPISODES_PER_ROUND = 50_000
 ROUNDS_PER_SEED = 16
 MAX_SEED = 2**30 // (EPISODES_PER_ROUND * ROUNDS_PER_SEED) - 1
-"""Keeps every episode's seed below 2^30: from there on seeds belong to evaluation, so that no start is ever trained on."""
+"""Keeps every episode's seed below 2^30: from there on they are for evaluation, whose starts no model may train on."""
 
 
 @dataclass

@@ -109,7 +109,9 @@ class GroupRecord:
         first = {key: np.asarray(observation[key]) for key in self._offered}
         first.update((key, self._read(row, key)) for key in self._read_from_simulator)
         for key, value in first.items():
-            self._observation[key] = np.empty((self._steps + 1, len(self._seeds), *value.shape), value.dtype)
+            exact = value.dtype == np.uint8 or key == "snapshot"
+            dtype = value.dtype if exact else np.dtype(np.float32)
+            self._observation[key] = np.empty((self._steps + 1, len(self._seeds), *value.shape), dtype)
 
     def _read(self, row: int, key: str) -> np.ndarray:
         return self._tasks[row].snapshot() if key == "snapshot" else self._tasks[row].state()

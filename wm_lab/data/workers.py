@@ -1,7 +1,7 @@
 """A small pool of persistent processes: each builds its tools once, then handles items until the pool closes.
 
-Why not `concurrent.futures`: when a worker dies it cannot say at which item, its workers print tracebacks on Ctrl-C, and
-they outlive a parent that was killed. Here each worker has a pipe of its own, so its death is seen, named and final.
+Why not `concurrent.futures`: when a worker dies it cannot say at which item, its workers print tracebacks on Ctrl-C,
+and they outlive a parent that was killed. Here each worker has a pipe of its own: a death on either side is seen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -92,7 +92,9 @@ class Workers(Generic[Item, Result]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _map_here(
@@ -149,16 +151,12 @@ def _hire(build: Callable[[], Callable[[Any], Any]]) -> _Worker:
     return _Worker(process, pipe)
 
 
-def _give_next(
-    worker: _Worker, todo: Iterator[tuple[int, Item]], busy: dict[Connection, tuple[_Worker, int]]
-) -> None:
+def _give_next(worker: _Worker, todo: Iterator[tuple[int, Item]], busy: dict[Connection, tuple[_Worker, int]]) -> None:
     index, item = next(todo, (None, None))
     if index is None:
         return
-    try:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it died already: reading its pipe next says how
         worker.pipe.send(item)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # it died already: reading its pipe next says how
     busy[worker.pipe] = worker, index
 
 

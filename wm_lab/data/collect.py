@@ -1,0 +1,209 @@
+"""Collects a shard: plays groups of episodes in parallel, then joins them into columns.
+
+Each group is written as soon as it is played, under its own number, so a killed collection goes on where it was; the
+groups are joined in order, so the shard is the same to the byte on any number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wm_lab.data.behaviours import Exploration, ExplorationConfig, choose
+from wm_lab.data.episode import Episode
+from wm_lab.data.rollout import (
+    Advance,
+    PlayConfig,
+    Player,
+    PolicyFactory,
+    TaskFactory,
+    counts,
+    describe_group,
+    split_into_groups,
+)
+from wm_lab.data.shard import EPISODE_COLUMNS, MANIFEST, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
+from wm_lab.data.workers import Workers
+from wm_lab.errors import UserError
+from wm_lab.tasks.task import TaskCard
+
+GROUPS = "groups"
+PLAN = "plan.json"
+
+
+def collect(
+    folder: Path,
+    task: TaskFactory,
+    policy: PolicyFactory,
+    seeds: Sequence[int],
+    exploration: ExplorationConfig,
+    *,
+    round_number: int = 0,
+    description: Mapping[str, Any] | None = None,
+    config: PlayConfig | None = None,
+    workers: int | None = None,
+    advance: Advance | None = None,
+) -> Path:
+    """Write one episode per seed, `policy` disturbed by `exploration`, into `folder` and return it.
+
+    `description` says in JSON's terms who `policy` is (an expert, a model's key in the store); it is kept as provenance
+    and must be the same when a killed collection is called again. A folder that is complete is left as it is.
+    Raises UserError where the folder holds another collection, or the task cannot be played.
+    """
+    config = config or PlayConfig()
+    card = task().card
+    numbers = [int(seed) for seed in seeds]
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise UserError(f"a collection needs at least one episode and no seed twice; found {len(numbers)} seeds")
+    provenance = {
+        "policy": dict(description or {}),
+        "exploration": asdict(exploration),
+        "round": round_number,
+        "seeds": numbers,
+        "play": asdict(config),
+    }
+    _require_same_plan(folder, card, provenance)
+    if (folder / MANIFEST).exists():
+        return folder
+
+    batches = [Batch(k, group) for k, group in enumerate(split_into_groups(seeds, config.group))]
+    missing = [batch for batch in batches if not batch.path(folder).exists()]
+    done = len(seeds) - sum(len(batch.seeds) for batch in missing)
+    if advance is not None and done:
+        advance(done)
+
+    def tell(played: dict[str, int]) -> None:
+        if advance is not None:
+            advance(played.pop("episodes"), **played)
+
+    build = partial(_build_collector, folder, task, policy, exploration, config)
+    with Workers(build, workers) as pool:
+        pool.map(missing, name=lambda batch: describe_group(batch.seeds), done=tell)
+    behaviours = _join(folder, batches, exploration, round_number)
+    write_manifest(folder, card, behaviours, provenance)
+    shutil.rmtree(folder / GROUPS)
+    (folder / PLAN).unlink()
+    return folder
+
+
+class Batch(NamedTuple):
+    """The k-th group of a collection."""
+
+    number: int
+    seeds: list[int]
+
+    def path(self, folder: Path) -> Path:
+        return folder / GROUPS / f"{self.number:06d}.npz"
+
+
+class Collector:
+    """A worker's tools: plays a batch, writes it down and says how it went."""
+
+    def __init__(self, folder: Path, player: Player) -> None:
+        self.folder = folder
+        self.player = player
+
+    def __call__(self, batch: Batch) -> dict[str, int]:
+        episodes = self.player(batch.seeds)
+        path = batch.path(self.folder)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, **_columns(episodes))
+        temporary.rename(path)
+        return {"episodes": len(episodes), **counts(episodes)}
+
+
+def _build_collector(
+    folder: Path, task: TaskFactory, policy: PolicyFactory, exploration: ExplorationConfig, config: PlayConfig
+) -> Collector:
+    return Collector(folder, Player(task, Exploration(policy(), exploration), config))
+
+
+def _columns(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """The step columns of some episodes, one after another, and the episodes' lengths."""
+    columns = {
+        OBSERVATION + key: np.concatenate([episode.observation[key] for episode in episodes])
+        for key in episodes[0].observation
+        if key != "snapshot"  # `replay` makes snapshots again from seed and actions
+    }
+    for name in STEP_COLUMNS:
+        columns[name] = np.concatenate([getattr(episode, name) for episode in episodes])
+    columns["episode.length"] = np.array([episode.steps for episode in episodes])
+    return columns
+
+
+def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, Any]) -> None:
+    """Refuse a folder whose collection, finished or not, is not the one asked for; else note the plan in it."""
+    plan = json.loads(json.dumps({"task": asdict(card), "provenance": provenance}))
+    found = plan
+    if (folder / MANIFEST).exists():
+        manifest = json.loads((folder / MANIFEST).read_text())
+        found = {key: manifest.get(key) for key in plan}
+    elif (folder / PLAN).exists():
+        found = json.loads((folder / PLAN).read_text())
+    else:
+        (folder / GROUPS).mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{PLAN}"
+        temporary.write_text(json.dumps(plan))
+        temporary.rename(folder / PLAN)
+    if found != plan:
+        raise UserError(
+            f"{folder} holds another collection (of {found['task']['name']}, "
+            f"{len(found['provenance']['seeds'])} episodes); choose another folder, or delete this one"
+        )
+
+
+def _join(folder: Path, batches: Sequence[Batch], exploration: ExplorationConfig, round_number: int) -> list[str]:
+    """Write the columns from the groups, one group in memory at a time; returns the behaviours' names."""
+    lengths = np.concatenate([_load(batch.path(folder), "episode.length")["episode.length"] for batch in batches])
+    rows = int((lengths + 1).sum())
+    columns: dict[str, np.ndarray] = {}
+    start = 0
+    for batch in batches:
+        group = _load(batch.path(folder))
+        del group["episode.length"]
+        for name, part in group.items():
+            if name not in columns:
+                columns[name] = _create(folder, name, (rows, *part.shape[1:]), part.dtype)
+            columns[name][start : start + len(part)] = part
+        start += len(group["reward"])
+
+    seeds = [seed for batch in batches for seed in batch.seeds]
+    choices = [choose(exploration, seed) for seed in seeds]
+    behaviours = sorted(exploration.weights)
+    table = {
+        "episode.offset": np.cumsum(lengths + 1) - (lengths + 1),
+        "episode.length": lengths,
+        "episode.seed": seeds,
+        "episode.behaviour": [behaviours.index(choice.behaviour) for choice in choices],
+        "episode.strength": [choice.strength for choice in choices],
+        "episode.round": [round_number] * len(seeds),
+    }
+    for name, dtype in EPISODE_COLUMNS.items():
+        columns[name] = _create(folder, name, (len(seeds),), np.dtype(dtype))
+        columns[name][:] = table[name]
+    for column in columns.values():
+        column.flush()  # type: ignore[attr-defined]
+    return behaviours
+
+
+def _create(folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.lib.format.open_memmap(column_path(folder, name), "w+", dtype, shape)
+
+
+def _load(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Some arrays of a group's file; all of them where none is named."""
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in names or file.files}
+    except (zipfile.BadZipFile, ValueError, EOFError):
+        path.unlink()
+        raise UserError(f"{path} was damaged, perhaps by a full disk; it is removed now: run the same again") from None

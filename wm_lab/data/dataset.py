@@ -1,0 +1,178 @@
+"""A dataset: an ordered list of shards read as one, split into episodes for training, validation and test.
+
+The first shard is the collection, each further one a round added by the planner itself; adding a shard copies nothing
+and moves no episode to another split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wm_lab.data.episode import Episode
+from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard, open_shard
+from wm_lab.data.splits import SPLITS, SplitConfig, assign
+from wm_lab.data.statistics import moments, spread_of_changes
+from wm_lab.errors import UserError, unknown
+from wm_lab.world_model import DataSpec
+
+VERIFY_UP_TO = 256 << 20
+"""Bytes whose checksums are compared when a dataset is opened: about 0.15 s; `Dataset.verify` reads everything."""
+
+SAME = ("name", "physics", "settings", "observation", "action_size", "control_hz", "success_test")
+"""What the task cards of all shards must agree on."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One entry per episode, shard after shard."""
+
+    shard: np.ndarray  # [E] int, which shard it lies in
+    offset: np.ndarray  # [E] int64, its first row, counted over all shards
+    length: np.ndarray  # [E] int64, actions; it owns one row more
+    seed: np.ndarray  # [E] int64
+    behaviour: np.ndarray  # [E] str
+    strength: np.ndarray  # [E] float32, of the exploration noise
+    round: np.ndarray  # [E] int
+    split: np.ndarray  # [E] str, of `SPLITS`
+
+
+class Dataset:
+    """Rows of all shards are numbered through: shard 0's first, then shard 1's."""
+
+    def __init__(self, shards: Sequence[Shard], split: SplitConfig | None = None) -> None:
+        if not shards:
+            raise UserError("a dataset needs at least one shard; collect one first")
+        for shard in shards[1:]:
+            _require_same_task(shards[0], shard)
+        self.shards = tuple(shards)
+        self.split_config = split or SplitConfig()
+        self.first_row = np.cumsum([0, *(shard.rows for shard in shards)])
+        self.table = self._table()
+        self._joined: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def open(
+        cls, *folders: Path | str, split: SplitConfig | None = None, verify_up_to: int | None = VERIFY_UP_TO
+    ) -> Dataset:
+        """Open shards in the order of their collection, comparing up to so many bytes of each with their checksums.
+
+        Raises UserError that names the file or folder which is missing, damaged, foreign or of another task.
+        """
+        return cls([open_shard(Path(folder), verify_up_to) for folder in folders], split)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The task card in JSON's terms."""
+        return self.shards[0].card
+
+    @property
+    def rows(self) -> int:
+        """Observations in all; each episode has one more than actions."""
+        return int(self.first_row[-1])
+
+    def __len__(self) -> int:
+        """Episodes in all."""
+        return len(self.table.length)
+
+    def episodes(self, split: str) -> np.ndarray:
+        """Indices of the episodes of "train", "validation" or "test", or of "all"."""
+        if split == "all":
+            return np.arange(len(self))
+        if split not in SPLITS:
+            raise unknown("split", split, (*SPLITS, "all"))
+        return np.flatnonzero(self.table.split == split)
+
+    def episode(self, index: int) -> Episode:
+        """A recorded episode; its arrays are read-only views of the files."""
+        start = int(self.table.offset[index])
+        stop = start + int(self.table.length[index]) + 1
+        observation = {key: self.slice(OBSERVATION + key, start, stop) for key in self.observation_keys}
+        action, reward, success, contact, terminal = (self.slice(name, start, stop) for name in STEP_COLUMNS)
+        return Episode(int(self.table.seed[index]), observation, action, reward, success, contact, terminal)
+
+    @property
+    def observation_keys(self) -> tuple[str, ...]:
+        """Every recorded observation: the task's own and always "state"."""
+        return tuple(name.removeprefix(OBSERVATION) for name in self.shards[0].columns if name.startswith(OBSERVATION))
+
+    def slice(self, column: str, start: int, stop: int) -> np.ndarray:
+        """Rows start to stop of one column, which must lie in one shard (those of an episode do)."""
+        shard = int(np.searchsorted(self.first_row, start, "right")) - 1
+        base = self.first_row[shard]
+        return self.shards[shard].columns[column][start - base : stop - base]
+
+    def column(self, name: str) -> np.ndarray:
+        """All rows of a small column, joined over the shards and kept in memory; not for images."""
+        if name not in self._joined:
+            self._joined[name] = np.concatenate([shard.columns[name] for shard in self.shards])
+        return self._joined[name]
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """Shapes of the task's observations; statistics of the training split, of "state" too where it is no input."""
+        train = self.episodes("train")
+        if not len(train):
+            raise UserError(f"none of the {len(self)} episodes is for training; collect more, or lower the fractions")
+        vectors = [key for key in self.observation_keys if self.shards[0].columns[OBSERVATION + key].ndim == 2]
+        mean, std, std_change = {}, {}, {}
+        for key in vectors:
+            mean[key], std[key] = moments(self._training_rows(OBSERVATION + key))
+            std_change[key] = spread_of_changes(self._training_rows(OBSERVATION + key))
+        arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
+        mean["reward"], std["reward"] = moments(arrived)
+        shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}
+        return DataSpec(shapes, self.card["action_size"], mean, std, std_change)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of all manifests and the split: what a trained model's name in the store depends on."""
+        told = json.dumps([[shard.manifest for shard in self.shards], vars(self.split_config)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Compare every byte of every shard with its checksum; UserError names the first file that differs."""
+        for shard in self.shards:
+            shard.verify()
+
+    def _training_rows(self, column: str) -> list[np.ndarray]:
+        table = self.table
+        return [
+            self.slice(column, int(table.offset[e]), int(table.offset[e] + table.length[e] + 1))
+            for e in self.episodes("train")
+        ]
+
+    def _table(self) -> Table:
+        short = {name: name.removeprefix("episode.") for name in EPISODE_COLUMNS}
+        parts = [{short[name]: np.asarray(shard.columns[name]) for name in short} for shard in self.shards]
+        counts = [shard.episodes for shard in self.shards]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        shard = np.repeat(np.arange(len(parts)), counts)
+        names = [np.array(s.behaviours)[part["behaviour"]] for s, part in zip(self.shards, parts, strict=True)]
+        split = assign(joined["seed"], counts[0], self.split_config)
+        return Table(
+            shard=shard,
+            offset=joined["offset"] + self.first_row[shard],
+            length=joined["length"].astype(np.int64),
+            seed=joined["seed"],
+            behaviour=np.concatenate(names),
+            strength=joined["strength"],
+            round=joined["round"],
+            split=np.array(SPLITS)[split],
+        )
+
+
+def _require_same_task(first: Shard, other: Shard) -> None:
+    for fact in SAME:
+        if first.card[fact] != other.card[fact]:
+            raise UserError(
+                f"{first.folder} and {other.folder} cannot be one dataset: their {fact} differ, {first.card[fact]!r} "
+                f"and {other.card[fact]!r}; collect one of them again"
+            )

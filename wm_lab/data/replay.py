@@ -1,0 +1,41 @@
+"""Brings the simulator back to any recorded step, so that snapshots need not be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from wm_lab.data.episode import Episode
+from wm_lab.errors import UserError
+from wm_lab.tasks.task import Task
+
+TOLERANCE = 1e-5
+"""Largest difference of state that counts as the same: simulations are exact, but not between kinds of CPU."""
+
+
+def replay(task: Task, card: Mapping[str, Any], episode: Episode, steps: Sequence[int]) -> np.ndarray:
+    """Snapshots [K, S] of a recorded episode after `steps` [K] actions each, in the order asked for.
+
+    Resets `task` with the episode's seed and plays its actions; `card` is the dataset's, `task` is left at the last
+    step played. Raises UserError where the simulator goes another way than it did when the episode was recorded.
+    """
+    if not steps or min(steps) < 0 or max(steps) > episode.steps:
+        raise IndexError(f"steps {list(steps)} are not all within an episode of {episode.steps} actions")
+    wanted = set(steps)
+    snapshots: dict[int, np.ndarray] = {}
+    task.reset(seed=episode.seed)
+    for step in range(max(steps) + 1):
+        if step:
+            task.step(episode.action[step])
+        error = float(np.abs(task.state() - episode.state[step]).max())
+        if not error <= TOLERANCE:
+            raise UserError(
+                f"the episode with seed {episode.seed} does not replay: after {step} actions the state is off by "
+                f"{error:.2g}; it was recorded on {card['name']} with {card['physics']}, this is {task.card.name} with "
+                f"{task.card.physics}; install the recorded version, or collect the data again"
+            )
+        if step in wanted:
+            snapshots[step] = task.snapshot()
+    return np.stack([snapshots[step] for step in steps])

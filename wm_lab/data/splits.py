@@ -1,0 +1,59 @@
+"""Which episodes train, validate and test: decided by a hash of each episode's own seed.
+
+Nothing else has a say: neither the order of episodes nor those added later. So an episode never changes sides when a
+round of on-policy episodes is added, and two datasets of different size agree on the episodes they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_lab.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class SplitConfig:
+    """Fractions are of the episodes, in expectation; what they leave is for training."""
+
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("validation_fraction", "test_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)} is outside [0, 1)")
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise UserError(
+                f"validation_fraction={self.validation_fraction} and test_fraction={self.test_fraction} leave "
+                "nothing to train on; their sum must be below 1"
+            )
+
+
+def assign(seeds: np.ndarray, first: int, config: SplitConfig) -> np.ndarray:
+    """Index into `SPLITS` for each episode seed [E].
+
+    The first `first` episodes (a dataset's oldest shard, which never changes) give at least one episode to each split
+    that has a fraction, for in a small dataset chance alone may leave one empty.
+    """
+    draw = uniform_hash(seeds, config.seed)
+    below_test = config.validation_fraction + config.test_fraction
+    split = np.where(draw < config.validation_fraction, 1, np.where(draw < below_test, 2, 0))
+    ranked = np.argsort(draw[:first], kind="stable")
+    if config.validation_fraction > 0 and not (split[:first] == 1).any():
+        split[ranked[0]] = 1
+    if config.test_fraction > 0 and not (split[:first] == 2).any() and first > 1:
+        split[ranked[1 if split[ranked[0]] == 1 else 0]] = 2
+    return split
+
+
+def uniform_hash(seeds: np.ndarray, salt: int) -> np.ndarray:
+    """A number in [0, 1) for each seed [E]: the finaliser of SplitMix64, whose output bits are as good as random."""
+    x = np.asarray(seeds).astype(np.uint64) + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)  # wraps around at 2^64, as it should
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
