@@ -34,7 +34,7 @@ class RayCamera:
 
     def __init__(self, model: mujoco.MjModel, width: int = 64, height: int = 64, camera: str | None = None) -> None:
         self._model = model
-        self._size = (height, width)
+        self.size = (height, width)
         self._camera = None if camera is None else model.camera(camera).id
         self._free = _free_view(model)
         rays = width * height
@@ -55,13 +55,13 @@ class RayCamera:
             shade = np.exp(-FADING * self._distance)
         shade[self._geom < 0] = 1.0
         image = self._colors[self._geom] * shade[:, None].astype(np.float32)
-        return image.astype(np.uint8).reshape(*self._size, 3)
+        return image.astype(np.uint8).reshape(*self.size, 3)
 
     def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
         """Distances [height, width] float32 in metres along the rays; `farthest` where a ray hits nothing nearer."""
         self._cast(data)
         distance = np.where(self._geom < 0, farthest, self._distance)
-        return np.minimum(distance, farthest).astype(np.float32).reshape(self._size)
+        return np.minimum(distance, farthest).astype(np.float32).reshape(self.size)
 
     def _cast(self, data: mujoco.MjData) -> None:
         model = self._model
@@ -72,7 +72,7 @@ class RayCamera:
         view = self._view(data)
         if self._aim is None or not np.array_equal(self._aim, view.rotation):
             self._aim = view.rotation.copy()
-            self._directions = _rays(*self._size, view)
+            self._directions = _rays(*self.size, view)
         normals = (self._normals,) if _GIVES_NORMALS else ()
         mujoco.mj_multiRay(
             model,

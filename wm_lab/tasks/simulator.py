@@ -1,0 +1,77 @@
+"""`model=simulator`: the true dynamics behind the contract of a world model, the oracle row of every table.
+
+Its belief is the simulator's own snapshot, so it is privileged, it never errs, and there is nothing to learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_lab.errors import UserError
+from wm_lab.tasks.task import Task
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class SimulatorConfig:
+    """How hard the simulator works."""
+
+    threads: int = 1
+    """Processor cores to play futures on."""
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UserError(f"model.threads={self.threads} must be at least 1")
+
+
+@dataclass
+class SimulatorState(State):
+    """Where B simulations stand."""
+
+    snapshot: Tensor  # [B, S] float64
+
+
+class Simulator(WorldModel):
+    """Plays `task` itself. Features are true state observations, the reward is minus the task's cost."""
+
+    Config = SimulatorConfig
+
+    def __init__(self, config: SimulatorConfig, task: Task) -> None:
+        super().__init__()
+        self.config = config
+        self._task = task
+        self.spec = DataSpec({"snapshot": task.snapshot().shape}, task.card.action_size)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        raise UserError("model=simulator is the true dynamics and has nothing to learn; plan with it, or train another")
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[SimulatorState, Imagination]:
+        """Reads windows.observation["snapshot"] [B, T, S] float64; the belief is the last one, whatever came before."""
+        snapshots = windows.observation["snapshot"]
+        if snapshots.dtype != torch.float64:
+            raise UserError(f"snapshots must be float64 to go on from exactly; found {snapshots.dtype}")
+        batch, steps, size = snapshots.shape
+        states = self._task.states(snapshots.reshape(-1, size).cpu().numpy())
+        seen = self._imagination(states.reshape(batch, 1, steps, -1), snapshots.device)
+        return SimulatorState(snapshots[:, -1]), seen
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        """Plays actions [B, N, H, A] from B snapshots; features [B, N, H, D] are state observations."""
+        if not isinstance(state, SimulatorState):
+            raise TypeError(f"the simulator goes on from a SimulatorState, not from {type(state).__name__}")
+        snapshots = state.snapshot.cpu().numpy()
+        states, _ = self._task.simulate_batch(snapshots, actions.detach().cpu().numpy(), self.config.threads)
+        return self._imagination(states, actions.device)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return {"state": imagination.features}
+
+    def _imagination(self, states: np.ndarray, device: torch.device) -> Imagination:
+        features = torch.from_numpy(states).to(device)
+        with torch.no_grad():
+            reward = -self._task.cost(features)
+        return Imagination(features, reward, torch.ones_like(reward))
