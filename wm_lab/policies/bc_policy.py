@@ -1,0 +1,53 @@
+"""A cloned policy at work: it remembers what it saw and executes its chunks of actions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.history import History
+from wm_lab.policy import Moment, Policy
+
+
+class BCPolicy(Policy):
+    """Executes `execute` actions of each predicted chunk, or averages all chunks that speak of the present step."""
+
+    def __init__(self, net: BehaviourCloning) -> None:
+        self.net = net
+        self.observation_keys = net.observation_keys
+        self.device = next(net.parameters()).device
+        self._history = History(net.observation_keys, net.config.history)
+
+    def start(self, rows: int) -> None:
+        self.net.eval()
+        self._history.start(rows)
+        chunk = self.net.config.chunk
+        # [B, k, chunk, A]: what was predicted k steps ago (k = 0 alone where nothing is averaged)
+        kept = chunk if self.net.config.temporal_average else 1
+        self._chunks = np.zeros((rows, kept, chunk, self.net.spec.action_size), np.float32)
+        self._age = np.zeros(rows, int)  # executed actions of the newest chunk
+        self._predictions = np.zeros(rows, int)  # how many this episode has had
+
+    @torch.inference_mode()
+    def act(self, moment: Moment) -> np.ndarray:
+        rows = moment.rows
+        self._history.remember(moment)
+        self._predictions[rows[moment.first]] = 0
+        due = rows[moment.first | (self._age[rows] >= self.net.config.execute)]
+        if len(due):
+            newest = self.net(self._history.of(due, self.device)).cpu().numpy()
+            self._chunks[due] = np.concatenate([newest[:, None], self._chunks[due, :-1]], axis=1)
+            self._predictions[due] += 1
+            self._age[due] = 0
+        actions = self._average(rows) if self.net.config.temporal_average else self._chunks[rows, 0, self._age[rows]]
+        self._age[rows] += 1
+        return actions
+
+    def _average(self, rows: np.ndarray) -> np.ndarray:
+        """What the last chunks say of now: the one of k steps ago says it in its k-th action."""
+        past = np.arange(self._chunks.shape[1])
+        known = past < self._predictions[rows, None]  # [R, k]
+        weights = known * self.net.config.temporal_average**past
+        said = self._chunks[rows][:, past, past]  # [R, k, A]
+        return ((weights[..., None] * said).sum(1) / weights.sum(1)[:, None]).astype(np.float32)

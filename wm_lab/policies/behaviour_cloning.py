@@ -1,0 +1,105 @@
+"""Behaviour cloning: from the last few observations to the next few actions, by regression on demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wm_lab.errors import UserError
+from wm_lab.policies.frame_encoder import FrameEncoder
+from wm_lab.world_model import DataSpec, Windows
+
+HUBER = 0.1
+"""Errors above this count linearly: a demonstrator's rare jump must not outweigh the precise moves around it."""
+
+
+@dataclass
+class BehaviourCloningConfig:
+    history: int = 2  # observations seen; two show velocity
+    chunk: int = 4  # actions predicted at once (ACT, Zhao et al. 2023)
+    execute: int = 1  # of them executed before predicting anew
+    temporal_average: float = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
+    hidden: int = 256
+    layers: int = 3
+    dropout: float = 0.0
+    image_features: int = 128  # what is left of each image
+
+    def __post_init__(self) -> None:
+        for name in ("history", "chunk", "execute", "hidden", "layers", "image_features"):
+            if getattr(self, name) < 1:
+                raise UserError(f"policy.{name}={getattr(self, name)} must be at least 1")
+        if self.execute > self.chunk:
+            raise UserError(
+                f"policy.execute={self.execute} exceeds policy.chunk={self.chunk}; lower execute or raise chunk"
+            )
+        if not 0 <= self.temporal_average <= 1:
+            raise UserError(f"policy.temporal_average={self.temporal_average} must be in [0, 1]")
+        if self.temporal_average and self.execute > 1:
+            raise UserError(
+                f"policy.temporal_average averages predictions made at every step, but policy.execute={self.execute}; "
+                "set policy.execute=1, or policy.temporal_average=0"
+            )
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"policy.dropout={self.dropout} must be in [0, 1)")
+
+
+class BehaviourCloning(nn.Module):
+    """Built and trained like a world model: `BehaviourCloning(config, spec)` and `loss(windows)`.
+
+    Past actions are not among the inputs: a policy that sees them learns to repeat them (de Haan et al. 2019).
+    """
+
+    Config = BehaviourCloningConfig
+
+    def __init__(self, config: BehaviourCloningConfig, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder = FrameEncoder(spec, config.image_features)
+        width, layers = config.history * self.encoder.size, []
+        for _ in range(config.layers):
+            layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
+            layers += [nn.Dropout(config.dropout)] if config.dropout else []
+            width = config.hidden
+        self.head = nn.Sequential(*layers, nn.Linear(width, config.chunk * spec.action_size))
+
+    @property
+    def observation_keys(self) -> tuple[str, ...]:
+        return tuple(self.spec.observation)
+
+    def forward(self, history: Mapping[str, Tensor]) -> Tensor:
+        """The next actions [..., chunk, A] in [-1, 1]; history: {key: [..., history, *shape]}, oldest first."""
+        return self._predict(self.encoder(history)).clamp(-1, 1)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Huber error of the chunks that follow every step of windows [B, T], where past and future are known."""
+        c, (_, steps) = self.config, windows.shape
+        device = windows.action.device
+        now = torch.arange(steps, device=device)
+        began = torch.where(windows.first, now, -1).cummax(dim=1).values  # [B, T] start of the episode; -1: before
+
+        frames = self.encoder(windows.observation)  # [B, T, E]
+        lags = now[:, None] + torch.arange(1 - c.history, 1, device=device)  # [T, history]
+        seen = torch.maximum(lags[None], began.clamp_min(0)[..., None])  # the first observation repeats
+        batch = torch.arange(len(frames), device=device)[:, None, None]
+        predicted = self._predict(frames[batch, seen])  # [B, T, chunk, A]
+        past_known = (began >= 0) | (now >= c.history - 1)
+
+        ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)  # [T, chunk]
+        inside, ahead = ahead < steps, ahead.clamp(max=steps - 1)
+        same_episode = began[:, ahead] == began[..., None]
+        counts = inside & windows.valid[:, ahead] & same_episode & (past_known & windows.valid)[..., None]
+
+        target = windows.action[:, ahead]  # [B, T, chunk, A]
+        weight = counts[..., None].expand_as(target).to(target.dtype)
+        total = weight.sum().clamp_min(1)
+        loss = (weight * F.huber_loss(predicted, target, reduction="none", delta=HUBER)).sum() / (HUBER * total)
+        error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
+        return loss, {"loss": loss.detach(), "action_error": error.detach()}
+
+    def _predict(self, frames: Tensor) -> Tensor:
+        """Unclipped chunks [..., chunk, A] from encoded frames [..., history, E]."""
+        return self.head(frames.flatten(-2)).unflatten(-1, (self.config.chunk, self.spec.action_size))

@@ -1,0 +1,99 @@
+"""A cloned policy as adviser of a planner: what it would do, played out in the world model's imagination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_lab.errors import UserError
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.history import History
+from wm_lab.policy import Moment
+from wm_lab.world_model import Imagination, State, WorldModel
+
+CORRELATION = 0.8
+"""Of the noise from one step to the next: uncorrelated noise cancels out before the robot has moved."""
+
+
+@dataclass
+class ProposalsConfig:
+    count: int = 0  # sequences that join each search; 0: none
+    noise: float = 0.3  # spread of the boldest one; the first is the policy's own, unchanged
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise UserError(f"policy.proposals.count={self.count} is negative; use 0 for no proposals")
+        if self.noise < 0:
+            raise UserError(f"policy.proposals.noise={self.noise} must not be negative")
+
+
+class BCProposals:
+    """Sequences [R, P, H, A] that a cloned policy would take (MBOP, Argenson & Dulac-Arnold 2021).
+
+    Where the model decodes what the policy looks at, the policy reacts to the imagined future, chunk by chunk. Where it
+    does not, the present chunk is played and its last action held.
+    """
+
+    def __init__(self, config: ProposalsConfig, net: BehaviourCloning) -> None:
+        if config.count < 1:
+            raise UserError(f"policy.proposals.count={config.count} proposes nothing; give at least 1")
+        self.config, self.net = config, net
+        self.observation_keys = net.observation_keys
+        self._history = History(net.observation_keys, net.config.history)
+
+    def start(self, rows: int) -> None:
+        self.net.eval()
+        self._history.start(rows)
+
+    def remember(self, moment: Moment) -> None:
+        self._history.remember(moment)
+
+    @torch.inference_mode()
+    def propose(
+        self, rows: np.ndarray, model: WorldModel, belief: State, horizon: int, generators: list[torch.Generator]
+    ) -> Tensor:
+        """[R, P, H, A] in [-1, 1]; generators: one a row."""
+        device = next(self.net.parameters()).device
+        noise = self._noise(horizon, generators).to(device)  # [R, P, H, A]
+        seen = self._history.of(rows, device)
+        seen = {key: value[:, None].expand(-1, self.config.count, *value.shape[1:]) for key, value in seen.items()}
+        reacts = set(self.net.observation_keys) <= set(model.decoded_keys)
+
+        actions = chunk = noise[:, :, :0]
+        while actions.shape[2] < horizon:
+            done = actions.shape[2]
+            if done and reacts:
+                # Imagined anew from the present: a belief in the middle of an imagination is not part of the contract.
+                seen = self._imagine(model, belief, actions, seen)
+            chunk = self.net(seen) if reacts or not done else chunk[:, :, -1:]
+            chunk = chunk[:, :, : horizon - done]
+            actions = torch.cat([actions, chunk + noise[:, :, done : done + chunk.shape[2]]], dim=2).clamp(-1, 1)
+        return actions
+
+    def _imagine(self, model: WorldModel, belief: State, actions: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The history {key: [R, P, history, ...]} as it would be after `actions`."""
+        length = self.net.config.history
+        future = model.imagine(belief, actions)
+        recent = Imagination(
+            features=future.features[:, :, -length:],
+            reward=future.reward[:, :, -length:],
+            continue_probability=future.continue_probability[:, :, -length:],
+        )
+        decoded = model.decode(recent)
+        return {
+            key: torch.cat([past, decoded[key].to(past.dtype)], dim=2)[:, :, -length:] for key, past in seen.items()
+        }
+
+    def _noise(self, horizon: int, generators: list[torch.Generator]) -> Tensor:
+        """Correlated noise [R, P, H, A], from none for the first proposal to `noise` for the last."""
+        count = self.config.count
+        shape = (count, horizon, self.net.spec.action_size)
+        white = torch.stack([torch.randn(shape, generator=g) for g in generators])
+        steps = [white[:, :, 0]]
+        for step in range(1, horizon):
+            steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * white[:, :, step])
+        strength = torch.linspace(0, self.config.noise, count) if count > 1 else torch.zeros(1)
+        return strength[:, None, None] * torch.stack(steps, dim=2)
