@@ -73,7 +73,9 @@ def resample_counts(n: int, resamples: int, seed: int | np.random.Generator) -> 
 
     Counts in place of indices turn every resampled sum into one matrix product.
     """
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    rows = np.arange(resamples)[:, None] * n
+    return np.bincount((drawn + rows).ravel(), minlength=resamples * n).reshape(resamples, n).astype(float)
 
 
 def percentile_bounds(resampled: np.ndarray, *, n: int, level: float = LEVEL) -> np.ndarray:

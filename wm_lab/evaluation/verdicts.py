@@ -13,8 +13,8 @@ from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.imagination import LINEAR, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import LEVEL, Interval
 
-EQUAL_MARGIN = 0.05
-"""Two success rates whose difference surely lies within this are called equal."""
+EQUAL_MARGIN = 0.1
+"""Where no difference is claimed, one that surely lies within this is said to be small, not unknown."""
 
 ARM_WORDS = {
     "mpc": "planning",
@@ -39,7 +39,7 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     groups: dict[str, list[str]] = {}
     for d in differences:
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
-    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} equals {b} within {EQUAL_MARGIN}", "cannot tell"]
+    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", "cannot tell"]
     return "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups) + "."
 
 
@@ -102,7 +102,7 @@ def _relation(d: Difference, a: str, b: str) -> str:
     if claimed(d):
         return f"{a} beats {b}" if d.difference.positive else f"{b} beats {a}"
     if d.difference.within(EQUAL_MARGIN):
-        return f"{a} equals {b} within {EQUAL_MARGIN}"
+        return f"{a} and {b} lie within {EQUAL_MARGIN}"
     return "cannot tell"
 
 

@@ -1,0 +1,167 @@
+"""Paired differences and attribution on outcomes whose answer is known, and the level of the claims under the null."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.evaluation.examples import card, outcomes, solved
+from wm_lab.errors import UserError
+from wm_lab.evaluation.comparison import (
+    attribute,
+    compare,
+    compare_by_task,
+    compare_by_type,
+    exploitation,
+    success_rows,
+)
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.evaluation.verdicts import (
+    attribution_verdict,
+    claimed,
+    exploitation_verdict,
+    planning_verdict,
+)
+
+N = 100
+
+
+def arms(mpc: int, bc: int, name: str, *tags: str):
+    manifest = freeze(card(name, tags), N)
+    return {
+        "mpc": outcomes(solved(mpc, N), "mpc", manifest),
+        "bc": outcomes(solved(bc, N), "bc", manifest),
+    }
+
+
+def test_the_success_table_says_rate_time_and_what_plans_promised():
+    plans = {"imagined": np.full(N, 2.0), "realised": np.full(N, 1.5)}
+    row = success_rows({"toy/push": {"mpc": outcomes(solved(92, N), **plans)}})[0]
+    assert str(row.success) == "0.92 [0.85, 0.96] (n=100)"
+    assert (row.steps.value, row.steps.n) == (20.0, 92)
+    assert row.decision_ms == 12.0
+    assert row.promised.value == pytest.approx(0.5)
+    assert row.seeds == 1
+
+
+def test_an_arm_that_never_succeeds_or_plans_still_has_a_row():
+    row = success_rows({"toy/push": {"noop": outcomes(solved(0, N), "noop")}})[0]
+    assert row.success.high == pytest.approx(0.037, abs=1e-3)
+    assert row.steps.bounds() == row.promised.bounds() == "–"
+
+
+def test_a_paired_difference_is_seen_where_an_unpaired_one_would_not_be():
+    found = compare(outcomes(solved(70, N)), outcomes(solved(60, N), "bc"))  # nested: 10 to 0 among the discordant
+    assert found.difference.value == pytest.approx(0.10)
+    assert found.difference.positive
+    assert found.p == pytest.approx(2 / 2**10)
+    assert claimed(found)
+
+
+def test_types_pool_the_tasks_that_carry_their_tag():
+    results = {
+        "toy/reach": arms(100, 100, "toy/reach", "reach"),
+        "toy/push": arms(90, 60, "toy/push", "contact"),
+        "toy/insert": arms(70, 50, "toy/insert", "contact", "precise"),
+    }
+    by_type = {d.name: d for d in compare_by_type(results, "mpc", "bc")}
+    assert by_type["contact"].difference.value == pytest.approx(0.25)
+    assert by_type["contact"].difference.n == 2 * N
+    assert by_type["contact"].tasks == ("toy/push", "toy/insert")
+    assert by_type["precise"].difference.value == pytest.approx(0.20)
+    assert by_type["reach"].p_adjusted == 1.0
+    assert [d.name for d in compare_by_task(results, "mpc", "bc")] == ["toy/reach", "toy/push", "toy/insert"]
+
+
+def test_the_verdict_names_winner_size_and_what_stays_open():
+    results = {
+        "toy/reach": arms(100, 100, "toy/reach", "reach"),
+        "toy/push": arms(90, 60, "toy/push", "contact"),
+        "toy/insert": arms(55, 50, "toy/insert", "precise"),
+        "toy/stack": arms(10, 40, "toy/stack", "long-horizon"),
+    }
+    sentence = planning_verdict(compare_by_type(results, "mpc", "bc"))
+    assert sentence.startswith("planning beats cloning on contact tasks by 0.30 [0.2")
+    assert "cloning beats planning on long-horizon tasks by 0.30 [0.2" in sentence
+    assert "planning and cloning lie within 0.1 on reach tasks (0.00 [-0.05, 0.05], n=100)" in sentence
+    assert "cannot tell on precise tasks (0.05 [-0.0" in sentence
+    assert planning_verdict([]) == "cannot tell: no task has both arms."
+
+
+def test_attribution_adds_up_to_the_whole_gap():
+    gaps = attribute(
+        expert=outcomes(solved(98, N), "expert"),
+        true_true=outcomes(solved(95, N)),
+        true_learned=outcomes(solved(85, N)),
+        learned_true=outcomes(solved(70, N)),
+        learned_learned=outcomes(solved(50, N)),
+    )
+    parts = (gaps.planner.value, gaps.cost.value, gaps.model.value)
+    assert parts == pytest.approx((0.03, 0.10, 0.35))
+    assert sum(parts) == pytest.approx(gaps.total.value)
+    assert gaps.model_under_true_cost.value == pytest.approx(0.25)
+    sentence = attribution_verdict(gaps)
+    assert sentence.index("the model loses 0.35") < sentence.index("the cost loses 0.10")
+    assert "not told from zero: planner 0.03" in sentence
+
+
+def test_no_gap_to_the_expert_is_not_attributed():
+    same = outcomes(solved(95, N))
+    gaps = attribute(expert=same, true_true=same, true_learned=same, learned_true=same, learned_learned=same)
+    assert attribution_verdict(gaps).startswith("cannot tell a gap")
+
+
+def test_exploitation_is_what_plans_promise_beyond_what_they_pay():
+    rng = np.random.default_rng(0)
+    paid = rng.normal(size=N)
+    greedy = outcomes(solved(50, N), imagined=paid + 0.5 + 0.1 * rng.normal(size=N), realised=paid)
+    assert exploitation(greedy).value == pytest.approx(0.5, abs=0.05)
+    assert exploitation_verdict(exploitation(greedy)).startswith("chosen plans promise more than they pay, by 0.4")
+    fair = outcomes(solved(50, N), imagined=paid + 0.1 * rng.normal(size=N), realised=paid)
+    assert exploitation_verdict(exploitation(fair)).startswith("cannot tell")
+
+
+def test_different_manifests_are_never_compared():
+    with pytest.raises(UserError, match="100 episodes against 50"):
+        compare(outcomes(solved(50, 100)), outcomes(solved(25, 50), "bc"))
+
+
+def test_training_seeds_that_disagree_widen_the_interval():
+    bc = outcomes(solved(50, N), "bc")
+    steady = compare([outcomes(solved(k, N), seed=i) for i, k in enumerate((80, 80, 80))], bc)
+    shaky = compare([outcomes(solved(k, N), seed=i) for i, k in enumerate((100, 80, 60))], bc)
+    assert steady.difference.value == pytest.approx(shaky.difference.value)
+    assert claimed(steady)
+    assert not claimed(shaky)
+    single = compare(outcomes(solved(80, N)), bc)
+    assert steady.difference.low <= single.difference.low  # seeds that agree do not make episodes more
+    assert shaky.rate_a.high - shaky.rate_a.low > steady.rate_a.high - steady.rate_a.low
+
+
+def null_experiment(rng: np.random.Generator, types: int, episodes: int) -> bool:
+    """Two equally good arms on several task types: does anything get claimed?"""
+    results = {}
+    for k in range(types):
+        manifest = freeze(card(f"toy/{k}", (f"type-{k}",)), episodes)
+        hardness = rng.random(episodes)
+        flags = rng.random((2, episodes)) < hardness
+        results[f"toy/{k}"] = {
+            arm: outcomes(flag, arm, manifest) for arm, flag in zip(("mpc", "bc"), flags, strict=True)
+        }
+    return any(claimed(d) for d in compare_by_type(results, "mpc", "bc"))
+
+
+def test_under_the_null_a_verdict_claims_a_difference_in_at_most_5_percent_of_experiments():
+    rng = np.random.default_rng(0)
+    false_claims = np.mean([null_experiment(rng, types=4, episodes=50) for _ in range(150)])
+    assert false_claims <= 0.05
+
+
+def test_a_real_difference_is_claimed_more_often_than_not():
+    """The other half: a verdict that never claims anything would pass the null test too."""
+    rng = np.random.default_rng(0)
+    claims = []
+    for _ in range(100):
+        luck = rng.random(N)
+        claims.append(claimed(compare(outcomes(luck < 0.8), outcomes(luck < 0.65 + 0.05 * rng.random(N), "bc"))))
+    assert np.mean(claims) > 0.8

@@ -1,0 +1,133 @@
+"""Intervals and tests for success rates against published values, closed forms and exact coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.proportions import (
+    Discordance,
+    discordance,
+    mcnemar_exact,
+    newcombe,
+    paired_proportions,
+    success_rate,
+    tango,
+    tango_bounds,
+    wilson,
+)
+
+Z = 1.959963984540054
+
+
+def exact_coverage(n: int, p_a: float, p_b: float, continuity: bool) -> float:
+    """Chance that the interval holds the truth, over every possible table of n pairs."""
+    a, b = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    a, b = a[a + b <= n], b[a + b <= n]
+    chance = stats.multinomial.pmf(np.stack([a, b, n - a - b], 1), n, [p_a, p_b, 1 - p_a - p_b])
+    low, high = tango_bounds(a, b, n, continuity=continuity)
+    return float(chance[(low <= p_a - p_b) & (p_a - p_b <= high)].sum())
+
+
+def test_wilson_gives_the_published_bounds():
+    found = wilson(81, 263)  # Newcombe 1998, table I
+    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(29, 29).low == pytest.approx(0.8830, abs=5e-5)  # Wilson at n of n is n / (n + z^2)
+
+
+@pytest.mark.parametrize("successes", [0, 1, 17, 49, 50])
+def test_wilson_agrees_with_scipy(successes):
+    theirs = stats.binomtest(successes, 50).proportion_ci(method="wilson")
+    ours = wilson(successes, 50)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_a_hundred_successes_of_a_hundred_are_still_uncertain():
+    assert str(success_rate([True] * 100)) == "1.00 [0.96, 1.00] (n=100)"
+    assert str(success_rate([False] * 100)) == "0.00 [0.00, 0.04] (n=100)"
+    assert np.isnan(success_rate([]).value)
+
+
+def test_newcombe_gives_the_published_bounds():
+    found = newcombe(56, 70, 48, 80)  # Newcombe 1998, table II, contrast (a), method 10
+    assert (found.low, found.value, found.high) == pytest.approx((0.0524, 0.2, 0.3339), abs=5e-5)
+
+
+@pytest.mark.parametrize(("only_a", "only_b", "n"), [(9, 3, 44), (0, 0, 50), (12, 2, 54), (1, 7, 21), (30, 0, 30)])
+def test_tango_bounds_are_where_the_score_statistic_reaches_z(only_a, only_b, n):
+    """The constrained likelihood is maximised numerically here, and in closed form there."""
+
+    def statistic(delta: float) -> float:
+        def unlikely(p_b: float) -> float:
+            cells = np.array([p_b + delta, p_b, 1 - 2 * p_b - delta])
+            return -float(np.sum([only_a, only_b, n - only_a - only_b] * np.log(np.maximum(cells, 1e-300))))
+
+        bounds = max(0.0, -delta), (1 - delta) / 2
+        p_b = optimize.minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+        return (only_a - only_b - n * delta) / np.sqrt(n * (2 * p_b + delta * (1 - delta)))
+
+    found = tango(Discordance(only_a, only_b, n), continuity=False)
+    assert statistic(found.low) == pytest.approx(Z, abs=1e-3)
+    if found.high < 1 - 1e-6:
+        assert statistic(found.high) == pytest.approx(-Z, abs=1e-3)
+
+
+def test_two_arms_that_never_disagree_may_still_differ():
+    same = np.ones(50, bool)
+    found = paired_proportions(same, same)
+    assert found.value == 0
+    assert 0.07 < found.high == pytest.approx(-found.low)
+
+
+@pytest.mark.parametrize(("n", "p_a", "p_b"), [(20, 0.2, 0.2), (50, 0.05, 0.05), (50, 0.3, 0.1), (100, 0.02, 0.0)])
+def test_the_paired_interval_covers_the_truth_in_95_percent_of_all_tables(n, p_a, p_b):
+    assert exact_coverage(n, p_a, p_b, continuity=True) >= 0.95
+
+
+def test_coverage_without_the_continuity_correction_is_near_nominal_but_not_guaranteed():
+    assert exact_coverage(50, 0.2, 0.2, continuity=False) == pytest.approx(0.95, abs=0.01)
+    assert exact_coverage(50, 0.5, 0.02, continuity=False) < 0.95
+
+
+def test_an_interval_without_zero_always_agrees_with_the_exact_test():
+    for disagreements in range(1, 60):
+        only_a = np.arange(disagreements + 1)
+        low, high = tango_bounds(only_a, disagreements - only_a, 200)
+        for a in only_a[(low > 0) | (high < 0)]:
+            assert mcnemar_exact(Discordance(int(a), disagreements - int(a), 200)) < 0.05
+
+
+def test_swapping_the_arms_mirrors_the_interval():
+    ab, ba = tango(Discordance(9, 3, 44)), tango(Discordance(3, 9, 44))
+    assert (ab.low, ab.value, ab.high) == pytest.approx((-ba.high, -ba.value, -ba.low), abs=1e-12)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (6, 0), (1, 9), (12, 15)])
+def test_mcnemar_is_a_two_sided_sign_test(only_a, only_b):
+    expected = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    assert mcnemar_exact(Discordance(only_a, only_b, 50)) == pytest.approx(expected)
+
+
+def test_statsmodels_agrees():
+    table = pytest.importorskip("statsmodels.stats.contingency_tables")
+    rates = pytest.importorskip("statsmodels.stats.proportion")
+    assert mcnemar_exact(Discordance(9, 3, 44)) == pytest.approx(table.mcnemar([[20, 9], [3, 12]], exact=True).pvalue)
+    theirs = rates.confint_proportions_2indep(43, 50, 31, 60, method="newcomb", compare="diff")
+    ours = newcombe(43, 50, 31, 60)
+    assert (ours.low, ours.high) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_discordance_counts_what_only_one_arm_solved():
+    assert discordance([1, 1, 0, 0, 1], [0, 1, 1, 0, 0]) == Discordance(2, 1, 5)
+    with pytest.raises(ValueError, match="same episodes"):
+        discordance([1, 0], [1])
+
+
+def test_an_interval_prints_as_many_decimals_as_it_knows():
+    assert str(Interval(0.85, 0.92, 0.96, 100)) == "0.92 [0.85, 0.96] (n=100)"
+    assert Interval(0.00123, 0.00131, 0.00142, 9).bounds() == "0.0013 [0.0012, 0.0014]"
+    assert Interval(101.2, 123.4, 140.9, 9).bounds() == "123 [101, 141]"
+    nan = Interval.from_dict(Interval(float("nan"), float("nan"), float("nan"), 0).to_dict())
+    assert nan.bounds() == "–"
