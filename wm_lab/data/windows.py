@@ -78,11 +78,9 @@ class WindowSampler:
 
     def _draw(self) -> Tensor:
         """Indices [B] of windows: systematic over the strata, so every batch holds its exact shares; uniform within."""
-        place = torch.rand(self.batch, generator=self._generator, dtype=torch.float64)
-        if len(self._shares) == 1:
-            return (place * self.windows).long()
-        one = torch.rand(1, generator=self._generator, dtype=torch.float64)
-        points = (torch.arange(self.batch) + one) / self.batch
+        draw = torch.rand(self.batch + 1, generator=self._generator, dtype=torch.float64)
+        place, offset = draw[:-1], draw[-1]
+        points = (torch.arange(self.batch) + offset) / self.batch
         stratum = torch.searchsorted(self._shares, points, right=True).clamp(max=len(self._shares) - 1)
         first, count = self._bins[stratum].unbind(-1)
         return first + (place * count).long()

@@ -19,8 +19,6 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-import torch
-
 from wm_lab.errors import UserError
 
 Item = TypeVar("Item")
@@ -183,7 +181,6 @@ def _cause_of_death(code: int | None) -> str:
 
 def _work(pipe: Connection, build: Callable[[], Callable[[Any], Any]]) -> None:
     """A worker's life; it ends when the parent closes the pipe or dies."""
-    torch.set_num_threads(1)
     handle = None
     try:
         while True:
@@ -210,7 +207,7 @@ def _portable(error: Exception) -> Exception:
 
 @contextmanager
 def _single_thread_environment() -> Iterator[None]:
-    """Children started inside read these when they load their numeric libraries."""
+    """Children started inside take their thread count from here when they load NumPy, torch or MuJoCo."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
@@ -235,6 +232,8 @@ def _without_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
+    import torch  # here, so that workers which need no torch start ten times faster
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

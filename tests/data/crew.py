@@ -1,0 +1,33 @@
+"""What the tests' worker processes do; imports little, so that they start at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from wm_lab.errors import UserError
+
+PAUSES = {"slow": 30.0, "short": 1.0}  # seconds
+
+
+class Adder:
+    """Adds, says which process it is and how often it was called; obeys a few commands."""
+
+    def __init__(self, base: int) -> None:
+        self.base, self.calls = base, 0
+
+    def __call__(self, item: int | str) -> object:
+        self.calls += 1
+        if item == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == "fail":
+            raise UserError("the dial is broken")
+        if item == "threads":
+            import torch
+
+            return torch.get_num_threads()
+        if isinstance(item, str):
+            time.sleep(PAUSES[item])
+            return self.base, os.getpid(), self.calls
+        return self.base + item, os.getpid(), self.calls
