@@ -234,7 +234,7 @@ def _make(name: str, episode_steps: int | None) -> tuple[Any, int]:
         env = gymnasium.make(name, disable_env_checker=True)
     except ImportError as missing:
         raise UserError(
-            f"task.id={name} needs the package {missing.name!r}, which is not installed; pip install 'gymnasium[mujoco]'"
+            f"task.id={name} needs the package {missing.name!r}, which is missing; pip install 'gymnasium[mujoco]'"
         ) from missing
     steps = episode_steps or (env.spec.max_episode_steps if env.spec else None)
     bare = env.unwrapped

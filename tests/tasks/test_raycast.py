@@ -1,0 +1,113 @@
+"""Pictures without a GL library: right colours, at the right place, at the right distance."""
+
+from __future__ import annotations
+
+import sys
+
+import mujoco
+import numpy as np
+import pytest
+
+from wm_lab.tasks.hand import HandConfig, HandTask
+from wm_lab.tasks.raycast import RayCamera
+
+SCENE = """
+<mujoco><worldbody>
+  <camera name="down" pos="0 0 2" fovy="90"/>
+  <geom name="floor" type="plane" size="5 5 .1" rgba="0 0 1 1"/>
+  <geom name="box" type="box" size=".5 .5 .5" pos="1 0 .5" rgba="1 0 0 1"/>
+</worldbody></mujoco>"""
+
+
+@pytest.fixture
+def scene() -> tuple[mujoco.MjModel, mujoco.MjData]:
+    model = mujoco.MjModel.from_xml_string(SCENE)
+    return model, mujoco.MjData(model)
+
+
+def test_depth_is_the_distance_along_each_ray(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:
+    model, data = scene
+    depth = RayCamera(model, 65, 65, "down").depth(data, farthest=10.0)
+    assert depth[32, 32] == pytest.approx(2.0)  # straight down to the floor
+    # The ray through the middle of the picture's left edge leans by 64/65 of 45 degrees' tangent.
+    assert depth[32, 0] == pytest.approx(2.0 * np.hypot(1, 64 / 65))
+    assert depth[32, 60] == pytest.approx(np.hypot(1, 56 / 65))  # onto the top of the box, one metre below
+
+
+def test_depth_stops_at_the_farthest(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:
+    model, data = scene
+    assert RayCamera(model, 9, 9, "down").depth(data, farthest=1.5).max() == 1.5
+
+
+def test_things_have_their_colours_on_their_side_of_the_picture(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:
+    model, data = scene
+    image = RayCamera(model, 64, 64, "down").render(data)
+    assert image.shape == (64, 64, 3) and image.dtype == np.uint8
+    assert image[32, 60, 0] > 50 and image[32, 60, 2] == 0  # the red box to the right, along +x
+    assert image[32, 4, 2] > 50 and image[32, 4, 0] == 0  # the blue floor to the left
+
+
+def test_both_signatures_of_multi_ray_are_spoken(
+    scene: tuple[mujoco.MjModel, mujoco.MjData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = scene
+    lengths = []
+
+    def multi_ray(*arguments: object) -> None:
+        lengths.append(len(arguments))
+
+    monkeypatch.setattr(mujoco, "mj_multiRay", multi_ray)
+    for normals in (False, True):
+        monkeypatch.setattr("wm_lab.tasks.raycast._GIVES_NORMALS", normals)
+        RayCamera(model, 4, 4, "down").render(data)
+    assert lengths == [11, 12]
+
+
+def test_looking_changes_nothing_in_the_episode() -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (20, 7)).astype(np.float32)
+    ends = []
+    for observation in ("state", "pixels"):
+        task = HandTask(HandConfig(goal="stack", observation=observation))
+        task.reset(seed=0)
+        for action in actions:
+            task.step(action)
+        ends.append(task.snapshot())
+    np.testing.assert_array_equal(*ends)
+
+
+def test_the_picture_after_a_restore_is_the_picture_at_the_snapshot() -> None:
+    task = HandTask(HandConfig(goal="insert", observation="pixels_proprio"))
+    task.reset(seed=0)
+    seen, *_ = task.step(np.ones(7, np.float32))
+    snapshot = task.snapshot()
+    task.reset(seed=1)
+    again = task.restore(snapshot)
+    np.testing.assert_array_equal(again["pixels"], seen["pixels"])
+    np.testing.assert_array_equal(again["proprio"], seen["proprio"])
+
+
+@pytest.mark.parametrize("goal", ["reach", "push", "place", "insert", "stack"])
+def test_the_goal_can_be_seen(goal: str) -> None:
+    task = HandTask(HandConfig(goal=goal, observation="pixels"))
+    first, _ = task.reset(seed=0)
+    goal_there = task.snapshot()
+    task._physics.data.mocap_pos[0, 2] = -5.0
+    assert np.any(task.render() != first["pixels"])
+    assert np.array_equal(task.restore(goal_there)["pixels"], first["pixels"])
+
+
+def test_every_observation_is_what_the_card_says() -> None:
+    for observation in ("state", "pixels", "pixels_proprio", "depth"):
+        task = HandTask(HandConfig(goal="push", observation=observation, image_size=32))
+        seen, _ = task.reset(seed=0)
+        assert {key: value.shape for key, value in seen.items()} == task.card.observation
+        assert task.observation_space.contains(seen)
+    assert seen["depth"].shape == (512,) and 0.2 < seen["depth"].min() < seen["depth"].max() <= 2.0
+
+
+def test_a_larger_picture_can_be_asked_for() -> None:
+    assert HandTask(HandConfig()).render(128).shape == (128, 128, 3)
+
+
+def test_no_gl_library_is_loaded() -> None:
+    assert not any(name.split(".")[0] == "OpenGL" for name in sys.modules)
