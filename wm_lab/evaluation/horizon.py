@@ -24,7 +24,9 @@ class Horizon(NamedTuple):
         return self.value >= self.limit
 
     def bounds(self) -> str:
-        """`12 [9, >20]`"""
+        """`12 [9, >20]`; just `>20` where every resample outlasts the data."""
+        if self.low >= self.limit:
+            return self._step(self.low)
         low, value, high = (self._step(step) for step in (self.low, self.value, self.high))
         return f"{value} [{low}, {high}]"
 

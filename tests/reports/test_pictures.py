@@ -1,0 +1,125 @@
+"""Figures draw what they were given, and files are whole, small and reproducible."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.test_imagination import STEPS, VARIABLES, episodes_of, errors
+from tests.reports.test_tables import results
+from wm_lab.evaluation.comparison import success_rows
+from wm_lab.evaluation.imagination import MODEL, OVERALL, assess
+from wm_lab.reports import plots, style
+from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, clip, filmstrip, save_png
+from wm_lab.reports.page import write_page
+from wm_lab.reports.tables import success_table
+
+
+@pytest.fixture(scope="module")
+def assessment():
+    baselines = {"persistence": errors(np.full(20, 0.03)), "my_own_baseline": errors(np.full(20, 0.01))}
+    return assess(errors(0.001 * STEPS), baselines, episodes_of(), VARIABLES)
+
+
+def test_horizon_curves_draw_the_medians_of_every_predictor(assessment):
+    axes = plots.horizon_curves(assessment).axes
+    assert [a.get_title(loc="left").split()[0] for a in axes] == [OVERALL, "hand", "block"]
+    lines = {line.get_label(): line for line in axes[0].lines}
+    np.testing.assert_array_equal(lines["model"].get_ydata(), assessment.curves[MODEL][OVERALL].median)
+    assert {"model", "model, p90", "persistence", "my own baseline"} <= lines.keys()
+    assert "tolerance kept" in axes[2].get_title(loc="right")
+
+
+def test_bars_are_as_high_as_the_rates_and_stand_by_task():
+    axes = plots.success_bars(success_rows(results())).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([0.92, 0.4, 0, 1.0, 0.99, 0])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["toy/push\ncontact", "toy/reach\nreach"]
+
+
+def test_success_is_drawn_against_latency_on_a_log_scale():
+    axes = plots.success_latency(success_rows(results())).axes[0]
+    assert axes.get_xscale() == "log"
+
+
+def test_a_figure_is_a_small_reproducible_svg_with_real_text(assessment, tmp_path):
+    first = style.save(plots.horizon_curves(assessment), tmp_path / "a.svg").read_bytes()
+    second = style.save(plots.horizon_curves(assessment), tmp_path / "deeper" / "b.svg").read_bytes()
+    assert first == second
+    assert len(first) < 150_000
+    ElementTree.fromstring(first)
+    assert b">imagined steps</text>" in first
+    assert not list(tmp_path.glob("**/*.tmp"))
+
+
+def test_reports_import_no_plotting_library_until_they_draw():
+    code = (
+        "import sys, wm_lab.reports.plots, wm_lab.reports.filmstrip, wm_lab.reports.page, wm_lab.reports.tables;"
+        "print([m for m in ('matplotlib', 'PIL', 'jinja2', 'torch', 'rich') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_filmstrip_shows_truth_imagined_and_their_signed_difference(tmp_path):
+    truth = np.full((3, 64, 64, 3), 100.0)
+    imagined = truth + np.array([0, 50, -300])[:, None, None, None]
+    imagined[2, 0, 0] = np.nan
+    picture = Image.open(save_png(filmstrip(truth, imagined, context=1), tmp_path / "strip.png"))
+    frame = 128  # 64 enlarged by 2
+    assert picture.size == (LABEL + 3 * (frame + GAP), HEAD + 3 * (frame + GAP))
+
+    def pixel(row: int, column: int) -> tuple[int, ...]:
+        return picture.getpixel((LABEL + column * (frame + GAP) + 60, HEAD + row * (frame + GAP) + 60))
+
+    assert [pixel(0, t)[0] for t in range(3)] == [100, 100, 100]
+    assert [pixel(1, t)[0] for t in range(3)] == [100, 150, 0]
+    assert [pixel(2, t)[0] for t in range(3)] == [128, 178, 28]
+
+
+def test_a_filmstrip_takes_one_channel_and_chosen_steps():
+    depth = np.random.default_rng(0).uniform(0, 255, size=(20, 16, 32))
+    picture = filmstrip(depth, depth, steps=[0, 4, 9])
+    assert picture.size == (LABEL + 3 * (96 + GAP), HEAD + 3 * (48 + GAP))
+    with pytest.raises(ValueError, match="differ in shape"):
+        filmstrip(depth, depth[:3])
+
+
+def test_a_clip_plays_side_by_side_at_its_rate_and_waits_for_the_longer(tmp_path):
+    ramp = (np.arange(12) * 20)[:, None, None, None] * np.ones((1, 96, 96, 3))
+    with Image.open(clip([ramp, ramp[:6]], tmp_path / "clip.gif", fps=20)) as gif:
+        assert gif.n_frames == 12
+        assert gif.info["duration"] == 50
+        assert gif.info["loop"] == 0
+        assert gif.size == (2 * 96 + GAP, 96)
+        gif.seek(11)
+        last = np.asarray(gif.convert("RGB"))
+    assert last[48, 48, 0] == pytest.approx(220, abs=6)
+    assert last[48, 150, 0] == pytest.approx(100, abs=6)
+
+
+def test_a_page_holds_everything_itself(assessment, tmp_path):
+    svg = style.save(plots.horizon_curves(assessment), tmp_path / "curves.svg")
+    png = save_png(filmstrip(np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8, 3))), tmp_path / "strip.png")
+    page = write_page(
+        tmp_path / "index.html",
+        "planning <1>",
+        verdicts=["planning beats cloning."],
+        tables=[success_table(success_rows(results()))],
+        figures={"Curves": svg, "Again": svg, "Strip": png},
+        texts={"settings": "a: <b>"},
+    )
+    html = Path(page).read_text()
+    assert "planning &lt;1&gt;" in html
+    assert "a: &lt;b&gt;" in html
+    assert "0.92 [0.85, 0.96]" in html
+    assert html.count("<svg") == 2
+    assert "data:image/png;base64," in html
+    assert "<script" not in html
+    assert 'src="http' not in html
+    ids = [part.split('"')[0] for part in html.split(' id="')[1:]]
+    assert len(ids) == len(set(ids)) > 0  # two figures never share a clip path

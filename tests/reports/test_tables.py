@@ -1,0 +1,93 @@
+"""Tables say the numbers, their intervals and n, in every form."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from rich.console import Console
+
+from tests.evaluation.examples import card, outcomes, solved
+from tests.evaluation.test_imagination import STEPS, VARIABLES, episodes_of, errors
+from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
+from wm_lab.evaluation.imagination import assess_groups
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.reports.tables import Table, attribution_table, difference_table, imagination_table, success_table
+
+
+def results() -> dict:
+    found = {}
+    for task, tags, mpc, bc in (("toy/push", ("contact",), 92, 40), ("toy/reach", ("reach",), 100, 99)):
+        manifest = freeze(card(task, tags), 100)
+        arms = {"mpc": mpc, "bc": bc, "noop": 0}
+        found[task] = {arm: outcomes(solved(k, 100), arm, manifest) for arm, k in arms.items()}
+    return found
+
+
+def on_terminal(table: Table, width: int = 160) -> str:
+    console = Console(width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table.rich())
+    return capture.get()
+
+
+def test_every_success_rate_stands_with_its_interval_and_n():
+    text = on_terminal(success_table(success_rows(results())))
+    assert re.search(r"toy/push\s+mpc\s+0\.92 \[0\.85, 0\.96\].*100\s*$", text, re.MULTILINE)
+    assert re.search(r"noop\s+0\.00 \[0\.00, 0\.04\]", text)
+    assert text.count("toy/push") == 1  # a group is named once
+
+
+def test_terminal_markdown_and_html_hold_the_same_cells():
+    table = difference_table(compare_by_type(results(), "mpc", "bc"))
+    forms = (on_terminal(table), table.markdown(), table.html())
+    for row in table.rows:
+        for cell in row:
+            assert all(cell.replace("<", "&lt;") in form or cell in form for form in forms), cell
+
+
+def test_the_difference_table_says_who_wins_or_that_it_cannot_tell():
+    rows = {row[0]: row for row in difference_table(compare_by_type(results(), "mpc", "bc")).rows}
+    assert rows["contact"][5] == "mpc"
+    assert rows["reach"][5] == "cannot tell"
+
+
+def test_markdown_lines_up_and_marks_numbers_as_right_aligned():
+    lines = Table("T", ("name", "value"), [("a|b", "1.5"), ("c", "10.25")], frozenset({"name"}), "note").markdown()
+    assert lines.splitlines() == [
+        "**T**",
+        "",
+        "| name | value |",
+        "| ---- | ----: |",
+        r"| a\|b |   1.5 |",
+        "| c    | 10.25 |",
+        "",
+        "note",
+    ]
+
+
+def test_html_escapes_what_a_user_may_have_named():
+    html = Table("<T>", ("name",), [("<script>",)], frozenset({"name"})).html()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_the_imagination_table_shows_marks_horizons_and_groups():
+    baselines = {"persistence": errors(np.full(20, 0.03)), "linear": errors(np.full(20, 0.0115))}
+    contact = np.arange(120) % 2 == 0
+    table = imagination_table(assess_groups(errors(0.001 * STEPS**1.5), baselines, episodes_of(), contact, VARIABLES))
+    assert table.columns[3:6] == ("at 5", "at 10", "at 20")
+    assert [row[0] for row in table.rows] == ["all", "", "", "contact", "", "", "free", "", ""]
+    block = table.rows[2]
+    assert block[1:3] == ("block", "m")
+    assert block[6].startswith("9 [")  # beats persistence
+    assert block[8].startswith("7 [")  # in tolerance
+
+
+def test_the_attribution_table_names_each_gap():
+    arm = {k: outcomes(solved(k, 100)) for k in (98, 95, 85, 70, 50)}
+    gaps = attribute(
+        expert=arm[98], true_true=arm[95], true_learned=arm[85], learned_true=arm[70], learned_learned=arm[50]
+    )
+    row = attribution_table({"toy/push": gaps}).rows[0]
+    assert [cell[:4] for cell in row] == ["toy/", "0.03", "0.10", "0.35", "0.48", "0.25", "100"]

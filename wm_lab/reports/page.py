@@ -1,0 +1,86 @@
+"""One HTML page of a run: verdict, tables, figures, settings. It holds everything itself and runs no script."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wm_lab.reports.tables import Table
+
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 1080px; margin: 2.5rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
+.verdict { font-size: 1.1rem; border-left: 4px solid #0072B2; padding: .4rem 0 .4rem 1rem; margin: 1.2rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
+th { text-align: left; color: #6b7280; font-weight: 500; border-bottom: 1px solid #d1d5db; }
+th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; } .number { text-align: right; }
+tr.group td { border-top: 1px solid #e5e7eb; }
+.caption, figcaption, footer { color: #6b7280; font-size: .85rem; }
+figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; }
+pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
+</style>
+</head>
+<body>
+<h1>{{ title }}</h1>
+{% for verdict in verdicts %}<p class="verdict">{{ verdict }}</p>
+{% endfor %}
+{% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
+{% endfor %}
+{% for table in tables %}<div class="scroll">{{ table.html()|safe }}</div>
+{% endfor %}
+{% for name, text in texts.items() %}<details><summary>{{ name }}</summary><pre>{{ text }}</pre></details>
+{% endfor %}
+</body>
+</html>
+"""
+
+PICTURES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg"}
+
+
+def write_page(
+    path: Path | str,
+    title: str,
+    *,
+    verdicts: Sequence[str] = (),
+    tables: Sequence[Table] = (),
+    figures: Mapping[str, Path] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the page: `figures` is {caption: SVG, PNG or GIF file}, `texts` {heading: text}, such as the settings."""
+    from jinja2 import Environment
+
+    shown = [
+        {"caption": caption, "body": _embed(Path(file), i)} for i, (caption, file) in enumerate((figures or {}).items())
+    ]
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    html = template.render(title=title, verdicts=verdicts, tables=tables, figures=shown, texts=texts or {})
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(html, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _embed(file: Path, number: int) -> str:
+    """The picture itself, as inline SVG or as data."""
+    if file.suffix == ".svg":
+        svg = file.read_text(encoding="utf-8")
+        return _own_names(svg[svg.index("<svg") :], f"f{number}-")
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<img src="data:{PICTURES[file.suffix]};base64,{data}" alt="">'
+
+
+def _own_names(svg: str, prefix: str) -> str:
+    """Prefix an SVG's ids: two figures on one page must not share clip paths and markers."""
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", svg)

@@ -1,0 +1,177 @@
+"""The figures of the exercises: error against horizon, success by task, success against thinking time.
+
+Each function returns a matplotlib Figure; `style.save` writes it. Matplotlib is imported only when one is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wm_lab.evaluation.comparison import SuccessRow
+from wm_lab.evaluation.horizon import Horizon
+from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
+from wm_lab.reports import style
+from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PREDICTORS = {
+    MODEL: BLUE,
+    "persistence": VERMILION,
+    "constant_velocity": ORANGE,
+    "linear": GREEN,
+    "shuffled": PURPLE,
+    "train_mean": GREY,
+    "decoder_floor": SKY,
+}
+ARMS = {
+    "mpc": BLUE,
+    "bc": VERMILION,
+    "simulator": GREEN,
+    "expert": "#7b828e",
+    "greedy": SKY,
+    "random": "#b3b8c0",
+    "noop": "#d9dce1",
+}
+COLUMNS = 3
+"""Panels in a row."""
+
+
+def horizon_curves(assessment: Assessment, variables: Sequence[str] | None = None, title: str = "") -> Figure:
+    """Median error against imagined steps, a panel each variable: the model with its band and p90, the baselines."""
+    names = list(variables) if variables is not None else [OVERALL, *(n for n in assessment.units if n != OVERALL)]
+    rows = -(-len(names) // COLUMNS)
+    with style.style():
+        across = min(COLUMNS, len(names))
+        figure = style.new_figure(3.3 * across, 2.5 * rows + 0.65)
+        grid = figure.subplots(rows, across, squeeze=False)
+        for axes in grid.flat[len(names) :]:
+            axes.remove()
+        for axes, name in zip(grid.flat, names, strict=False):
+            _horizon_panel(axes, assessment, name)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=-(-len(labels) // (2 if across < 3 else 1)), fontsize=8
+        )
+        figure.suptitle(title or _horizon_title(assessment), x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def success_bars(rows: Sequence[SuccessRow], title: str = "") -> Figure:
+    """Success rates with intervals, grouped by task; the white tick is success at the end of the budget."""
+    tasks, arms = list(dict.fromkeys(r.task for r in rows)), list(dict.fromkeys(r.arm for r in rows))
+    shade = style.colours(arms, ARMS)
+    width = 0.82 / len(arms)
+    with style.style():
+        figure = style.new_figure(max(3.6, 0.9 + 0.28 * len(tasks) * (len(arms) + 1)), 2.9)
+        axes = figure.subplots()
+        for row in rows:
+            x = tasks.index(row.task) + (arms.index(row.arm) - (len(arms) - 1) / 2) * width
+            axes.bar(x, row.success.value, width * 0.9, color=shade[row.arm], label=row.arm, zorder=2)
+            reach = [[row.success.value - row.success.low], [row.success.high - row.success.value]]
+            axes.errorbar(x, row.success.value, reach, color=INK, lw=1, capsize=2, zorder=3)
+            axes.plot([x - width * 0.38, x + width * 0.38], [row.at_end.value] * 2, color="white", lw=1.2, zorder=4)
+        axes.set_xticks(range(len(tasks)), [_task_label(task, rows) for task in tasks], color=INK)
+        axes.set_ylim(0, 1.03)
+        axes.set_yticks(np.linspace(0, 1, 5), [f"{v:.0%}" for v in np.linspace(0, 1, 5)])
+        axes.grid(axis="x", visible=False)
+        axes.set_title(
+            title
+            or f"Success on {_counts(rows)} paired episodes a task, 95 % intervals; white line: still so at the end"
+        )
+        _legend(figure, axes)
+    return figure
+
+
+def success_latency(rows: Sequence[SuccessRow], title: str = "Success against thinking time") -> Figure:
+    """Success rate against milliseconds per decision (log scale), one mark for each arm and task."""
+    arms, tasks = list(dict.fromkeys(r.arm for r in rows)), list(dict.fromkeys(r.task for r in rows))
+    shade = style.colours(arms, ARMS)
+    marks = dict(zip(tasks, "os^Dv<>pP*X" * len(tasks), strict=False))
+    with style.style():
+        figure = style.new_figure(4.6, 3.1)
+        axes = figure.subplots()
+        for row in rows:
+            reach = [[row.success.value - row.success.low], [row.success.high - row.success.value]]
+            x = max(row.decision_ms, 1e-2)
+            axes.errorbar(x, row.success.value, reach, color=shade[row.arm], lw=1, alpha=0.6)
+            axes.plot(x, row.success.value, marks[row.task], color=shade[row.arm], ms=6, mec="white", mew=0.6)
+        for arm in arms:
+            axes.plot([], [], "o", color=shade[arm], label=arm)
+        if len(tasks) > 1:
+            for task in tasks:
+                axes.plot([], [], marks[task], color=QUIET, mfc="none", label=task)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_ylim(-0.03, 1.05)
+        axes.set_xlabel("milliseconds per decision")
+        axes.set_ylabel("success")
+        axes.set_title(title)
+        _legend(figure, axes, right=True)
+    return figure
+
+
+def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
+    curves = {who: by_variable[name] for who, by_variable in assessment.curves.items()}
+    shade = style.colours(curves, PREDICTORS)
+    steps = np.arange(1, len(curves[MODEL].median) + 1)
+    for who, curve in curves.items():
+        ours = who == MODEL
+        axes.plot(
+            steps, curve.median, color=shade[who], lw=2 if ours else 1.1, label=_word(who), zorder=3 if ours else 2
+        )
+        axes.fill_between(
+            steps, curve.median_low, curve.median_high, color=shade[who], alpha=0.25 if ours else 0.1, lw=0
+        )
+        if ours:
+            axes.plot(steps, curve.p90, color=shade[who], lw=1, ls=(0, (1, 1.5)), label="model, p90")
+    axes.set_yscale("log")
+    if name in assessment.tolerances:
+        _tolerance_line(axes, assessment.tolerances[name], assessment.tolerance[name])
+    axes.set_title(f"{name}  [{assessment.units[name]}]")
+    axes.set_xlim(1, steps[-1])
+    axes.set_xticks([1, *(s for s in range(5, steps[-1] + 1, 5))] if steps[-1] >= 5 else list(steps))
+    axes.set_xlabel("imagined steps")
+
+
+def _tolerance_line(axes: Axes, limit: float, horizon: Horizon) -> None:
+    """The task's tolerance, and on it where half of the model's windows leave it, with its interval."""
+    axes.axhline(limit, color=INK, lw=0.8, ls=(0, (4, 3)))
+    axes.plot([max(horizon.low, 1), max(horizon.high, 1)], [limit, limit], color=INK, lw=3, alpha=0.45, zorder=4)
+    axes.plot(max(horizon.value, 1), limit, "o", color=INK, ms=5, mec="white", mew=0.8, zorder=5, clip_on=False)
+    axes.set_title(f"tolerance kept {horizon.bounds()}", loc="right", fontsize=8, fontweight="normal", color=QUIET)
+
+
+def _horizon_title(assessment: Assessment) -> str:
+    where = {"all": "All windows", "contact": "Windows with contact", "free": "Windows in free motion"}
+    group = where.get(assessment.group, assessment.group)
+    return f"{group}: median error, 95 % band over {assessment.episodes} episodes ({assessment.windows} windows)"
+
+
+def _legend(figure: Figure, axes: Axes, right: bool = False) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    labels, handles = list(unique), list(unique.values())
+    if right:
+        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+    else:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 7), fontsize=8)
+
+
+def _task_label(task: str, rows: Sequence[SuccessRow]) -> str:
+    tags = next(row.tags for row in rows if row.task == task)
+    return f"{task}\n{', '.join(tags)}"
+
+
+def _counts(rows: Sequence[SuccessRow]) -> str:
+    counts = sorted({row.success.n for row in rows})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+
+
+def _word(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,191 @@
+"""One table told three ways: terminal, Markdown, HTML. Numbers line up on the right; n is always shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
+from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
+from wm_lab.evaluation.verdicts import claimed
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+MARKS = (5, 10, 20)
+"""Imagined steps that the imagination table shows."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title; `left` names the columns of words, the others hold numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    left: frozenset[str] = frozenset()
+    caption: str = ""
+    groups: list[int] = field(default_factory=list)  # rows that begin a new group
+
+    def rich(self) -> RichTable:
+        """For `rich.console.Console().print`."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(title=self.title, caption=self.caption or None, box=box.SIMPLE_HEAD, title_justify="left")
+        table.caption_justify = "left"
+        for name in self.columns:
+            table.add_column(name, justify="left" if name in self.left else "right", no_wrap=True, overflow="fold")
+        for i, row in enumerate(self.rows):
+            # Text, not str: "[0.85, 0.96]" must not be read as markup
+            table.add_row(*map(Text, row), end_section=i + 1 in self.groups)
+        return table
+
+    def markdown(self) -> str:
+        """A GitHub table, padded so that the source reads as well as the page."""
+        cells = [self.columns, *([c.replace("|", "\\|") for c in row] for row in self.rows)]
+        widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(self.columns))]
+        left = [name in self.left for name in self.columns]
+
+        def line(row: Sequence[str]) -> str:
+            padded = (c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(row, widths, left, strict=True))
+            return f"| {' | '.join(padded)} |"
+
+        rule = ["-" * w if is_left else "-" * (w - 1) + ":" for w, is_left in zip(widths, left, strict=True)]
+        parts = [f"**{self.title}**", "", line(cells[0]), line(rule), *map(line, cells[1:])]
+        return "\n".join([*parts, "", self.caption] if self.caption else parts) + "\n"
+
+    def html(self) -> str:
+        """A bare `<table>`; the page brings the style."""
+        kind = ["" if name in self.left else ' class="number"' for name in self.columns]
+
+        def line(row: Sequence[str], tag: str, first: bool = False) -> str:
+            cells = "".join(f"<{tag}{k}>{escape(c)}</{tag}>" for c, k in zip(row, kind, strict=True))
+            return f"<tr{' class=group' if first else ''}>{cells}</tr>"
+
+        body = "\n".join(line(row, "td", i in self.groups) for i, row in enumerate(self.rows))
+        head, caption = line(self.columns, "th"), escape(self.caption)
+        note = f"<p class=caption>{caption}</p>" if caption else ""
+        return (
+            f"<h3>{escape(self.title)}</h3>\n<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table>\n{note}"
+        )
+
+
+def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
+    """Every arm of every task."""
+    columns = ("task", "arm", "success", "at end", "steps", "return", "promised − paid", "ms/decision", "n")
+    body = [
+        (
+            row.task,
+            row.arm,
+            row.success.bounds(),
+            row.at_end.bounds(),
+            _number(row.steps.value, 0),
+            _number(row.episode_return.value, 2),
+            row.promised.bounds(),
+            _number(row.decision_ms, 1),
+            _n(row.success.n, row.seeds),
+        )
+        for row in rows
+    ]
+    starts = [i for i in range(1, len(rows)) if rows[i].task != rows[i - 1].task]
+    caption = (
+        "95 % intervals. Success: first hit. Steps: mean to success, solved episodes. n: episodes (× training seeds)."
+    )
+    return Table(title, columns, _blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
+
+
+def difference_table(differences: Sequence[Difference], title: str = "Paired differences") -> Table:
+    """One pair of arms over task types or tasks."""
+    a, b = (differences[0].a, differences[0].b) if differences else ("a", "b")
+    columns = ("on", a, b, f"{a} − {b}", "p (Holm)", "says", "n")
+    body = [
+        (
+            d.name,
+            _number(d.rate_a.value, 2),
+            _number(d.rate_b.value, 2),
+            d.difference.bounds(),
+            f"{d.p_adjusted:.3f}" if d.p_adjusted >= 0.001 else "<0.001",
+            (a if d.difference.positive else b) if claimed(d) else "cannot tell",
+            str(d.difference.n),
+        )
+        for d in differences
+    ]
+    caption = "Same episodes for both arms. Intervals: Tango's score interval; p: exact McNemar, Holm over the rows."
+    return Table(title, columns, body, frozenset({"on", "says"}), caption)
+
+
+def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where success is lost") -> Table:
+    """{task: attribution}: expert to learned planner, in three steps that add up."""
+    columns = ("task", "planner", "cost", "model", "total", "model (true cost)", "n")
+    body = [
+        (
+            task,
+            *(gap.bounds() for gap in (g.planner, g.cost, g.model, g.total, g.model_under_true_cost)),
+            str(g.total.n),
+        )
+        for task, g in gaps.items()
+    ]
+    caption = (
+        "planner: expert − MPC(true dynamics, true cost); cost: true − learned cost; model: true − learned dynamics."
+    )
+    return Table(title, columns, body, frozenset({"task"}), caption)
+
+
+def imagination_table(assessments: Mapping[str, Assessment], title: str = "Imagination") -> Table:
+    """Median error of the model at 5, 10 and 20 steps and the horizons, by group of windows and variable."""
+    some = next(iter(assessments.values()))
+    limit = some.useful.limit
+    marks = [step for step in MARKS if step <= limit] or [limit]
+    baselines = [name for name in ("persistence", "linear") if name in some.beats]
+    at = [f"at {step}" for step in marks]
+    columns = (
+        "windows",
+        "variable",
+        "unit",
+        *at,
+        *(f"beats {n}" for n in baselines),
+        "in tolerance",
+        "reads actions",
+        "n",
+    )
+    body: list[tuple[str, ...]] = []
+    starts: list[int] = []
+    for group, a in assessments.items():
+        starts.append(len(body))
+        for name in [OVERALL, *(n for n in a.units if n != OVERALL)]:
+            curve = a.curves[MODEL][name]
+            body.append(
+                (
+                    group,
+                    name,
+                    a.units[name],
+                    *(curve.at(step, a.episodes).bounds() for step in marks),
+                    *(a.beats[b][name].bounds() for b in baselines),
+                    a.tolerance[name].bounds() if name in a.tolerance else "–",
+                    a.actions[name].bounds() if name in a.actions else "–",
+                    str(a.episodes),
+                )
+            )
+    caption = (
+        f"Median error and steps, 95 % intervals over episodes (n); overall is the z-scored whole; >{limit}: censored."
+    )
+    return Table(title, columns, _blank_repeats(body), frozenset({"windows", "variable", "unit"}), caption, starts[1:])
+
+
+def _blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Say a group's name once."""
+    same = [i > 0 and rows[i][0] == rows[i - 1][0] for i in range(len(rows))]
+    return [("" if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if isfinite(value) else "–"
+
+
+def _n(episodes: int, seeds: int) -> str:
+    return str(episodes) if seeds == 1 else f"{episodes} × {seeds}"
