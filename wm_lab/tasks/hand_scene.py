@@ -42,7 +42,7 @@ def scene_xml(blocks: int, peg: bool) -> str:
     <default class="grip"><joint type="slide" range="0 {FINGER_OPEN}" damping="3" armature=".02"/></default>
   </default>
   <worldbody>
-    <camera name="{CAMERA}" pos="0 -.62 .6" xyaxes="1 0 0 0 .66 .75" fovy="50"/>
+    <camera name="{CAMERA}" pos="0 -.62 .6" xyaxes="1 0 0 0 .602 .799" fovy="36"/>
     <geom name="table" type="plane" size=".5 .5 .1" rgba=".55 .5 .45 1" friction="1 .01 .001"/>
     <body name="goal" mocap="true">{_hole() if peg else _marker()}</body>
     <body name="hand" pos="0 0 {HAND_HEIGHT}" gravcomp="1">
