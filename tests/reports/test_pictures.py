@@ -36,6 +36,20 @@ def test_horizon_curves_draw_the_medians_of_every_predictor(assessment):
     assert "tolerance kept" in axes[2].get_title(loc="right")
 
 
+def test_a_diverging_and_a_perfect_baseline_leave_the_model_readable():
+    baselines = {
+        "persistence": errors(np.full(20, 0.03)),
+        "linear": errors(np.minimum(10.0**STEPS, 1e9)),
+        "oracle": errors(np.zeros(20)),
+    }
+    found = assess(errors(0.001 * STEPS), baselines, episodes_of(), VARIABLES)
+    low, high = plots.horizon_curves(found).axes[0].get_ylim()
+    assert 1e-4 < low < 0.001
+    assert 0.03 < high < 0.2
+    nothing = errors(np.zeros(20))
+    plots.horizon_curves(assess(nothing, {"persistence": nothing}, episodes_of(), VARIABLES), title="all zero")
+
+
 def test_bars_are_as_high_as_the_rates_and_stand_by_task():
     axes = plots.success_bars(success_rows(results())).axes[0]
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([0.92, 0.4, 0, 1.0, 0.99, 0])

@@ -12,7 +12,7 @@ import numpy as np
 
 from wm_lab.evaluation.comparison import SuccessRow
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
+from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, Curves
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
@@ -40,6 +40,12 @@ ARMS = {
 }
 COLUMNS = 3
 """Panels in a row."""
+
+ANCHORS = ("persistence", "train_mean")
+"""Baselines that cannot diverge; with the model's p90 they set the error axis."""
+
+MOST_DECADES = 1e5
+"""Largest ratio between the ends of an error axis."""
 
 
 def horizon_curves(assessment: Assessment, variables: Sequence[str] | None = None, title: str = "") -> Figure:
@@ -130,6 +136,8 @@ def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
         )
         if ours:
             axes.plot(steps, curve.p90, color=shade[who], lw=1, ls=(0, (1, 1.5)), label="model, p90")
+    anchors = [curves[MODEL].p90, *(curves[who].median for who in ANCHORS if who in curves)]
+    axes.set_ylim(*_error_range(list(curves.values()), anchors))
     axes.set_yscale("log")
     if name in assessment.tolerances:
         _tolerance_line(axes, assessment.tolerances[name], assessment.tolerance[name])
@@ -137,6 +145,14 @@ def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
     axes.set_xlim(1, steps[-1])
     axes.set_xticks([1, *(s for s in range(5, steps[-1] + 1, 5))] if steps[-1] >= 5 else list(steps))
     axes.set_xlabel("imagined steps")
+
+
+def _error_range(curves: Sequence[Curves], anchors: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Limits of the error axis: a diverging baseline leaves through the top, a perfect one through the bottom."""
+    positive = [curve.median[curve.median > 0] for curve in curves]
+    top = 2 * max((float(a.max()) for a in anchors), default=0.0) or 1.0
+    least = min((float(p.min()) for p in positive if p.size), default=top)
+    return max(least / 1.5, top / MOST_DECADES), max(top, 10 * least / 1.5)
 
 
 def _tolerance_line(axes: Axes, limit: float, horizon: Horizon) -> None:
