@@ -23,7 +23,8 @@ class DataSpec:
     """What a model must know of the data it is built for; plain numbers, so it travels in checkpoints and manifests.
 
     `observation` maps each key to the shape of one observation: `(D,)` for a vector, `(H, W, 3)` for a uint8 image.
-    `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward" (length 1).
+    `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward"
+    (length 1).
     `std_change` is the per-dimension standard deviation of one-step changes of every vector key.
     """
 
@@ -145,7 +146,8 @@ class WorldModel(nn.Module, ABC):
     def observe(self, windows: Windows, state: State | None = None) -> tuple[State, Imagination]:
         """Filter observed steps, going on from `state` (None: from nothing).
 
-        Returns the belief after the last step, batch B, and the posterior at every step as an Imagination [B, 1, T, ...].
+        Returns the belief after the last step, batch B, and the posterior at every step as an Imagination
+        [B, 1, T, ...].
         Rows where `windows.first` is set forget what came before.
         """
 
