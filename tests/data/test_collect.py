@@ -121,6 +121,14 @@ def test_the_configuration_fits_a_typed_yaml():
     assert built == DataConfig(workers=2)
 
 
+def test_the_first_collection_is_not_rebuilt_for_settings_of_rounds_splits_or_workers():
+    plain = DataConfig()
+    other = DataConfig(rounds=2, round_strengths=[0.3], validation_fraction=0.2, workers=5)
+    assert plain.recipe() == other.recipe() and plain.recipe(1) != other.recipe(1)
+    assert plain.recipe() != DataConfig(strengths=[0.2]).recipe()
+    assert other.split().validation_fraction == 0.2
+
+
 def test_no_seed_may_come_twice(tmp_path):
     with pytest.raises(UserError, match="twice"):
         make(tmp_path / "a", seeds=[1, 2, 1])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from wm_lab.data.behaviours import ExplorationConfig
+from wm_lab.data.splits import SplitConfig
 from wm_lab.errors import UserError
 
 EPISODES_PER_ROUND = 50_000
@@ -38,6 +40,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         self.exploration()
         self.round_exploration()
+        self.split()
         for name, count, least in (
             ("episodes", self.episodes, 1),
             ("round_episodes", self.round_episodes, 1),
@@ -61,6 +64,15 @@ class DataConfig:
     def round_exploration(self) -> ExplorationConfig:
         """How the planner's own episodes are disturbed."""
         return ExplorationConfig({"noisy_policy": 1.0}, list(self.round_strengths), self.correlation, self.block)
+
+    def split(self) -> SplitConfig:
+        """Which episodes are held out; the same for every data seed, since each episode's own seed decides."""
+        return SplitConfig(self.validation_fraction, self.test_fraction)
+
+    def recipe(self, number: int = 0) -> dict[str, Any]:
+        """All that decides round `number`, in JSON's terms and no more, so that other settings rebuild nothing."""
+        exploration = self.exploration() if number == 0 else self.round_exploration()
+        return {"round": number, "seeds": self.seeds(number), "exploration": asdict(exploration)}
 
     def seeds(self, number: int = 0) -> list[int]:
         """The episode seeds of round `number` (0: the first collection); no two rounds or data seeds share one."""
