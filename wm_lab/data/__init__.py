@@ -1,4 +1,4 @@
-"""Episodes: played (`rollout`), explored (`behaviours`), collected (`collect`), stored (`dataset`) and drawn (`windows`).
+"""Episodes: played (`rollout`), disturbed (`behaviours`), collected (`collect`), kept (`dataset`), drawn (`windows`).
 
 Nothing is imported here, so that worker processes load only what they use.
 """
