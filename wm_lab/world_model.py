@@ -87,8 +87,10 @@ class Windows:
 class State:
     """A belief about the present of B episodes. Subclasses are dataclasses of tensors that all lead with `B`."""
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self)})
+    def map(self, change: Callable[[Any], Any]) -> Self:
+        """The same belief with `change` applied to every tensor; a field may itself be a State."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.map(change) if isinstance(v, State) else change(v) for k, v in values.items()})
 
     def __getitem__(self, rows: Any) -> Self:
         """Some rows: `state[mask]`, `state[indices]`."""
@@ -97,7 +99,9 @@ class State:
     def put(self, rows: Any, other: Self) -> Self:
         """A copy in which `rows` hold `other`; the remaining rows are untouched."""
 
-        def write(mine: Tensor, theirs: Tensor) -> Tensor:
+        def write(mine: Any, theirs: Any) -> Any:
+            if isinstance(mine, State):
+                return mine.put(rows, theirs)
             mine = mine.clone()
             mine[rows] = theirs
             return mine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Outcomes:
             object.__setattr__(self, name, array)
         if np.any(self.success != np.isfinite(self.steps_to_success)):
             raise UserError(f"arm {self.arm!r}: steps_to_success must be a number exactly where success is true")
+
+    def first(self, episodes: int) -> Outcomes:
+        """The same arm on the first episodes of its manifest."""
+        few = {name: getattr(self, name)[:episodes] for name in ARRAYS}
+        return replace(self, manifest=self.manifest.first(episodes), **few)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the manifest inside."""

@@ -1,0 +1,35 @@
+"""The shape of an exercise: a question that a workbench can answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.reports.tables import Table
+
+
+@dataclass
+class Answer:
+    """What an exercise ends in. `numbers` are JSON-ready; the first verdict is the headline."""
+
+    verdicts: list[str]
+    numbers: dict[str, Any]
+    tables: list[Table] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
+    pictures: list[str] = field(default_factory=list)  # files already saved among the run's plots
+
+
+class Exercise(ABC):
+    """Built as `Exercise(Config(...))`; one file and one YAML each."""
+
+    Config: type
+
+    @abstractmethod
+    def check(self, bench: Workbench) -> None:
+        """Raise UserError where this question cannot be asked of these settings; called before any work."""
+
+    @abstractmethod
+    def run(self, bench: Workbench) -> Answer:
+        """Do the work and answer."""

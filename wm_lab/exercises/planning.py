@@ -1,0 +1,137 @@
+"""Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
+
+Arms: planning in the learned model (`mpc`), behaviour cloning (`bc`), planning advised by the clone (`mpc_bc`), greedy
+one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the
+scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the planner,
+the cost or the model loses what the expert has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.comparison import Attribution, attribute, compare, compare_by_type, success_rows
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict
+from wm_lab.exercises.arms import LEARNED_REWARD, TRUE_COST, Arm, bc_arm, is_simulator, mpc_arm, scripted_arms
+from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.reports.plots import success_bars, success_latency
+from wm_lab.reports.tables import attribution_table, difference_table, success_table
+
+REWARD, COST = "_reward", "_cost"
+"""Suffixes of arms that judge by the learned reward alone, or by the task's cost on decoded states alone."""
+
+TRUE_LEARNED = "simulator_reward"
+"""True dynamics, judged by the learned reward."""
+
+PAIRS = [("mpc", "bc"), ("mpc_bc", "bc"), ("mpc_bc", "mpc"), ("mpc", "greedy"), ("mpc", "mpc_offline")]
+
+
+@dataclass
+class PlanningConfig:
+    episodes: int = 100  # of the frozen manifest that every arm plays
+    oracle_episodes: int = 50  # of them, the first ones, for arms that plan in the true simulator, which is slow
+    play_on: int | None = 10  # steps after the first success, to see whether it lasts; null: to the task's limit
+    clone: bool = True  # train and play behaviour cloning
+    advised: bool = True  # planning with proposals of the clone
+    attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
+    greedy: bool = True  # one-step planning
+    offline: bool = True  # with on-policy rounds: also the model as it was before them
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "oracle_episodes"):
+            if getattr(self, name) < 2:
+                raise UserError(f"exercise.{name}={getattr(self, name)} is too few for an interval; play at least 2")
+        if self.play_on is not None and self.play_on < 0:
+            raise UserError(f"exercise.play_on={self.play_on} is negative; use 0 to stop at success, null to play on")
+        if self.advised and not self.clone:
+            raise UserError("exercise.advised=true needs exercise.clone=true, whose policy gives the advice")
+
+
+class Planning(Exercise):
+    Config = PlanningConfig
+
+    def __init__(self, config: PlanningConfig) -> None:
+        self.config = config
+
+    def check(self, bench: Workbench) -> None:
+        if self.config.attribution and not is_simulator(bench.settings) and "state" not in bench.card.observation:
+            raise UserError(
+                f"exercise.attribution compares costs on decoded states, and {bench.card.name} shows "
+                f"{', '.join(bench.card.observation)}; set exercise.attribution=false or task.observation=state"
+            )
+
+    def run(self, bench: Workbench) -> Answer:
+        config, task = self.config, bench.card.name
+        manifest = bench.manifest(config.episodes)
+        few = manifest.first(min(config.oracle_episodes, config.episodes))
+        arms: dict[str, Outcomes] = {}
+        for arm in self._arms(bench):
+            arms[arm.name] = bench.evaluate(arm, few if arm.slow else manifest, config.play_on)
+
+        shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
+        rows = success_rows({task: arms})
+        pairs = [compare(shared[a], shared[b], f"{a} − {b}") for a, b in PAIRS if a in shared and b in shared]
+        by_type = compare_by_type({task: shared}, "mpc", "bc")
+        verdicts = [planning_verdict(by_type)] if "mpc" in shared and "bc" in shared else []
+        tables = [success_table(rows), difference_table(pairs)]
+        numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": plain(by_type)}
+        gaps = _attribute({name: outcomes.first(len(few)) for name, outcomes in arms.items()})
+        if gaps is not None:
+            verdicts.append(attribution_verdict(gaps))
+            tables.append(attribution_table({task: gaps}))
+            numbers["attribution"] = plain(gaps)
+        verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
+        figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
+        return Answer(verdicts, numbers, tables, figures)
+
+    def _arms(self, bench: Workbench) -> Iterator[Arm]:
+        """Every arm once; what an arm needs is trained when it is asked for."""
+        config, settings = self.config, bench.settings
+        yield from scripted_arms()
+        if is_simulator(settings):
+            yield replace(mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+            return
+        clone = bench.clone() if config.clone else None
+        if clone is not None:
+            yield bc_arm(clone)
+        if config.offline and bench.data.rounds:
+            yield from self._learned(bench, bench.world_model(rounds=0), "mpc_offline")
+        model = bench.world_model()
+        yield from self._learned(bench, model, "mpc")
+        if config.greedy:
+            yield mpc_arm(settings, "greedy", model, planner={"horizon": 1, "action_block": 1})
+        if clone is not None and config.advised:
+            yield mpc_arm(settings, "mpc_bc", model, proposals=clone)
+        yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+        if config.attribution:
+            judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
+            yield replace(judged, slow=True)
+
+    def _learned(self, bench: Workbench, model: Path, name: str) -> Iterator[Arm]:
+        """Planning in this model with the configured objective, and for attribution with either cost alone."""
+        first = mpc_arm(bench.settings, name, model)
+        yield first
+        if self.config.attribution:
+            for suffix, weights in ((REWARD, LEARNED_REWARD), (COST, TRUE_COST)):
+                arm = mpc_arm(bench.settings, name + suffix, model, judged_by=weights)
+                if arm.recipe != first.recipe:
+                    yield arm
+
+
+def _attribute(arms: Mapping[str, Outcomes]) -> Attribution | None:
+    """The 2×2, where its arms were played; the configured objective stands in for the cost that it equals."""
+    if TRUE_LEARNED not in arms or "expert" not in arms:
+        return None
+    return attribute(
+        expert=arms["expert"],
+        true_true=arms["simulator"],
+        true_learned=arms[TRUE_LEARNED],
+        learned_true=arms.get("mpc" + COST, arms["mpc"]),
+        learned_learned=arms.get("mpc" + REWARD, arms["mpc"]),
+    )

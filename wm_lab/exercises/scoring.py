@@ -1,0 +1,79 @@
+"""From played episodes to the outcomes of an arm, and from plans to what they promised and paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from wm_lab.data.episode import Episode
+from wm_lab.evaluation.manifest import Manifest
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.policies.mpc import MPC, Decision
+from wm_lab.policy import Moment, Policy
+from wm_lab.tasks.task import Task
+
+
+class Audited(Policy):
+    """An MPC policy whose every plan is also played out in the true simulator, beside the running episode.
+
+    The simulator never influences the actions; it only says what each chosen plan would have paid.
+    """
+
+    def __init__(self, mpc: MPC, task: Task) -> None:
+        self.mpc, self.task = mpc, task
+        self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, "snapshot"]))
+
+    def start(self, rows: int) -> None:
+        self.mpc.start(rows)
+        self._realised: list[list[float]] = [[] for _ in range(rows)]
+
+    def reset(self, row: int, task: Task, seed: int) -> None:
+        self.mpc.reset(row, task, seed)
+        self._realised[row] = []
+
+    def act(self, moment: Moment) -> np.ndarray:
+        actions = self.mpc.act(moment)
+        for i, row in enumerate(moment.rows):
+            decisions = self.mpc.decisions[row]
+            if len(decisions) > len(self._realised[row]):
+                self._realised[row].append(self._play(moment.observation["snapshot"][i], decisions[-1]))
+        return actions
+
+    def report(self, row: int) -> dict[str, np.ndarray]:
+        """Per decision [K]: milliseconds, and the returns that the chosen plan promised and would have paid."""
+        decisions = self.mpc.decisions[row]
+        return {
+            "milliseconds": np.array([d.milliseconds / d.batch for d in decisions]),
+            "imagined": np.array([d.imagined_return for d in decisions]),
+            "realised": np.array(self._realised[row]),
+        }
+
+    def _play(self, snapshot: np.ndarray, decision: Decision) -> float:
+        states, _ = self.task.simulate(snapshot, decision.actions[None])
+        return -float(self.task.cost(torch.from_numpy(states)).sum())
+
+
+def outcomes_of(arm: str, manifest: Manifest, episodes: Sequence[Episode], seed: int) -> Outcomes:
+    """What one arm achieved in the episodes of its manifest."""
+    first = [np.nan if e.first_success is None else float(e.first_success) for e in episodes]
+
+    def mean(name: str) -> np.ndarray:
+        series = [e.report.get(name, np.zeros(0)) for e in episodes]
+        return np.array([s.mean() if len(s) else np.nan for s in series])
+
+    thinking = mean("milliseconds")
+    acting = np.array([float(e.milliseconds.mean()) if len(e.milliseconds) else np.nan for e in episodes])
+    return Outcomes(
+        arm=arm,
+        manifest=manifest,
+        success=np.array([e.solved for e in episodes]),
+        success_at_end=np.array([e.solved_at_end for e in episodes]),
+        steps_to_success=np.array(first),
+        episode_return=np.array([e.total_reward for e in episodes]),
+        decision_ms=np.where(np.isnan(thinking), acting, thinking),
+        imagined=mean("imagined"),
+        realised=mean("realised"),
+        seed=seed,
+    )

@@ -1,0 +1,263 @@
+"""Everything an exercise may ask for, made at most once: data, trained models, played episodes.
+
+What exists is found in the store under the hash of all that made it; what does not is made now, with progress shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wm_lab.data.collect import collect
+from wm_lab.data.config import MAX_SEED, DataConfig
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.rollout import PlayConfig, TaskFactory, play
+from wm_lab.data.splits import SplitConfig
+from wm_lab.data.windows import newest_weights
+from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.exercises.arms import Arm, mpc_arm
+from wm_lab.exercises.scoring import outcomes_of
+from wm_lab.exercises.settings import Section, Settings
+from wm_lab.policies.scripted import ExpertPolicy
+from wm_lab.settings import build, read_config
+from wm_lab.store import Store
+from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tracking.progress import progress
+from wm_lab.tracking.run import Run
+from wm_lab.training.checkpoint import load_model
+from wm_lab.training.trainer import BEST, TrainerConfig, train
+
+log = logging.getLogger(__name__)
+
+OUTCOMES = "outcomes.json"
+
+
+class Workbench:
+    """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say)."""
+
+    def __init__(self, settings: Settings, run: Run | None = None) -> None:
+        self.settings, self.run = settings, run
+        self.store = Store(settings.store)
+        self.data = read_config(DataConfig, settings.data, "data")
+        self.device = torch.device(settings.device)
+        self.seconds: dict[str, float] = {}
+        """What was made in this run, and how long it took."""
+
+    @cached_property
+    def make_task(self) -> TaskFactory:
+        return partial(build, self.settings.task, "task")
+
+    @cached_property
+    def task(self) -> Task:
+        """A task of one's own, to ask and to replay with."""
+        return self.make_task()
+
+    @property
+    def card(self) -> TaskCard:
+        return self.task.card
+
+    # Data
+
+    def dataset(self, rounds: int | None = None) -> Dataset:
+        """The collection and its on-policy rounds; all of them, or the first few."""
+        rounds = self.data.rounds if rounds is None else rounds
+        return self._open([self._collection(self.data), *(self._round(k + 1) for k in range(rounds))])
+
+    def demonstrations(self) -> Dataset:
+        """Undisturbed episodes of the expert, which is what gets cloned."""
+        # A seed of their own, from the far end, keeps their episodes apart from every collection's.
+        wanted = replace(
+            self.data,
+            episodes=self.settings.demonstrations,
+            mixture={"expert": 1.0},
+            rounds=0,
+            seed=MAX_SEED - self.data.seed,
+        )
+        return self._open([self._collection(wanted)])
+
+    def _open(self, folders: list[Path]) -> Dataset:
+        split = SplitConfig(self.data.validation_fraction, self.data.test_fraction)
+        return Dataset.open(*folders, split=split)
+
+    def _collection(self, data: DataConfig) -> Path:
+        recipe = {
+            "name": self.card.name,
+            "task": self.settings.task,
+            "physics": self.card.physics,
+            "exploration": asdict(data.exploration()),
+            "seeds": data.seeds(),
+        }
+        return self._collect(recipe, ExpertPolicy, data, 0, {"name": "expert"}, f"collect {self.card.name}")
+
+    def _round(self, number: int) -> Path:
+        arm = mpc_arm(self.settings, "collector", self.world_model(number - 1))
+        recipe = {
+            "name": f"{self.card.name}-round{number}",
+            "task": self.settings.task,
+            "physics": self.card.physics,
+            "policy": arm.recipe,
+            "exploration": asdict(self.data.round_exploration()),
+            "seeds": self.data.seeds(number),
+        }
+        description = {"name": arm.name, "key": self.store.key("policy", arm.recipe)}
+        return self._collect(recipe, arm.make, self.data, number, description, f"collect {self.card.name} by planning")
+
+    def _collect(
+        self, recipe: Section, policy: Any, data: DataConfig, number: int, description: Section, title: str
+    ) -> Path:
+        exploration = data.round_exploration() if number else data.exploration()
+        seeds = data.seeds(number)
+
+        def make(folder: Path) -> None:
+            with progress(title, len(seeds)) as bar, self._clock("collection"):
+                collect(
+                    folder,
+                    self.make_task,
+                    policy,
+                    seeds,
+                    exploration,
+                    round_number=number,
+                    description=description,
+                    workers=self.settings.workers,
+                    advance=bar.advance,
+                )
+
+        return self.store.get("dataset", recipe, make)
+
+    # Training
+
+    def world_model(self, rounds: int | None = None) -> Path:
+        """Checkpoint of the world model after the first collection and so many on-policy rounds."""
+        rounds = self.data.rounds if rounds is None else rounds
+        settings = self.settings
+        trainer: TrainerConfig = read_config(TrainerConfig, settings.trainer, "trainer")
+        earlier = self.world_model(rounds - 1) if rounds else None
+        if rounds:
+            trainer = trainer.for_round()
+        dataset = self.dataset(rounds)
+        recipe = self._training_recipe(settings.label("model"), settings.model, trainer, dataset, rounds)
+        if earlier is not None:
+            recipe["continues"] = earlier.parent.name
+        weights = newest_weights(dataset, self.data.newest_fraction if rounds else None)
+        title = f"train {settings.label('model')}" + (f", round {rounds}" if rounds else "")
+
+        def make() -> nn.Module:
+            if earlier is not None:
+                return load_model(earlier)
+            return build(settings.model, "model", dataset.spec)
+
+        return self._train(recipe, make, dataset, trainer, weights, title, f"train_{rounds}" if rounds else "train")
+
+    def clone(self) -> Path:
+        """Checkpoint of the behaviour-cloned policy."""
+        settings = self.settings
+        trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+        dataset = self.demonstrations()
+        recipe = self._training_recipe("bc", settings.bc, trainer, dataset, 0)
+        return self._train(
+            recipe, lambda: build(settings.bc, "bc", dataset.spec), dataset, trainer, None, "train bc", "bc"
+        )
+
+    def _training_recipe(
+        self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, rounds: int
+    ) -> Section:
+        kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
+        return {
+            "name": f"{name}-{self.card.name}",
+            "model": section,
+            "trainer": kept,
+            "data": dataset.digest,
+            "newest_fraction": self.data.newest_fraction if rounds else None,
+            "seed": self.settings.seed,
+            "device": self.device.type,
+        }
+
+    def _train(
+        self, recipe: Section, make: Any, dataset: Dataset, trainer: TrainerConfig, weights: Any, title: str, prefix: str
+    ) -> Path:
+        def work(folder: Path) -> None:
+            dataset.verify()
+            torch.manual_seed(self.settings.seed)  # of the initial weights
+            model = make()
+            with progress(title, trainer.steps) as bar, self._clock(title):
+                done = 0
+
+                def tell(step: int, scalars: Mapping[str, float]) -> None:
+                    nonlocal done
+                    bar.advance(step - done, loss=round(scalars["loss"], 3))
+                    done = step
+                    if self.run is not None:
+                        self.run.log(step, **{f"{prefix}/{name}": value for name, value in scalars.items()})
+
+                train(
+                    model,
+                    dataset,
+                    trainer,
+                    folder,
+                    self.settings.seed,
+                    device=self.device,
+                    shard_weights=weights,
+                    log=tell,
+                )
+
+        return self.store.get("model", recipe, work) / BEST
+
+    # Evaluation
+
+    def manifest(self, episodes: int) -> Manifest:
+        """The frozen test episodes of this task, the same for every arm of every run."""
+        manifest = freeze(self.card, episodes)
+        require_unseen(manifest, self.data.seeds())
+        return manifest
+
+    def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
+        """Play every episode of the manifest; `play_on` steps after the first success (None: to the limit)."""
+        recipe = {
+            "name": f"{arm.recipe['policy']}-{self.card.name}",
+            "policy": arm.recipe,
+            "manifest": manifest.to_dict(),
+            "task": self.settings.task,
+            "group": arm.group,
+            "play_on": play_on,
+        }
+
+        def work(folder: Path) -> None:
+            config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
+            with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
+                episodes = play(
+                    self.make_task,
+                    arm.make,
+                    manifest.seeds,
+                    config,
+                    workers=self.settings.workers,
+                    advance=bar.advance,
+                )
+            outcomes_of(arm.name, manifest, episodes, self.settings.seed).save(folder / OUTCOMES)
+
+        found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
+        return replace(found, arm=arm.name)  # the same play may go by several names
+
+    def _clock(self, name: str) -> _Clock:
+        return _Clock(self.seconds, name)
+
+
+class _Clock:
+    """Adds the time spent inside to an entry of a table."""
+
+    def __init__(self, table: dict[str, float], name: str) -> None:
+        self.table, self.name = table, name
+
+    def __enter__(self) -> None:
+        self.began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.table[self.name] = self.table.get(self.name, 0.0) + time.monotonic() - self.began

@@ -1,0 +1,133 @@
+"""Network blocks shared by the world models, small to large."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def symlog(x: Tensor) -> Tensor:
+    """sign(x) ln(1 + |x|): compresses large magnitudes, linear near zero (DreamerV3, §Robust predictions)."""
+    return x.sign() * x.abs().log1p()
+
+
+def symexp(x: Tensor) -> Tensor:
+    """Inverse of `symlog`."""
+    return x.sign() * x.abs().expm1()
+
+
+def mlp(inputs: int, units: int, layers: int, outputs: int | None = None) -> nn.Sequential:
+    """`layers` of Linear, RMSNorm, SiLU; then a plain Linear to `outputs` where given."""
+    stack: list[nn.Module] = []
+    for _ in range(layers):
+        stack += [nn.Linear(inputs, units), nn.LayerNorm(units, eps=1e-4), nn.SiLU()]
+        inputs = units
+    if outputs is not None:
+        stack.append(nn.Linear(inputs, outputs))
+    return nn.Sequential(*stack)
+
+
+class BlockLinear(nn.Module):
+    """`groups` independent linear maps side by side: [G, M, I/G] -> [G, M, O/G], one batched product."""
+
+    def __init__(self, groups: int, inputs: int, outputs: int, fan_in: int | None = None):
+        super().__init__()
+        # Fan-in of the *whole* input, as in DreamerV3: a block sees 1/G of it, and starts G^(1/2) smaller.
+        scale = (fan_in or inputs) ** -0.5
+        self.weight = nn.Parameter(torch.randn(groups, inputs // groups, outputs // groups) * scale)
+        self.bias = nn.Parameter(torch.zeros(groups, 1, outputs // groups))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class EnsembleMLP(nn.Module):
+    """K independent two-layer networks on the same input: [..., I] -> [K, ..., O]."""
+
+    def __init__(self, members: int, inputs: int, units: int, outputs: int):
+        super().__init__()
+        self.members = members
+        self.first = BlockLinear(members, members * inputs, members * units, fan_in=inputs)
+        self.second = BlockLinear(members, members * units, members * outputs, fan_in=units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(1, -1, x.shape[-1]).expand(self.members, -1, -1)
+        return self.second(F.silu(self.first(flat))).reshape(self.members, *x.shape[:-1], -1)
+
+
+class TwoHot(nn.Module):
+    """A scalar as a softmax over symexp-spaced bins (DreamerV3, §Critic learning); starts out predicting exactly 0."""
+
+    bins: Tensor
+
+    def __init__(self, inputs: int, units: int, layers: int, bins: int = 255):
+        super().__init__()
+        self.net = mlp(inputs, units, layers, bins)
+        last = self.net[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        half = symexp(torch.linspace(-20, 0, bins // 2 + 1))
+        self.register_buffer("bins", torch.cat([half, -half[:-1].flip(0)]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The expectation, [..., I] -> [...]; symmetric bins are summed pairwise so that 0 comes out exactly."""
+        weighted = self.net(x).softmax(-1) * self.bins
+        middle = self.bins.shape[0] // 2
+        return (weighted[..., :middle] + weighted[..., middle + 1 :].flip(-1)).sum(-1) + weighted[..., middle]
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy against the two bins around `target` [...], weighted by nearness in raw space -> [...]."""
+        above = torch.searchsorted(self.bins, target.contiguous(), right=True).clamp(1, self.bins.shape[0] - 1)
+        low, high = self.bins[above - 1], self.bins[above]
+        weight = ((target - low) / (high - low)).clamp(0, 1)
+        log_p = self.net(x).log_softmax(-1)
+        log_low, log_high = (log_p.gather(-1, i[..., None])[..., 0] for i in (above - 1, above))
+        return -((1 - weight) * log_low + weight * log_high)
+
+
+class ImageEncoder(nn.Module):
+    """Strided convolutions, halving down to 4x4: uint8 [..., H, W, 3] -> [..., depth * 2^(stages-1) * 16]."""
+
+    def __init__(self, size: int, depth: int):
+        super().__init__()
+        channels = stage_channels(size, depth)
+        stack: list[nn.Module] = []
+        for inputs, outputs in zip([3, *channels], channels, strict=False):
+            stack += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.GroupNorm(1, outputs), nn.SiLU()]
+        self.net = nn.Sequential(*stack)
+        self.size = channels[-1] * 16
+
+    def forward(self, image: Tensor) -> Tensor:
+        flat = image.reshape(-1, *image.shape[-3:]).permute(0, 3, 1, 2).float() / 255 - 0.5
+        return self.net(flat).reshape(*image.shape[:-3], self.size)
+
+
+class ImageDecoder(nn.Module):
+    """Mirror of the encoder: features [..., F] -> images in [0, 1], [..., H, W, 3]."""
+
+    def __init__(self, inputs: int, size: int, depth: int):
+        super().__init__()
+        channels = stage_channels(size, depth)[::-1]
+        self.inner = nn.Linear(inputs, channels[0] * 16)
+        stack: list[nn.Module] = []
+        for i, outputs in zip(channels, [*channels[1:], 3], strict=True):
+            stack += [nn.SiLU(), nn.ConvTranspose2d(i, outputs, 4, 2, 1)]
+            if outputs != 3:
+                stack.append(nn.GroupNorm(1, outputs))
+        self.net = nn.Sequential(*stack)
+
+    def forward(self, features: Tensor) -> Tensor:
+        lead = features.shape[:-1]
+        x = self.inner(features).reshape(-1, self.inner.out_features // 16, 4, 4)
+        return self.net(x).add(0.5).permute(0, 2, 3, 1).reshape(*lead, *self.output_size(x), 3)
+
+    def output_size(self, x: Tensor) -> tuple[int, int]:
+        stages = sum(isinstance(layer, nn.ConvTranspose2d) for layer in self.net)
+        return x.shape[-2] * 2**stages, x.shape[-1] * 2**stages
+
+
+def stage_channels(size: int, depth: int) -> list[int]:
+    """Channels of each halving from `size` down to 4 pixels: depth, 2 depth, 4 depth, ..."""
+    stages = (size // 4).bit_length() - 1
+    return [depth * 2**i for i in range(stages)]

@@ -1,0 +1,112 @@
+"""What every latent world model predicts from its features: observation, reward, continuation, and its own doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.errors import UserError
+from wm_lab.models.blocks import EnsembleMLP, TwoHot, mlp
+from wm_lab.models.observations import Normaliser, ObservationDecoder
+from wm_lab.world_model import DataSpec, Imagination, Windows
+
+Roll = Callable[[Tensor], Tensor]
+"""actions [M, H, A] -> features [M, H, F]"""
+
+
+@dataclass
+class HeadsConfig:
+    """Sizes of encoder, decoder and heads, and the weights of their losses."""
+
+    units: int = 128
+    layers: int = 2
+    depth: int = 16
+    reward_layers: int = 1
+    decoder_scale: float = 1.0
+    max_precision: float = 100.0
+    reward_scale: float = 1.0
+    open_loop: int = 12
+    open_loop_starts: int = 3
+    open_loop_scale: float = 1.0
+    ensemble: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers", "depth"):
+            if getattr(self, name) < 1:
+                raise UserError(f"model.{name}={getattr(self, name)} must be at least 1")
+        if self.open_loop < 0 or self.ensemble < 0:
+            raise UserError("model.open_loop and model.ensemble cannot be negative; use 0 to leave them out")
+
+
+class Heads(nn.Module):
+    """`target_size` is the width of the latent that the ensemble predicts one step ahead."""
+
+    def __init__(self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int):
+        super().__init__()
+        self.config = config
+        self.decoder = ObservationDecoder(
+            features, spec, config.units, config.layers, config.depth, config.max_precision
+        )
+        self.reward = TwoHot(features, config.units, config.reward_layers)
+        self.reward_norm = Normaliser.of(spec, "reward")
+        self.proceed = mlp(features, config.units, 1, 1)
+        inputs = features + spec.action_size
+        self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
+
+    def losses(self, features: Tensor, windows: Windows, target: Tensor) -> dict[str, Tensor]:
+        """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble foretells."""
+        config = self.config
+        reward = self.reward_norm(windows.reward[..., None])[..., 0]
+        terms = {
+            "decoder": config.decoder_scale * self.decoder.loss(features, windows.observation),
+            # Nothing was rewarded on arrival at an episode's first step.
+            "reward": config.reward_scale * self.reward.loss(features, reward) * ~windows.first,
+            "continue": F.binary_cross_entropy_with_logits(
+                self.proceed(features)[..., 0], 1 - windows.terminal.float(), reduction="none"
+            ),
+        }
+        if self.ensemble is not None:
+            guess = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
+            error = (guess - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
+            terms["ensemble"] = F.pad(error, (1, 0))
+        return terms
+
+    def total(self, terms: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the terms averaged over valid steps, and each one for the log."""
+        means = {name: (term * valid).sum() / valid.sum().clamp_min(1) for name, term in terms.items()}
+        return torch.stack(list(means.values())).sum(), {name: value.detach() for name, value in means.items()}
+
+    def open_loop(self, windows: Windows, roll_from: Callable[[Tensor, Tensor], Roll]) -> Tensor:
+        """Observation and reward error along imagined steps (PlaNet's overshooting, in observation space).
+
+        From `open_loop_starts` random posteriors of every window, roll `open_loop` steps with the recorded actions and
+        compare what is decoded with what was seen: the multi-step accuracy that planning lives on.
+        """
+        config = self.config
+        b, steps = windows.shape
+        horizon = min(config.open_loop, steps - 1)
+        rows = torch.arange(b, device=windows.action.device).repeat_interleave(config.open_loop_starts)
+        start = torch.randint(steps - horizon, rows.shape, device=rows.device)
+        ahead = start[:, None] + 1 + torch.arange(horizon, device=rows.device)
+        target = windows[rows[:, None], ahead]
+        features = roll_from(rows, start)(target.action)
+        reward = self.reward_norm(target.reward[..., None])[..., 0]
+        loss = config.decoder_scale * self.decoder.loss(features, target.observation)
+        loss = loss + config.reward_scale * self.reward.loss(features, reward)
+        # An episode boundary or padding inside the stretch ends it.
+        counts = target.valid & (target.first.cumsum(1) == 0)
+        return config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
+
+    def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
+        """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
+        reward = self.reward_norm.inverse(self.reward(features)[..., None])[..., 0]
+        proceed = torch.sigmoid(self.proceed(features)[..., 0])
+        doubt = None
+        if self.ensemble is not None and before is not None:
+            guesses = self.ensemble(torch.cat([before, actions], -1))
+            doubt = guesses.std(0, unbiased=False).mean(-1)
+        return Imagination(features, reward, proceed, doubt)

@@ -1,0 +1,109 @@
+"""The smallest world model that plans: an encoder, a Gaussian latent, an MLP that moves it (Ha & Schmidhuber 2018 in spirit).
+
+    z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
+    loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
+
+It has no memory: one observation must say everything about the present. The transition tells a *change*, in units of
+typical one-step changes of the observation, so that an untrained model says "nothing moves".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.models.blocks import mlp
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.latents import balanced_kl, gaussian_for
+from wm_lab.models.observations import ObservationEncoder, zero
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class LatentMLPConfig(HeadsConfig):
+    variables: int = 32
+    transition_units: int = 256
+    transition_layers: int = 3
+    minimum_std: float = 0.1
+    dynamics_scale: float = 1.0
+    representation_scale: float = 0.1
+    free_nats: float = 1.0
+
+
+@dataclass
+class LatentState(State):
+    z: Tensor  # [B, Z]
+
+
+class LatentMLP(WorldModel):
+    Config = LatentMLPConfig
+
+    def __init__(self, config: LatentMLPConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
+        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
+        size, raw = self.latent.size, self.latent.raw_size
+        self.posterior = nn.Linear(self.encoder.size, raw)
+        self.anchor = nn.Linear(self.encoder.vector_size, size, bias=False)
+        self.transition = mlp(size + spec.action_size, config.transition_units, config.transition_layers, raw)
+        self.heads = Heads(config, spec, size, size)
+        nn.init.eye_(self.anchor.weight)
+        self.heads.decoder.start_reading(0)
+        for layer in (self.posterior, self.transition[-1]):
+            zero(layer)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        posterior = self._posterior(windows)
+        z = self._draw(posterior)
+        prior = self._prior(z[:, :-1], windows.action[:, 1:])
+        terms = self.heads.losses(z, windows, self.latent.mean(posterior))
+        dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
+        linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
+        terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
+        terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(z[rows, t]))
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
+        z = self._draw(self._posterior(windows))
+        return LatentState(z[:, -1]), self.heads.imagination(z[:, None], windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, LatentState)
+        b, n = actions.shape[:2]
+        features = self._roll(state.expand(n).z)(actions.flatten(0, 1)).unflatten(0, (b, n))
+        start = state.z[:, None, None].expand(b, n, 1, -1)
+        return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _posterior(self, windows: Windows) -> Tensor:
+        token, vector = self.encoder(windows.observation)
+        return self.latent.distribution(self.posterior(token), self.anchor(vector))
+
+    def _prior(self, z: Tensor, action: Tensor) -> Tensor:
+        return self.latent.distribution(self.transition(torch.cat([z, action], -1)), z)
+
+    def _roll(self, z: Tensor) -> Roll:
+        def roll(actions: Tensor) -> Tensor:
+            present, features = z, []
+            for t in range(actions.shape[1]):
+                present = self._draw(self._prior(present, actions[:, t]))
+                features.append(present)
+            return torch.stack(features, 1)
+
+        return roll
+
+    def _draw(self, parameters: Tensor) -> Tensor:
+        if not self.training:
+            return self.latent.mode(parameters)
+        return self.latent.sample(parameters, self.latent.noise(*parameters.shape[:-1], device=parameters.device))

@@ -1,0 +1,145 @@
+"""The stochastic part of a latent world model: Gaussian or categorical, as functions of a network's raw outputs.
+
+A network emits `raw` [..., raw_size]; `distribution` turns it into `parameters` [..., P]; a draw from those is the flat
+latent `z` [..., size] that networks read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.models.observations import change_scale
+from wm_lab.world_model import DataSpec
+
+
+class Latent(nn.Module, ABC):
+    size: int
+    raw_size: int
+
+    @abstractmethod
+    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
+        """Parameters of the distribution from a network's raw outputs; `anchor` [..., size] is where it starts from."""
+
+    @abstractmethod
+    def noise(self, *lead: int, device: torch.device) -> Tensor:
+        """Fresh noise for `sample`, [*lead, ...]; drawn once for a whole sequence."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """A reparameterised (or straight-through) sample z."""
+
+    @abstractmethod
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The most likely z; gradients pass as for a sample."""
+
+    @abstractmethod
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The expected z: what an ensemble predicts."""
+
+    @abstractmethod
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """KL(p || q) in nats, summed over the latent's variables: [..., P], [..., P] -> [...]."""
+
+
+class GaussianLatent(Latent):
+    """Independent normals, each in the unit of its own `scale` [variables].
+
+    mean = anchor + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std): with the anchor at the previous z
+    and the scale at typical one-step changes, an untrained prior says "nothing moves", and a network output of 1 means an
+    ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
+    """
+
+    scale: Tensor
+
+    def __init__(self, scale: Tensor, minimum_std: float = 0.1):
+        super().__init__()
+        self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
+        self.minimum_std = minimum_std
+        self.register_buffer("scale", scale)
+
+    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
+        mean, std = raw.chunk(2, -1)
+        mean = mean * self.scale if anchor is None else torch.addcmul(anchor, mean, self.scale)
+        return torch.cat([mean, (F.softplus(std) + self.minimum_std) * self.scale], -1)
+
+    def noise(self, *lead: int, device: torch.device) -> Tensor:
+        return torch.randn(*lead, self.size, device=device)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        mean, std = parameters.chunk(2, -1)
+        return torch.addcmul(mean, std, noise)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        return parameters[..., : self.size]
+
+    mean = mode
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        (m1, s1), (m2, s2) = p.chunk(2, -1), q.chunk(2, -1)
+        return ((s2 / s1).log() + (s1.square() + (m1 - m2).square()) / (2 * s2.square()) - 0.5).sum(-1)
+
+
+class CategoricalLatent(Latent):
+    """`variables` one-hot vectors of `classes` each; 1 % uniform mixed in, for samples and KL alike (DreamerV3)."""
+
+    def __init__(self, variables: int, classes: int, unimix: float = 0.01):
+        super().__init__()
+        self.variables, self.classes, self.unimix = variables, classes, unimix
+        self.size = self.raw_size = variables * classes
+
+    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
+        return raw  # a one-hot has nowhere to start from
+
+    def probabilities(self, parameters: Tensor) -> Tensor:
+        """[..., variables, classes], with the uniform mixed in."""
+        logits = parameters.unflatten(-1, (self.variables, self.classes))
+        return logits.softmax(-1) * (1 - self.unimix) + self.unimix / self.classes
+
+    def noise(self, *lead: int, device: torch.device) -> Tensor:
+        # Gumbel noise; exponential_() never returns 0, so its log is finite.
+        return -torch.empty(*lead, self.variables, self.classes, device=device).exponential_().log()
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        p = self.probabilities(parameters)
+        return self._straight_through(p, (p.detach().log() + noise).argmax(-1))
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        p = self.probabilities(parameters)
+        return self._straight_through(p, p.argmax(-1))
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return self.probabilities(parameters).flatten(-2)
+
+    def _straight_through(self, p: Tensor, index: Tensor) -> Tensor:
+        hard = F.one_hot(index, self.classes).to(p.dtype)
+        return (hard + p - p.detach()).flatten(-2) if p.requires_grad else hard.flatten(-2)
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        p, q = self.probabilities(p), self.probabilities(q)
+        return (p * (p.log() - q.log())).sum((-1, -2))
+
+
+def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
+    """KL for the dynamics (gradient to the prior), for the representation (to the posterior), and the plain value.
+
+    Summed over variables first, then clipped from below at `free_nats` per step (DreamerV3, eq. 3): [...] each.
+    """
+    dynamics = latent.kl(posterior.detach(), prior)
+    representation = latent.kl(posterior, prior.detach())
+    value = dynamics.detach()
+    return dynamics.clamp_min(free_nats), representation.clamp_min(free_nats), value
+
+
+def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precision: float) -> GaussianLatent:
+    """A Gaussian latent whose first variables hold the observed vectors, in units of their one-step changes.
+
+    It has at least `variables` of them, and more where the vectors are longer.
+    """
+    known = change_scale(spec, max_precision)
+    scale = torch.ones(max(variables, known.shape[0]))
+    scale[: known.shape[0]] = known
+    return GaussianLatent(scale, minimum_std)

@@ -1,0 +1,153 @@
+"""Reading and writing observations: vectors by symlog MLPs on normalised values, images by small convolution nets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.errors import UserError
+from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symexp, symlog
+from wm_lab.world_model import DataSpec
+
+
+class Normaliser(nn.Module):
+    """Per-dimension (x - mean) / std with statistics of the training split; constant dimensions stay harmless."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: list[float], std: list[float]):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+
+    @classmethod
+    def of(cls, spec: DataSpec, key: str) -> Normaliser:
+        size = 1 if key == "reward" else spec.observation[key][0]
+        return cls(spec.mean.get(key, [0.0] * size), spec.std.get(key, [1.0] * size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3
+
+
+def check_image(key: str, shape: tuple[int, ...]) -> None:
+    height, width, channels = shape
+    if height != width or channels != 3 or height < 8 or height & (height - 1):
+        raise UserError(
+            f"observation {key!r} is {height}x{width}x{channels}; the image encoder halves square RGB images down to 4x4, "
+            "so the side must be a power of two of at least 8: change task.image_size"
+        )
+
+
+class ObservationEncoder(nn.Module):
+    """{key: [..., *shape]} -> one token [..., size] for every step, and the vectors as they are."""
+
+    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int):
+        super().__init__()
+        self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
+        width = 0
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                check_image(key, shape)
+                self.images[key] = ImageEncoder(shape[0], depth)
+            else:
+                self.vectors[key] = Normaliser.of(spec, key)
+                width += shape[0]
+        self.mlp = mlp(width, units, layers) if width else None
+        self.vector_size = width
+        self.size = (units if width else 0) + sum(net.size for net in self.images.values())
+
+    def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The token, and the normalised vectors [..., V] side by side (V = 0 where there are only images)."""
+        tokens = [net(observation[key]) for key, net in self.images.items()]
+        vectors = [symlog(norm(observation[key])) for key, norm in self.vectors.items()]
+        if self.mlp is None:
+            token = torch.cat(tokens, -1)
+            return token, token[..., :0]
+        vector = torch.cat(vectors, -1)
+        return torch.cat([*tokens, self.mlp(vector)], -1), vector
+
+
+class ObservationDecoder(nn.Module):
+    """Features [..., F] -> {key: [..., *shape]} in the task's own units.
+
+    Vectors are a linear map of the features plus an MLP that starts at zero. Their error is counted in units of one-step
+    changes (`change_scale`), by a Huber loss since contact makes rare large ones: a block that seldom moves, but matters
+    when it does, is otherwise lost among fast joints.
+    """
+
+    def __init__(self, inputs: int, spec: DataSpec, units: int, layers: int, depth: int, max_precision: float):
+        super().__init__()
+        self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
+        self.sizes: dict[str, int] = {}
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                check_image(key, shape)
+                self.images[key] = ImageDecoder(inputs, shape[0], depth)
+            else:
+                self.vectors[key] = Normaliser.of(spec, key)
+                self.sizes[key] = shape[0]
+        self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
+        width = sum(self.sizes.values())
+        self.linear = nn.Linear(inputs, width) if width else None
+        self.mlp = mlp(inputs, units, layers, width) if width else None
+        if self.mlp is not None:
+            zero(self.mlp[-1])
+
+    def start_reading(self, offset: int) -> None:
+        """Begin as if the vectors stood in the features as they are, from `offset` on."""
+        if self.linear is not None:
+            nn.init.zeros_(self.linear.bias)
+            nn.init.zeros_(self.linear.weight)
+            nn.init.eye_(self.linear.weight[:, offset:])
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Images come out as float in [0, 255]."""
+        out = {key: net(features).clamp(0, 1) * 255 for key, net in self.images.items()}
+        pieces = self._vector(features).split(list(self.sizes.values()), -1)
+        for (key, normaliser), piece in zip(self.vectors.items(), pieces, strict=True):
+            assert isinstance(normaliser, Normaliser)
+            out[key] = normaliser.inverse(symexp(piece))
+        return out
+
+    def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """Squared error summed over pixels, Huber summed over vector dimensions: [...]."""
+        total = torch.zeros(features.shape[:-1], device=features.device)
+        for key, net in self.images.items():
+            total = total + (net(features) - observation[key].float() / 255).square().sum((-1, -2, -3))
+        if self.vectors:
+            target = torch.cat([symlog(norm(observation[key])) for key, norm in self.vectors.items()], -1)
+            error = (self._vector(features) - target) / self.scale
+            total = total + F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
+        return total
+
+    def _vector(self, features: Tensor) -> Tensor:
+        if self.linear is None or self.mlp is None:
+            return features[..., :0]
+        return self.linear(features) + self.mlp(features) * self.scale
+
+
+def change_scale(spec: DataSpec, max_precision: float) -> Tensor:
+    """Typical one-step change of every vector dimension in normalised units, [V] in [1 / max_precision, 1]."""
+    ratios = []
+    for key, shape in spec.observation.items():
+        if not is_image(shape):
+            ones = [1.0] * shape[0]
+            std, change = (torch.tensor(values.get(key, ones)) for values in (spec.std, spec.std_change))
+            ratios.append((change / std).clamp(1 / max_precision, 1.0))
+    return torch.cat(ratios) if ratios else torch.zeros(0)
+
+
+def zero(layer: nn.Module) -> None:
+    """Make a linear layer start by predicting nothing."""
+    assert isinstance(layer, nn.Linear)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)

@@ -1,0 +1,193 @@
+"""Recurrent state-space model (PlaNet, arXiv 1811.04551; DreamerV3, arXiv 2301.04104).
+
+    h_t = f(h_{t-1}, z_{t-1}, a_{t-1})      z_t ~ q(z | h_t, o_t)      prior  p(z | h_t)
+    loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
+
+h is deterministic (a block GRU), z stochastic (Gaussian or categorical); what others read are the features [h, z].
+While training, z is sampled; in `eval()` mode it is the most likely value, so that filtering and imagination repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.errors import UserError
+from wm_lab.models.blocks import BlockLinear, mlp
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
+from wm_lab.models.observations import ObservationEncoder, zero
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class RSSMConfig(HeadsConfig):
+    """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, `rssm_12m`, ..."""
+
+    deter: int = 256
+    hidden: int = 128
+    groups: int = 8
+    latent: str = "gaussian"
+    variables: int = 32
+    classes: int = 16
+    unimix: float = 0.01
+    minimum_std: float = 0.1
+    dynamics_scale: float = 1.0
+    representation_scale: float = 0.1
+    free_nats: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.latent not in ("gaussian", "categorical"):
+            raise UserError(f"model.latent={self.latent!r} is not known; choose gaussian or categorical")
+        if self.deter % self.groups:
+            raise UserError(
+                f"model.deter={self.deter} does not split into model.groups={self.groups}; make it a multiple"
+            )
+
+
+@dataclass
+class RSSMState(State):
+    h: Tensor  # [B, deter]
+    z: Tensor  # [B, latent]
+
+
+class RSSM(WorldModel):
+    Config = RSSMConfig
+
+    def __init__(self, config: RSSMConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
+        self.latent = make_latent(config, spec)
+        self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
+        self.heads = Heads(config, spec, config.deter + self.latent.size, self.latent.size)
+        if isinstance(self.latent, GaussianLatent):
+            self.heads.decoder.start_reading(config.deter)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        h, z, posterior = self._filter(windows, None)
+        before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
+        prior = self.cell.prior(h, before)  # once for all steps, outside the loop
+        dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
+        terms = self.heads.losses(torch.cat([h, z], -1), windows, self.latent.mean(posterior))
+        terms["dynamics"] = config.dynamics_scale * dynamics
+        terms["representation"] = config.representation_scale * representation
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t])))
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs | {"kl": kl[windows.valid].mean()}
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
+        h, z, _ = self._filter(windows, state)
+        features = torch.cat([h, z], -1)[:, None]  # [B, 1, T, F]
+        return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, RSSMState)
+        b, n, horizon, _ = actions.shape
+        features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
+        start = torch.cat([state.h, state.z], -1)[:, None, None].expand(b, n, 1, -1)
+        before = torch.cat([start, features[:, :, :-1]], 2)
+        return self.heads.imagination(features, actions, before)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _filter(self, windows: Windows, state: State | None) -> tuple[Tensor, Tensor, Tensor]:
+        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along observed steps."""
+        b, steps = windows.shape
+        keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
+        token, vector = self.encoder(windows.observation)
+        tokens, anchors = self.cell.token(token), self.cell.anchor(vector)
+        actions = self.cell.action(windows.action * keep)
+        noise = self._noise(steps, b)
+        if state is None:
+            h, z = tokens.new_zeros(b, self.config.deter), tokens.new_zeros(b, self.latent.size)
+        else:
+            assert isinstance(state, RSSMState)
+            h, z = state.h, state.z
+        out: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+        for t in range(steps):
+            h = self.cell.recur(h * keep[:, t], z * keep[:, t], actions[:, t])
+            posterior = self.cell.posterior(h, tokens[:, t], anchors[:, t])
+            z = self._draw(posterior, noise, t)
+            for series, value in zip(out, (h, z, posterior), strict=True):
+                series.append(value)
+        h_all, z_all, posteriors = (torch.stack(series, 1) for series in out)
+        return h_all, z_all, posteriors
+
+    def _roll(self, state: RSSMState) -> Roll:
+        def roll(actions: Tensor) -> Tensor:
+            rows, horizon, _ = actions.shape
+            h, z = state.h, state.z
+            embedded, noise, features = self.cell.action(actions), self._noise(horizon, rows), []
+            for t in range(horizon):
+                h = self.cell.recur(h, z, embedded[:, t])
+                z = self._draw(self.cell.prior(h, z), noise, t)
+                features.append(torch.cat([h, z], -1))
+            return torch.stack(features, 1)
+
+        return roll
+
+    def _noise(self, steps: int, rows: int) -> Tensor | None:
+        device = next(self.parameters()).device
+        return self.latent.noise(steps, rows, device=device) if self.training else None
+
+    def _draw(self, parameters: Tensor, noise: Tensor | None, t: int) -> Tensor:
+        return self.latent.mode(parameters) if noise is None else self.latent.sample(parameters, noise[t])
+
+
+class Cell(nn.Module):
+    """One step of the recurrence. What does not depend on h (action and observation halves) is hoisted by the caller."""
+
+    def __init__(self, config: RSSMConfig, latent: Latent, action_size: int, encoder: ObservationEncoder):
+        super().__init__()
+        deter, hidden, groups = config.deter, config.hidden, config.groups
+        self.latent, self.groups = latent, groups
+        self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.size, hidden, 1)
+        self.from_action = mlp(action_size, hidden, 1)
+        self.mix = BlockLinear(groups, deter + 3 * hidden * groups, deter)
+        self.mix_norm = nn.LayerNorm(deter, eps=1e-4)
+        self.gates = BlockLinear(groups, deter, 3 * deter)
+        self.posterior_h, self.token = nn.Linear(deter, hidden), nn.Linear(encoder.size, hidden, bias=False)
+        self.posterior_out = nn.Sequential(nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size))
+        self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
+        self.anchor = nn.Linear(encoder.vector_size, latent.size, bias=False)
+        if isinstance(latent, GaussianLatent):  # the latent starts out as the observed vector itself
+            nn.init.eye_(self.anchor.weight)
+            zero(self.posterior_out[-1])
+            zero(self.prior_out[-1])
+
+    def action(self, action: Tensor) -> Tensor:
+        """Actions are scaled down, never clipped, when one exceeds 1 (DreamerV3)."""
+        return self.from_action(action / action.abs().clamp_min(1.0))
+
+    def recur(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
+        """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
+        shared = torch.cat([self.from_h(h), self.from_z(z), action], -1).expand(self.groups, -1, -1)
+        own = h.unflatten(-1, (self.groups, -1)).transpose(0, 1)  # [G, B, D/G]
+        x = self.mix(torch.cat([own, shared], -1)).transpose(0, 1).flatten(1)
+        x = F.silu(self.mix_norm(x)).unflatten(-1, (self.groups, -1)).transpose(0, 1)
+        reset, candidate, update = (g.flatten(1) for g in self.gates(x).transpose(0, 1).chunk(3, -1))
+        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+        return torch.lerp(h, candidate, torch.sigmoid(update - 1))
+
+    def prior(self, h: Tensor, before: Tensor) -> Tensor:
+        """p(z_t | h_t), told as a change from z_{t-1} when the latent is Gaussian."""
+        return self.latent.distribution(self.prior_out(h), before)
+
+    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
+        """q(z_t | h_t, o_t)"""
+        return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), anchor)
+
+
+def make_latent(config: RSSMConfig, spec: DataSpec) -> Latent:
+    if config.latent == "categorical":
+        return CategoricalLatent(config.variables, config.classes, config.unimix)
+    return gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)

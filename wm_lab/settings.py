@@ -1,0 +1,58 @@
+"""From plain settings to checked config dataclasses, and from those to the objects they describe.
+
+Everything that YAML can choose is a class that names its dataclass `Config`; settings say which class by `_target_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import import_module
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from wm_lab.errors import UserError, unknown
+
+TARGET = "_target_"
+
+
+def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
+    """`values` as an instance of the dataclass `kind`; UserError names the option that is unknown or of a wrong type."""
+    plain = {key: value for key, value in values.items() if key != TARGET}
+    known = [f.name for f in fields(kind)]
+    for key in plain:
+        if key not in known:
+            raise unknown(f"option of {name}", key, known)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), plain))
+    except (ConfigKeyError, OmegaConfBaseException) as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        first = str(error).splitlines()[0]
+        raise UserError(f"{name}.{error.full_key}: {first}" if error.full_key else f"{name}: {first}") from error
+
+
+def target(values: Mapping[str, Any], name: str) -> type:
+    """The class that `values` are for."""
+    path = values.get(TARGET)
+    if not isinstance(path, str) or "." not in path:
+        raise UserError(f"{name} has no {TARGET}; its YAML must name a class, such as {TARGET}: my_module.MyClass")
+    module, _, attribute = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"{name}.{TARGET}={path} cannot be imported ({error}); a file of your own belongs beside your YAML in the folder "
+            "given to --config-dir"
+        ) from error
+    if not hasattr(found, "Config"):
+        raise UserError(f"{path} names no `Config` dataclass, so {name} cannot be read; add `Config = YourConfig` to it")
+    return found
+
+
+def build(values: Mapping[str, Any], name: str, *arguments: Any, **more: Any) -> Any:
+    """The object that `values` describe: `Class(Config(...), *arguments, **more)`."""
+    kind = target(values, name)
+    return kind(read_config(kind.Config, values, name), *arguments, **more)  # type: ignore[attr-defined]

@@ -1,0 +1,73 @@
+"""Checkpoints: a model as plain data, written whole or not at all, read without running anything they hold."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wm_lab.errors import UserError
+from wm_lab.settings import read_config
+from wm_lab.world_model import DataSpec
+
+FORMAT = 1
+
+
+def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor], **facts: Any) -> None:
+    """Write everything needed to build `model` again: its class, config, data spec and `weights`; `facts` are plain."""
+    kind = type(model)
+    write(
+        path,
+        {
+            "format": FORMAT,
+            "class": f"{kind.__module__}:{kind.__qualname__}",
+            "config": asdict(model.config),  # type: ignore[call-overload]
+            "spec": model.spec.to_dict(),  # type: ignore[union-attr,operator]
+            "weights": dict(weights),
+            "facts": facts,
+        },
+    )
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
+    """The model in a checkpoint, in `eval()` mode. UserError where the file is missing, damaged or no checkpoint."""
+    content = read(path)
+    module, _, name = content["class"].partition(":")
+    kind = getattr(import_module(module), name)
+    model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
+    try:
+        model.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} does not fit {content['class']} as it is now ({str(error).splitlines()[0]}); train the model again"
+        ) from error
+    return model.to(device).eval()
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Save beside, then rename: whoever reads sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(dict(content), temporary)
+    temporary.replace(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU; only tensors and plain values are ever unpickled."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no checkpoint at {path}") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged or is no checkpoint of wm_lab ({reason}); delete it to train again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is no checkpoint of this version of wm_lab; train the model again")
+    return content
