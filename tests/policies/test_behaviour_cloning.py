@@ -33,7 +33,7 @@ def test_it_learns_a_linear_controller_from_demonstrations():
     x = torch.rand(32, 10, 2) * 2 - 1
     action = torch.zeros(32, 10, 1)
     action[:, 1:, 0] = -0.4 * x[:, :-1].sum(-1)  # the action that follows the state
-    net = BehaviourCloning(BehaviourCloningConfig(history=1, chunk=1, hidden=64, layers=2), SPEC)
+    net = BehaviourCloning(BehaviourCloningConfig(history=1, chunk=1, hidden=64, layers=2, dropout=0.0), SPEC)
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(120):
         loss, logs = net.loss(windows_of(x, action))
@@ -190,7 +190,7 @@ def test_keypoints_follow_a_bright_spot():
 
 def test_images_and_vectors_are_read_together():
     spec = DataSpec(observation={"pixels": (64, 64, 3), "joints": (3,)}, action_size=2, std={"joints": [1.0, 0.0, 2.0]})
-    net = BehaviourCloning(BehaviourCloningConfig(), spec)
+    net = BehaviourCloning(BehaviourCloningConfig(), spec).eval()
     pixels = torch.randint(256, (2, 2, 64, 64, 3), dtype=torch.uint8)
     chunk = net({"pixels": pixels, "joints": torch.zeros(2, 2, 3)})
     assert chunk.shape == (2, 4, 2)

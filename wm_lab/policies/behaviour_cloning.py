@@ -25,7 +25,7 @@ class BehaviourCloningConfig:
     temporal_average: float = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
     hidden: int = 256
     layers: int = 3
-    dropout: float = 0.0
+    dropout: float = 0.1  # without it the clone of few demonstrations is lost once it leaves their path
     image_features: int = 128  # what is left of each image
 
     def __post_init__(self) -> None:
