@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from wm_lab.exercises.workbench import Workbench
@@ -18,7 +19,7 @@ class Answer:
     numbers: dict[str, Any]
     tables: list[Table] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
-    pictures: list[str] = field(default_factory=list)  # files already saved among the run's plots
+    pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
 
 
 class Exercise(ABC):

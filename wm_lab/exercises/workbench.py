@@ -20,15 +20,17 @@ from wm_lab.data.collect import collect
 from wm_lab.data.config import MAX_SEED, DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, TaskFactory, play
-from wm_lab.data.splits import SplitConfig
 from wm_lab.data.windows import newest_weights
+from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import Arm, mpc_arm
 from wm_lab.exercises.scoring import outcomes_of
 from wm_lab.exercises.settings import Section, Settings
+from wm_lab.objectives import ObjectiveConfig
+from wm_lab.policies.mpc import MPCConfig
 from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.settings import build, read_config
+from wm_lab.settings import build, read_config, target
 from wm_lab.store import Store
 from wm_lab.tasks.task import Task, TaskCard
 from wm_lab.tracking.progress import progress
@@ -65,6 +67,26 @@ class Workbench:
     def card(self) -> TaskCard:
         return self.task.card
 
+    def check(self) -> None:
+        """Raise UserError for settings that cannot work together, before anything is made."""
+        settings = self.settings
+        for section, name in ((settings.model, "model"), (settings.planner, "planner"), (settings.bc, "bc")):
+            read_config(target(section, name).Config, section, name)  # type: ignore[attr-defined]
+        read_config(ObjectiveConfig, settings.objective, "objective")
+        mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+        horizon, steps = settings.planner["horizon"], self.card.episode_steps
+        if mpc.execute > horizon:
+            raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
+        if horizon > steps:
+            raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {self.card.name}; lower it")
+        for section, name in ((settings.trainer, "trainer"), (settings.bc_trainer, "bc_trainer")):
+            trainer: TrainerConfig = read_config(TrainerConfig, section, name)
+            if trainer.length > steps + 1:
+                raise UserError(
+                    f"{name}.length={trainer.length} is longer than the episodes of {self.card.name}, which hold "
+                    f"{steps + 1} observations; lower {name}.length or raise task.episode_steps"
+                )
+
     # Data
 
     def dataset(self, rounds: int | None = None) -> Dataset:
@@ -85,8 +107,7 @@ class Workbench:
         return self._open([self._collection(wanted)])
 
     def _open(self, folders: list[Path]) -> Dataset:
-        split = SplitConfig(self.data.validation_fraction, self.data.test_fraction)
-        return Dataset.open(*folders, split=split)
+        return Dataset.open(*folders, split=self.data.split())
 
     def _collection(self, data: DataConfig) -> Path:
         recipe = {

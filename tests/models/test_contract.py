@@ -1,0 +1,195 @@
+"""What every latent world model promises to whoever filters, plans or looks with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import pytest
+import torch
+
+from tests.models.worlds import ACTION, KINDS, SPEC, STATE, make, make_informed, noise_windows
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+EXACT = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def actions(*lead: int) -> torch.Tensor:
+    return torch.rand(*lead, ACTION, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+def assert_same(a: State | Imagination, b: State | Imagination) -> None:
+    names = a._fields if isinstance(a, tuple) else [f.name for f in fields(a)]
+    for name in names:
+        torch.testing.assert_close(getattr(a, name), getattr(b, name), **EXACT, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def joined(a: Windows, b: Windows) -> Windows:
+    """b after a in the same rows, each beginning an episode."""
+    pairs = {key: torch.cat([a.observation[key], b.observation[key]], 1) for key in a.observation}
+    rest = {
+        name: torch.cat([getattr(a, name), getattr(b, name)], 1)
+        for name in ("action", "reward", "first", "terminal", "valid")
+    }
+    return Windows(observation=pairs, **rest)
+
+
+@pytest.fixture
+def model(kind: str) -> WorldModel:
+    return make_informed(kind, ensemble=3).eval()
+
+
+def test_a_reset_in_mid_sequence_equals_a_fresh_sequence(model):
+    before, after = noise_windows(seed=1), noise_windows(seed=2)
+    after.action[:, 0] = 0.7  # whatever stands there, no action led to an episode's first step
+    belief, seen = model.observe(joined(before, after))
+    fresh_belief, fresh = model.observe(after)
+    assert_same(belief, fresh_belief)
+    steps = before.shape[1]
+    assert_same(Imagination(*(v if v is None else v[:, :, steps:] for v in seen)), fresh)
+
+
+def test_a_reset_of_one_row_leaves_the_others_alone(model):
+    history, now = noise_windows(seed=1), noise_windows(seed=2)[:, :1]
+    now.first[:] = torch.tensor([[False], [True], [False]])
+    belief = model.encode(history)
+    mixed = model.encode(now, belief)
+    now.first[:] = False
+    going_on = model.encode(now, belief)
+    now.first[:] = True
+    begun = model.encode(now)
+    assert_same(mixed[[0, 2]], going_on[[0, 2]])
+    assert_same(mixed[[1]], begun[[1]])
+
+
+def test_filtering_step_by_step_equals_the_batched_pass(model):
+    data = joined(noise_windows(seed=1), noise_windows(seed=2))
+    belief, seen = model.observe(data)
+    state, parts = None, []
+    for t in range(data.shape[1]):
+        state, part = model.observe(data[:, t : t + 1], state)
+        parts.append(part)
+    assert_same(state, belief)
+    for name in ("features", "reward", "continue_probability"):
+        stepwise = torch.cat([getattr(part, name) for part in parts], 2)
+        torch.testing.assert_close(stepwise, getattr(seen, name), **EXACT)
+
+
+def test_n_candidates_are_imagined_as_each_one_alone(model):
+    belief, plans = model.encode(noise_windows()), actions(3, 4, 5)
+    together = model.imagine(belief, plans)
+    assert together.features.shape[:3] == (3, 4, 5)
+    for b in range(3):
+        for n in range(4):
+            alone = model.imagine(belief[[b]], plans[b : b + 1, n : n + 1])
+            assert_same(alone, Imagination(*(v[b : b + 1, n : n + 1] for v in together)))
+
+
+def test_what_comes_later_never_changes_what_was_imagined_before(model):
+    belief, plans = model.encode(noise_windows()), actions(3, 2, 6)
+    whole = model.imagine(belief, plans)
+    part = model.imagine(belief, plans[:, :, :4])
+    assert_same(part, Imagination(*(v[:, :, :4] for v in whole)))
+
+
+def test_actions_matter_to_every_step_that_follows_them(model):
+    belief, plans = model.encode(noise_windows()), actions(3, 2, 6)
+    changed = plans.clone()
+    changed[:, :, 2] += 0.5
+    moved = (model.imagine(belief, plans).features - model.imagine(belief, changed).features).abs().amax(-1)
+    assert (moved[:, :, :2] == 0).all() and (moved[:, :, 2:] > 0).all()
+
+
+def test_imagining_never_decodes_and_decoding_needs_no_state(model):
+    belief = model.encode(noise_windows())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the decoder was called")
+
+    decoder = model.heads.decoder.forward
+    model.heads.decoder.forward = refuse
+    future = model.imagine(belief, actions(3, 2, 5))
+    model.heads.decoder.forward = decoder
+    assert model.decode(future)["state"].shape == (3, 2, 5, STATE)
+
+
+def test_eval_repeats_itself_and_training_draws_samples(kind):
+    model, data, plans = make_informed(kind), noise_windows(), actions(3, 2, 5)
+    model.eval()
+    assert_same(model.observe(data)[1], model.observe(data)[1])
+    belief = model.encode(data)
+    assert_same(model.imagine(belief, plans), model.imagine(belief, plans))
+    model.train()
+    assert (model.observe(data)[1].features != model.observe(data)[1].features).any()
+    assert (model.imagine(belief, plans).features != model.imagine(belief, plans).features).any()
+
+
+def test_two_steps_of_training_from_one_seed_are_the_same(kind):
+    results = []
+    for _ in range(2):
+        model = make(kind, ensemble=2)
+        torch.manual_seed(5)
+        for _ in range(2):
+            total, _ = model.loss(noise_windows())
+            total.backward()
+        results.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert torch.equal(*results)
+
+
+def test_every_weight_has_a_part_in_the_loss(kind):
+    model = make_informed(kind, ensemble=2)
+    model.loss(noise_windows(b=16))[0].backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not idle
+
+
+def test_the_loss_is_the_sum_of_the_terms_it_logs(kind):
+    model = make_informed(kind, ensemble=2)
+    total, logs = model.loss(noise_windows())
+    terms = {name: value for name, value in logs.items() if name != "kl"}
+    assert set(terms) == {"decoder", "reward", "continue", "ensemble", "dynamics", "representation", "open_loop"}
+    assert total.item() == pytest.approx(sum(float(value) for value in terms.values()), rel=1e-5)
+    assert total.requires_grad and not any(value.requires_grad for value in logs.values())
+
+
+def test_padding_never_enters_the_loss(kind):
+    model, data = make_informed(kind, ensemble=2), noise_windows()
+    data.valid[:, 5:] = False
+    losses = []
+    for rubbish in (0.0, 50.0):
+        data.observation["state"][:, 5:] = rubbish
+        data.action[:, 5:] = rubbish / 50
+        data.reward[:, 5:] = rubbish
+        torch.manual_seed(4)
+        losses.append(model.loss(data)[0].item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_heads_speak_in_the_units_of_the_task(kind):
+    model = make(kind, ensemble=3).eval()
+    _, seen = model.observe(noise_windows())
+    torch.testing.assert_close(seen.reward, torch.full_like(seen.reward, -0.3))  # two-hot starts at the mean reward
+    future = model.imagine(model.encode(noise_windows()), actions(3, 2, 5))
+    assert (0 < future.continue_probability).all() and (future.continue_probability < 1).all()
+    assert future.uncertainty.shape == (3, 2, 5) and (future.uncertainty >= 0).all()
+
+
+def test_without_an_ensemble_there_is_no_uncertainty(kind):
+    model = make(kind, ensemble=0).eval()
+    assert model.imagine(model.encode(noise_windows()), actions(3, 2, 5)).uncertainty is None
+
+
+def test_a_gaussian_model_starts_out_saying_that_nothing_moves(kind):
+    if kind == "rssm-categorical":
+        pytest.skip("a one-hot latent has nowhere to start from")
+    model, data = make(kind).eval(), noise_windows()
+    last = data.observation["state"][:, -1]
+    future = model.decode(model.imagine(model.encode(data), actions(3, 2, 5)))["state"]
+    torch.testing.assert_close(future, last[:, None, None].expand_as(future), **EXACT)
+
+
+def test_weights_and_a_spec_that_travelled_as_json_make_the_same_model(model, kind):
+    twin = type(model)(model.config, DataSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))))
+    twin.load_state_dict(model.state_dict())
+    assert_same(twin.eval().observe(noise_windows())[1], model.observe(noise_windows())[1])

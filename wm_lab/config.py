@@ -1,0 +1,118 @@
+"""The typed schema of the command line: every choice a dataclass, found where its class is defined.
+
+A new model, planner, task or exercise needs no line here: each class of those folders that names its dataclass `Config`
+is registered as `schema/<group>/<module>`, which its YAML then builds on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, make_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from wm_lab.data.config import DataConfig
+from wm_lab.objectives import ObjectiveConfig
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.mpc import MPCConfig
+from wm_lab.settings import TARGET
+from wm_lab.tracking.wandb_run import TrackingConfig
+from wm_lab.training.trainer import TrainerConfig
+
+DISCOVERED = {"model": "wm_lab.models", "planner": "wm_lab.planners", "task": "wm_lab.tasks", "exercise": "wm_lab.exercises"}
+"""Groups whose choices are found by looking into a folder; the simulator is a model that lives among the tasks."""
+
+
+@dataclass
+class ScaleConfig:
+    """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
+
+    collect_episodes: int = 300
+    train_steps: int = 2000
+    round_steps: int = 1000
+    round_episodes: int = 60
+    demonstrations: int = 50
+    clone_steps: int = 2000
+    episodes: int = 100  # evaluated, of each arm
+    oracle_episodes: int = 30  # evaluated, of arms that plan in the true simulator
+    windows: int = 400  # held-out windows that imagination is judged on
+    planned_windows: int = 100
+    candidates: int = 192
+    iterations: int = 4
+    elites: int = 20
+
+
+@dataclass
+class RootConfig:
+    """One run: `wm-lab exercise=planning task=hand/push model=rssm planner=cem`."""
+
+    exercise: Any = MISSING
+    task: Any = MISSING
+    model: Any = MISSING
+    planner: Any = MISSING
+    objective: Any = MISSING
+    mpc: Any = MISSING
+    bc: Any = MISSING
+    data: Any = MISSING
+    trainer: Any = MISSING
+    bc_trainer: Any = MISSING
+    tracking: Any = MISSING
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    demonstrations: int = 50
+    """Expert episodes that behaviour cloning learns from."""
+    seed: int = 0
+    """Of the data, the training and the evaluation's random streams."""
+    device: str = "auto"
+    """cpu, cuda, mps, or auto: the best there is."""
+    workers: int | None = None
+    """Processes that collect and evaluate; null: one per core. Never changes a number."""
+    outputs: str = "outputs"
+    """Where runs and the store are written, below the folder that the command is called from."""
+
+
+def register() -> None:
+    """Make the schemas and resolvers known to Hydra; safe to call twice."""
+    store = ConfigStore.instance()
+    store.store(name="root_schema", node=RootConfig)
+    store.store(group="schema", name="data", node=DataConfig)
+    store.store(group="schema", name="objective", node=ObjectiveConfig)
+    store.store(group="schema", name="trainer", node=TrainerConfig)
+    store.store(group="schema", name="scale", node=ScaleConfig)
+    store.store(group="schema/tracking", name="wandb", node=TrackingConfig)
+    store.store(group="schema/policy", name="mpc", node=MPCConfig)
+    store.store(group="schema/policy", name="behaviour_cloning", node=with_target(BehaviourCloning))
+    for group, package in DISCOVERED.items():
+        for name, kind in configurable(package):
+            store.store(group=f"schema/{group}", name=name, node=with_target(kind))
+            if name == "simulator":
+                store.store(group="schema/model", name=name, node=with_target(kind))
+    OmegaConf.register_new_resolver("effort", effort, replace=True)
+
+
+def configurable(package: str) -> Iterator[tuple[str, type]]:
+    """(module name, class) of every class that a YAML can describe in the modules of a package."""
+    folder = Path(inspect.getfile(import_module(package))).parent
+    for module in pkgutil.iter_modules([str(folder)]):
+        loaded = import_module(f"{package}.{module.name}")
+        for _, kind in inspect.getmembers(loaded, inspect.isclass):
+            own = kind.__module__ == loaded.__name__ and not inspect.isabstract(kind)
+            if own and hasattr(kind, "Config"):
+                yield module.name, kind
+
+
+def with_target(kind: type) -> type:
+    """The class's config dataclass, which also says what it is for."""
+    config = kind.Config  # type: ignore[attr-defined]
+    target = f"{kind.__module__}.{kind.__qualname__}"
+    return make_dataclass(config.__name__, [(TARGET, str, field(default=target))], bases=(config,))
+
+
+def effort(amount: float, *, _root_: DictConfig) -> int:
+    """`${effort:300}`: so much for the easiest task, and as many times more as the chosen task's `effort` says."""
+    return max(1, round(amount * float(OmegaConf.select(_root_, "task.effort", default=1.0))))
