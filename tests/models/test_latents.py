@@ -31,12 +31,11 @@ def test_gaussian_kl_is_the_closed_form():
 
 
 def test_categorical_kl_is_the_closed_form_of_the_mixed_probabilities():
-    latent, p, q = categoricals()
-
-    def mixed(logits: torch.Tensor) -> Categorical:
-        return Categorical(probs=0.99 * logits.unflatten(-1, (5, 4)).softmax(-1) + 0.01 / 4)
-
-    torch.testing.assert_close(latent.kl(p, q), kl_divergence(mixed(p), mixed(q)).sum(-1), rtol=1e-4, atol=1e-4)
+    latent, logits = CategoricalLatent(5, 4, unimix=0.01), 3 * torch.randn(2, *LEAD, 20)
+    p, q = latent.distribution(logits)
+    mixed = 0.99 * logits.unflatten(-1, (5, 4)).softmax(-1) + 0.01 / 4
+    expected = kl_divergence(*(Categorical(probs=probs) for probs in mixed)).sum(-1)
+    torch.testing.assert_close(latent.kl(p, q), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(latent.kl(p, p), torch.zeros(LEAD))
 
 
@@ -45,27 +44,35 @@ def test_unimix_bounds_the_kl_however_sure_the_logits_are():
     sure, wrong = torch.zeros(5, 4), torch.zeros(5, 4)
     sure[:, 0], wrong[:, 1] = 1e4, 1e4
     bound = 5 * torch.log(torch.tensor((0.99 + 0.0025) / 0.0025))
-    assert 0.9 * bound < latent.kl(sure.flatten(), wrong.flatten()) <= bound
+    assert 0.9 * bound < latent.kl(*(latent.distribution(logits.flatten()) for logits in (sure, wrong))) <= bound
 
 
 def test_unimix_is_in_the_samples_too():
     torch.manual_seed(0)
     latent = CategoricalLatent(1, 4, unimix=0.2)
-    sure = torch.tensor([50.0, 0, 0, 0]).expand(20_000, 4)
+    sure = latent.distribution(torch.tensor([50.0, 0, 0, 0])).expand(20_000, 4)
     share = latent.sample(sure, latent.noise(20_000, device=sure.device)).mean(0)
     torch.testing.assert_close(share, torch.tensor([0.85, 0.05, 0.05, 0.05]), atol=0.01, rtol=0)
 
 
+def test_classes_are_drawn_as_often_as_their_probabilities_say():
+    torch.manual_seed(0)
+    latent, p = CategoricalLatent(2, 3, unimix=0.0), torch.tensor([0.6, 0.3, 0.1, 0.05, 0.0, 0.95])
+    share = latent.sample(p.expand(20_000, 6), latent.noise(20_000, device=p.device)).mean(0)
+    torch.testing.assert_close(share, p, atol=0.012, rtol=0)
+    assert latent.mode(p).tolist() == [1, 0, 0, 0, 0, 1]
+
+
 def test_categorical_samples_are_one_hot_with_the_gradient_of_the_probabilities():
-    latent, p, _ = categoricals()
-    p.requires_grad_()
+    latent, logits = CategoricalLatent(5, 4, unimix=0.01), (3 * torch.randn(*LEAD, 20)).requires_grad_()
     weights = torch.randn(20)
+    p = latent.distribution(logits)
     z = latent.sample(p, latent.noise(*LEAD, device=p.device))
     hot = z.detach().unflatten(-1, (5, 4))
     torch.testing.assert_close(hot.amax(-1), torch.ones(*LEAD, 5))
     torch.testing.assert_close(hot.sum(-1), torch.ones(*LEAD, 5))
-    (through,) = torch.autograd.grad((z * weights).sum(), p)
-    (direct,) = torch.autograd.grad((latent.mean(p) * weights).sum(), p)
+    (through,) = torch.autograd.grad((z * weights).sum(), logits, retain_graph=True)
+    (direct,) = torch.autograd.grad((latent.mean(p) * weights).sum(), logits)
     torch.testing.assert_close(through, direct)
 
 
@@ -116,7 +123,7 @@ def test_dynamics_teach_the_prior_only_and_representation_the_posterior_only(mak
 
 def test_free_steps_teach_nothing():
     latent, posterior, _ = gaussians()
-    prior = (posterior + 1e-4).requires_grad_()
+    prior = (posterior * 1.0001).requires_grad_()
     dynamics, *_ = balanced_kl(latent, posterior, prior, free_nats=1.0)
     dynamics.sum().backward()
     assert (prior.grad == 0).all()

@@ -92,35 +92,31 @@ class CategoricalLatent(Latent):
         self.size = self.raw_size = variables * classes
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
-        return raw  # a one-hot has nowhere to start from
-
-    def probabilities(self, parameters: Tensor) -> Tensor:
-        """[..., variables, classes], with the uniform mixed in."""
-        logits = parameters.unflatten(-1, (self.variables, self.classes))
-        return logits.softmax(-1) * (1 - self.unimix) + self.unimix / self.classes
+        """Probabilities, the uniform mixed in; a one-hot has nowhere to start from, so the anchor is not used."""
+        p = raw.unflatten(-1, (self.variables, self.classes)).softmax(-1)
+        return (p * (1 - self.unimix) + self.unimix / self.classes).flatten(-2)
 
     def noise(self, *lead: int, device: torch.device) -> Tensor:
-        # Gumbel noise; exponential_() never returns 0, so its log is finite.
-        return -torch.empty(*lead, self.variables, self.classes, device=device).exponential_().log()
+        # Exponential noise, made from a uniform number u < 1, so that it is never 0.
+        return -torch.rand(*lead, self.size, device=device).log()
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        p = self.probabilities(parameters)
-        return self._straight_through(p, (p.detach().log() + noise).argmax(-1))
+        # An exponential race: the first of arrivals with rates p is class k with probability p_k.
+        return self._straight_through(parameters, parameters.detach() / noise)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        p = self.probabilities(parameters)
-        return self._straight_through(p, p.argmax(-1))
+        return self._straight_through(parameters, parameters)
 
     def mean(self, parameters: Tensor) -> Tensor:
-        return self.probabilities(parameters).flatten(-2)
-
-    def _straight_through(self, p: Tensor, index: Tensor) -> Tensor:
-        hard = F.one_hot(index, self.classes).to(p.dtype)
-        return (hard + p - p.detach()).flatten(-2) if p.requires_grad else hard.flatten(-2)
+        return parameters
 
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
-        p, q = self.probabilities(p), self.probabilities(q)
-        return (p * (p.log() - q.log())).sum((-1, -2))
+        return (p * (p.log() - q.log())).sum(-1)
+
+    def _straight_through(self, p: Tensor, preference: Tensor) -> Tensor:
+        index = preference.unflatten(-1, (self.variables, self.classes)).argmax(-1)
+        hard = F.one_hot(index, self.classes).to(p.dtype).flatten(-2)
+        return hard + (p - p.detach()) if p.requires_grad else hard
 
 
 def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -104,18 +104,20 @@ class RSSM(WorldModel):
         b, steps = windows.shape
         keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
         token, vector = self.encoder(windows.observation)
-        tokens, anchors = self.cell.token(token), self.cell.anchor(vector)
-        actions = self.cell.action(windows.action * keep)
+        # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
+        tokens = self.cell.token(token).unbind(1)
+        anchors = [None] * steps if self.cell.anchor is None else self.cell.anchor(vector).unbind(1)
+        actions = self.cell.action(windows.action * keep).unbind(1)
         noise = self._noise(steps, b)
         if state is None:
-            h, z = tokens.new_zeros(b, self.config.deter), tokens.new_zeros(b, self.latent.size)
+            h, z = keep.new_zeros(b, self.config.deter), keep.new_zeros(b, self.latent.size)
         else:
             assert isinstance(state, RSSMState)
             h, z = state.h, state.z
         out: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
-        for t in range(steps):
-            h = self.cell.recur(h * keep[:, t], z * keep[:, t], actions[:, t])
-            posterior = self.cell.posterior(h, tokens[:, t], anchors[:, t])
+        for t, kept in enumerate(keep.unbind(1)):
+            h = self.cell.recur(h * kept, z * kept, actions[t])
+            posterior = self.cell.posterior(h, tokens[t], anchors[t])
             z = self._draw(posterior, noise, t)
             for series, value in zip(out, (h, z, posterior), strict=True):
                 series.append(value)
@@ -126,9 +128,9 @@ class RSSM(WorldModel):
         def roll(actions: Tensor) -> Tensor:
             rows, horizon, _ = actions.shape
             h, z = state.h, state.z
-            embedded, noise, features = self.cell.action(actions), self._noise(horizon, rows), []
-            for t in range(horizon):
-                h = self.cell.recur(h, z, embedded[:, t])
+            noise, features = self._noise(horizon, rows), []
+            for t, action in enumerate(self.cell.action(actions).unbind(1)):
+                h = self.cell.recur(h, z, action)
                 z = self._draw(self.cell.prior(h, z), noise, t)
                 features.append(torch.cat([h, z], -1))
             return torch.stack(features, 1)
@@ -152,37 +154,51 @@ class Cell(nn.Module):
         self.latent, self.groups = latent, groups
         self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.size, hidden, 1)
         self.from_action = mlp(action_size, hidden, 1)
-        self.mix = BlockLinear(groups, deter + 3 * hidden * groups, deter)
+        # The paper's block layer on [own block of h; from_h; from_z; from_action], as the sum of its parts: what all
+        # blocks share is one dense product, and the action's part waits for nobody.
+        fan_in = deter + 3 * hidden * groups
+        self.mix_own = BlockLinear(groups, deter, deter, fan_in)
+        self.mix_hz, self.mix_action = (nn.Linear(parts * hidden, deter, bias=False) for parts in (2, 1))
+        for layer in (self.mix_hz, self.mix_action):
+            nn.init.normal_(layer.weight, std=fan_in**-0.5)
         self.mix_norm = nn.LayerNorm(deter, eps=1e-4)
         self.gates = BlockLinear(groups, deter, 3 * deter)
         self.posterior_h, self.token = nn.Linear(deter, hidden), nn.Linear(encoder.size, hidden, bias=False)
         self.posterior_out = nn.Sequential(nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size))
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
-        self.anchor = nn.Linear(encoder.vector_size, latent.size, bias=False)
+        self.anchor: nn.Linear | None = None
         if isinstance(latent, GaussianLatent):  # the latent starts out as the observed vector itself
+            self.anchor = nn.Linear(encoder.vector_size, latent.size, bias=False)
             nn.init.eye_(self.anchor.weight)
             zero(self.posterior_out[-1])
             zero(self.prior_out[-1])
 
     def action(self, action: Tensor) -> Tensor:
-        """Actions are scaled down, never clipped, when one exceeds 1 (DreamerV3)."""
-        return self.from_action(action / action.abs().clamp_min(1.0))
+        """Actions are scaled down, never clipped, when one exceeds 1 (DreamerV3); [..., A] -> [..., D]."""
+        return self.mix_action(self.from_action(action / action.abs().clamp_min(1.0)))
 
     def recur(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
         """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
-        shared = torch.cat([self.from_h(h), self.from_z(z), action], -1).expand(self.groups, -1, -1)
-        own = h.unflatten(-1, (self.groups, -1)).transpose(0, 1)  # [G, B, D/G]
-        x = self.mix(torch.cat([own, shared], -1)).transpose(0, 1).flatten(1)
-        x = F.silu(self.mix_norm(x)).unflatten(-1, (self.groups, -1)).transpose(0, 1)
-        reset, candidate, update = (g.flatten(1) for g in self.gates(x).transpose(0, 1).chunk(3, -1))
+        own = self._join(self.mix_own(self._split(h)))
+        x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(z)], -1)) + own + action
+        x = self.gates(self._split(F.silu(self.mix_norm(x))))
+        reset, candidate, update = (self._join(gate) for gate in x.chunk(3, -1))
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
         return torch.lerp(h, candidate, torch.sigmoid(update - 1))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, D] -> [G, B, D/G]"""
+        return x.unflatten(-1, (self.groups, -1)).transpose(0, 1)
+
+    def _join(self, x: Tensor) -> Tensor:
+        """[G, B, D/G] -> [B, D]"""
+        return x.transpose(0, 1).flatten(1)
 
     def prior(self, h: Tensor, before: Tensor) -> Tensor:
         """p(z_t | h_t), told as a change from z_{t-1} when the latent is Gaussian."""
         return self.latent.distribution(self.prior_out(h), before)
 
-    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
+    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor | None) -> Tensor:
         """q(z_t | h_t, o_t)"""
         return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), anchor)
 
