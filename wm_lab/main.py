@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> Answer:
     bench.check()
     exercise.check(bench)
     facts = {"device": settings.device, "physics": bench.card.physics}
-    with Run(
+    with bench, Run(
         folder,
         config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
         config_text=text,

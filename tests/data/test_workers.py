@@ -12,51 +12,110 @@ import pytest
 import torch
 
 from tests.data.crew import Adder
-from wm_lab.data.workers import Workers
+from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
+
+ADD = partial(Adder, 100)
 
 
 @pytest.fixture(scope="module")
 def pool():
-    with Workers(partial(Adder, 100), 2) as workers:
-        workers.map([0, 1])
+    with Workers(2) as workers:
+        workers.map(ADD, [0, 1])
         yield workers
 
 
+def pids(results) -> set[int]:
+    return {pid for _, pid, _ in results}
+
+
 def test_results_come_in_order_from_processes_that_stay(pool):
-    first, second = pool.map(list(range(10))), pool.map(list(range(10)))
+    first, second = pool.map(ADD, list(range(10))), pool.map(ADD, list(range(10)))
     assert [value for value, _, _ in first] == list(range(100, 110))
-    assert {pid for _, pid, _ in first} == {pid for _, pid, _ in second}
-    assert os.getpid() not in {pid for _, pid, _ in first}
+    assert pids(first) == pids(second)
+    assert os.getpid() not in pids(first)
     assert max(calls for _, _, calls in second) > 5, "tools are built once and kept"
 
 
+def test_one_crew_takes_up_other_tools_without_starting_anew(pool):
+    before = pool.map(ADD, [1, 2])
+    other = pool.map(partial(Adder, 200), [1, 2])
+    assert [value for value, _, _ in other] == [201, 202]
+    assert [calls for _, _, calls in other] == [1, 1], "each worker has made its new tools"
+    again = pool.map(ADD, [1, 2])
+    assert [calls for _, _, calls in again] == [1, 1], "and its old ones anew"
+    assert pids(before) == pids(other) == pids(again)
+
+
+def test_equal_builds_share_their_tools(pool):
+    calls = [pool.map(partial(Adder, base), [1, 2])[0][2] for base in (300, 300, 300)]
+    assert calls == [1, 2, 3]
+
+
+def test_a_single_item_starts_no_process():
+    with Workers(2) as workers:
+        assert workers.map(ADD, [1]) == [(101, os.getpid(), 1)]
+        assert workers.map(partial(Adder, 100), [2]) == [(102, os.getpid(), 2)], "tools are kept here too"
+        assert workers.map(partial(Adder, 5), [2]) == [(7, os.getpid(), 1)]
+        assert workers.map(ADD, []) == []
+
+
 def test_workers_compute_on_one_thread(pool):
-    assert pool.map(["threads"]) == [1]
+    assert pool.map(ADD, ["threads", "threads"]) == [1, 1]
 
 
 def test_one_worker_stays_in_this_process_on_one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     done = []
-    with Workers(partial(Adder, 5), 1) as workers:
-        results = workers.map([1, 2, "threads"], done=done.append)
+    with Workers(1) as workers:
+        results = workers.map(partial(Adder, 5), [1, 2, "threads"], done=done.append)
     assert results == [(6, os.getpid(), 1), (7, os.getpid(), 2), 1]
     assert done == results
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
 
 
+def test_one_worker_takes_what_cannot_be_pickled():
+    assert Workers(1).map(lambda: lambda item: 2 * item, [3, 4]) == [6, 8]
+
+
 def test_an_error_crosses_the_process_border_with_its_type_and_the_item(pool):
     with pytest.raises(UserError, match="the dial is broken") as caught:
-        pool.map([1, "fail", 2], name=lambda item: f"item <{item}>")
+        pool.map(ADD, [1, "fail", 2], name=lambda item: f"item <{item}>")
     assert "item <fail>" in caught.value.__notes__[0]
     assert "crew.py" in str(caught.value.__cause__), "the worker's own traceback is the cause"
 
 
-def test_a_worker_that_dies_is_named_with_what_it_was_doing():
-    with Workers(partial(Adder, 0), 2) as workers, pytest.raises(UserError, match=r"SIGKILL.*busy with item <die>"):
-        workers.map(["die"], name=lambda item: f"item <{item}>")
+def test_a_worker_that_dies_is_named_with_what_it_was_doing_and_replaced(pool):
+    with pytest.raises(UserError, match=r"SIGKILL.*busy with item <die>"):
+        pool.map(ADD, [1, "die"], name=lambda item: f"item <{item}>")
+    assert [value for value, _, _ in pool.map(ADD, [1, 2])] == [101, 102]
+
+
+def test_a_worker_that_was_killed_while_idle_is_replaced_without_a_word(pool):
+    victim = pool.map(ADD, [1, 2])[0][1]
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while alive(victim):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    results = pool.map(ADD, [1, 2])
+    assert [value for value, _, _ in results] == [101, 102] and victim not in pids(results)
+
+
+def test_a_crew_that_was_handed_in_stays_and_one_of_its_own_goes(pool):
+    with crew(pool) as hands:
+        mine = pids(hands.map(ADD, [1, 2]))
+    assert hands is pool and all(alive(pid) for pid in mine)
+    with crew(2) as hands:
+        theirs = pids(hands.map(ADD, [1, 2]))
+    assert not any(alive(pid) for pid in theirs)
+
+
+def test_a_negative_count_is_refused():
+    with pytest.raises(UserError, match="workers=-1 is negative"):
+        Workers(-1)
 
 
 INTERRUPTED = """
@@ -66,9 +125,10 @@ from tests.data.crew import Adder
 from wm_lab.data.workers import Workers
 if __name__ == "__main__":
     try:
-        with Workers(partial(Adder, 0), 2) as workers:
-            print("children", *[pid for _, pid, _ in workers.map([1, 2])], flush=True)
-            workers.map([sys.argv[1], sys.argv[1]])
+        with Workers(2) as workers:
+            build = partial(Adder, 0)
+            print("children", *[pid for _, pid, _ in workers.map(build, [1, 2])], flush=True)
+            workers.map(build, [sys.argv[1], sys.argv[1]])
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """

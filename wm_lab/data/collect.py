@@ -31,7 +31,7 @@ from wm_lab.data.rollout import (
     split_into_groups,
 )
 from wm_lab.data.shard import EPISODE_COLUMNS, MANIFEST, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
-from wm_lab.data.workers import Workers
+from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import TaskCard
 
@@ -49,13 +49,14 @@ def collect(
     round_number: int = 0,
     description: Mapping[str, Any] | None = None,
     config: PlayConfig | None = None,
-    workers: int | None = None,
+    workers: Workers | int | None = None,
     advance: Advance | None = None,
 ) -> Path:
     """Write one episode per seed, `policy` disturbed by `exploration`, into `folder` and return it.
 
     `description` says in JSON's terms who `policy` is (an expert, a model's key in the store); it is kept as provenance
     and must be the same when a killed collection is called again. A folder that is complete is left as it is.
+    `workers` is a crew, which stays, or how many processes to start for this call alone (None: one per core).
     Raises UserError where the folder holds another collection, or the task cannot be played.
     """
     config = config or PlayConfig()
@@ -85,8 +86,8 @@ def collect(
             advance(played.pop("episodes"), **played)
 
     build = partial(_build_collector, folder, task, policy, exploration, config)
-    with Workers(build, workers) as pool:
-        pool.map(missing, name=lambda batch: describe_group(batch.seeds), done=tell)
+    with crew(workers) as hands:
+        hands.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
     behaviours = _join(folder, batches, exploration, round_number)
     write_manifest(folder, card, behaviours, provenance)
     shutil.rmtree(folder / GROUPS)

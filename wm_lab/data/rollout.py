@@ -13,7 +13,7 @@ from functools import partial
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.record import GroupRecord
-from wm_lab.data.workers import Workers
+from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
 from wm_lab.policy import Policy
 from wm_lab.tasks.task import Task
@@ -53,18 +53,22 @@ def play(
     seeds: Sequence[int],
     config: PlayConfig | None = None,
     *,
-    workers: int | None = 1,
+    workers: Workers | int | None = 1,
     advance: Advance | None = None,
 ) -> list[Episode]:
-    """One episode per seed, in the order of the seeds and the same whatever `workers` is (None: one per core)."""
+    """One episode per seed, in the order of the seeds and the same whatever `workers` is.
+
+    workers: a crew, which stays, or how many processes to start for this call alone (None: one per core)
+    """
     config = config or PlayConfig()
 
     def tell(episodes: list[Episode]) -> None:
         if advance is not None:
             advance(len(episodes), **counts(episodes))
 
-    with Workers(partial(_build_player, task, policy, config), workers) as pool:
-        groups = pool.map(split_into_groups(seeds, config.group), name=describe_group, done=tell)
+    build = partial(_build_player, task, policy, config)
+    with crew(workers) as hands:
+        groups = hands.map(build, split_into_groups(seeds, config.group), name=describe_group, done=tell)
     return [episode for group in groups for episode in group]
 
 

@@ -1,4 +1,7 @@
-"""A small pool of persistent processes: each builds its tools once, then handles items until the pool closes.
+"""A crew of processes that stays for a whole run and is handed one kind of tools after another.
+
+A worker needs seconds to load torch and MuJoCo and milliseconds to build a task and a policy; so the processes stay
+while the work changes, and work that is a single item is done in this process.
 
 Why not `concurrent.futures`: when a worker dies it cannot say at which item, its workers print tracebacks on Ctrl-C,
 and they outlive a parent that was killed. Here each worker has a pipe of its own: a death on either side is seen.
@@ -6,68 +9,75 @@ and they outlive a parent that was killed. Here each worker has a pipe of its ow
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
-import signal
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from wm_lab.data.worker import Worker
 from wm_lab.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-GRACE = 2.0  # seconds a worker gets to leave before it is killed
 
+class Workers:
+    """`count` processes (None: one per core, 0 or 1: this one alone), started when first needed.
 
-class Workers(Generic[Item, Result]):
-    """`count` processes that each call `build()` once and then apply what it returned to items.
-
-    With a count of 1 everything happens in this process, on one thread like in a worker, so the numbers are the same.
-    `build` must be picklable (a module's function or a `functools.partial` of one) when the count exceeds 1.
+    Whatever is done in this process is done on one thread like in a worker, so the numbers are the same.
+    A closed crew may be used again; it starts anew.
     """
 
-    def __init__(self, build: Callable[[], Callable[[Item], Result]], count: int | None = None) -> None:
-        self._build = build
+    def __init__(self, count: int | None = None) -> None:
+        if count is not None and count < 0:
+            raise UserError(f"workers={count} is negative; use null for one per core, or 1 for a single process")
         self.count = cores() if count is None else max(1, count)
-        self._crew: list[_Worker] = []
-        self._handle: Callable[[Item], Result] | None = None  # the in-process worker's tools
+        self._crew: list[Worker] = []
+        self._here: tuple[object, Callable[[Any], Any]] | None = None  # key and tools of this process
 
     def map(
         self,
+        build: Callable[[], Callable[[Item], Result]],
         items: Sequence[Item],
         *,
         name: Callable[[Item], str] = repr,
         done: Callable[[Result], None] | None = None,
     ) -> list[Result]:
-        """Results in the order of `items`; `done` hears each one as soon as it is there.
+        """Apply what `build()` returns to the items; results in their order, `done` hears each one once it is there.
 
+        Each process calls `build` once and keeps its tools until it is asked for others; two builds that pickle to the
+        same bytes are the same. `build` must be picklable (a module's function or a `functools.partial` of one) where
+        several workers have several items.
         An exception in a worker is raised here with the worker's traceback as its cause; a worker that dies (killed,
         out of memory, crashed in native code) raises a UserError that says which item, by `name`, it was busy with.
         """
-        if self.count == 1:
-            return self._map_here(items, name, done)
+        if self.count == 1 or len(items) < 2:
+            return self._map_here(build, items, name, done)
+        pickled = pickle.dumps(build)
+        self._crew = [worker for worker in self._crew if worker.alive]  # idle ones may have been killed
         while len(self._crew) < min(self.count, len(items)):
-            self._crew.append(_hire(self._build))
+            self._crew.append(Worker())
         results: dict[int, Result] = {}
         todo = iter(enumerate(items))
-        busy: dict[Connection, tuple[_Worker, int]] = {}
+        busy: dict[Connection, tuple[Worker, int]] = {}
+
+        def give_next(worker: Worker) -> None:
+            for index, item in todo:
+                worker.give(pickled, item)
+                busy[worker.pipe] = worker, index
+                return
+
         try:
             for worker in self._crew:
-                _give_next(worker, todo, busy)
+                give_next(worker)
             while busy:
                 for pipe in wait(list(busy)):
                     worker, index = busy.pop(pipe)  # type: ignore[call-overload]
-                    results[index] = _receive(worker, name(items[index]))
-                    _give_next(worker, todo, busy)
+                    results[index] = worker.receive(name(items[index]))
+                    give_next(worker)
                     if done is not None:
                         done(results[index])
         except BaseException:
@@ -77,15 +87,11 @@ class Workers(Generic[Item, Result]):
 
     def close(self) -> None:
         """Send everybody home; whoever is still busy is stopped."""
-        for worker in self._crew:
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in self._crew:
-            worker.process.join(GRACE)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-        self._crew = []
+        crew, self._crew, self._here = self._crew, [], None
+        for worker in crew:
+            worker.dismiss()
+        for worker in crew:
+            worker.see_off()
 
     def __enter__(self) -> Self:
         return self
@@ -96,21 +102,41 @@ class Workers(Generic[Item, Result]):
         self.close()
 
     def _map_here(
-        self, items: Sequence[Item], name: Callable[[Item], str], done: Callable[[Result], None] | None
+        self,
+        build: Callable[[], Callable[[Item], Result]],
+        items: Sequence[Item],
+        name: Callable[[Item], str],
+        done: Callable[[Result], None] | None,
     ) -> list[Result]:
-        results = []
+        results: list[Result] = []
         with _one_thread():
             for item in items:
                 try:
-                    if self._handle is None:
-                        self._handle = self._build()
-                    results.append(self._handle(item))
+                    results.append(self._tools_here(build)(item))
                 except Exception as error:
+                    self._here = None  # tools that failed in mid-item are not to be trusted again
                     error.add_note(f"while busy with {name(item)}")
                     raise
                 if done is not None:
                     done(results[-1])
         return results
+
+    def _tools_here(self, build: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+        key = _key(build)
+        if self._here is None or self._here[0] != key:
+            self._here = None  # the old tools go before the new ones need their memory
+            self._here = key, build()
+        return self._here[1]
+
+
+@contextmanager
+def crew(workers: Workers | int | None) -> Iterator[Workers]:
+    """The crew that was handed in, which stays, or one of so many workers for the time of the block."""
+    if isinstance(workers, Workers):
+        yield workers
+    else:
+        with Workers(workers) as temporary:
+            yield temporary
 
 
 def cores() -> int:
@@ -118,116 +144,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class WorkerTraceback(Exception):
-    """Carries a worker's traceback, which cannot travel between processes, as the cause of the error it raised."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
-
-
-class _Worker(NamedTuple):
-    process: BaseProcess
-    pipe: Connection
-
-
-class _Failure(NamedTuple):
-    """What a worker sends instead of a result."""
-
-    error: Exception
-    traceback: str
-
-
-def _hire(build: Callable[[], Callable[[Any], Any]]) -> _Worker:
-    """Start one worker that hears nothing of Ctrl-C: the parent hears it, and sends its workers home."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's and MuJoCo's threads in mid-air
-    pipe, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, build), daemon=True)
-    resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
-    with _single_thread_environment(), _without_interrupts():
-        process.start()
-    theirs.close()  # now the worker's death closes the pipe, and so does ours for the worker
-    return _Worker(process, pipe)
-
-
-def _give_next(worker: _Worker, todo: Iterator[tuple[int, Item]], busy: dict[Connection, tuple[_Worker, int]]) -> None:
-    index, item = next(todo, (None, None))
-    if index is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):  # it died already: reading its pipe next says how
-        worker.pipe.send(item)
-    busy[worker.pipe] = worker, index
-
-
-def _receive(worker: _Worker, name: str) -> Any:
+def _key(build: Callable[[], Any]) -> object:
+    """What tells one build from another: its bytes, or itself where it is of this process only (a local function)."""
     try:
-        answer = worker.pipe.recv()
-    except (EOFError, ConnectionResetError):
-        worker.process.join(GRACE)
-        raise UserError(
-            f"a worker process died ({_cause_of_death(worker.process.exitcode)}) while busy with {name}; "
-            "run again with fewer workers if memory is short, or with workers=1 to see it happen in one process"
-        ) from None
-    if isinstance(answer, _Failure):
-        answer.error.add_note(f"while busy with {name}")
-        raise answer.error from WorkerTraceback(answer.traceback)
-    return answer
-
-
-def _cause_of_death(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
-def _work(pipe: Connection, build: Callable[[], Callable[[Any], Any]]) -> None:
-    """A worker's life; it ends when the parent closes the pipe or dies."""
-    handle = None
-    try:
-        while True:
-            item = pipe.recv()
-            try:
-                if handle is None:
-                    handle = build()
-                answer = handle(item)
-            except Exception as error:
-                answer = _Failure(_portable(error), traceback.format_exc())
-            pipe.send(answer)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def _portable(error: Exception) -> Exception:
-    """The error itself where it survives pickling, else one that says the same."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-@contextmanager
-def _single_thread_environment() -> Iterator[None]:
-    """Children started inside take their thread count from here when they load NumPy, torch or MuJoCo."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Children started inside keep SIGINT blocked for life, from before their first import on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pickle.dumps(build)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return build
 
 
 @contextmanager

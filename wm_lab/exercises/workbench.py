@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from wm_lab.data.config import MAX_SEED, DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, TaskFactory, play
 from wm_lab.data.windows import newest_weights
+from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
@@ -44,15 +45,29 @@ OUTCOMES = "outcomes.json"
 
 
 class Workbench:
-    """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say)."""
+    """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say).
+
+    Its worker processes stay from the first work to `close`, or to the end of a `with` block.
+    """
 
     def __init__(self, settings: Settings, run: Run | None = None) -> None:
         self.settings, self.run = settings, run
         self.store = Store(settings.store)
+        self.workers = Workers(settings.workers)
         self.data = read_config(DataConfig, settings.data, "data")
         self.device = torch.device(settings.device)
         self.seconds: dict[str, float] = {}
         """What was made in this run, and how long it took."""
+
+    def close(self) -> None:
+        """Send the worker processes home."""
+        self.workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @cached_property
     def make_task(self) -> TaskFactory:
@@ -148,7 +163,7 @@ class Workbench:
                     exploration,
                     round_number=number,
                     description=description,
-                    workers=self.settings.workers,
+                    workers=self.workers,
                     advance=bar.advance,
                 )
 
@@ -259,7 +274,7 @@ class Workbench:
                     arm.make,
                     manifest.seeds,
                     config,
-                    workers=self.settings.workers,
+                    workers=self.workers,
                     advance=bar.advance,
                 )
             outcomes_of(arm.name, manifest, episodes, self.settings.seed).save(folder / OUTCOMES)

@@ -1,0 +1,152 @@
+"""One worker process and the pipe to it: it keeps the tools of the last build it was given, and answers item by item.
+
+It hears nothing of Ctrl-C (the parent hears it, and sends its workers home), computes on one thread, and ends when its
+parent closes the pipe or dies.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from wm_lab.errors import UserError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+GRACE = 2.0  # seconds a worker gets to leave before it is killed
+
+
+class Worker:
+    """The parent's end of one process, which is started here."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy torch's and MuJoCo's threads in mid-air
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._tools: bytes | None = None
+        resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
+        with _single_thread_environment(), _without_interrupts():
+            self._process.start()
+        theirs.close()  # now the worker's death closes the pipe, and so does ours for the worker
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def give(self, build: bytes, item: Any) -> None:
+        """Hand over an item, and the pickled `build` of the tools for it where the last ones were others."""
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died already: reading its pipe next says how
+            self.pipe.send(_Order(None if build == self._tools else build, item))
+        self._tools = build
+
+    def receive(self, name: str) -> Any:
+        """What came of the item, which errors call `name`; raises what the worker raised, or how it died."""
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(GRACE)
+            raise UserError(
+                f"a worker process died ({_cause_of_death(self._process.exitcode)}) while busy with {name}; "
+                "run again with fewer workers if memory is short, or with workers=1 to see it happen in one process"
+            ) from None
+        if isinstance(answer, _Failure):
+            answer.error.add_note(f"while busy with {name}")
+            raise answer.error from WorkerTraceback(answer.traceback)
+        return answer
+
+    def dismiss(self) -> None:
+        """Ask it to leave, whatever it is busy with; returns at once."""
+        self.pipe.close()
+        self._process.terminate()
+
+    def see_off(self) -> None:
+        """Wait until a dismissed worker is gone."""
+        self._process.join(GRACE)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+class WorkerTraceback(Exception):
+    """Carries a worker's traceback, which cannot travel between processes, as the cause of the error it raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+class _Order(NamedTuple):
+    build: bytes | None  # pickled maker of new tools; None: the present ones will do
+    item: Any
+
+
+class _Failure(NamedTuple):
+    """What a worker sends instead of a result."""
+
+    error: Exception
+    traceback: str
+
+
+def _work(pipe: Connection) -> None:
+    """A worker's life."""
+    handle: Callable[[Any], Any] | None = None
+    try:
+        while True:
+            build, item = pipe.recv()
+            try:
+                if build is not None:
+                    handle = None  # the old tools go before the new ones need their memory
+                    handle = pickle.loads(build)()
+                assert handle is not None
+                answer = handle(item)
+            except Exception as error:
+                answer = _Failure(_portable(error), traceback.format_exc())
+            pipe.send(answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself where it survives pickling, else one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _cause_of_death(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+@contextmanager
+def _single_thread_environment() -> Iterator[None]:
+    """Children started inside take their thread count from here when they load NumPy, torch or MuJoCo."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Children started inside keep SIGINT blocked for life, from before their first import on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
