@@ -1,0 +1,240 @@
+"""How far ahead can the model imagine? Open loop against held-out truth, on two distributions of actions.
+
+(a) Held-out behaviour: after `context` observed steps of a validation episode the model imagines the next `horizon`
+steps under the actions that were played. (b) The planner's own sequences: from the same beliefs the configured planner
+proposes `horizon` actions, which the simulator executes from the replayed state. The gap between them is exploitation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.splits import assign
+from wm_lab.errors import UserError
+from wm_lab.evaluation.baselines import LinearDynamics
+from wm_lab.evaluation.bootstrap import RESAMPLES, paired_difference
+from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, assess_groups, variable_errors
+from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict
+from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.imagination_frames import Frames, frames_table, frames_verdict, image_key
+from wm_lab.exercises.imagination_plans import episode_means, error_ratio, execute, paid, propose
+from wm_lab.exercises.imagination_predictions import fit_linear, predict
+from wm_lab.exercises.imagination_readout import Readout, make_readout
+from wm_lab.exercises.imagination_report import (
+    PLANNED,
+    curve_rows,
+    imagination_tables,
+    marks,
+    ratio_table,
+    ratio_verdict,
+    summary,
+)
+from wm_lab.exercises.imagination_windows import Stretches, fair, held_out, snapshots
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.reports.plots import horizon_curves
+from wm_lab.settings import build, read_config
+from wm_lab.tracking.progress import progress
+from wm_lab.training.checkpoint import load_model
+from wm_lab.world_model import WorldModel
+
+
+@dataclass
+class ImaginationConfig:
+    horizon: int = 20  # imagined steps
+    context: int = 5  # observed steps before them
+    windows: int = 400  # held-out windows, spread over the validation episodes
+    planned_windows: int = 100  # of them, the first ones, from which the planner proposes; 0: none
+    probe_windows: int = 512  # training windows for the probe that reads states from a model that decodes none
+    resamples: int = RESAMPLES  # of the bootstrap over episodes
+
+    def __post_init__(self) -> None:
+        least = {"horizon": 1, "windows": 2, "planned_windows": 0, "probe_windows": 1, "resamples": 100}
+        for name, bar in least.items():
+            if getattr(self, name) < bar:
+                raise UserError(f"exercise.{name}={getattr(self, name)} is too small; give at least {bar}")
+        if self.context < 2:
+            raise UserError(
+                f"exercise.context={self.context} shows no velocity, which a baseline goes on with; observe at least 2"
+            )
+        if self.planned_windows == 1 or self.planned_windows > self.windows:
+            raise UserError(
+                f"exercise.planned_windows={self.planned_windows} must be 0, or from 2 to "
+                f"exercise.windows={self.windows}, whose first ones they are"
+            )
+
+
+class Imagination(Exercise):
+    Config = ImaginationConfig
+
+    def __init__(self, config: ImaginationConfig) -> None:
+        self.config = config
+
+    def check(self, bench: Workbench) -> None:
+        config, card, data = self.config, bench.card, bench.data
+        length, longest = config.context + config.horizon, card.episode_steps + 1
+        if length > longest:
+            raise UserError(
+                f"exercise.context={config.context} and exercise.horizon={config.horizon} need {length} observations, "
+                f"and an episode of {card.name} has {longest}; lower exercise.horizon or raise task.episode_steps"
+            )
+        held = int((assign(np.array(data.seeds()), data.episodes, data.split()) == 1).sum())
+        if held < 2:
+            raise UserError(
+                f"data.episodes={data.episodes} with data.validation_fraction={data.validation_fraction} holds out "
+                f"{held}, and an interval over episodes needs 2; raise one of them"
+            )
+        told = [name for name in ("task_cost", "goal_distance") if bench.settings.objective.get(name)]
+        if config.planned_windows and told and "state" not in card.observation and not is_simulator(bench.settings):
+            raise UserError(
+                f"objective.{told[0]} judges states, and {card.name} shows {', '.join(card.observation)}; choose "
+                "objective=reward, or set exercise.planned_windows=0"
+            )
+
+    def run(self, bench: Workbench) -> Answer:
+        config, card = self.config, bench.card
+        model = trained_model(bench)
+        # Held-out windows are of the first collection whatever the rounds, so that models of all rounds are compared.
+        collection = bench.dataset(rounds=0)
+        training = collection if is_simulator(bench.settings) else bench.dataset()
+        length = config.context + config.horizon
+        judge = Judge(
+            model=model,
+            readout=make_readout(model, training, length, config.probe_windows),
+            linear=fit_linear(training),
+            bench=bench,
+            std=np.array(collection.spec.std["state"]),
+            resamples=config.resamples,
+        )
+        stretches = held_out(
+            collection, bench.task, model.observation_keys, config.windows, config.context, config.horizon
+        )
+        key = image_key(model)
+        frames = None if key is None else Frames(model, key, stretches)
+
+        errors = judge.errors(stretches, "imagine held-out windows", frames)
+        found = judge.assess(errors, stretches)
+        whole = found["all"]
+        answer = Answer(
+            verdicts=[imagination_verdict(whole, card.control_hz)],
+            numbers={
+                "windows": len(stretches),
+                "data": collection.digest,
+                "read_by": "decoder" if "state" in model.decoded_keys else "linear probe",
+                "held_out": summary(found),
+            },
+            figures={f"imagination_{group}": horizon_curves(assessment) for group, assessment in found.items()},
+        )
+        if groups := by_group(found):
+            answer.verdicts.append(groups)
+        keep_curves(bench, "held_out", found)
+        shown = dict(found)
+        if config.planned_windows:
+            some = stretches[: fair(stretches.episode, config.planned_windows)]
+            shown[PLANNED] = self._add_planned(answer, judge, collection, some, errors[MODEL])
+        answer.tables[:0] = imagination_tables(shown)
+        if frames is not None:
+            self._add_frames(answer, frames, bench)
+        return answer
+
+    def _add_frames(self, answer: Answer, frames: Frames, bench: Workbench) -> None:
+        """Images beside states: scores, and something to look at."""
+        assessment = frames.assess(self.config.resamples)
+        means = frames.means(marks(self.config.horizon), self.config.resamples)
+        answer.verdicts.append(frames_verdict(assessment))
+        answer.tables.append(frames_table(means))
+        answer.figures["imagination_frames"] = horizon_curves(assessment)
+        answer.numbers["frames"] = {"means": plain(means), **summary({"all": assessment})}
+        if bench.run is not None:
+            answer.pictures |= frames.pictures(bench.run.folder.plots, bench.card.control_hz)
+
+    def _add_planned(
+        self, answer: Answer, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
+    ) -> Assessment:
+        """The same starts with the planner's actions; `behaviour` holds the model's errors with the recorded ones."""
+        bench, resamples = judge.bench, self.config.resamples
+        settings, task = bench.settings, bench.task
+        # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
+        planner = build({**settings.planner, "horizon": self.config.horizon}, "planner", bench.card.action_size)
+        objective = build_objective(
+            read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
+        )
+        with progress("plan from held-out states", len(stretches)) as bar:
+            plans = propose(judge.model, planner, objective, stretches, task, bar.advance)
+        last_seen = stretches.step + stretches.context - 1
+        executed = execute(task, stretches, snapshots(task, data, stretches.episode, last_seen), plans.actions)
+        errors = judge.errors(executed, "imagine the planner's sequences")
+        found = judge.assess(errors, executed)
+
+        start = behaviour[OVERALL][: len(stretches)]
+        ratio = partial(error_ratio, episode=stretches.episode, resamples=resamples)
+        ratios = {name: ratio(errors[MODEL][name], behaviour[name][: len(start)]) for name in errors[MODEL]}
+        means = partial(episode_means, episode=stretches.episode)
+        promised = paired_difference(means(plans.promised), means(paid(task, executed)), resamples=resamples)
+        answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
+        answer.tables.append(ratio_table(ratios))
+        answer.figures |= {f"imagination_planned_{group}": horizon_curves(a) for group, a in found.items()}
+        answer.numbers[PLANNED] = summary(found)
+        answer.numbers["error_ratio"] = {
+            name: {step: plain(steps[step - 1]) for step in marks(len(steps))} for name, steps in ratios.items()
+        }
+        answer.numbers["promised_minus_paid"] = plain(promised)
+        keep_curves(bench, PLANNED, found)
+        return found["all"]
+
+
+class Judge(NamedTuple):
+    """What every stretch is judged with."""
+
+    model: WorldModel
+    readout: Readout
+    linear: LinearDynamics
+    bench: Workbench
+    std: np.ndarray  # [D] of the state, over the training split
+    resamples: int
+
+    def errors(
+        self, stretches: Stretches, title: str, frames: Frames | None = None
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """{predictor: {variable: [W, H]}}"""
+        with progress(title, len(stretches)) as bar:
+            look = None if frames is None else frames.look
+            states = predict(self.model, self.readout, self.linear, stretches, look=look, advance=bar.advance)
+        variables = self.bench.card.variables
+        return {who: variable_errors(said, stretches.future, variables, self.std) for who, said in states.items()}
+
+    def assess(self, errors: Mapping[str, dict[str, np.ndarray]], stretches: Stretches) -> dict[str, Assessment]:
+        """All windows, those with contact, those in free motion."""
+        baselines = {who: values for who, values in errors.items() if who != MODEL}
+        variables = self.bench.card.variables
+        episode, contact = stretches.episode, stretches.contact
+        found = assess_groups(errors[MODEL], baselines, episode, contact, variables, resamples=self.resamples)
+        # Where all windows are of one kind, that kind is no news.
+        return {name: a for name, a in found.items() if name == "all" or a.windows < len(stretches)}
+
+
+def trained_model(bench: Workbench) -> WorldModel:
+    """The model of this run; the simulator is made, not trained."""
+    if is_simulator(bench.settings):
+        return build(bench.settings.model, "model", bench.task)
+    return load_model(bench.world_model(), bench.device)  # type: ignore[return-value]
+
+
+def keep_curves(bench: Workbench, name: str, assessments: Mapping[str, Assessment]) -> None:
+    """Every step of every curve into the run folder, and the model's own as curves to the tracker."""
+    if bench.run is None:
+        return
+    columns, rows = curve_rows(assessments)
+    bench.run.table(f"imagination curves {name}", columns, rows)
+    curves = assessments["all"].curves[MODEL]
+    for step in range(1, len(curves[OVERALL].median) + 1):
+        medians: dict[str, Any] = {f"{name}/{v}": float(c.median[step - 1]) for v, c in curves.items()}
+        bench.run.log(step, **medians)

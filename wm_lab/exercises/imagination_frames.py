@@ -1,0 +1,146 @@
+"""Imagined images against true ones: PSNR and SSIM beside copying the last frame, a filmstrip and a clip.
+
+Shapes: W stretches of C observed and H following steps, B of them at a time, frames S × S × 3 in [0, 255].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wm_lab.evaluation.bootstrap import bootstrap_mean
+from wm_lab.evaluation.horizon import Horizon
+from wm_lab.evaluation.images import psnr, rms_error, ssim
+from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
+from wm_lab.evaluation.interval import Interval
+from wm_lab.exercises.imagination_plans import episode_means
+from wm_lab.exercises.imagination_predictions import FLOOR, Futures
+from wm_lab.exercises.imagination_readout import device_of
+from wm_lab.exercises.imagination_windows import Stretches
+from wm_lab.reports.filmstrip import clip, filmstrip, save_png
+from wm_lab.reports.tables import Table
+from wm_lab.tasks.task import Variable
+from wm_lab.world_model import WorldModel
+
+DISSIMILARITY = Variable("dissimilarity", 0, 0, "1 − SSIM")
+
+WORDS = {PERSISTENCE: "last frame", FLOOR: "decoder floor", SHUFFLED: "shuffled actions"}
+
+COLUMNS = 9
+"""Imagined frames in a filmstrip."""
+
+
+def image_key(model: WorldModel) -> str | None:
+    """The images that this model imagines, if it does."""
+    shapes = model.spec.observation
+    return next((key for key in model.decoded_keys if len(shapes.get(key, ())) == 3), None)
+
+
+class Frames:
+    """Looks at every batch of futures, and remembers scores [W, H] of every predictor; of images only what it shows."""
+
+    def __init__(self, model: WorldModel, key: str, stretches: Stretches) -> None:
+        self._model, self._key, self._stretches = model, key, stretches
+        self._rms: dict[str, list[np.ndarray]] = {}
+        self._psnr: dict[str, list[np.ndarray]] = {}
+        self._ssim: dict[str, list[np.ndarray]] = {}
+        self._sums = np.zeros(2)  # of true pixels and of their squares
+
+    def look(self, rows: slice, futures: Futures) -> None:
+        """Score one batch, the rows `rows` of the stretches."""
+        frames = self._stretches.windows.observation[self._key][rows].numpy()  # [B, C + H, S, S, 3]
+        truth = frames[:, self._stretches.context :]
+        last = frames[:, self._stretches.context - 1, None]
+        shown = {
+            MODEL: self._decode(futures.imagined),
+            PERSISTENCE: np.broadcast_to(last, truth.shape),
+            SHUFFLED: self._decode(futures.shuffled),
+            FLOOR: self._decode(futures.followed),
+        }
+        for name, images in shown.items():
+            for table, score in ((self._rms, rms_error), (self._psnr, psnr), (self._ssim, ssim)):
+                table.setdefault(name, []).append(score(images, truth))
+        self._sums += truth.mean(dtype=float), np.square(truth, dtype=float).mean()
+
+    def assess(self, resamples: int) -> Assessment:
+        """Curves and horizons of the images; `overall` is the RMS error in deviations of true pixels."""
+        batches = len(self._rms[MODEL])
+        mean, square = self._sums / batches
+        deviation = float(np.sqrt(max(square - mean**2, 0.0))) or 1.0
+        errors = {
+            name: {OVERALL: rms / deviation, DISSIMILARITY.name: 1 - self._all(self._ssim, name)}
+            for name, rms in ((name, self._all(self._rms, name)) for name in self._rms)
+        }
+        model = errors.pop(MODEL)
+        return assess(model, errors, self._stretches.episode, [DISSIMILARITY], group="frames", resamples=resamples)
+
+    def means(self, steps: list[int], resamples: int) -> dict[str, dict[str, dict[int, Interval]]]:
+        """{predictor: {"psnr" | "ssim": {step: mean over episodes}}}"""
+        tables = {"psnr": self._psnr, "ssim": self._ssim}
+        return {
+            name: {
+                measure: {step: self._mean(self._all(table, name)[:, step - 1], resamples) for step in steps}
+                for measure, table in tables.items()
+            }
+            for name in self._rms
+        }
+
+    def pictures(self, folder: Path, fps: float) -> dict[str, Path]:
+        """A filmstrip and a clip of the stretch whose last frame is as good as the median: neither best nor worst."""
+        final = self._all(self._ssim, MODEL)[:, -1]
+        row = int(np.argsort(final)[len(final) // 2])
+        truth, imagined = self._play(row)
+        context, horizon = self._stretches.context, len(truth) - self._stretches.context
+        steps = sorted({context - 1, *(context + np.linspace(0, horizon - 1, COLUMNS).round().astype(int)).tolist()})
+        strip = save_png(filmstrip(truth, imagined, steps=steps, context=context), folder / "filmstrip.png")
+        difference = np.clip(128 + imagined - truth, 0, 255)
+        return {"filmstrip": strip, "clip": clip([truth, imagined, difference], folder / "clip.gif", fps)}
+
+    @torch.inference_mode()
+    def _play(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """True and imagined frames [C + H, S, S, 3] of one stretch; the first C are decoded from what was observed."""
+
+        part = self._stretches[row : row + 1]
+        device = device_of(self._model)
+        belief, observed = self._model.observe(part.observed.to(device))
+        imagined = self._model.imagine(belief, part.actions[:, None].to(device))
+        frames = [self._decode(imagination)[0] for imagination in (observed, imagined)]
+        return part.windows.observation[self._key][0].numpy().astype(float), np.concatenate(frames).astype(float)
+
+    def _decode(self, imagination: object) -> np.ndarray:
+        """Frames [B, H, S, S, 3]."""
+        return self._model.decode(imagination)[self._key][:, 0].float().cpu().numpy()  # type: ignore[arg-type]
+
+    def _all(self, table: Mapping[str, list[np.ndarray]], name: str) -> np.ndarray:
+        return np.concatenate(table[name])
+
+    def _mean(self, values: np.ndarray, resamples: int) -> Interval:
+        return bootstrap_mean(episode_means(values, self._stretches.episode), resamples=resamples)
+
+
+def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]]) -> Table:
+    """PSNR and SSIM of every predictor at the marks."""
+    first = next(iter(means.values()))
+    steps = list(first["psnr"])
+    columns = ("frames", *(f"{measure} at {step}" for measure in ("PSNR", "SSIM") for step in steps), "n")
+    rows = [
+        (
+            WORDS.get(name, name),
+            *(scores[measure][step].bounds() for measure in ("psnr", "ssim") for step in steps),
+            str(scores["psnr"][steps[0]].n),
+        )
+        for name, scores in means.items()
+    ]
+    caption = "Mean PSNR (dB) and SSIM (1: the same), 95 % intervals over episodes (n)."
+    return Table("Imagined frames", columns, rows, frozenset({"frames"}), caption)
+
+
+def frames_verdict(assessment: Assessment) -> str:
+    """How far imagined frames are better than the last one seen."""
+    horizon: Horizon = assessment.beats[PERSISTENCE][DISSIMILARITY.name]
+    if not horizon.low:
+        return f"cannot tell that imagined frames are closer to the truth (SSIM) than the last one seen: {horizon}."
+    return f"imagined frames are closer to the truth (SSIM) than the last one seen for {horizon.bounds()} steps."

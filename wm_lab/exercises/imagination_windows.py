@@ -1,0 +1,131 @@
+"""Held-out stretches of truth: some steps to observe, then the steps that have to be imagined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.recorded import recorded
+from wm_lab.data.replay import replay
+from wm_lab.data.window_reader import WindowReader, require_length
+from wm_lab.errors import UserError
+from wm_lab.tasks.task import Task
+from wm_lab.world_model import Windows
+
+SPLIT = "validation"
+
+SNAPSHOT = "snapshot"
+"""The observation that no dataset stores: the simulator's own state, brought back by replaying the episode."""
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """W stretches of C observed and H following steps, in memory on the CPU."""
+
+    windows: Windows  # [W, C + H], what the model may observe and the actions that led there
+    state: np.ndarray  # [W, C + H, D] the truth
+    contact: np.ndarray  # [W] bool, something touches during the H steps
+    episode: np.ndarray  # [W] index into the dataset's table
+    step: np.ndarray  # [W] actions played before the first row
+    context: int  # C
+
+    def __len__(self) -> int:
+        return len(self.episode)
+
+    def __getitem__(self, rows: Any) -> Stretches:
+        """Some of the stretches: a slice, a mask or indices."""
+        parts = {name: getattr(self, name)[rows] for name in ("windows", "state", "contact", "episode", "step")}
+        return replace(self, **parts)
+
+    @property
+    def observed(self) -> Windows:
+        """[W, C]"""
+        return self.windows[:, : self.context]
+
+    @property
+    def following(self) -> Windows:
+        """[W, H]"""
+        return self.windows[:, self.context :]
+
+    @property
+    def actions(self) -> Tensor:
+        """[W, H, A], those that lead from the last observed step through the H that follow."""
+        return self.windows.action[:, self.context :]
+
+    @property
+    def future(self) -> np.ndarray:
+        """True states [W, H, D]."""
+        return self.state[:, self.context :]
+
+
+def held_out(
+    dataset: Dataset, task: Task, keys: Sequence[str], count: int, context: int, horizon: int, seed: int = 0
+) -> Stretches:
+    """Up to `count` stretches of the validation episodes, with the observations `keys`.
+
+    They go round the episodes, so that any first few are from as many episodes as can be; the seed alone decides
+    where in an episode. Raises UserError unless two episodes are long enough.
+    """
+    episode, step = places(dataset, context + horizon, count, seed)
+    reader = WindowReader(dataset, context + horizon, [key for key in keys if key != SNAPSHOT])
+    found = recorded(dataset, reader, episode, step)
+    if SNAPSHOT in keys:
+        found.windows.observation[SNAPSHOT] = _all_snapshots(task, dataset, episode, step, context + horizon)
+    return Stretches(
+        windows=found.windows,
+        state=found.state.numpy(),
+        contact=found.contact[:, context:].any(1).numpy(),
+        episode=episode,
+        step=step,
+        context=context,
+    )
+
+
+def places(dataset: Dataset, length: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Episode and first step [W] of windows of `length` rows, none twice, one round of the episodes after another."""
+    require_length(dataset, SPLIT, length)
+    rng = np.random.default_rng(seed)
+    held = dataset.episodes(SPLIT)
+    starts = dataset.table.length[held] + 2 - length
+    fits = rng.permutation(np.flatnonzero(starts > 0))
+    if len(fits) < 2:
+        raise UserError(
+            f"only {len(fits)} of the {len(held)} {SPLIT} episodes has the {length} observations of exercise.context "
+            "and exercise.horizon together, and an interval needs two; raise data.episodes or "
+            "data.validation_fraction, or lower exercise.horizon"
+        )
+    shuffled = {int(held[i]): rng.permutation(int(starts[i])) for i in fits}
+    rounds = range(-(-count // len(fits)))
+    chosen = [(e, int(steps[k])) for k in rounds for e, steps in shuffled.items() if k < len(steps)][:count]
+    episode, step = np.array(chosen).T
+    kept = fair(episode, count)
+    return episode[:kept], step[:kept]
+
+
+def fair(episode: np.ndarray, count: int) -> int:
+    """How many of the first `count` windows to keep so that no episode has over half: actions are dealt out anew."""
+    sizes = range(min(count, len(episode)), 1, -1)
+    return next(n for n in sizes if 2 * np.unique(episode[:n], return_counts=True)[1].max() <= n)
+
+
+def snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The simulator's state [M, S] after `step` [M] actions of the episodes `episode` [M], each replayed once."""
+    rows = {int(e): np.flatnonzero(episode == e) for e in np.unique(episode)}
+    found = {e: replay(task, dataset.card, dataset.episode(e), step[r].tolist()) for e, r in rows.items()}
+    out = np.empty((len(episode), next(iter(found.values())).shape[1]))
+    for e, r in rows.items():
+        out[r] = found[e]
+    return out
+
+
+def _all_snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray, length: int) -> Tensor:
+    """[W, length, S] of every row of the windows."""
+    rows = (step[:, None] + np.arange(length)).ravel()
+    flat = snapshots(task, dataset, np.repeat(episode, length), rows)
+    return torch.from_numpy(flat.reshape(len(episode), length, -1))
