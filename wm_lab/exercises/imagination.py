@@ -27,8 +27,9 @@ from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.imagination_frames import Frames, frames_table, frames_verdict, image_key
 from wm_lab.exercises.imagination_plans import episode_means, error_ratio, execute, paid, propose
 from wm_lab.exercises.imagination_predictions import fit_linear, predict
-from wm_lab.exercises.imagination_readout import Readout, make_readout
+from wm_lab.exercises.imagination_readout import Readout, decoded_state, fit_probe
 from wm_lab.exercises.imagination_report import (
+    GROUPS,
     PLANNED,
     curve_rows,
     imagination_tables,
@@ -37,7 +38,7 @@ from wm_lab.exercises.imagination_report import (
     ratio_verdict,
     summary,
 )
-from wm_lab.exercises.imagination_windows import Stretches, fair, held_out, snapshots
+from wm_lab.exercises.imagination_windows import Stretches, draw, fair, snapshots
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves
@@ -105,19 +106,17 @@ class Imagination(Exercise):
         # Held-out windows are of the first collection whatever the rounds, so that models of all rounds are compared.
         collection = bench.dataset(rounds=0)
         training = collection if is_simulator(bench.settings) else bench.dataset()
-        length = config.context + config.horizon
         judge = Judge(
             model=model,
-            readout=make_readout(model, training, length, config.probe_windows),
+            readout=self._readout(model, training, bench),
             linear=fit_linear(training),
             bench=bench,
             std=np.array(collection.spec.std["state"]),
             resamples=config.resamples,
         )
-        stretches = held_out(
-            collection, bench.task, model.observation_keys, config.windows, config.context, config.horizon
-        )
         key = image_key(model)
+        keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
+        stretches = draw(collection, "validation", bench.task, keys, config.windows, config.context, config.horizon)
         frames = None if key is None else Frames(model, key, stretches)
 
         errors = judge.errors(stretches, "imagine held-out windows", frames)
@@ -144,6 +143,15 @@ class Imagination(Exercise):
         if frames is not None:
             self._add_frames(answer, frames, bench)
         return answer
+
+    def _readout(self, model: WorldModel, training: Dataset, bench: Workbench) -> Readout:
+        """The model's own decoder of states, or a probe that learns it from what was filtered in training episodes."""
+        config = self.config
+        if "state" in model.decoded_keys:
+            return decoded_state(model)
+        keys = model.observation_keys
+        known = draw(training, "train", bench.task, keys, config.probe_windows, config.context, config.horizon)
+        return fit_probe(model, known)
 
     def _add_frames(self, answer: Answer, frames: Frames, bench: Workbench) -> None:
         """Images beside states: scores, and something to look at."""
@@ -181,7 +189,9 @@ class Imagination(Exercise):
         promised = paired_difference(means(plans.promised), means(paid(task, executed)), resamples=resamples)
         answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
         answer.tables.append(ratio_table(ratios))
-        answer.figures |= {f"imagination_planned_{group}": horizon_curves(a) for group, a in found.items()}
+        for group, assessment in found.items():
+            title = f"The planner's own sequences, {GROUPS[group]}: median error, {assessment.windows} windows"
+            answer.figures[f"imagination_planned_{group}"] = horizon_curves(assessment, title=title)
         answer.numbers[PLANNED] = summary(found)
         answer.numbers["error_ratio"] = {
             name: {step: plain(steps[step - 1]) for step in marks(len(steps))} for name, steps in ratios.items()

@@ -1,68 +1,89 @@
-"""How true states are read from a model's features: by its own decoder, or by a linear probe where it decodes none."""
+"""How true states are read from a model's features: by its own decoder, or by a linear probe where it decodes none.
+
+Shapes: M steps, F features, D state dimensions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.data.dataset import Dataset
-from wm_lab.data.windows import WindowSampler
+from wm_lab.exercises.imagination_windows import Stretches
 from wm_lab.world_model import Imagination, WorldModel
 
 STATE = "state"
 
 BATCH = 32  # windows
 
-RIDGE = 1e-2
-"""Penalty of the probe on z-scored features: bars collinear ones from blowing up where imagination drifts."""
+PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Of the probe, per step and on z-scored features; the one that reads other episodes best is taken."""
+
+HELD_BACK = 4
+"""One episode in so many chooses the penalty."""
 
 CONSTANT = 1e-6
-"""Deviation below which a feature never moves, and is left out."""
+"""Deviation below which a feature or a state dimension never moves, and is left out."""
 
 Readout = Callable[[Imagination], Tensor]
 """Imagination [B, N, H] -> states [B, N, H, D] in the task's own units."""
 
 
-def make_readout(model: WorldModel, dataset: Dataset, length: int, windows: int) -> Readout:
-    """The model's decoder where it decodes the state, else a probe learnt from `windows` windows of `length` steps.
+def decoded_state(model: WorldModel) -> Readout:
+    return lambda imagination: model.decode(imagination)[STATE]
 
-    The windows are of the training split, and what is learnt from is filtered, never imagined: a probe must not mend
-    what imagination got wrong.
+
+@torch.inference_mode()
+def fit_probe(model: WorldModel, known: Stretches) -> LinearProbe:
+    """A probe of this model's features along known stretches: filtered ones, for of imagined ones it could mend errors.
+
+    Only the steps after the context count: until then the belief still forms.
     """
-    if STATE in model.decoded_keys:
-        return lambda imagination: model.decode(imagination)[STATE]
-    keys = tuple(dict.fromkeys([*model.observation_keys, STATE]))
-    sampler = WindowSampler(dataset, "train", min(BATCH, windows), length, seed=0, keys=keys)
-    settling = torch.arange(length) < length // 2  # steps for the belief to form
-    features, states = [], []
     model.eval()
-    with torch.inference_mode():
-        for _ in range(-(-windows // sampler.batch)):
-            seen = sampler.sample()
-            _, filtered = model.observe(seen.to(device_of(model)))
-            kept = seen.valid & ~settling
-            features.append(filtered.features[:, 0].cpu()[kept])
-            states.append(seen.observation[STATE][kept])
-    return LinearProbe(torch.cat(features), torch.cat(states))
+    features = []
+    for begin in range(0, len(known), BATCH):
+        _, filtered = model.observe(known[begin : begin + BATCH].windows.to(device_of(model)))
+        features.append(filtered.features[:, 0, known.context :].cpu())
+    states = torch.from_numpy(known.future)
+    episode = np.repeat(known.episode, states.shape[1])
+    return LinearProbe.fit(torch.cat(features).flatten(0, 1), states.flatten(0, 1), torch.from_numpy(episode))
 
 
 class LinearProbe:
     """A ridge regression from features [M, F] to states [M, D]."""
 
-    def __init__(self, features: Tensor, states: Tensor, ridge: float = RIDGE) -> None:
+    def __init__(self, features: Tensor, states: Tensor, penalty: float) -> None:
         x, y = features.double(), states.double()
         self._mean, spread = x.mean(0), x.std(0, unbiased=False)
         self._scale = torch.where(spread > CONSTANT, 1 / spread, 0.0)
         self._offset = y.mean(0)
         z = (x - self._mean) * self._scale
-        gram = z.T @ z + ridge * len(z) * torch.eye(z.shape[1], dtype=z.dtype)
+        gram = z.T @ z + penalty * len(z) * torch.eye(z.shape[1], dtype=z.dtype)
         self._weights = torch.linalg.solve(gram, z.T @ (y - self._offset))
 
+    @classmethod
+    def fit(cls, features: Tensor, states: Tensor, episode: Tensor) -> Self:
+        """With the penalty that reads those episodes best which it did not learn from; `episode` [M] says whose."""
+        names = episode.unique()
+        apart = torch.isin(episode, names[::HELD_BACK])
+        spread = states.double().std(0, unbiased=False)
+        weight = torch.where(spread > CONSTANT, 1 / spread, 0.0)
+
+        def error(penalty: float) -> float:
+            probe = cls(features[~apart], states[~apart], penalty)
+            return float(((probe.read(features[apart]) - states[apart]) * weight).square().mean())
+
+        return cls(features, states, min(PENALTIES, key=error))
+
     def __call__(self, imagination: Imagination) -> Tensor:
-        z = (imagination.features.cpu().double() - self._mean) * self._scale
-        return z @ self._weights + self._offset
+        return self.read(imagination.features.cpu())
+
+    def read(self, features: Tensor) -> Tensor:
+        """[..., F] -> [..., D]"""
+        return (features.double() - self._mean) * self._scale @ self._weights + self._offset
 
 
 def device_of(model: WorldModel) -> torch.device:

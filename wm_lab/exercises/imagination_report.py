@@ -10,7 +10,7 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.plain import plain
 from wm_lab.reports.tables import MARKS, Table
 
-GROUPS = {"all": "held out", "contact": "in contact", "free": "free motion"}
+GROUPS = {"all": "all windows", "contact": "in contact", "free": "free motion"}
 """How groups of windows are called in tables."""
 
 PLANNED = "planned"

@@ -1,4 +1,4 @@
-"""Held-out stretches of truth: some steps to observe, then the steps that have to be imagined."""
+"""Stretches of truth: some steps to observe, then the steps that have to be imagined."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from wm_lab.data.window_reader import WindowReader, require_length
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Windows
-
-SPLIT = "validation"
 
 SNAPSHOT = "snapshot"
 """The observation that no dataset stores: the simulator's own state, brought back by replaying the episode."""
@@ -64,15 +62,15 @@ class Stretches:
         return self.state[:, self.context :]
 
 
-def held_out(
-    dataset: Dataset, task: Task, keys: Sequence[str], count: int, context: int, horizon: int, seed: int = 0
+def draw(
+    dataset: Dataset, split: str, task: Task, keys: Sequence[str], count: int, context: int, horizon: int
 ) -> Stretches:
-    """Up to `count` stretches of the validation episodes, with the observations `keys`.
+    """Up to `count` stretches of the episodes of `split`, with the observations `keys`; always the same ones.
 
-    They go round the episodes, so that any first few are from as many episodes as can be; the seed alone decides
-    where in an episode. Raises UserError unless two episodes are long enough.
+    They go round the episodes, so that any first few are from as many episodes as can be. Raises UserError unless two
+    episodes are long enough.
     """
-    episode, step = places(dataset, context + horizon, count, seed)
+    episode, step = places(dataset, split, context + horizon, count)
     reader = WindowReader(dataset, context + horizon, [key for key in keys if key != SNAPSHOT])
     found = recorded(dataset, reader, episode, step)
     if SNAPSHOT in keys:
@@ -87,16 +85,16 @@ def held_out(
     )
 
 
-def places(dataset: Dataset, length: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def places(dataset: Dataset, split: str, length: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Episode and first step [W] of windows of `length` rows, none twice, one round of the episodes after another."""
-    require_length(dataset, SPLIT, length)
+    require_length(dataset, split, length)
     rng = np.random.default_rng(seed)
-    held = dataset.episodes(SPLIT)
+    held = dataset.episodes(split)
     starts = dataset.table.length[held] + 2 - length
     fits = rng.permutation(np.flatnonzero(starts > 0))
     if len(fits) < 2:
         raise UserError(
-            f"only {len(fits)} of the {len(held)} {SPLIT} episodes has the {length} observations of exercise.context "
+            f"only {len(fits)} of the {len(held)} {split} episodes has the {length} observations of exercise.context "
             "and exercise.horizon together, and an interval needs two; raise data.episodes or "
             "data.validation_fraction, or lower exercise.horizon"
         )

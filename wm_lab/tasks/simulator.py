@@ -46,6 +46,10 @@ class Simulator(WorldModel):
         self._task = task
         self.spec = DataSpec({"snapshot": task.snapshot().shape}, task.card.action_size)
 
+    @property
+    def decoded_keys(self) -> tuple[str, ...]:
+        return ("state",)
+
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         raise UserError("model=simulator is the true dynamics and has nothing to learn; plan with it, or train another")
 
