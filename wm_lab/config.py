@@ -25,7 +25,26 @@ from wm_lab.settings import TARGET
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.trainer import TrainerConfig
 
-DISCOVERED = {"model": "wm_lab.models", "planner": "wm_lab.planners", "task": "wm_lab.tasks", "exercise": "wm_lab.exercises"}
+SECTIONS: dict[str, type | None] = {
+    "exercise": None,
+    "task": None,
+    "model": None,
+    "planner": None,
+    "objective": ObjectiveConfig,
+    "mpc": MPCConfig,
+    "bc": None,
+    "data": DataConfig,
+    "trainer": TrainerConfig,
+    "bc_trainer": TrainerConfig,
+}
+"""What a run is made of, with its dataclass; None where `_target_` names a class that has its own."""
+
+DISCOVERED = {
+    "model": "wm_lab.models",
+    "planner": "wm_lab.planners",
+    "task": "wm_lab.tasks",
+    "exercise": "wm_lab.exercises",
+}
 """Groups whose choices are found by looking into a folder; the simulator is a model that lives among the tasks."""
 
 
@@ -46,6 +65,8 @@ class ScaleConfig:
     candidates: int = 192
     iterations: int = 4
     elites: int = 20
+    batch: int = 64  # windows in a training step
+    validations: int = 10  # over a whole training
 
 
 @dataclass

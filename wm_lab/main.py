@@ -1,7 +1,7 @@
 """The entrypoint: compose the configuration, check it, run one exercise, keep its answer.
 
 `wm-lab` and `python -m wm_lab` both end here. Everything that a user can mend ends in one sentence and exit code 2;
-`HYDRA_FULL_ERROR=1` shows the traceback instead.
+`HYDRA_FULL_ERROR=1` shows the traceback as well.
 """
 
 from __future__ import annotations
@@ -9,25 +9,26 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from wm_lab import config as schema
+from wm_lab.device import choose_device
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
-from wm_lab.device import choose_device
+from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
 from wm_lab.reports.style import save
-from wm_lab.settings import build, read_config
+from wm_lab.settings import build, complete, read_config
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.wandb_run import TrackingConfig
 
@@ -37,9 +38,10 @@ HERE = Path(__file__).parent
 CONF = next((f for f in (HERE / "conf", HERE.parent / "conf") if (f / "config.yaml").is_file()), HERE / "conf")
 """Inside an installed wheel, or beside the package in a checkout, where a user edits it."""
 
-SECTIONS = ("exercise", "task", "model", "planner", "objective", "mpc", "bc", "data", "trainer", "bc_trainer")
 MISTAKE = 2  # exit code of whatever the user can mend
 INTERRUPTED = 130
+TRACEBACK = "WM_LAB_TRACEBACK"
+"""Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
 
 schema.register()
 
@@ -48,36 +50,36 @@ def run(cfg: DictConfig) -> Answer:
     """One run, in the folder that Hydra made for it."""
     settings, tracking = read(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    text = OmegaConf.to_yaml(cfg, resolve=True)
     exercise: Exercise = build(settings.exercise, "exercise")
-    bench = Workbench(settings)
-    bench.check()
-    exercise.check(bench)
-    facts = {"device": settings.device, "physics": bench.card.physics}
-    with bench, Run(
-        folder,
-        config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
-        config_text=text,
-        overrides=list(HydraConfig.get().overrides.task),
-        tracking=tracking,
-        facts=facts,
-        job_type=settings.label("exercise"),
-    ) as record:
-        bench.run = record
-        log.info("%s on %s, device %s, %s", settings.label("exercise"), bench.card.name, settings.device, folder)
-        answer = exercise.run(bench)
-        keep(answer, record, bench)
+    with Workbench(settings) as bench:
+        bench.check()
+        exercise.check(bench)
+        with Run(
+            folder,
+            config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
+            config_text=OmegaConf.to_yaml(cfg, resolve=True),
+            overrides=list(HydraConfig.get().overrides.task),
+            tracking=tracking,
+            facts={"device": settings.device, "physics": bench.card.physics},
+            job_type=settings.label("exercise"),
+        ) as record:
+            bench.run = record
+            log.info("%s on %s, device %s, %s", settings.label("exercise"), bench.card.name, settings.device, folder)
+            answer = exercise.run(bench)
+            keep(answer, record, bench)
     show(answer, folder)
     return answer
 
 
 def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     """Plain, resolved and complete settings."""
-    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True, enum_to_str=True)  # type: ignore[assignment]
+    plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+        cfg, resolve=True, throw_on_missing=True, enum_to_str=True
+    )
     choices = HydraConfig.get().runtime.choices
     labels = {group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "scale")}
     settings = Settings(
-        **{name: plain[name] for name in SECTIONS},
+        **{name: complete(plain[name], name, kind) for name, kind in schema.SECTIONS.items()},
         demonstrations=plain["demonstrations"],
         seed=plain["seed"],
         device=choose_device(plain["device"]),
@@ -86,7 +88,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
         labels=labels,
     )
     tracking: TrackingConfig = read_config(TrackingConfig, plain["tracking"], "tracking")
-    if tracking.group is None and HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN:
+    if tracking.group is None and is_multirun():
         tracking.group = Path(HydraConfig.get().sweep.dir).name
     return settings, tracking
 
@@ -100,8 +102,13 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
         (record.video if picture.suffix == ".gif" else record.image)(name, picture)
     for table in answer.tables:
         record.table(table.title, table.columns, table.rows)
-    title = f"{bench.settings.label('exercise')}: {bench.card.name}"
-    page = write_page(record.folder.path / "report.html", title, verdicts=answer.verdicts, tables=answer.tables, figures=plots | answer.pictures)
+    page = write_page(
+        record.folder.path / "report.html",
+        f"{bench.settings.label('exercise')}: {bench.card.name}",
+        verdicts=answer.verdicts,
+        tables=answer.tables,
+        figures=plots | answer.pictures,
+    )
     record.html("report", page)
     record.finish(
         {
@@ -129,37 +136,68 @@ def show(answer: Answer, folder: Path) -> None:
 
 def cli() -> None:
     """The command `wm-lab`."""
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ.setdefault(TRACEBACK, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach the handlers below, which say them in one sentence
-    share_user_code(sys.argv[1:])
+    own = config_folders(sys.argv[1:])
+    share_user_code(own)
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except KeyboardInterrupt:
-        print("wm-lab: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        complain("interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(INTERRUPTED)
-    except (UserError, HydraException, OmegaConfBaseException, FloatingPointError) as error:
-        if wants_traceback:
+    except Exception as error:
+        told = explain(error, [CONF, *own])
+        if told is None or wants_traceback():
             raise
-        print(f"wm-lab: {sentence(error)}", file=sys.stderr)
+        complain(told)
         sys.exit(MISTAKE)
 
 
-def _job(cfg: DictConfig) -> None:
-    run(cfg)
+def job(cfg: DictConfig) -> None:
+    """One run, whose failure is told here: on its own it ends the program, in a sweep the others go on."""
+    try:
+        run(cfg)
+    except Exception as error:
+        told = explain(error)
+        if wants_traceback() or (told is None and is_multirun()):
+            traceback.print_exc()
+        if is_multirun():
+            complain(f"{' '.join(HydraConfig.get().overrides.task)}: {told or repr(error)}")
+            raise JobFailed("a job of the sweep failed; the lines above say which and why") from None
+        if told is None:
+            raise
+        complain(told)
+        sys.exit(MISTAKE)
 
 
-def sentence(error: BaseException) -> str:
-    """An error in one line; Hydra's own speak over several."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type="))]
-    return " ".join(useful) or type(error).__name__
+class JobFailed(UserError):
+    """What a sweep hears of a job whose own error has been told."""
 
 
-def share_user_code(arguments: list[str]) -> None:
+def complain(sentence: str) -> None:
+    print(f"wm-lab: {sentence}", file=sys.stderr, flush=True)
+
+
+def is_multirun() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def wants_traceback() -> bool:
+    return os.environ.get(TRACEBACK) == "1"
+
+
+def config_folders(arguments: list[str]) -> list[Path]:
+    """The folders named by `--config-dir`."""
+    found = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        option, _, value = argument.partition("=")
+        if option in ("--config-dir", "-cd"):
+            found.append(Path(value or following).absolute())
+    return found
+
+
+def share_user_code(folders: list[Path]) -> None:
     """Python files beside the YAML of `--config-dir` can be imported, here and in worker processes."""
-    for i, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name in ("--config-dir", "-cd"):
-            folder = str(Path(value or (arguments[i + 1] if i + 1 < len(arguments) else ".")).absolute())
-            sys.path.insert(0, folder)
-            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
+    names = [str(folder) for folder in folders]
+    sys.path[:0] = names
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*names, os.environ.get("PYTHONPATH", "")]))

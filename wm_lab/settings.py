@@ -6,7 +6,7 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +19,7 @@ TARGET = "_target_"
 
 
 def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
-    """`values` as an instance of the dataclass `kind`; UserError names the option that is unknown or of a wrong type."""
+    """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown or of a wrong type."""
     plain = {key: value for key, value in values.items() if key != TARGET}
     known = [f.name for f in fields(kind)]
     for key in plain:
@@ -34,6 +34,14 @@ def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
         raise UserError(f"{name}.{error.full_key}: {first}" if error.full_key else f"{name}: {first}") from error
 
 
+def complete(values: Mapping[str, Any], name: str, kind: type | None = None) -> dict[str, Any]:
+    """`values` checked, with every option of their dataclass: `kind`, or the one of the class that they are for."""
+    if kind is not None:
+        return asdict(read_config(kind, values, name))
+    found = target(values, name)
+    return {TARGET: values[TARGET], **asdict(read_config(found.Config, values, name))}  # type: ignore[attr-defined]
+
+
 def target(values: Mapping[str, Any], name: str) -> type:
     """The class that `values` are for."""
     path = values.get(TARGET)
@@ -44,11 +52,11 @@ def target(values: Mapping[str, Any], name: str) -> type:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(
-            f"{name}.{TARGET}={path} cannot be imported ({error}); a file of your own belongs beside your YAML in the folder "
-            "given to --config-dir"
+            f"{name}.{TARGET}={path} cannot be imported ({error}); a file of your own belongs beside your YAML in the "
+            "folder given to --config-dir"
         ) from error
     if not hasattr(found, "Config"):
-        raise UserError(f"{path} names no `Config` dataclass, so {name} cannot be read; add `Config = YourConfig` to it")
+        raise UserError(f"{path} has no `Config` dataclass, so {name} cannot be read; add `Config = YourConfig` to it")
     return found
 
 

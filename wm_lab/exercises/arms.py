@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from wm_lab.errors import UserError
 from wm_lab.exercises.scoring import Audited
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.exercises.true_dynamics import JudgedSimulator
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.policies.bc_policy import BCPolicy
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPC, MPCConfig
 from wm_lab.policies.proposals import BCProposals
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig
 from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
-from wm_lab.tasks.task import Task
+from wm_lab.tasks.task import Task, TaskCard
 from wm_lab.training.checkpoint import load_model
-from wm_lab.world_model import WorldModel
+from wm_lab.world_model import DataSpec, WorldModel
 
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
@@ -46,8 +50,9 @@ def scripted_arms() -> list[Arm]:
     ]
 
 
-def bc_arm(checkpoint: Path) -> Arm:
-    return Arm("bc", {"policy": "bc", "checkpoint": checkpoint.parent.name}, partial(_make_bc, checkpoint))
+def bc_arm(settings: Settings, checkpoint: Path) -> Arm:
+    recipe = {"policy": "bc", "checkpoint": checkpoint.parent.name}
+    return Arm("bc", recipe, partial(_make_bc, settings.task, checkpoint))
 
 
 def mpc_arm(
@@ -69,55 +74,70 @@ def mpc_arm(
     """
     objective = {**settings.objective, **(judged_by or {})}
     chosen = {**settings.planner, **(planner or {})}
-    execute = min(settings.mpc["execute"], chosen["horizon"])
-    mpc = {**settings.mpc, "execute": execute}
     recipe = {
         "policy": "mpc",
         "checkpoint": None if checkpoint is None else checkpoint.parent.name,
         "true_dynamics": true_dynamics,
         "planner": chosen,
         "objective": objective,
-        "mpc": mpc,
+        "mpc": settings.mpc,
         "proposals": None if proposals is None else proposals.parent.name,
         "device": settings.device,
     }
-    make = partial(
-        _make_mpc, settings.task, chosen, objective, mpc, settings.device, checkpoint, true_dynamics, proposals
-    )
+    make = partial(_make_mpc, settings, chosen, objective, checkpoint, true_dynamics, proposals)
     return Arm(name, recipe, make)
 
 
-def _make_bc(checkpoint: Path) -> Policy:
-    return BCPolicy(load_model(checkpoint))  # type: ignore[arg-type]
+def assemble(
+    settings: Settings,
+    task: Task,
+    model: WorldModel,
+    planner: Section,
+    objective: Section,
+    clone: BehaviourCloning | None = None,
+) -> MPC:
+    """Planning in `model` for `task` with these options; the clone, if any, proposes."""
+    config: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+    config = replace(config, execute=min(config.execute, planner["horizon"]))  # greedy planning sees one step
+    search = build(planner, "planner", task.card.action_size)
+    score = build_objective(read_config(ObjectiveConfig, objective, "objective"), model, task.cost)
+    return MPC(config, model, search, score, None if clone is None else BCProposals(config.proposals, clone))
+
+
+def _make_bc(task_section: Section, checkpoint: Path) -> Policy:
+    task: Task = build(task_section, "task")
+    return BCPolicy(_load(checkpoint, task.card))  # type: ignore[arg-type]
 
 
 def _make_mpc(
-    task_section: Section,
-    planner_section: Section,
-    objective_section: Section,
-    mpc_section: Section,
-    device: str,
+    settings: Settings,
+    planner: Section,
+    objective: Section,
     checkpoint: Path | None,
     true_dynamics: bool,
     proposals: Path | None,
 ) -> Policy:
-    task: Task = build(task_section, "task")
-    model: WorldModel = _dynamics(task, checkpoint, true_dynamics, device)
-    config: MPCConfig = read_config(MPCConfig, mpc_section, "mpc")
-    planner = build(planner_section, "planner", task.card.action_size)
-    objective = build_objective(read_config(ObjectiveConfig, objective_section, "objective"), model, task.cost)
-    advice = None
-    if proposals is not None:
-        advice = BCProposals(config.proposals, load_model(proposals, device))  # type: ignore[arg-type]
-    return Audited(MPC(config, model, planner, objective, advice), task)
+    task: Task = build(settings.task, "task")
+    learned = None if checkpoint is None else _load(checkpoint, task.card, settings.device)
+    clone = None if proposals is None else _load(proposals, task.card, settings.device)
+    model: Any = learned
+    if true_dynamics:
+        simulator = Simulator(SimulatorConfig(), task)
+        model = simulator if learned is None else JudgedSimulator(simulator, learned)  # type: ignore[arg-type]
+    return Audited(assemble(settings, task, model, planner, objective, clone), task)  # type: ignore[arg-type]
 
 
-def _dynamics(task: Task, checkpoint: Path | None, true_dynamics: bool, device: str) -> Any:
-    learned = None if checkpoint is None else load_model(checkpoint, device)
-    if not true_dynamics:
-        return learned
-    simulator = Simulator(SimulatorConfig(), task)
-    return simulator if learned is None else JudgedSimulator(simulator, learned)  # type: ignore[arg-type]
+def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:
+    """The model in a checkpoint; UserError where it was trained for a task that looks or moves differently."""
+    model = load_model(checkpoint, device)
+    spec: DataSpec = model.spec  # type: ignore[assignment]
+    seen = {key: tuple(shape) for key, shape in card.observation.items()}
+    if spec.observation != seen or spec.action_size != card.action_size:
+        raise UserError(
+            f"{checkpoint} is of another task: it knows {spec.observation} and {spec.action_size} actions, but "
+            f"{card.name} has {seen} and {card.action_size}; use a checkpoint that was trained on {card.name}"
+        )
+    return model
 
 
 def is_simulator(settings: Settings) -> bool:

@@ -2,8 +2,8 @@
 
 Arms: planning in the learned model (`mpc`), behaviour cloning (`bc`), planning advised by the clone (`mpc_bc`), greedy
 one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the
-scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the planner,
-the cost or the model loses what the expert has.
+scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
+planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict
 from wm_lab.exercises.arms import LEARNED_REWARD, TRUE_COST, Arm, bc_arm, is_simulator, mpc_arm, scripted_arms
 from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import attribution_table, difference_table, success_table
@@ -29,6 +30,8 @@ REWARD, COST = "_reward", "_cost"
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
 
+GREEDY = {"horizon": 1, "action_block": 1}
+
 PAIRS = [("mpc", "bc"), ("mpc_bc", "bc"), ("mpc_bc", "mpc"), ("mpc", "greedy"), ("mpc", "mpc_offline")]
 
 
@@ -36,7 +39,9 @@ PAIRS = [("mpc", "bc"), ("mpc_bc", "bc"), ("mpc_bc", "mpc"), ("mpc", "greedy"), 
 class PlanningConfig:
     episodes: int = 100  # of the frozen manifest that every arm plays
     oracle_episodes: int = 50  # of them, the first ones, for arms that plan in the true simulator, which is slow
-    play_on: int | None = 10  # steps after the first success, to see whether it lasts; null: to the task's limit
+    play_on: int | None = 10
+    """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
+    returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     advised: bool = True  # planning with proposals of the clone
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
@@ -60,11 +65,23 @@ class Planning(Exercise):
         self.config = config
 
     def check(self, bench: Workbench) -> None:
-        if self.config.attribution and not is_simulator(bench.settings) and "state" not in bench.card.observation:
+        config, settings, task = self.config, bench.settings, bench.task
+        if is_simulator(settings):
+            rehearse(settings, task, judged_by=TRUE_COST)
+            return
+        if config.attribution and tuple(bench.card.observation) != ("state",):
             raise UserError(
                 f"exercise.attribution compares costs on decoded states, and {bench.card.name} shows "
                 f"{', '.join(bench.card.observation)}; set exercise.attribution=false or task.observation=state"
             )
+        rehearse(settings, task)
+        if config.advised:
+            rehearse(settings, task, advised=True)
+        if config.greedy:
+            rehearse(settings, task, planner=GREEDY)
+        if config.attribution:
+            rehearse(settings, task, judged_by=TRUE_COST)
+            rehearse(settings, task, judged_by=LEARNED_REWARD, true_dynamics=True)
 
     def run(self, bench: Workbench) -> Answer:
         config, task = self.config, bench.card.name
@@ -80,7 +97,12 @@ class Planning(Exercise):
         by_type = compare_by_type({task: shared}, "mpc", "bc")
         verdicts = [planning_verdict(by_type)] if "mpc" in shared and "bc" in shared else []
         tables = [success_table(rows), difference_table(pairs)]
-        numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": plain(by_type)}
+        numbers = {
+            "manifest": manifest.hash,
+            "rows": plain(rows),
+            "differences": plain(pairs),
+            "by_type": plain(by_type),
+        }
         gaps = _attribute({name: outcomes.first(len(few)) for name, outcomes in arms.items()})
         if gaps is not None:
             verdicts.append(attribution_verdict(gaps))
@@ -99,13 +121,13 @@ class Planning(Exercise):
             return
         clone = bench.clone() if config.clone else None
         if clone is not None:
-            yield bc_arm(clone)
+            yield bc_arm(settings, clone)
         if config.offline and bench.data.rounds:
             yield from self._learned(bench, bench.world_model(rounds=0), "mpc_offline")
         model = bench.world_model()
         yield from self._learned(bench, model, "mpc")
         if config.greedy:
-            yield mpc_arm(settings, "greedy", model, planner={"horizon": 1, "action_block": 1})
+            yield mpc_arm(settings, "greedy", model, planner=GREEDY)
         if clone is not None and config.advised:
             yield mpc_arm(settings, "mpc_bc", model, proposals=clone)
         yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)

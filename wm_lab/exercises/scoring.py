@@ -8,11 +8,16 @@ import numpy as np
 import torch
 
 from wm_lab.data.episode import Episode
+from wm_lab.data.rollout import PlayConfig, PolicyFactory, TaskFactory, play
+from wm_lab.data.workers import Workers
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.policies.mpc import MPC, Decision
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
+
+LATENCY_STEPS = 16
+"""Control steps over which single decisions are timed: five decisions where three steps of each are executed."""
 
 
 class Audited(Policy):
@@ -42,10 +47,11 @@ class Audited(Policy):
         return actions
 
     def report(self, row: int) -> dict[str, np.ndarray]:
-        """Per decision [K]: milliseconds, and the returns that the chosen plan promised and would have paid."""
+        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), and the returns
+        that the chosen plan promised and would have paid."""
         decisions = self.mpc.decisions[row]
         return {
-            "milliseconds": np.array([d.milliseconds / d.batch for d in decisions]),
+            "milliseconds": np.array([d.milliseconds for d in decisions]),
             "imagined": np.array([d.imagined_return for d in decisions]),
             "realised": np.array(self._realised[row]),
         }
@@ -55,16 +61,26 @@ class Audited(Policy):
         return -float(self.task.cost(torch.from_numpy(states)).sum())
 
 
-def outcomes_of(arm: str, manifest: Manifest, episodes: Sequence[Episode], seed: int) -> Outcomes:
-    """What one arm achieved in the episodes of its manifest."""
+def decision_milliseconds(task: TaskFactory, policy: PolicyFactory, seed: int, workers: Workers) -> float:
+    """Median wall milliseconds of a decision for one robot alone, on one thread: what a control loop would wait.
+
+    Playing many episodes side by side is cheaper for each of them and says nothing about this.
+    """
+    (episode,) = play(task, policy, [seed], PlayConfig(steps=LATENCY_STEPS, group=1), workers=workers)
+    each = episode.report.get("milliseconds", episode.milliseconds)
+    return float(np.median(each[1:] if len(each) > 1 else each))  # the first one also warms up
+
+
+def outcomes_of(
+    arm: str, manifest: Manifest, episodes: Sequence[Episode], seed: int, milliseconds: float = np.nan
+) -> Outcomes:
+    """What one arm achieved in the episodes of its manifest; `milliseconds` of a single decision."""
     first = [np.nan if e.first_success is None else float(e.first_success) for e in episodes]
 
     def mean(name: str) -> np.ndarray:
         series = [e.report.get(name, np.zeros(0)) for e in episodes]
         return np.array([s.mean() if len(s) else np.nan for s in series])
 
-    thinking = mean("milliseconds")
-    acting = np.array([float(e.milliseconds.mean()) if len(e.milliseconds) else np.nan for e in episodes])
     return Outcomes(
         arm=arm,
         manifest=manifest,
@@ -72,7 +88,7 @@ def outcomes_of(arm: str, manifest: Manifest, episodes: Sequence[Episode], seed:
         success_at_end=np.array([e.solved_at_end for e in episodes]),
         steps_to_success=np.array(first),
         episode_return=np.array([e.total_reward for e in episodes]),
-        decision_ms=np.where(np.isnan(thinking), acting, thinking),
+        decision_ms=np.full(len(episodes), milliseconds),
         imagined=mean("imagined"),
         realised=mean("realised"),
         seed=seed,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,14 +26,14 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import Arm, mpc_arm
-from wm_lab.exercises.scoring import outcomes_of
+from wm_lab.exercises.rehearsal import blank_spec, build_model
+from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
-from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.settings import build, read_config, target
+from wm_lab.settings import build, read_config
 from wm_lab.store import Store
-from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tasks.task import HINTS, Task, TaskCard
 from wm_lab.tracking.progress import progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
@@ -84,23 +84,35 @@ class Workbench:
 
     def check(self) -> None:
         """Raise UserError for settings that cannot work together, before anything is made."""
-        settings = self.settings
-        for section, name in ((settings.model, "model"), (settings.planner, "planner"), (settings.bc, "bc")):
-            read_config(target(section, name).Config, section, name)  # type: ignore[attr-defined]
-        read_config(ObjectiveConfig, settings.objective, "objective")
+        settings, card = self.settings, self.card
+        self.task.expert()  # raises where the task has none
+        with torch.random.fork_rng():
+            build(settings.planner, "planner", card.action_size)
+            build_model(settings, self.task)
+            clone = build(settings.bc, "bc", blank_spec(self.task))
         mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
-        horizon, steps = settings.planner["horizon"], self.card.episode_steps
+        horizon, steps = settings.planner["horizon"], card.episode_steps
         if mpc.execute > horizon:
-            raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
+            raise UserError(
+                f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other"
+            )
         if horizon > steps:
-            raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {self.card.name}; lower it")
+            raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
         for section, name in ((settings.trainer, "trainer"), (settings.bc_trainer, "bc_trainer")):
             trainer: TrainerConfig = read_config(TrainerConfig, section, name)
             if trainer.length > steps + 1:
                 raise UserError(
-                    f"{name}.length={trainer.length} is longer than the episodes of {self.card.name}, which hold "
+                    f"{name}.length={trainer.length} is longer than the episodes of {card.name}, which hold "
                     f"{steps + 1} observations; lower {name}.length or raise task.episode_steps"
                 )
+        sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
+        if sees + predicts > length:
+            raise UserError(
+                f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
+                "lower them or raise it"
+            )
+        if settings.demonstrations < 2:
+            raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
 
     # Data
 
@@ -127,7 +139,7 @@ class Workbench:
     def _collection(self, data: DataConfig) -> Path:
         recipe = {
             "name": self.card.name,
-            "task": self.settings.task,
+            "task": identity(self.settings.task),
             "physics": self.card.physics,
             "exploration": asdict(data.exploration()),
             "seeds": data.seeds(),
@@ -138,7 +150,7 @@ class Workbench:
         arm = mpc_arm(self.settings, "collector", self.world_model(number - 1))
         recipe = {
             "name": f"{self.card.name}-round{number}",
-            "task": self.settings.task,
+            "task": identity(self.settings.task),
             "physics": self.card.physics,
             "policy": arm.recipe,
             "exploration": asdict(self.data.round_exploration()),
@@ -218,7 +230,14 @@ class Workbench:
         }
 
     def _train(
-        self, recipe: Section, make: Any, dataset: Dataset, trainer: TrainerConfig, weights: Any, title: str, prefix: str
+        self,
+        recipe: Section,
+        make: Callable[[], nn.Module],
+        dataset: Dataset,
+        trainer: TrainerConfig,
+        weights: list[float] | None,
+        title: str,
+        prefix: str,
     ) -> Path:
         def work(folder: Path) -> None:
             dataset.verify()
@@ -256,12 +275,16 @@ class Workbench:
         return manifest
 
     def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
-        """Play every episode of the manifest; `play_on` steps after the first success (None: to the limit)."""
+        """Play every episode of the manifest and time single decisions.
+
+        play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
+            is success in the last step played, and the return is what was paid up to there.
+        """
         recipe = {
             "name": f"{arm.recipe['policy']}-{self.card.name}",
             "policy": arm.recipe,
             "manifest": manifest.to_dict(),
-            "task": self.settings.task,
+            "task": identity(self.settings.task),
             "group": arm.group,
             "play_on": play_on,
         }
@@ -277,13 +300,19 @@ class Workbench:
                     workers=self.workers,
                     advance=bar.advance,
                 )
-            outcomes_of(arm.name, manifest, episodes, self.settings.seed).save(folder / OUTCOMES)
+            latency = decision_milliseconds(self.make_task, arm.make, manifest.seeds[0], self.workers)
+            outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
 
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
         return replace(found, arm=arm.name)  # the same play may go by several names
 
     def _clock(self, name: str) -> _Clock:
         return _Clock(self.seconds, name)
+
+
+def identity(task: Section) -> Section:
+    """What makes a task the task it is: its section without the hints for those who train and plan for it."""
+    return {name: value for name, value in task.items() if name not in HINTS}
 
 
 class _Clock:

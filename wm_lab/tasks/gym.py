@@ -7,7 +7,7 @@ is, who can solve it) stands in `KNOWN`; an environment without an entry there n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
@@ -20,7 +20,7 @@ from torch import Tensor
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks import gym_reacher
 from wm_lab.tasks.raycast import RayCamera
-from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard, Variable
+from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard, Variable, dials
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -222,7 +222,7 @@ class GymTask(Task):
                 replace(piece, tolerance=self._tolerance) if piece.tolerance is not None else piece
                 for piece in variables
             ),
-            settings=asdict(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
+            settings=dials(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
         )
 
 

@@ -5,7 +5,7 @@ Actions are seven numbers in [-1, 1] at 20 Hz: six velocities of the hand, and t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import mujoco
@@ -21,7 +21,7 @@ from wm_lab.tasks.hand_physics import ACTIONS, HandPhysics
 from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ
 from wm_lab.tasks.hand_state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
-from wm_lab.tasks.task import PlanningHints, Task, TaskCard
+from wm_lab.tasks.task import PlanningHints, Task, TaskCard, dials
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
 DEPTH_RAYS = (16, 32)  # rows and columns: 512 numbers
@@ -206,7 +206,7 @@ class HandTask(Task):
             success_test=f"{goal.measure}<{self._tolerance:g}@{SUCCESS_REVISION}",
             physics=f"mujoco {mujoco.__version__}",
             variables=layout.variables(dict.fromkeys(goal.toleranced, self._tolerance)),
-            settings=asdict(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
+            settings=dials(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
         )
 
 

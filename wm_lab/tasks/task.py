@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gymnasium
@@ -11,6 +11,14 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError
+
+HINTS = ("effort", "planning")
+"""Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
+
+
+def dials(config: Any) -> dict[str, Any]:
+    """The options of a task's config dataclass that make it the task it is: all but the hints."""
+    return {name: value for name, value in asdict(config).items() if name not in HINTS}
 
 
 @dataclass

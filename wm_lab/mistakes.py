@@ -1,0 +1,103 @@
+"""What went wrong on the command line, in one sentence with the nearest names; None for what is not the user's doing.
+
+Hydra and OmegaConf speak over several lines and of their own classes; here their errors are read for what a user typed
+and what could have been meant.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from wm_lab.errors import UserError, unknown
+
+DISK = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+}
+"""Refusals of the file system that the user can do something about."""
+
+HYDRA_ERRORS = "hydra.errors"
+NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "To append to your", "Config search path:")
+
+
+def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
+    """One sentence for whatever the user can mend; `folders` hold the YAML that names are looked up in."""
+    for cause in _chain(error):
+        if isinstance(cause, UserError | FloatingPointError):
+            return _line(cause)
+    if (missing := getattr(error, "missing_cfg_file", None)) is not None:
+        return _missing(str(missing), list(getattr(error, "options", None) or []), folders)
+    for cause in _chain(error):
+        if isinstance(cause, OmegaConfBaseException):
+            return _of_omegaconf(cause, folders)
+    if type(error).__module__ == HYDRA_ERRORS:
+        override = getattr(error, "override", None)
+        return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in DISK and cause.filename is not None:
+            return (
+                f"{cause.filename}: {cause.strerror}; free some space, make it writable, or choose another folder with "
+                "outputs=/some/folder"
+            )
+    return None
+
+
+def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:
+    """A group that has no such option, or a configuration that does not exist."""
+    group, slash, option = name.partition("/")
+    if not slash:
+        known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+        return _line(unknown("configuration", name, known))
+    found = {_option(file, folder, group) for folder in folders for file in folder.glob(f"{group}/**/*.yaml")}
+    return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found or options))
+
+
+def _option(file: Path, folder: Path, group: str) -> str:
+    return file.relative_to(folder / group).with_suffix("").as_posix()
+
+
+def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str:
+    """A key that nobody knows, or a value of a wrong kind."""
+    key, parent = error.full_key or "", error.parent_node
+    is_unknown_key = "not in" in str(error) and isinstance(parent, DictConfig)
+    if not is_unknown_key:
+        return f"{key}: {_line(error)}" if key else _line(error)
+    names = [str(name) for name in parent if not str(name).startswith("_")]  # type: ignore[union-attr]
+    where, _, last = key.rpartition(".")
+    if not where:
+        names += [child.name for folder in folders for child in folder.iterdir() if child.is_dir()]
+    near = get_close_matches(last, dict.fromkeys(names), n=3)
+    known = [f"{where}.{name}" if where else name for name in near or sorted(set(names))]
+    offer = f"did you mean {' or '.join(known)}?" if near else f"known: {', '.join(known)}"
+    return f"there is nothing called {key!r} to set; {offer}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(_useful(str(error).splitlines())) or type(error).__name__
+
+
+def _useful(lines: Iterable[str]) -> list[str]:
+    stripped = (re.sub(r"\s+", " ", line).strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith(NOISE)]
