@@ -150,7 +150,9 @@ def test_a_probe_ignores_dead_features_and_is_as_stiff_as_other_episodes_want_it
         return features, 3 * state + 5 + noise * torch.randn(rows, 1, generator=generator)
 
     features, exact = world(400, noise=0.0)
-    np.testing.assert_allclose(LinearProbe(features, exact, 1e-9).read(features), exact, atol=1e-4)
+    probe = LinearProbe(features, exact, 1e-9)
+    np.testing.assert_allclose(probe.read(features), exact, atol=1e-4)
+    assert float(probe.read(1e6 * features[:1].abs())) == float(exact.max()), "nothing is read that was never seen"
 
     features, noisy = world(200, noise=3.0)
     unseen, truth = world(200, noise=0.0)

@@ -123,19 +123,21 @@ class Frames:
 
 def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]]) -> Table:
     """PSNR and SSIM of every predictor at the marks."""
-    first = next(iter(means.values()))
-    steps = list(first["psnr"])
-    columns = ("frames", *(f"{measure} at {step}" for measure in ("PSNR", "SSIM") for step in steps), "n")
     rows = [
-        (
-            WORDS.get(name, name),
-            *(scores[measure][step].bounds() for measure in ("psnr", "ssim") for step in steps),
-            str(scores["psnr"][steps[0]].n),
-        )
-        for name, scores in means.items()
+        (WORDS.get(name, name) if i == 0 else "", word, *(mean.bounds() for mean in scores.values()), _n(scores))
+        for name, by_measure in means.items()
+        for i, (word, scores) in enumerate((("PSNR, dB", by_measure["psnr"]), ("SSIM", by_measure["ssim"])))
     ]
-    caption = "Mean PSNR (dB) and SSIM (1: the same), 95 % intervals over episodes (n)."
-    return Table("Imagined frames", columns, rows, frozenset({"frames"}), caption)
+    steps = list(next(iter(means.values()))["psnr"])
+    columns = ("frames", "score", *(f"at {step}" for step in steps), "n")
+    caption = "Means and 95 % intervals over n episodes; higher is better, an SSIM of 1 is the same image."
+    return Table(
+        "Imagined frames", columns, rows, frozenset({"frames", "score"}), caption, list(range(2, len(rows), 2))
+    )
+
+
+def _n(scores: Mapping[int, Interval]) -> str:
+    return str(next(iter(scores.values())).n)
 
 
 def frames_verdict(assessment: Assessment) -> str:

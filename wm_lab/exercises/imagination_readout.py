@@ -53,13 +53,16 @@ def fit_probe(model: WorldModel, known: Stretches) -> LinearProbe:
 
 
 class LinearProbe:
-    """A ridge regression from features [M, F] to states [M, D]."""
+    """A ridge regression from features [M, F] to states [M, D], which reads no state beyond those it has seen.
+
+    Imagination may drift to features that no observation ever gave, where a linear map knows no bounds.
+    """
 
     def __init__(self, features: Tensor, states: Tensor, penalty: float) -> None:
         x, y = features.double(), states.double()
         self._mean, spread = x.mean(0), x.std(0, unbiased=False)
         self._scale = torch.where(spread > CONSTANT, 1 / spread, 0.0)
-        self._offset = y.mean(0)
+        self._offset, self._low, self._high = y.mean(0), y.amin(0), y.amax(0)
         z = (x - self._mean) * self._scale
         gram = z.T @ z + penalty * len(z) * torch.eye(z.shape[1], dtype=z.dtype)
         self._weights = torch.linalg.solve(gram, z.T @ (y - self._offset))
@@ -83,7 +86,8 @@ class LinearProbe:
 
     def read(self, features: Tensor) -> Tensor:
         """[..., F] -> [..., D]"""
-        return (features.double() - self._mean) * self._scale @ self._weights + self._offset
+        said = (features.double() - self._mean) * self._scale @ self._weights + self._offset
+        return said.clamp(self._low, self._high)
 
 
 def device_of(model: WorldModel) -> torch.device:
