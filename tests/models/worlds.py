@@ -12,7 +12,8 @@ from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 STATE, ACTION = 5, 2
 KINDS = ("rssm-gaussian", "rssm-categorical", "latent_mlp")
-SMALL = {"units": 24, "layers": 1, "depth": 4}
+SMALL = {"units": 24, "layers": 1, "depth": 4, "reward_bins": 21, "reward_limit": 4.0}
+"""Few bins that reach not far: the default's outermost ones, at 5e8, would drown comparisons in rounding."""
 SPEC = DataSpec(
     observation={"state": (STATE,)},
     action_size=ACTION,
@@ -27,7 +28,9 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
     torch.manual_seed(0)
     options = {**SMALL, **options}
     if kind == "latent_mlp":
-        return LatentMLP(LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec)
+        return LatentMLP(
+            LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
+        )
     latent = kind.removeprefix("rssm-")
     sizes = {"deter": 32, "hidden": 16, "groups": 4, "variables": 8, "classes": 4}
     return RSSM(RSSMConfig(**{**sizes, "latent": latent, **options}), spec)
@@ -75,12 +78,14 @@ def spec_of(data: Windows) -> DataSpec:
         observation={"state": (state.shape[-1],)},
         action_size=data.action.shape[-1],
         mean={"state": state.mean(0).tolist(), "reward": [float(reward.mean())]},
-        std={"state": state.std(0).tolist(), "reward": [float(reward.std())]},
+        std={"state": state.std(0).tolist(), "reward": [max(float(reward.std()), 1e-3)]},
         std_change={"state": change.std(0).tolist()},
     )
 
 
-def fit(model: WorldModel, data: Windows, steps: int, batch: int = 32, rate: float = 3e-3, seed: int = 0) -> list[float]:
+def fit(
+    model: WorldModel, data: Windows, steps: int, batch: int = 32, rate: float = 3e-3, seed: int = 0
+) -> list[float]:
     """Plain training with a rate that falls to zero; returns the losses and leaves the model in `eval()`."""
     torch.manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), rate, foreach=True)
@@ -120,7 +125,9 @@ class LinearWorld:
             if t:
                 x = x @ self.A.T + action[:, t] @ self.B.T + generator.multivariate_normal([0, 0], self.Q, episodes)
             seen[:, t] = x @ self.C.T + generator.multivariate_normal([0], self.R, episodes)
-        return windows(torch.tensor(seen).float(), torch.tensor(action).float(), torch.tensor(-np.abs(seen[..., 0])).float())
+        return windows(
+            torch.tensor(seen).float(), torch.tensor(action).float(), torch.tensor(-np.abs(seen[..., 0])).float()
+        )
 
     def forecast(self, data: Windows, context: int) -> Tensor:
         """The Kalman filter's best guess of what is seen after `context` steps, [B, T - context, 1]."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,12 @@ class HeadsConfig:
     layers: int = 2
     depth: int = 16
     reward_layers: int = 1
+    reward_bins: int = 63  # of the two-hot head; rewards are normalised, so few bins over a small range do
+    reward_range: float = 5.0  # the bins span symexp(-range) to symexp(range)
+    reward_bins: int = 255
+    """Of the two-hot reward; an odd number, so that one of them is zero."""
+    reward_limit: float = 20.0
+    """The outermost bins stand for symexp(this) standard deviations of the reward."""
     decoder_scale: float = 1.0
     max_precision: float = 100.0
     reward_scale: float = 1.0
@@ -35,15 +42,38 @@ class HeadsConfig:
     ensemble: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("units", "layers", "depth"):
-            if getattr(self, name) < 1:
-                raise UserError(f"model.{name}={getattr(self, name)} must be at least 1")
-        if self.open_loop < 0 or self.ensemble < 0:
-            raise UserError("model.open_loop and model.ensemble cannot be negative; use 0 to leave them out")
+        least = {
+            "units": 1,
+            "layers": 1,
+            "depth": 1,
+            "reward_layers": 0,
+            "open_loop": 0,
+            "open_loop_starts": 1,
+            "ensemble": 0,
+        }
+        require_at_least(self, least)
+        if self.reward_bins < 3 or self.reward_bins % 2 == 0:
+            raise UserError(
+                f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on"
+            )
+        if self.reward_limit <= 0:
+            raise UserError(f"model.reward_limit={self.reward_limit} leaves no room for rewards; use a number above 0")
+        if self.max_precision < 1:
+            raise UserError(f"model.max_precision={self.max_precision} is coarser than the data; use at least 1")
+        if self.ensemble == 1:
+            raise UserError("model.ensemble=1 has nobody to disagree with; use 0 for none, or at least 2")
+
+
+def require_at_least(config: Any, least: Mapping[str, float]) -> None:
+    """UserError, naming the option, its value and the limit, where an option of a model is below its least value."""
+    for name, limit in least.items():
+        if not getattr(config, name) >= limit:
+            raise UserError(f"model.{name}={getattr(config, name)} must be at least {limit}")
 
 
 class Heads(nn.Module):
-    """`target_size` is the width of the latent that the ensemble predicts one step ahead."""
+    """`target_size` is the width of the latent that the ensemble predicts one step ahead; `offset` is where the observed
+    vectors stand in the features, if they do."""
 
     def __init__(self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int):
         super().__init__()
@@ -51,7 +81,7 @@ class Heads(nn.Module):
         self.decoder = ObservationDecoder(
             features, spec, config.units, config.layers, config.depth, config.max_precision
         )
-        self.reward = TwoHot(features, config.units, config.reward_layers)
+        self.reward = TwoHot(features, config.units, config.reward_layers, config.reward_bins, config.reward_limit)
         self.reward_norm = Normaliser.of(spec, "reward")
         self.proceed = mlp(features, config.units, 1, 1)
         inputs = features + spec.action_size

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.errors import UserError
 from wm_lab.models.blocks import mlp
-from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
 from wm_lab.models.latents import balanced_kl, gaussian_for
 from wm_lab.models.observations import ObservationEncoder, zero
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -31,6 +32,12 @@ class LatentMLPConfig(HeadsConfig):
     dynamics_scale: float = 1.0
     representation_scale: float = 0.1
     free_nats: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, {"variables": 1, "transition_units": 1, "transition_layers": 1, "free_nats": 0})
+        if self.minimum_std <= 0:
+            raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
 
 
 @dataclass
@@ -96,8 +103,8 @@ class LatentMLP(WorldModel):
     def _roll(self, z: Tensor) -> Roll:
         def roll(actions: Tensor) -> Tensor:
             present, features = z, []
-            for t in range(actions.shape[1]):
-                present = self._draw(self._prior(present, actions[:, t]))
+            for action in actions.unbind(1):
+                present = self._draw(self._prior(present, action))
                 features.append(present)
             return torch.stack(features, 1)
 

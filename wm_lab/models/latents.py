@@ -12,13 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.models.observations import change_scale
+from wm_lab.models.observations import Relations, change_scale
 from wm_lab.world_model import DataSpec
 
 
 class Latent(nn.Module, ABC):
     size: int
     raw_size: int
+    read_size: int
+
+    def read(self, z: Tensor) -> Tensor:
+        """What networks see of z: [..., size] -> [..., read_size]."""
+        return z
 
     @abstractmethod
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
@@ -55,11 +60,15 @@ class GaussianLatent(Latent):
 
     scale: Tensor
 
-    def __init__(self, scale: Tensor, minimum_std: float = 0.1):
+    def __init__(self, scale: Tensor, minimum_std: float = 0.1, relations: Relations | None = None):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
-        self.minimum_std = minimum_std
+        self.read_size = self.size + (relations.size if relations else 0)
+        self.minimum_std, self.relations = minimum_std, relations
         self.register_buffer("scale", scale)
+
+    def read(self, z: Tensor) -> Tensor:
+        return z if self.relations is None else torch.cat([z, self.relations(z)], -1)
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         mean, std = raw.chunk(2, -1)
@@ -89,7 +98,7 @@ class CategoricalLatent(Latent):
     def __init__(self, variables: int, classes: int, unimix: float = 0.01):
         super().__init__()
         self.variables, self.classes, self.unimix = variables, classes, unimix
-        self.size = self.raw_size = variables * classes
+        self.size = self.raw_size = self.read_size = variables * classes
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Probabilities, the uniform mixed in; a one-hot has nowhere to start from, so the anchor is not used."""
@@ -131,11 +140,12 @@ def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: flo
 
 
 def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precision: float) -> GaussianLatent:
-    """A Gaussian latent whose first variables hold the observed vectors, in units of their one-step changes.
+    """A Gaussian latent whose first variables are the observed vectors themselves, in the scale of their changes.
 
     It has at least `variables` of them, and more where the vectors are longer.
     """
     known = change_scale(spec, max_precision)
     scale = torch.ones(max(variables, known.shape[0]))
     scale[: known.shape[0]] = known
-    return GaussianLatent(scale, minimum_std)
+    relations = Relations(spec)
+    return GaussianLatent(scale, minimum_std, relations if relations.size else None)

@@ -79,12 +79,23 @@ class ObservationEncoder(nn.Module):
 class ObservationDecoder(nn.Module):
     """Features [..., F] -> {key: [..., *shape]} in the task's own units.
 
-    Vectors are a linear map of the features plus an MLP that starts at zero. Their error is counted in units of one-step
-    changes (`change_scale`), by a Huber loss since contact makes rare large ones: a block that seldom moves, but matters
-    when it does, is otherwise lost among fast joints.
+    Where the vectors stand in the features as they are (from `offset` on), the network only corrects them. Their error is
+    counted in units of one-step changes, by a Huber loss since contact makes rare large ones: a block that seldom moves,
+    but matters when it does, is otherwise lost among fast joints.
     """
 
-    def __init__(self, inputs: int, spec: DataSpec, units: int, layers: int, depth: int, max_precision: float):
+    scale: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        spec: DataSpec,
+        units: int,
+        layers: int,
+        depth: int,
+        max_precision: float,
+        offset: int | None = None,
+    ):
         super().__init__()
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
         self.sizes: dict[str, int] = {}
@@ -96,18 +107,10 @@ class ObservationDecoder(nn.Module):
                 self.vectors[key] = Normaliser.of(spec, key)
                 self.sizes[key] = shape[0]
         self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
-        width = sum(self.sizes.values())
-        self.linear = nn.Linear(inputs, width) if width else None
-        self.mlp = mlp(inputs, units, layers, width) if width else None
-        if self.mlp is not None:
+        self.offset, self.width = offset, sum(self.sizes.values())
+        self.mlp = mlp(inputs, units, layers, self.width) if self.width else None
+        if self.mlp is not None and offset is not None:
             zero(self.mlp[-1])
-
-    def start_reading(self, offset: int) -> None:
-        """Begin as if the vectors stood in the features as they are, from `offset` on."""
-        if self.linear is not None:
-            nn.init.zeros_(self.linear.bias)
-            nn.init.zeros_(self.linear.weight)
-            nn.init.eye_(self.linear.weight[:, offset:])
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Images come out as float in [0, 255]."""
@@ -130,9 +133,47 @@ class ObservationDecoder(nn.Module):
         return total
 
     def _vector(self, features: Tensor) -> Tensor:
-        if self.linear is None or self.mlp is None:
+        if self.mlp is None:
             return features[..., :0]
-        return self.linear(features) + self.mlp(features) * self.scale
+        if self.offset is None:
+            return self.mlp(features)
+        return torch.addcmul(features[..., self.offset : self.offset + self.width], self.mlp(features), self.scale)
+
+
+class Relations(nn.Module):
+    """Differences between all pairs of points in the observed vectors, in decimetres, read off a latent that holds them.
+
+    Whether a finger touches a block is a matter of millimetres between two positions that differ by decimetres from
+    episode to episode: a network finds that out of the differences much sooner than out of the positions.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: DataSpec):
+        super().__init__()
+        starts, offset = [], 0
+        mean: list[float] = []
+        std: list[float] = []
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                continue
+            starts += [offset + start for start in spec.points.get(key, [])]
+            offset += shape[0]
+            mean += spec.mean.get(key, [0.0] * shape[0])
+            std += spec.std.get(key, [1.0] * shape[0])
+        self.index = [start + axis for start in starts for axis in range(3)]
+        first, second = torch.triu_indices(len(starts), len(starts), 1)
+        self.register_buffer("first", first, persistent=False)
+        self.register_buffer("second", second, persistent=False)
+        self.register_buffer("mean", torch.tensor(mean)[self.index] * 10, persistent=False)
+        self.register_buffer("std", torch.tensor(std)[self.index] * 10, persistent=False)
+        self.size = 3 * len(first)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """[..., Z] -> [..., 3 * pairs]"""
+        points = torch.addcmul(self.mean, symexp(z[..., self.index]), self.std).unflatten(-1, (-1, 3))
+        return (points[..., self.first, :] - points[..., self.second, :]).flatten(-2)
 
 
 def change_scale(spec: DataSpec, max_precision: float) -> Tensor:

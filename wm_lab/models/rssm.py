@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from wm_lab.errors import UserError
 from wm_lab.models.blocks import BlockLinear, mlp
-from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
 from wm_lab.models.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
 from wm_lab.models.observations import ObservationEncoder, zero
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -41,6 +41,11 @@ class RSSMConfig(HeadsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_at_least(self, {"deter": 1, "hidden": 1, "groups": 1, "variables": 1, "classes": 2, "free_nats": 0})
+        if not 0 <= self.unimix < 1:
+            raise UserError(f"model.unimix={self.unimix} must be in [0, 1); 0.01 is DreamerV3's")
+        if self.minimum_std <= 0:
+            raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
         if self.latent not in ("gaussian", "categorical"):
             raise UserError(f"model.latent={self.latent!r} is not known; choose gaussian or categorical")
         if self.deter % self.groups:
@@ -64,9 +69,8 @@ class RSSM(WorldModel):
         self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
         self.latent = make_latent(config, spec)
         self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
-        self.heads = Heads(config, spec, config.deter + self.latent.size, self.latent.size)
-        if isinstance(self.latent, GaussianLatent):
-            self.heads.decoder.start_reading(config.deter)
+        offset = config.deter if isinstance(self.latent, GaussianLatent) else None
+        self.heads = Heads(config, spec, config.deter + self.latent.read_size, self.latent.size, offset)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -74,25 +78,27 @@ class RSSM(WorldModel):
         before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
         prior = self.cell.prior(h, before)  # once for all steps, outside the loop
         dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
-        terms = self.heads.losses(torch.cat([h, z], -1), windows, self.latent.mean(posterior))
+        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior))
         terms["dynamics"] = config.dynamics_scale * dynamics
         terms["representation"] = config.representation_scale * representation
         total, logs = self.heads.total(terms, windows.valid)
         if config.open_loop:
-            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t])))
+            ahead = self.heads.open_loop(
+                windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t]), likely=True)
+            )
             total, logs["open_loop"] = total + ahead, ahead.detach()
         return total, logs | {"kl": kl[windows.valid].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
         h, z, _ = self._filter(windows, state)
-        features = torch.cat([h, z], -1)[:, None]  # [B, 1, T, F]
+        features = self._features(h, z)[:, None]  # [B, 1, T, F]
         return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
         b, n, horizon, _ = actions.shape
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
-        start = torch.cat([state.h, state.z], -1)[:, None, None].expand(b, n, 1, -1)
+        start = self._features(state.h, state.z)[:, None, None].expand(b, n, 1, -1)
         before = torch.cat([start, features[:, :, :-1]], 2)
         return self.heads.imagination(features, actions, before)
 
@@ -124,16 +130,23 @@ class RSSM(WorldModel):
         h_all, z_all, posteriors = (torch.stack(series, 1) for series in out)
         return h_all, z_all, posteriors
 
-    def _roll(self, state: RSSMState) -> Roll:
+    def _features(self, h: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([h, self.latent.read(z)], -1)
+
+    def _roll(self, state: RSSMState, likely: bool = False) -> Roll:
+        """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
+
         def roll(actions: Tensor) -> Tensor:
             rows, horizon, _ = actions.shape
             h, z = state.h, state.z
-            noise, features = self._noise(horizon, rows), []
+            noise = None if likely else self._noise(horizon, rows)
+            hs, zs = [], []
             for t, action in enumerate(self.cell.action(actions).unbind(1)):
                 h = self.cell.recur(h, z, action)
                 z = self._draw(self.cell.prior(h, z), noise, t)
-                features.append(torch.cat([h, z], -1))
-            return torch.stack(features, 1)
+                hs.append(h)
+                zs.append(z)
+            return self._features(torch.stack(hs, 1), torch.stack(zs, 1))
 
         return roll
 
@@ -152,7 +165,7 @@ class Cell(nn.Module):
         super().__init__()
         deter, hidden, groups = config.deter, config.hidden, config.groups
         self.latent, self.groups = latent, groups
-        self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.size, hidden, 1)
+        self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.read_size, hidden, 1)
         self.from_action = mlp(action_size, hidden, 1)
         # The paper's block layer on [own block of h; from_h; from_z; from_action], as the sum of its parts: what all
         # blocks share is one dense product, and the action's part waits for nobody.
@@ -164,7 +177,9 @@ class Cell(nn.Module):
         self.mix_norm = nn.LayerNorm(deter, eps=1e-4)
         self.gates = BlockLinear(groups, deter, 3 * deter)
         self.posterior_h, self.token = nn.Linear(deter, hidden), nn.Linear(encoder.size, hidden, bias=False)
-        self.posterior_out = nn.Sequential(nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size))
+        self.posterior_out = nn.Sequential(
+            nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size)
+        )
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
         self.anchor: nn.Linear | None = None
         if isinstance(latent, GaussianLatent):  # the latent starts out as the observed vector itself
@@ -180,7 +195,7 @@ class Cell(nn.Module):
     def recur(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
         """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
         own = self._join(self.mix_own(self._split(h)))
-        x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(z)], -1)) + own + action
+        x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(self.latent.read(z))], -1)) + own + action
         x = self.gates(self._split(F.silu(self.mix_norm(x))))
         reset, candidate, update = (self._join(gate) for gate in x.chunk(3, -1))
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
