@@ -6,6 +6,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -40,8 +41,9 @@ def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor]
 def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     """The model in a checkpoint, in `eval()` mode. UserError where the file is missing, damaged or no checkpoint."""
     content = read(path)
-    module, _, name = content["class"].partition(":")
-    kind = getattr(import_module(module), name)
+    if "class" not in content:
+        raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
+    kind = _find(content["class"], path)
     model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
     try:
         model.load_state_dict(content["weights"])
@@ -55,19 +57,47 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Save beside, then rename: whoever reads sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(dict(content), temporary)
-    temporary.replace(path)
+    try:
+        torch.save(dict(content), temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk or a missing folder by a RuntimeError
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} cannot be written ({reason}); check that its folder exists and the disk has room"
+        ) from error
 
 
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content, on the CPU; only tensors and plain values are ever unpickled."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()  # torch itself never compares the checksums it writes
+        if broken is not None:
+            raise zipfile.BadZipFile(f"wrong checksum of {broken}")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint at {path}") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is damaged or is no checkpoint of wm_lab ({reason}); delete it to train again") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except (RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{path} is damaged or is no checkpoint of wm_lab ({reason}); delete it to train again"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is no checkpoint of this version of wm_lab; train the model again")
     return content
+
+
+def _find(name: str, path: Path) -> Any:
+    """The class that a checkpoint was written by, "module:Class"."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"{path} is a model of the class {name}, which cannot be imported ({error}); make its file importable "
+            "again, or train the model anew"
+        ) from error

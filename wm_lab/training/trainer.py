@@ -1,7 +1,7 @@
 """The training loop, one for every model: world models and cloned policies alike.
 
-A model is an `nn.Module` with `config`, `spec` and `loss(windows) -> (scalar, logs)`. A training that was killed goes on
-from `last.pt` to the same weights, bit for bit: optimiser, averages, data order and random streams are all kept there.
+A model is an `nn.Module` with `config`, `spec` and `loss(windows) -> (scalar, logs)`. A training that was killed goes
+on from `last.pt` to the same weights, bit for bit: optimiser, averages, data order and random streams are kept there.
 """
 
 from __future__ import annotations
@@ -53,9 +53,15 @@ class TrainerConfig:
     """What never changes the trained model."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate", "threads"):
+        for name in ("steps", "round_steps", "batch", "validate", "threads"):
             if getattr(self, name) < 1:
                 raise UserError(f"trainer.{name}={getattr(self, name)} must be at least 1")
+        for name in ("learning_rate", "round_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"trainer.{name}={getattr(self, name)} must be above 0")
+        for name in ("hold", "final_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"trainer.{name}={getattr(self, name)} is a share; it must be in [0, 1]")
         if self.length < 2:
             raise UserError(f"trainer.length={self.length} shows a model no change; use at least 2")
         if self.precision not in ("auto", "float32", "bfloat16"):
@@ -109,7 +115,9 @@ class Session:
         self.model = model.to(device).train()
         keys = tuple(model.spec.observation)  # type: ignore[union-attr,arg-type]
         weights = shard_weights
-        self.sampler = WindowSampler(dataset, "train", config.batch, config.length, seed, keys=keys, shard_weights=weights)
+        self.sampler = WindowSampler(
+            dataset, "train", config.batch, config.length, seed, keys=keys, shard_weights=weights
+        )
         has_validation = len(dataset.episodes("validation")) > 0
         split = "validation" if has_validation else "train"
         held_out = WindowSampler(dataset, split, config.batch, config.length, 0, keys=keys)
@@ -134,7 +142,9 @@ class Session:
                 saved = time.monotonic()
         self._save()
         if not (self.folder / BEST).exists():
-            raise FloatingPointError("no validation loss was finite, so there is no best model; lower trainer.learning_rate")
+            raise FloatingPointError(
+                "no validation loss was finite, so there is no best model; lower trainer.learning_rate"
+            )
 
     def _advance(self, windows: Windows) -> dict[str, Tensor]:
         """One optimiser step."""

@@ -1,0 +1,110 @@
+"""Checkpoints are whole or absent, run nothing they hold, and say in one sentence what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.examples import OneNumber, OneNumberConfig, small
+from wm_lab.errors import UserError
+from wm_lab.training.checkpoint import load_model, read, save_model, write
+from wm_lab.world_model import DataSpec
+
+SPEC = DataSpec({"state": (5,)}, 2, {"state": [0.0] * 5, "reward": [1.0]}, {"state": [1.0] * 5, "reward": [2.0]})
+
+
+def saved(path: Path, kind: str = "rssm") -> torch.nn.Module:
+    model = small(kind, SPEC)
+    save_model(path, model, model.state_dict(), step=12)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["rssm", "latent_mlp"])
+def test_a_model_comes_back_as_it_was_and_ready_to_plan(tmp_path, kind):
+    model = saved(tmp_path / "best.pt", kind)
+    again = load_model(tmp_path / "best.pt")
+    assert type(again) is type(model) and not again.training
+    assert again.config == model.config and again.spec == model.spec
+    weights, found = model.state_dict(), again.state_dict()
+    assert all(torch.equal(weights[key], found[key]) for key in weights)
+    assert read(tmp_path / "best.pt")["facts"] == {"step": 12}
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    model = saved(tmp_path / "best.pt")
+    with pytest.raises(UserError, match=r"best\.pt cannot be written"):
+        write(tmp_path / "best.pt", {"format": 1, "weights": Unwritable()})
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+    assert load_model(tmp_path / "best.pt").config == model.config
+
+
+class Unwritable:
+    def __reduce__(self):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone/best\.pt cannot be written"):
+        saved(tmp_path / "gone" / "best.pt")
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no checkpoint at .*best\.pt"):
+        load_model(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped"])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "best.pt"
+    saved(path)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    path.write_bytes({"cut": whole[:middle], "empty": b"", "text": b"hello\n", "flipped": flipped}[damage])
+    with pytest.raises(UserError, match=r"best\.pt"):
+        load_model(path)
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_checkpoint_is_ever_run(tmp_path):
+    torch.save({"format": 1, "weights": Bomb(tmp_path / "exploded")}, tmp_path / "best.pt")
+    with pytest.raises(UserError, match="damaged or is no checkpoint"):
+        load_model(tmp_path / "best.pt")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_foreign_file_and_a_file_that_only_training_understands_are_refused(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(UserError, match="no checkpoint of this version"):
+        load_model(tmp_path / "foreign.pt")
+    write(tmp_path / "last.pt", {"format": 1, "step": 3})
+    with pytest.raises(UserError, match=r"last\.pt holds no model"):
+        load_model(tmp_path / "last.pt")
+
+
+def test_weights_of_another_shape_are_refused_in_one_line(tmp_path):
+    model = small("rssm", SPEC)
+    weights = model.state_dict()
+    name = next(iter(weights))
+    save_model(tmp_path / "best.pt", model, {**weights, name: torch.zeros(1, 2, 3)}, step=1)
+    with pytest.raises(UserError, match="does not fit") as error:
+        load_model(tmp_path / "best.pt")
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_whose_code_is_gone_is_named(tmp_path):
+    model = OneNumber(OneNumberConfig(), SPEC)
+    OneNumber.__qualname__, name = "Vanished", OneNumber.__qualname__
+    save_model(tmp_path / "best.pt", model, model.state_dict(), step=1)
+    OneNumber.__qualname__ = name
+    with pytest.raises(UserError, match="Vanished"):
+        load_model(tmp_path / "best.pt")
