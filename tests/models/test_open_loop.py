@@ -76,3 +76,14 @@ def test_windows_shorter_than_the_horizon_are_rolled_as_far_as_they_go(kind):
     model = make(kind, open_loop=50)
     total, logs = model.loss(noise_windows(steps=4))
     assert torch.isfinite(total) and logs["open_loop"] > 0
+
+
+def test_it_rolls_the_most_likely_values_as_planning_will(kind):
+    drawn = {}
+    for horizon in (0, STEPS - 1):
+        model = make(kind, open_loop=horizon).train()
+        sample, calls = model.latent.sample, []
+        model.latent.sample = lambda *given, sample=sample, calls=calls: calls.append(1) or sample(*given)
+        model.loss(noise_windows(steps=STEPS))
+        drawn[horizon] = len(calls)
+    assert drawn[0] == drawn[STEPS - 1] > 0

@@ -29,8 +29,8 @@ class LatentMLPConfig(HeadsConfig):
     transition_units: int = 256
     transition_layers: int = 3
     minimum_std: float = 0.1
-    dynamics_scale: float = 1.0
-    representation_scale: float = 0.1
+    dynamics_scale: float = 0.1
+    representation_scale: float = 0.01
     free_nats: float = 1.0
 
     def __post_init__(self) -> None:
@@ -55,11 +55,8 @@ class LatentMLP(WorldModel):
         self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
         size, raw = self.latent.size, self.latent.raw_size
         self.posterior = nn.Linear(self.encoder.size, raw)
-        self.anchor = nn.Linear(self.encoder.vector_size, size, bias=False)
-        self.transition = mlp(size + spec.action_size, config.transition_units, config.transition_layers, raw)
-        self.heads = Heads(config, spec, size, size)
-        nn.init.eye_(self.anchor.weight)
-        self.heads.decoder.start_reading(0)
+        self.transition = mlp(self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw)
+        self.heads = Heads(config, spec, self.latent.read_size, size, offset=0)
         for layer in (self.posterior, self.transition[-1]):
             zero(layer)
 
@@ -68,26 +65,26 @@ class LatentMLP(WorldModel):
         posterior = self._posterior(windows)
         z = self._draw(posterior)
         prior = self._prior(z[:, :-1], windows.action[:, 1:])
-        terms = self.heads.losses(z, windows, self.latent.mean(posterior))
+        terms = self.heads.losses(self.latent.read(z), windows, self.latent.mean(posterior))
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
         linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
         terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
         total, logs = self.heads.total(terms, windows.valid)
         if config.open_loop:
-            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(z[rows, t]))
+            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(z[rows, t], likely=True))
             total, logs["open_loop"] = total + ahead, ahead.detach()
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
         z = self._draw(self._posterior(windows))
-        return LatentState(z[:, -1]), self.heads.imagination(z[:, None], windows.action[:, None])
+        return LatentState(z[:, -1]), self.heads.imagination(self.latent.read(z)[:, None], windows.action[:, None])
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
         b, n = actions.shape[:2]
         features = self._roll(state.expand(n).z)(actions.flatten(0, 1)).unflatten(0, (b, n))
-        start = state.z[:, None, None].expand(b, n, 1, -1)
+        start = self.latent.read(state.z)[:, None, None].expand(b, n, 1, -1)
         return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
@@ -95,22 +92,25 @@ class LatentMLP(WorldModel):
 
     def _posterior(self, windows: Windows) -> Tensor:
         token, vector = self.encoder(windows.observation)
-        return self.latent.distribution(self.posterior(token), self.anchor(vector))
+        anchor = F.pad(vector, (0, self.latent.size - vector.shape[-1]))  # z starts at what is seen
+        return self.latent.distribution(self.posterior(token), anchor)
 
     def _prior(self, z: Tensor, action: Tensor) -> Tensor:
-        return self.latent.distribution(self.transition(torch.cat([z, action], -1)), z)
+        return self.latent.distribution(self.transition(torch.cat([self.latent.read(z), action], -1)), z)
 
-    def _roll(self, z: Tensor) -> Roll:
+    def _roll(self, z: Tensor, likely: bool = False) -> Roll:
+        """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
+
         def roll(actions: Tensor) -> Tensor:
             present, features = z, []
             for action in actions.unbind(1):
-                present = self._draw(self._prior(present, action))
+                present = self._draw(self._prior(present, action), likely)
                 features.append(present)
-            return torch.stack(features, 1)
+            return self.latent.read(torch.stack(features, 1))
 
         return roll
 
-    def _draw(self, parameters: Tensor) -> Tensor:
-        if not self.training:
+    def _draw(self, parameters: Tensor, likely: bool = False) -> Tensor:
+        if likely or not self.training:
             return self.latent.mode(parameters)
         return self.latent.sample(parameters, self.latent.noise(*parameters.shape[:-1], device=parameters.device))
