@@ -129,7 +129,8 @@ class Dataset:
         arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
         mean["reward"], std["reward"] = moments(arrived)
         shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}
-        return DataSpec(shapes, self.card["action_size"], mean, std, std_change)
+        points = {"state": [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]}
+        return DataSpec(shapes, self.card["action_size"], mean, std, std_change, points)
 
     @cached_property
     def digest(self) -> str:

@@ -27,17 +27,15 @@ class HeadsConfig:
     layers: int = 2
     depth: int = 16
     reward_layers: int = 1
-    reward_bins: int = 63  # of the two-hot head; rewards are normalised, so few bins over a small range do
-    reward_range: float = 5.0  # the bins span symexp(-range) to symexp(range)
-    reward_bins: int = 255
-    """Of the two-hot reward; an odd number, so that one of them is zero."""
-    reward_limit: float = 20.0
+    reward_bins: int = 63
+    """Of the two-hot reward; an odd number, so that one of them is zero. Normalised rewards need few, near zero."""
+    reward_limit: float = 5.0
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
     decoder_scale: float = 1.0
     max_precision: float = 100.0
     reward_scale: float = 1.0
     open_loop: int = 12
-    open_loop_starts: int = 3
+    open_loop_starts: int = 1
     open_loop_scale: float = 1.0
     ensemble: int = 0
 
@@ -75,11 +73,13 @@ class Heads(nn.Module):
     """`target_size` is the width of the latent that the ensemble predicts one step ahead; `offset` is where the observed
     vectors stand in the features, if they do."""
 
-    def __init__(self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int):
+    def __init__(
+        self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int, offset: int | None = None
+    ):
         super().__init__()
         self.config = config
         self.decoder = ObservationDecoder(
-            features, spec, config.units, config.layers, config.depth, config.max_precision
+            features, spec, config.units, config.layers, config.depth, config.max_precision, offset
         )
         self.reward = TwoHot(features, config.units, config.reward_layers, config.reward_bins, config.reward_limit)
         self.reward_norm = Normaliser.of(spec, "reward")

@@ -35,8 +35,8 @@ class RSSMConfig(HeadsConfig):
     classes: int = 16
     unimix: float = 0.01
     minimum_std: float = 0.1
-    dynamics_scale: float = 1.0
-    representation_scale: float = 0.1
+    dynamics_scale: float = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
+    representation_scale: float = 0.01  # open-loop loss teaches the dynamics already
     free_nats: float = 1.0
 
     def __post_init__(self) -> None:
@@ -112,7 +112,7 @@ class RSSM(WorldModel):
         token, vector = self.encoder(windows.observation)
         # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
         tokens = self.cell.token(token).unbind(1)
-        anchors = [None] * steps if self.cell.anchor is None else self.cell.anchor(vector).unbind(1)
+        anchors = F.pad(vector, (0, self.latent.size - vector.shape[-1])).unbind(1)  # z starts at what is seen
         actions = self.cell.action(windows.action * keep).unbind(1)
         noise = self._noise(steps, b)
         if state is None:
@@ -181,10 +181,7 @@ class Cell(nn.Module):
             nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size)
         )
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
-        self.anchor: nn.Linear | None = None
         if isinstance(latent, GaussianLatent):  # the latent starts out as the observed vector itself
-            self.anchor = nn.Linear(encoder.vector_size, latent.size, bias=False)
-            nn.init.eye_(self.anchor.weight)
             zero(self.posterior_out[-1])
             zero(self.prior_out[-1])
 
@@ -213,7 +210,7 @@ class Cell(nn.Module):
         """p(z_t | h_t), told as a change from z_{t-1} when the latent is Gaussian."""
         return self.latent.distribution(self.prior_out(h), before)
 
-    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor | None) -> Tensor:
+    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
         """q(z_t | h_t, o_t)"""
         return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), anchor)
 
