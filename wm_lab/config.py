@@ -110,9 +110,8 @@ def register() -> None:
     store.store(group="schema/policy", name="behaviour_cloning", node=with_target(BehaviourCloning))
     for group, package in DISCOVERED.items():
         for name, kind in configurable(package):
-            store.store(group=f"schema/{group}", name=name, node=with_target(kind))
-            if name == "simulator":
-                store.store(group="schema/model", name=name, node=with_target(kind))
+            group_of_kind = "model" if name == "simulator" else group
+            store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
     OmegaConf.register_new_resolver("effort", effort, replace=True)
 
 

@@ -145,6 +145,9 @@ def cli() -> None:
     except KeyboardInterrupt:
         complain("interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # `wm-lab --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         told = explain(error, [CONF, *own])
         if told is None or wants_traceback():

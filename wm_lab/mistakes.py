@@ -26,7 +26,6 @@ DISK = {
     errno.EFBIG,
     errno.ENOTDIR,
     errno.EEXIST,
-    errno.ENOENT,
 }
 """Refusals of the file system that the user can do something about."""
 

@@ -1,0 +1,132 @@
+"""Whatever a user can mend ends in one sentence and exit code 2, before any work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from tests.entry.command import QUIET, SMALL, artifacts, runs, wm_lab
+
+NAMES = {
+    "model=rsmm": r"'rsmm'; did you mean rssm",
+    "task=hand/psuh": r"did you mean hand/push",
+    "modle=rssm": r"'modle'.*did you mean model\?",
+    "planner.elitse=3": r"did you mean planner.elites\?",
+    "task.planning.horizn=3": r"did you mean task.planning.horizon\?",
+    "seeds=1": r"did you mean seed\?",
+    "policy=mpc": r"policy@bc, policy@mpc",
+    "trainer.steps=abc": r"trainer.steps: Value 'abc'.*Integer",
+    "tracking.mode=ofline": r"offline",
+    "--config-name=curse": r"unknown configuration 'curse'.*config",
+    "seed=[1": r"seed=\[1 cannot be read",
+    "model._target_=nowhere.Model": r"cannot be imported.*--config-dir",
+    "task.goal=psuh": r"did you mean push\?",
+}
+COMBINATIONS = {
+    "planner.elites=300": r"planner.elites=300 exceeds planner.candidates=32; lower elites or raise candidates",
+    "mpc.proposals.count=40": r"40 proposals.*no room.*planner.candidates=32",
+    "planner.std_init=[0.1,0.2]": r"2 entries for 7 action dimensions",
+    "planner.horizon=400": r"planner.horizon=400 exceeds the 40 steps",
+    "mpc.execute=9": r"mpc.execute=9 exceeds planner.horizon=8",
+    "trainer.length=99": r"trainer.length=99 is longer than the episodes",
+    "bc_trainer.length=99": r"bc_trainer.length=99 is longer than the episodes",
+    "bc.history=9": r"bc.history=9 and bc.chunk=4 do not fit into windows of bc_trainer.length=8",
+    "task.observation=pixels": r"exercise.attribution.*pixels.*task.observation=state",
+    "objective.disagreement=1": r"has no ensemble; train it with model.ensemble",
+    "demonstrations=1": r"demonstrations=1 is too few",
+    "data.episodes=0": r"data.episodes=0",
+    "workers=-1": r"workers=-1 is negative",
+    "device=gpu": r"'gpu'; did you mean cpu\?",
+    "device=cuda:99": r"device on this machine 'cuda:99'",
+    "exercise.episodes=1": r"exercise.episodes=1 is too few",
+}
+
+
+@pytest.mark.parametrize(("override", "sentence"), (NAMES | COMBINATIONS).items())
+def test_a_mistake_is_one_sentence_before_any_work(tmp_path, override, sentence):
+    ended = wm_lab(tmp_path, *QUIET, override)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err and "Error executing job" not in ended.err
+    assert re.search(sentence, ended.complaint), ended.complaint
+    assert not (tmp_path / "outputs" / "store").exists()
+
+
+def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
+    ended = wm_lab(tmp_path, *SMALL, "task.observation=pixels", "objective=task_cost")
+    assert ended.code == 2 and "needs a model that decodes 'state'" in ended.complaint
+    assert not (tmp_path / "outputs" / "store").exists()
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path):
+    ended = wm_lab(tmp_path, *QUIET, "planner.elites=300", HYDRA_FULL_ERROR="1")
+    assert ended.code == 2 and "Traceback" in ended.err and "exceeds" in ended.complaint
+
+
+def test_a_defect_of_the_program_keeps_its_traceback(tmp_path):
+    with (
+        mock.patch("wm_lab.exercises.workbench.Workbench.check", side_effect=ZeroDivisionError("a bug")),
+        pytest.raises(ZeroDivisionError, match="a bug"),
+    ):
+        wm_lab(tmp_path, *QUIET)
+
+
+@pytest.fixture
+def nobody():
+    """A folder that can be entered, as somebody who may not write there (root may write anywhere)."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "outputs").mkdir(mode=0o555)
+    folder.chmod(0o755)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(me)
+    shutil.rmtree(folder)
+
+
+def test_an_output_folder_that_refuses_is_named(nobody):
+    ended = wm_lab(nobody, *QUIET)
+    assert ended.code == 2
+    assert re.search(r"outputs/runs.*Permission denied.*choose another folder with outputs=", ended.complaint)
+
+
+def test_an_output_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "outputs").write_text("not a folder")
+    ended = wm_lab(tmp_path, *QUIET)
+    assert ended.code == 2 and re.search(r"outputs/runs.*Not a directory.*outputs=", ended.complaint)
+
+
+def test_a_disk_that_fills_up_is_told_and_the_same_command_goes_on(tmp_path):
+    save = np.savez
+    left = [1]
+
+    def filling(file, **columns):
+        if not left:
+            raise OSError(28, "No space left on device", str(tmp_path / "outputs" / "store" / "group"))
+        left.pop()
+        save(file, **columns)
+
+    command = (*SMALL, "data.episodes=40", "workers=1")
+    with mock.patch("wm_lab.data.collect.np.savez", filling):
+        ended = wm_lab(tmp_path, *command)
+    assert ended.code == 2 and "is full" in ended.complaint and "same command" in ended.complaint
+    assert artifacts(tmp_path, "dataset") == []
+    (kept,) = tmp_path.glob("outputs/store/dataset/.building-*/groups/*.npz")
+    before = kept.stat().st_mtime_ns
+    resumed = []
+
+    def watching(file, **columns):
+        resumed.append(kept.stat().st_mtime_ns)
+        save(file, **columns)
+
+    with mock.patch("wm_lab.data.collect.np.savez", watching):
+        assert wm_lab(tmp_path, *command).code == 0
+    assert resumed == [before, before], "two of three groups were missing"
+    assert len(artifacts(tmp_path, "dataset")) == 1 and len(runs(tmp_path)) == 2
