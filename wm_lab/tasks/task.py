@@ -23,15 +23,19 @@ def dials(config: Any) -> dict[str, Any]:
 
 @dataclass
 class PlanningHints:
-    """How far ahead a planner should look on a task, in control steps."""
+    """How far ahead a planner should look on a task, in control steps, and how widely it should search."""
 
     horizon: int = 8
     action_block: int = 1
     """Steps that repeat one planned action."""
     execute: int = 1
     """Steps played before planning anew."""
+    std: list[float] = field(default_factory=lambda: [0.6])
+    """Spread of the first candidates: one number, or one for each action dimension."""
 
     def __post_init__(self) -> None:
+        if not self.std or min(self.std) <= 0:
+            raise UserError(f"task.planning.std={list(self.std)} must hold numbers above 0")
         for name in ("horizon", "action_block", "execute"):
             if getattr(self, name) < 1:
                 raise UserError(f"task.planning.{name}={getattr(self, name)} must be at least 1")
