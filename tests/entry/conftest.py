@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,3 +20,10 @@ class Lab(NamedTuple):
 def lab(tmp_path_factory) -> Lab:
     folder = tmp_path_factory.mktemp("lab")
     return Lab(folder, wm_lab(folder, *SMALL))
+
+
+@pytest.fixture
+def furnished(lab, tmp_path) -> Path:
+    """A folder of the test's own with all that the small run made."""
+    shutil.copytree(lab.folder / "outputs" / "store", tmp_path / "outputs" / "store")
+    return tmp_path

@@ -4,88 +4,100 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import time
 from pathlib import Path
-from typing import Any
 from unittest import mock
-
-import pytest
 
 from tests.entry.command import SMALL, artifacts, runs, start, wm_lab
 from wm_lab.training.trainer import Session
 
-TRAINING = (*SMALL, "trainer.steps=40", "trainer.validate=10", "trainer.save_seconds=0")
-KILL_AT = 25
+SAVING = (*SMALL, "trainer.save_seconds=0")  # its model has the small run's name, and another training
 
+KILL_AT = 12
 KILLED_IN_TRAINING = f"""
-import os, signal
+import os, pathlib, signal, time
 from wm_lab.main import cli
 from wm_lab.training.trainer import Session
+
 advance = Session._advance
+
 def die(self, windows):
     if self.step == {KILL_AT}:
+        pathlib.Path("training").touch()
+        deadline = time.monotonic() + 100
+        while not pathlib.Path("waiting").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
     return advance(self, windows)
+
 Session._advance = die
 cli()
 """
 
 
-@pytest.mark.parametrize(
-    ("sent", "code", "state"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "failed")]
-)
-def test_a_signal_ends_the_run_quietly_and_the_same_command_goes_on(tmp_path, sent, code, state):
+def test_signals_end_a_run_quietly_and_the_same_command_goes_on(furnished):
+    command = (*SAVING, "trainer.clip=90")
     advance = Session._advance
     steps = []
 
-    def interrupted(self, windows):
-        if self.step == 3 and not steps:
-            os.kill(os.getpid(), sent)
-        return advance(self, windows)
+    def stop(sent, at):
+        def step(self, windows):
+            if self.step == at:
+                os.kill(os.getpid(), sent)
+            return advance(self, windows)
 
-    def counted(self, windows):
+        with mock.patch.object(Session, "_advance", step):
+            ended = wm_lab(furnished, *command)
+        status = json.loads((runs(furnished)[-1] / "status.json").read_text())
+        assert "Traceback" not in ended.err and "Error executing" not in ended.err
+        return ended.code, status["state"]
+
+    def count(self, windows):
         steps.append(self.step)
         return advance(self, windows)
 
-    with mock.patch.object(Session, "_advance", interrupted):
-        ended = wm_lab(tmp_path, *SMALL, "trainer.save_seconds=0")
-    assert ended.code == code and "Traceback" not in ended.err
-    assert json.loads((runs(tmp_path)[0] / "status.json").read_text())["state"] == state
-    assert artifacts(tmp_path, "model") == []
-    with mock.patch.object(Session, "_advance", counted):
-        assert wm_lab(tmp_path, *SMALL, "trainer.save_seconds=0").code == 0
-    assert steps[0] == 3, "training went on from its last checkpoint"
+    before = artifacts(furnished, "model")
+    assert stop(signal.SIGINT, at=3) == (130, "interrupted")
+    assert stop(signal.SIGTERM, at=7) == (143, "failed")
+    assert artifacts(furnished, "model") == before
+    with mock.patch.object(Session, "_advance", count):
+        assert wm_lab(furnished, *command).code == 0
+    assert steps == list(range(7, 20)), "training went on from its last checkpoint"
+    assert len(artifacts(furnished, "model")) == len(before) + 1
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    killed.mkdir()
-    whole.mkdir()
-    process = start(killed, *TRAINING, script=KILLED_IN_TRAINING)
-    assert wm_lab(whole, *TRAINING).code == 0
-    process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL and artifacts(killed, "model") == []
+def test_who_waits_for_a_process_that_is_killed_goes_on_to_the_same_model(furnished, tmp_path_factory):
+    undisturbed = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(furnished / "outputs", undisturbed / "outputs")
+    command = (*SAVING, "trainer.clip=80")
+    killed = start(furnished, *command, script=KILLED_IN_TRAINING)
+    whole = wm_lab(undisturbed, *command)
+    deadline = time.monotonic() + 100
+    while not (furnished / "training").exists():
+        assert killed.poll() is None and time.monotonic() < deadline, killed.communicate()
+        time.sleep(0.05)
 
-    assert wm_lab(killed, *TRAINING).code == 0
-    rows = [json.loads(line) for line in (runs(killed)[-1] / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [28, 32, 36, 40], "validated every fourth step, from where it was killed"
-    assert artifacts(killed, "model") == artifacts(whole, "model"), "one recipe, one name"
-    mine, theirs = planned(killed), planned(whole)
-    assert mine["episode_return"] == theirs["episode_return"] and mine["imagined"] == theirs["imagined"]
+    def waiting(*words):
+        (furnished / "waiting").touch()
+
+    with mock.patch("wm_lab.store.log.warning", side_effect=waiting) as warned:
+        ended = wm_lab(furnished, *command)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert warned.call_count == 1 and "which is being built by" in warned.call_args.args[0]
+    assert whole.code == ended.code == 0, ended.err
+    assert artifacts(furnished, "model") == artifacts(undisturbed, "model")
+    rows = [json.loads(line) for line in (runs(furnished)[-1] / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [20], "the validation of step 10 was the other's"
+    mine, theirs = planned(furnished), planned(undisturbed)
+    assert mine == theirs, "the same returns, imagined and real"
 
 
-def test_two_processes_on_one_store_build_everything_once(tmp_path):
-    first, second = start(tmp_path, *SMALL, "hydra.run.dir=a"), start(tmp_path, *SMALL, "hydra.run.dir=b")
-    told = [process.communicate(timeout=120)[1] for process in (first, second)]
-    assert (first.returncode, second.returncode) == (0, 0), told
-    assert sum(err.count("train latent_mlp: done") for err in told) == 1
-    assert len(artifacts(tmp_path, "dataset")) == len(artifacts(tmp_path, "model")) == 1
-    a, b = (json.loads((tmp_path / run / "result.json").read_text()) for run in "ab")
-    assert a["numbers"] == b["numbers"]
-
-
-def planned(folder: Path) -> dict[str, Any]:
-    """The outcomes of planning in the learned model."""
-    found = [json.loads(file.read_text()) for file in folder.glob("outputs/store/outcomes/*/outcomes.json")]
-    (outcomes,) = [values for values in found if values["arm"] == "mpc"]
-    return outcomes
+def planned(folder: Path) -> list[float]:
+    """Returns of the newest planning in a learned model, and what it imagined."""
+    files = sorted(folder.glob("outputs/store/outcomes/mpc-*/outcomes.json"), key=lambda file: file.stat().st_mtime)
+    outcomes = json.loads(files[-1].read_text())
+    assert outcomes["arm"] == "mpc"
+    return outcomes["episode_return"] + outcomes["imagined"]

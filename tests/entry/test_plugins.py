@@ -16,7 +16,9 @@ TOY = ("model=toy", "planner=toy", "task=toy")
 def test_everything_of_ones_own_runs_from_a_folder_outside_also_in_workers(tmp_path):
     own = user_lab.write(tmp_path / "mine")
     # Three groups of episodes, so that two worker processes have to find the user's files.
-    process = start(tmp_path, "--config-dir", str(own), *TOY, *QUIET, "data.episodes=40", "workers=2")
+    process = start(
+        tmp_path, "--config-dir", str(own), *TOY, *QUIET, "data.episodes=40", "workers=2", "exercise.greedy=false"
+    )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "collect toy: done: 40/40" in err

@@ -41,7 +41,9 @@ def test_a_sweep_over_planners_trains_the_model_once(lab):
     ]
     assert len(artifacts(lab.folder, "model")) == 1 and len(artifacts(lab.folder, "dataset")) == 1
     assert "train" not in sweep.err and "collect" not in sweep.err
-    assert sum(name.startswith("mpc") for name in artifacts(lab.folder, "outcomes")) == 4, "with the simulator's"
+    assert sum(name.startswith("mpc") for name in artifacts(lab.folder, "outcomes")) == 6, (
+        "three planners in the model, three in the simulator"
+    )
 
 
 def test_hints_for_planners_change_no_artifact_of_the_task(lab):

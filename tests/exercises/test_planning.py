@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tests.data.toy import ConstantPolicy, PointTask
+from tests.exercises.hand_lab import changed, check, settings
+from wm_lab.data.workers import Workers
+from wm_lab.errors import UserError
+from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.exercises.scoring import decision_milliseconds
+from wm_lab.exercises.workbench import Workbench, identity
+from wm_lab.policy import Policy
+
+IMPOSSIBLE = [
+    ({"mpc": {"proposals": {"count": 40, "noise": 0.3}}}, r"40 proposals and planner.keep_elites=4 leave no room.*=32"),
+    ({"mpc": {"proposals": {"count": 0, "noise": 0.3}}}, r"proposes nothing"),
+    ({"planner": {"std_init": [0.1, 0.2]}}, r"2 entries for 7 action dimensions"),
+    ({"planner": {"horizon": 400}}, r"planner.horizon=400 exceeds the 40 steps of hand/reach"),
+    ({"mpc": {"execute": 9}}, r"mpc.execute=9 exceeds planner.horizon=8"),
+    ({"trainer": {"length": 99}}, r"^trainer.length=99 is longer than the episodes of hand/reach, which hold 41"),
+    ({"bc_trainer": {"length": 99}}, r"^bc_trainer.length=99 is longer"),
+    ({"bc": {"history": 9}}, r"bc.history=9 and bc.chunk=4 do not fit into windows of bc_trainer.length=8"),
+    ({"task": {"observation": "pixels"}}, r"exercise.attribution.*shows pixels.*task.observation=state"),
+    ({"objective": {"disagreement": 1.0}}, r"has no ensemble; train it with model.ensemble"),
+    ({"demonstrations": 1}, r"demonstrations=1 is too few"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), IMPOSSIBLE)
+def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(), tmp_path, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_can_work_is_let_through(tmp_path):
+    check(changed(settings(), tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
+    exercise = {"attribution": False, "clone": False, "advised": False}
+    wanted = changed(settings(), tmp_path, task={"observation": "pixels"}, exercise=exercise)
+    check(wanted)
+    with pytest.raises(UserError, match="needs a model that decodes 'state'"):
+        check(changed(wanted, tmp_path, objective=TRUE_COST))
+
+
+def test_a_check_leaves_the_random_stream_where_it_was(tmp_path):
+    import torch
+
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    check(changed(settings(), tmp_path))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
+    wanted = changed(settings(), tmp_path)
+    other = changed(wanted, tmp_path, task={"effort": 3.0, "planning": {"horizon": 5, "action_block": 1, "execute": 1}})
+    assert wanted.task != other.task and identity(wanted.task) == identity(other.task)
+    mine, theirs = Workbench(wanted), Workbench(other)
+    assert mine.card == theirs.card
+    assert mine.manifest(4).hash == theirs.manifest(4).hash
+    assert identity(wanted.task) != identity(changed(wanted, tmp_path, task={"tolerance": 0.03}).task)
+
+
+def test_a_plan_in_the_true_simulator_pays_what_it_promises_also_from_workers(tmp_path):
+    wanted = replace(changed(settings(), tmp_path), workers=2)
+    arm = replace(mpc_arm(wanted, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), group=1)
+    with Workbench(wanted) as bench:
+        outcomes = bench.evaluate(arm, bench.manifest(2), 0)
+    assert np.isfinite(outcomes.imagined).all() and (outcomes.imagined < 0).all()
+    np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)
+
+
+def test_playing_on_shows_whether_success_lasts(tmp_path):
+    expert = scripted_arms()[0]
+    with Workbench(changed(settings(), tmp_path)) as bench:
+        stopped, further, whole = (bench.evaluate(expert, bench.manifest(3), play_on) for play_on in (0, 4, None))
+    assert stopped.success.all() and stopped.success_at_end.all(), "stopped at the first success"
+    np.testing.assert_array_equal(stopped.steps_to_success, whole.steps_to_success)
+    assert (whole.episode_return <= further.episode_return).all(), "every further step costs"
+    assert (further.episode_return <= stopped.episode_return).all()
+
+
+class Sleeper(ConstantPolicy):
+    """Takes 20 ms whenever it is asked, however many rows ask."""
+
+    def act(self, moment):
+        import time
+
+        time.sleep(0.02)
+        return super().act(moment)
+
+
+def test_a_decision_is_timed_for_one_robot_alone():
+    def make() -> Policy:
+        return Sleeper()
+
+    assert 20 <= decision_milliseconds(PointTask, make, 0, Workers(1)) < 40
+    assert decision_milliseconds(PointTask, partial(ConstantPolicy, 0.0), 0, Workers(1)) < 5
