@@ -11,10 +11,11 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -28,6 +29,7 @@ from wm_lab.exercises.workbench import Workbench
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
 from wm_lab.reports.style import save
+from wm_lab.reports.sweep import answer_sweep, save_outcomes
 from wm_lab.settings import build, complete, read_config
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.wandb_run import TrackingConfig
@@ -102,6 +104,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
         (record.video if picture.suffix == ".gif" else record.image)(name, picture)
     for table in answer.tables:
         record.table(table.title, table.columns, table.rows)
+    save_outcomes(record.folder.path, answer.outcomes)
     page = write_page(
         record.folder.path / "report.html",
         f"{bench.settings.label('exercise')}: {bench.card.name}",
@@ -134,6 +137,29 @@ def show(answer: Answer, folder: Path) -> None:
     console.print(f"results: {folder}", soft_wrap=True)
 
 
+class SweepWatch(Callback):
+    """Hears from Hydra where a sweep is written: the only hook that is also called when a job fails."""
+
+    folder: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        SweepWatch.folder = Path(config.hydra.sweep.dir).absolute()
+
+
+def show_sweep(folder: Path) -> None:
+    """What the runs of a sweep say together."""
+    answer = answer_sweep(folder)
+    if answer is None:
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for table in answer.tables:
+        console.print(table.rich())
+    for verdict in answer.verdicts:
+        console.print(verdict)
+    write_page(folder / "report.html", f"sweep {folder.name}", verdicts=answer.verdicts, tables=answer.tables)
+    console.print(f"results: {folder}", soft_wrap=True)
+
+
 def cli() -> None:
     """The command `wm-lab`."""
     os.environ.setdefault(TRACEBACK, os.environ.get("HYDRA_FULL_ERROR", "0"))
@@ -141,7 +167,11 @@ def cli() -> None:
     own = config_folders(sys.argv[1:])
     share_user_code(own)
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        finally:
+            if SweepWatch.folder is not None and SweepWatch.folder.is_dir():
+                show_sweep(SweepWatch.folder)
     except KeyboardInterrupt:
         complain("interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(INTERRUPTED)

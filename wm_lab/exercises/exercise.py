@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.tables import Table
 
@@ -19,6 +20,7 @@ class Answer:
     numbers: dict[str, Any]
     tables: list[Table] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
+    outcomes: dict[str, Outcomes] = field(default_factory=dict)  # who did what in every episode
     pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
 
 

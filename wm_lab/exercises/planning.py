@@ -110,7 +110,7 @@ class Planning(Exercise):
             numbers["attribution"] = plain(gaps)
         verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
         figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
-        return Answer(verdicts, numbers, tables, figures)
+        return Answer(verdicts, numbers, tables, figures, arms)
 
     def _arms(self, bench: Workbench) -> Iterator[Arm]:
         """Every arm once; what an arm needs is trained when it is asked for."""
