@@ -67,6 +67,7 @@ class ScaleConfig:
     elites: int = 20
     batch: int = 64  # windows in a training step
     validations: int = 10  # over a whole training
+    workers: int | None = None  # processes; null: one per core
 
 
 @dataclass
