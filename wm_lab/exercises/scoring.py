@@ -16,8 +16,8 @@ from wm_lab.policies.mpc import MPC, Decision
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
 
-LATENCY_STEPS = 16
-"""Control steps over which single decisions are timed: five decisions where three steps of each are executed."""
+LATENCY_STEPS = 10
+"""Control steps over which single decisions are timed: four decisions where three steps of each are executed."""
 
 
 class Audited(Policy):
