@@ -171,7 +171,7 @@ def test_heads_speak_in_the_units_of_the_task(kind):
     _, seen = model.observe(noise_windows())
     torch.testing.assert_close(seen.reward, torch.full_like(seen.reward, -0.3))  # two-hot starts at the mean reward
     future = model.imagine(model.encode(noise_windows()), actions(3, 2, 5))
-    assert (0 < future.continue_probability).all() and (future.continue_probability < 1).all()
+    assert (future.continue_probability > 0).all() and (future.continue_probability < 1).all()
     assert future.uncertainty.shape == (3, 2, 5) and (future.uncertainty >= 0).all()
 
 

@@ -113,7 +113,7 @@ class LinearWorld:
     A = np.array([[1.0, 0.2], [-0.2, 0.95]])
     B = np.array([[0.0], [0.3]])
     C = np.array([[1.0, 0.0]])
-    Q = np.diag([1e-4, 1e-3])  # covariance of the process noise
+    Q = np.diag([1e-3, 2e-2])  # covariance of the process noise
     R = np.array([[0.01]])  # and of the sensor's
 
     def play(self, episodes: int, steps: int, seed: int) -> Windows:
@@ -153,4 +153,4 @@ def imagined(model: WorldModel, data: Windows, context: int, key: str = "state")
 
 
 def rmse(a: Tensor, b: Tensor) -> float:
-    return float((a - b).square().mean().sqrt())
+    return (a - b).detach().square().mean().sqrt().item()
