@@ -11,6 +11,7 @@ from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.exercises.rehearsal import blank_spec
 from wm_lab.exercises.scoring import decision_milliseconds
 from wm_lab.exercises.workbench import Workbench, identity
 from wm_lab.policy import Policy
@@ -48,6 +49,14 @@ def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
     check(wanted)
     with pytest.raises(UserError, match="needs a model that decodes 'state'"):
         check(changed(wanted, tmp_path, objective=TRUE_COST))
+
+
+def test_the_rehearsal_builds_the_model_that_will_be_trained(tmp_path):
+    with Workbench(changed(settings(), tmp_path)) as bench:
+        told, known = blank_spec(bench.task), bench.dataset().spec
+    assert (told.observation, told.action_size, told.points) == (known.observation, known.action_size, known.points)
+    for mine, data in ((told.mean, known.mean), (told.std, known.std), (told.std_change, known.std_change)):
+        assert {k: len(v) for k, v in mine.items()} == {k: len(v) for k, v in data.items()}
 
 
 def test_a_check_leaves_the_random_stream_where_it_was(tmp_path):

@@ -58,4 +58,5 @@ def blank_spec(task: Task) -> DataSpec:
     zeros = {key: [0.0] * size for key, size in sizes.items()}
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
-    return DataSpec(shapes, task.card.action_size, mean=zeros, std=ones, std_change=changes)
+    points = [v.start for v in task.card.variables if v.unit == "m" and v.stop - v.start == 3]
+    return DataSpec(shapes, task.card.action_size, zeros, ones, changes, {"state": points})
