@@ -1,0 +1,50 @@
+"""Runs the chosen benchmarks and prints what they found, with the machine they ran on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import collection
+import experts
+import imagination
+import lesson_loop
+import planner_overhead
+import rssm_step
+import torch
+from measure import Row, machine
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "rssm": rssm_step.run,
+    "planners": planner_overhead.run,
+    "lesson": lesson_loop.run,
+    "imagine": imagination.run,
+    "collect": collection.run,
+    "experts": experts.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="benchmark.py", description="Measure the lab's speeds, each beside its target."
+    )
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", default=list(BENCHMARKS))
+    chosen = parser.parse_args().only
+    torch.set_num_threads(1)
+    print(f"{machine()}\n")
+    print(f"{'measured':<58}{'found':>12}  {'target':<12}")
+    missed = 0
+    for name in chosen:
+        began = time.monotonic()
+        for row in BENCHMARKS[name]():
+            missed += row.missed
+            print(row, flush=True)
+        print(f"{'':2}({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+    print("all targets reached" if not missed else f"{missed} targets missed; is the machine busy?")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":  # workers of a collection import this file too
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Timing and the table's rows."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+WARM_UP = 2
+
+
+@dataclass
+class Row:
+    """One line of the table. `target` is a bound on `value`: at most (a cost) or, with `least`, at least (a rate)."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    least: bool = False
+
+    @property
+    def missed(self) -> bool:
+        if self.target is None:
+            return False
+        return self.value < self.target if self.least else self.value > self.target
+
+    def __str__(self) -> str:
+        found = f"{_short(self.value)} {self.unit}".strip()
+        bound = "" if self.target is None else f"{'>=' if self.least else '<='} {_short(self.target)}"
+        return f"  {self.name:<56}{found:>12}  {bound:<12}{'MISSED' if self.missed else ''}".rstrip()
+
+
+def fastest(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """CPU seconds of the fastest call of each work.
+
+    The works take turns, so that all meet the same machine. CPU time leaves other processes out of it, and the fastest
+    of many calls is the one that their caches and clock speeds disturbed least.
+    """
+    for work in works:
+        for _ in range(WARM_UP):
+            work()
+    best = [float("inf")] * len(works)
+    for turn in range(rounds):
+        for i in range(len(works)) if turn % 2 else reversed(range(len(works))):
+            began = time.process_time()
+            works[i]()
+            best[i] = min(best[i], time.process_time() - began)
+    return best
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{_processor()}, {cores} cores{load}; Python {platform.python_version()}, torch {torch.__version__}, "
+        f"mujoco {version('mujoco')}; one thread, except where all cores are named"
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
