@@ -123,8 +123,8 @@ class CategoricalLatent(Latent):
         return (p * (p.log() - q.log())).sum(-1)
 
     def _straight_through(self, p: Tensor, preference: Tensor) -> Tensor:
-        index = preference.unflatten(-1, (self.variables, self.classes)).argmax(-1)
-        hard = F.one_hot(index, self.classes).to(p.dtype).flatten(-2)
+        best = preference.unflatten(-1, (self.variables, self.classes)).argmax(-1, keepdim=True)
+        hard = torch.zeros_like(p).unflatten(-1, (self.variables, self.classes)).scatter_(-1, best, 1.0).flatten(-2)
         return hard + (p - p.detach()) if p.requires_grad else hard
 
 
