@@ -26,6 +26,8 @@ class DataSpec:
     `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward"
     (length 1).
     `std_change` is the per-dimension standard deviation of one-step changes of every vector key.
+    `linear` is the best linear guess of such a change in the vector's own units: change = [x, action, 1] @ weights,
+    `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
     """
 
@@ -34,6 +36,7 @@ class DataSpec:
     mean: dict[str, list[float]] = field(default_factory=dict)
     std: dict[str, list[float]] = field(default_factory=dict)
     std_change: dict[str, list[float]] = field(default_factory=dict)
+    linear: dict[str, list[list[float]]] = field(default_factory=dict)
     points: dict[str, list[int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

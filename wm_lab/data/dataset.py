@@ -19,7 +19,7 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard, open_shard
 from wm_lab.data.splits import SPLITS, SplitConfig, assign
-from wm_lab.data.statistics import moments, spread_of_changes
+from wm_lab.data.statistics import linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import DataSpec
 
@@ -129,8 +129,12 @@ class Dataset:
         arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
         mean["reward"], std["reward"] = moments(arrived)
         shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}
-        points = {"state": [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]}
-        return DataSpec(shapes, self.card["action_size"], mean, std, std_change, points)
+        linear = {}
+        for key in vectors:
+            pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
+            linear[key] = linear_changes((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs).tolist()
+        points = [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
+        return DataSpec(shapes, self.card["action_size"], mean, std, std_change, linear, {"state": points})
 
     @cached_property
     def digest(self) -> str:

@@ -50,3 +50,33 @@ def spread_of_changes(episodes: Iterable[np.ndarray]) -> list[float]:
         change = np.diff(rows.astype(np.float64), axis=0)
         count, squares = count + len(change), squares + (change**2).sum(0)
     return np.maximum(np.sqrt(squares / max(count, 1)), MINIMUM_STD_CHANGE).tolist()
+
+
+RIDGE = 1e-4
+"""Penalty per transition on z-scored inputs: bars collinear dimensions from blowing up, no more."""
+
+CONSTANT = 1e-6
+"""Deviation below which an input never moves and is only centred."""
+
+
+def linear_changes(parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], ridge: float = RIDGE) -> np.ndarray:
+    """Ridge regression of the change of state on state and action: change = [s, a, 1] @ weights, [D + A + 1, D].
+
+    parts: (states [n, D], actions [n, A], following states [n, D]), read once, in double precision.
+    """
+    gram, cross, count = np.zeros((1, 1)), np.zeros((1, 1)), 0
+    for states, actions, following in parts:
+        inputs = np.concatenate([states, actions, np.ones((len(states), 1))], axis=1, dtype=np.float64)
+        gram = gram + inputs.T @ inputs
+        cross = cross + inputs.T @ (following.astype(np.float64) - states)
+        count += len(states)
+    if not count:
+        raise ValueError("there are no transitions to fit")
+    mean, mean_change = gram[-1, :-1] / count, cross[-1] / count
+    covariance = gram[:-1, :-1] / count - np.outer(mean, mean)
+    std = np.sqrt(np.maximum(np.diag(covariance), 0))
+    scale = np.where(std > CONSTANT, std, 1.0)
+    z_covariance = covariance / np.outer(scale, scale) + ridge * np.eye(len(scale))
+    z_cross = (cross[:-1] / count - np.outer(mean, mean_change)) / scale[:, None]
+    slope = np.linalg.solve(z_covariance, z_cross) / scale[:, None]
+    return np.concatenate([slope, (mean_change - mean @ slope)[None]])

@@ -10,13 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wm_lab.data.statistics import RIDGE, linear_changes
 from wm_lab.errors import UserError
-
-RIDGE = 1e-4
-"""Penalty per training transition on z-scored inputs: bars collinear dimensions from blowing up, no more."""
-
-CONSTANT = 1e-6
-"""Deviation below which an input never moves and is only centred."""
 
 
 def persistence(last: np.ndarray, horizon: int) -> np.ndarray:
@@ -48,14 +43,7 @@ class LinearDynamics:
         """Closed form from training transitions: states [M, D] and actions [M, A] that led to `following` [M, D]."""
         if not len(states) == len(actions) == len(following) > 0:
             raise ValueError(f"transitions do not match: {len(states)}, {len(actions)}, {len(following)}")
-        inputs = np.concatenate([states, actions], axis=1).astype(float)
-        mean, std = inputs.mean(0), inputs.std(0)
-        scale = np.where(std > CONSTANT, std, 1.0)
-        x = (inputs - mean) / scale
-        change = np.asarray(following, float) - states
-        gram = x.T @ x + ridge * len(x) * np.eye(x.shape[1])
-        slope = np.linalg.solve(gram, x.T @ (change - change.mean(0))) / scale[:, None]
-        return cls(np.concatenate([slope, (change.mean(0) - mean @ slope)[None]]))
+        return cls(linear_changes([(states, actions, following)], ridge))
 
     def step(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """States [W, D] after one action [W, A] each."""

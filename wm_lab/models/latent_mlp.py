@@ -3,8 +3,8 @@
     z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
     loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
 
-It has no memory: one observation must say everything about the present. The transition tells a *change*, in units of
-typical one-step changes of the observation, so that an untrained model says "nothing moves".
+It has no memory: one observation must say everything about the present. The transition corrects the best linear guess, in
+units of typical one-step changes of the observation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LatentMLPConfig(HeadsConfig):
     transition_layers: int = 3
     minimum_std: float = 0.1
     dynamics_scale: float = 0.1
-    representation_scale: float = 0.01
+    representation_scale: float = 0.001
     free_nats: float = 1.0
 
     def __post_init__(self) -> None:
@@ -96,7 +96,8 @@ class LatentMLP(WorldModel):
         return self.latent.distribution(self.posterior(token), anchor)
 
     def _prior(self, z: Tensor, action: Tensor) -> Tensor:
-        return self.latent.distribution(self.transition(torch.cat([self.latent.read(z), action], -1)), z)
+        change = self.transition(torch.cat([self.latent.read(z), action], -1))
+        return self.latent.distribution(change, self.latent.forecast(z, action))
 
     def _roll(self, z: Tensor, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""

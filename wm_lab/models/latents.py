@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.models.observations import Relations, change_scale
+from wm_lab.models.observations import Drift, Relations, change_scale
 from wm_lab.world_model import DataSpec
 
 
@@ -23,6 +23,10 @@ class Latent(nn.Module, ABC):
 
     def read(self, z: Tensor) -> Tensor:
         """What networks see of z: [..., size] -> [..., read_size]."""
+        return z
+
+    def forecast(self, z: Tensor, action: Tensor) -> Tensor:
+        """Where the prior after z and the action [..., A] that follows it is anchored."""
         return z
 
     @abstractmethod
@@ -53,22 +57,31 @@ class Latent(nn.Module, ABC):
 class GaussianLatent(Latent):
     """Independent normals, each in the unit of its own `scale` [variables].
 
-    mean = anchor + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std): with the anchor at the previous z
-    and the scale at typical one-step changes, an untrained prior says "nothing moves", and a network output of 1 means an
-    ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
+    mean = anchor + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std): with the anchor at the best
+    linear guess from the previous z and the scale at typical one-step changes, an untrained prior is that guess, and a network
+    output of 1 corrects it by an ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
     """
 
     scale: Tensor
 
-    def __init__(self, scale: Tensor, minimum_std: float = 0.1, relations: Relations | None = None):
+    def __init__(
+        self,
+        scale: Tensor,
+        minimum_std: float = 0.1,
+        relations: Relations | None = None,
+        drift: Drift | None = None,
+    ):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
         self.read_size = self.size + (relations.size if relations else 0)
-        self.minimum_std, self.relations = minimum_std, relations
+        self.minimum_std, self.relations, self.drift = minimum_std, relations, drift
         self.register_buffer("scale", scale)
 
     def read(self, z: Tensor) -> Tensor:
         return z if self.relations is None else torch.cat([z, self.relations(z)], -1)
+
+    def forecast(self, z: Tensor, action: Tensor) -> Tensor:
+        return z if self.drift is None else self.drift(z, action)
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         mean, std = raw.chunk(2, -1)
@@ -148,4 +161,4 @@ def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precisi
     scale = torch.ones(max(variables, known.shape[0]))
     scale[: known.shape[0]] = known
     relations = Relations(spec)
-    return GaussianLatent(scale, minimum_std, relations if relations.size else None)
+    return GaussianLatent(scale, minimum_std, relations if relations.size else None, Drift(spec, len(scale)))

@@ -68,12 +68,12 @@ class ObservationEncoder(nn.Module):
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The token, and the normalised vectors [..., V] side by side (V = 0 where there are only images)."""
         tokens = [net(observation[key]) for key, net in self.images.items()]
-        vectors = [symlog(norm(observation[key])) for key, norm in self.vectors.items()]
+        vectors = [norm(observation[key]) for key, norm in self.vectors.items()]
         if self.mlp is None:
             token = torch.cat(tokens, -1)
             return token, token[..., :0]
         vector = torch.cat(vectors, -1)
-        return torch.cat([*tokens, self.mlp(vector)], -1), vector
+        return torch.cat([*tokens, self.mlp(symlog(vector))], -1), vector
 
 
 class ObservationDecoder(nn.Module):
@@ -118,7 +118,7 @@ class ObservationDecoder(nn.Module):
         pieces = self._vector(features).split(list(self.sizes.values()), -1)
         for (key, normaliser), piece in zip(self.vectors.items(), pieces, strict=True):
             assert isinstance(normaliser, Normaliser)
-            out[key] = normaliser.inverse(symexp(piece))
+            out[key] = normaliser.inverse(piece)
         return out
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
@@ -127,7 +127,7 @@ class ObservationDecoder(nn.Module):
         for key, net in self.images.items():
             total = total + (net(features) - observation[key].float() / 255).square().sum((-1, -2, -3))
         if self.vectors:
-            target = torch.cat([symlog(norm(observation[key])) for key, norm in self.vectors.items()], -1)
+            target = torch.cat([norm(observation[key]) for key, norm in self.vectors.items()], -1)
             error = (self._vector(features) - target) / self.scale
             total = total + F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
         return total
@@ -136,7 +136,7 @@ class ObservationDecoder(nn.Module):
         if self.mlp is None:
             return features[..., :0]
         if self.offset is None:
-            return self.mlp(features)
+            return symexp(self.mlp(features))
         return torch.addcmul(features[..., self.offset : self.offset + self.width], self.mlp(features), self.scale)
 
 
@@ -172,8 +172,38 @@ class Relations(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """[..., Z] -> [..., 3 * pairs]"""
-        points = torch.addcmul(self.mean, symexp(z[..., self.index]), self.std).unflatten(-1, (-1, 3))
+        points = torch.addcmul(self.mean, z[..., self.index], self.std).unflatten(-1, (-1, 3))
         return (points[..., self.first, :] - points[..., self.second, :]).flatten(-2)
+
+
+class Drift(nn.Module):
+    """The linear guess of how normalised vectors change, from themselves and the action: where dynamics start out."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, spec: DataSpec, size: int):
+        super().__init__()
+        weight, bias = torch.zeros(size, size + spec.action_size), torch.zeros(size)
+        offset = 0
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                continue
+            if key in spec.linear:
+                guess = torch.tensor(spec.linear[key], dtype=torch.float64)
+                mean, std = (torch.tensor(values[key], dtype=torch.float64) for values in (spec.mean, spec.std))
+                own = slice(offset, offset + shape[0])
+                from_x, from_action, constant = guess[: shape[0]], guess[shape[0] : -1], guess[-1]
+                weight[own, own] = (std[:, None] * from_x / std).T.float()
+                weight[own, size:] = (from_action / std).T.float()
+                bias[own] = ((mean @ from_x + constant) / std).float()
+            offset += shape[0]
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, z: Tensor, action: Tensor) -> Tensor:
+        """The next z, [..., Z], from z and the action [..., A] that follows."""
+        return z + F.linear(torch.cat([z, action], -1), self.weight, self.bias)
 
 
 def change_scale(spec: DataSpec, max_precision: float) -> Tensor:

@@ -36,7 +36,7 @@ class RSSMConfig(HeadsConfig):
     unimix: float = 0.01
     minimum_std: float = 0.1
     dynamics_scale: float = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
-    representation_scale: float = 0.01  # open-loop loss teaches the dynamics already
+    representation_scale: float = 0.001  # open-loop loss teaches the dynamics already
     free_nats: float = 1.0
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class RSSM(WorldModel):
         config = self.config
         h, z, posterior = self._filter(windows, None)
         before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
-        prior = self.cell.prior(h, before)  # once for all steps, outside the loop
+        prior = self.cell.prior(h, before, windows.action)  # once for all steps, outside the loop
         dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
         terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior))
         terms["dynamics"] = config.dynamics_scale * dynamics
@@ -141,9 +141,9 @@ class RSSM(WorldModel):
             h, z = state.h, state.z
             noise = None if likely else self._noise(horizon, rows)
             hs, zs = [], []
-            for t, action in enumerate(self.cell.action(actions).unbind(1)):
-                h = self.cell.recur(h, z, action)
-                z = self._draw(self.cell.prior(h, z), noise, t)
+            for t, (action, embedded) in enumerate(zip(actions.unbind(1), self.cell.action(actions).unbind(1), strict=True)):
+                h = self.cell.recur(h, z, embedded)
+                z = self._draw(self.cell.prior(h, z, action), noise, t)
                 hs.append(h)
                 zs.append(z)
             return self._features(torch.stack(hs, 1), torch.stack(zs, 1))
@@ -206,9 +206,9 @@ class Cell(nn.Module):
         """[G, B, D/G] -> [B, D]"""
         return x.transpose(0, 1).flatten(1)
 
-    def prior(self, h: Tensor, before: Tensor) -> Tensor:
-        """p(z_t | h_t), told as a change from z_{t-1} when the latent is Gaussian."""
-        return self.latent.distribution(self.prior_out(h), before)
+    def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """p(z_t | h_t); a Gaussian one corrects the linear guess from z_{t-1} and a_{t-1}."""
+        return self.latent.distribution(self.prior_out(h), self.latent.forecast(before, action))
 
     def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
         """q(z_t | h_t, o_t)"""
