@@ -19,7 +19,7 @@ def test_everything_of_ones_own_runs_from_a_folder_outside_also_in_workers(tmp_p
     process = start(
         tmp_path, "--config-dir", str(own), *TOY, *QUIET, "data.episodes=40", "workers=2", "exercise.greedy=false"
     )
-    out, err = process.communicate(timeout=120)
+    _out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "collect toy: done: 40/40" in err
     result = json.loads((runs(tmp_path)[0] / "result.json").read_text())

@@ -107,7 +107,8 @@ def error_ratio(
     above, below = sums.sum(1) + tiny
     counts = resample_counts(len(names), resamples, seed)
     low, high = percentile_bounds((counts @ sums[0] + tiny) / (counts @ sums[1] + tiny), n=len(names))
-    return [Interval(*map(float, bounds), len(names)) for bounds in zip(low, above / below, high, strict=True)]
+    bounds = zip(low, above / below, high, strict=True)
+    return [Interval(float(least), float(ratio), float(most), len(names)) for least, ratio, most in bounds]
 
 
 def episode_means(values: np.ndarray, episode: np.ndarray) -> np.ndarray:

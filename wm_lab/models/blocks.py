@@ -31,6 +31,13 @@ def mlp(inputs: int, units: int, layers: int, outputs: int | None = None) -> nn.
     return nn.Sequential(*stack)
 
 
+def zero(layer: nn.Module) -> None:
+    """Make a linear layer start by predicting nothing."""
+    assert isinstance(layer, nn.Linear)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
 class BlockLinear(nn.Module):
     """`groups` independent linear maps side by side: [G, M, I/G] -> [G, M, O/G], one batched product."""
 
@@ -71,9 +78,7 @@ class TwoHot(nn.Module):
     def __init__(self, inputs: int, units: int, layers: int, bins: int = 255, limit: float = 20.0):
         super().__init__()
         self.net = mlp(inputs, units, layers, bins)
-        last = self.net[-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        zero(self.net[-1])
         half = symexp(torch.linspace(-limit, 0, bins // 2 + 1))
         self.register_buffer("bins", torch.cat([half, -half[:-1].flip(0)]), persistent=False)
 

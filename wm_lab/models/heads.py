@@ -70,12 +70,12 @@ def require_at_least(config: Any, least: Mapping[str, float]) -> None:
 
 
 class Heads(nn.Module):
-    """`target_size` is the width of the latent that the ensemble predicts one step ahead; `offset` is where the observed
-    vectors stand in the features, if they do."""
+    """`target_size` is the width of the latent that the ensemble predicts one step ahead.
 
-    def __init__(
-        self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int, offset: int | None = None
-    ):
+    `offset` is where the observed vectors stand in the features, if they do.
+    """
+
+    def __init__(self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int, offset: int | None = None):
         super().__init__()
         self.config = config
         self.decoder = ObservationDecoder(

@@ -1,10 +1,12 @@
-"""The smallest world model that plans: an encoder, a Gaussian latent, an MLP that moves it (Ha & Schmidhuber 2018 in spirit).
+"""The smallest world model that plans: an encoder, a Gaussian latent, an MLP that moves it.
+
+In the spirit of Ha & Schmidhuber 2018 (World Models, arXiv 1803.10122):
 
     z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
     loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
 
-It has no memory: one observation must say everything about the present. The transition corrects the best linear guess, in
-units of typical one-step changes of the observation.
+It has no memory: one observation must say everything about the present. The transition corrects the best linear
+guess, in units of typical one-step changes of the observation.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.models.blocks import mlp
+from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
 from wm_lab.models.latents import balanced_kl, gaussian_for
-from wm_lab.models.observations import ObservationEncoder, zero
+from wm_lab.models.observations import ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 
@@ -55,7 +57,9 @@ class LatentMLP(WorldModel):
         self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
         size, raw = self.latent.size, self.latent.raw_size
         self.posterior = nn.Linear(self.encoder.size, raw)
-        self.transition = mlp(self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw)
+        self.transition = mlp(
+            self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw
+        )
         self.heads = Heads(config, spec, self.latent.read_size, size, offset=0)
         for layer in (self.posterior, self.transition[-1]):
             zero(layer)

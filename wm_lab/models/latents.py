@@ -58,8 +58,8 @@ class GaussianLatent(Latent):
     """Independent normals, each in the unit of its own `scale` [variables].
 
     mean = anchor + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std): with the anchor at the best
-    linear guess from the previous z and the scale at typical one-step changes, an untrained prior is that guess, and a network
-    output of 1 corrects it by an ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
+    linear guess from the previous z and the scale at typical one-step changes, an untrained prior is that guess, and a
+    network output of 1 corrects it by an ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
     """
 
     scale: Tensor

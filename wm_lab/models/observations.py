@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symexp, symlog
+from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symexp, symlog, zero
 from wm_lab.world_model import DataSpec
 
 
@@ -42,8 +42,8 @@ def check_image(key: str, shape: tuple[int, ...]) -> None:
     height, width, channels = shape
     if height != width or channels != 3 or height < 8 or height & (height - 1):
         raise UserError(
-            f"observation {key!r} is {height}x{width}x{channels}; the image encoder halves square RGB images down to 4x4, "
-            "so the side must be a power of two of at least 8: change task.image_size"
+            f"observation {key!r} is {height}x{width}x{channels}; the image encoder halves square RGB images "
+            "down to 4x4, so the side must be a power of two of at least 8: change task.image_size"
         )
 
 
@@ -53,17 +53,19 @@ class ObservationEncoder(nn.Module):
     def __init__(self, spec: DataSpec, units: int, layers: int, depth: int):
         super().__init__()
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
-        width = 0
+        width = pixels = 0
         for key, shape in spec.observation.items():
             if is_image(shape):
                 check_image(key, shape)
-                self.images[key] = ImageEncoder(shape[0], depth)
+                encoder = ImageEncoder(shape[0], depth)
+                self.images[key] = encoder
+                pixels += encoder.size
             else:
                 self.vectors[key] = Normaliser.of(spec, key)
                 width += shape[0]
         self.mlp = mlp(width, units, layers) if width else None
         self.vector_size = width
-        self.size = (units if width else 0) + sum(net.size for net in self.images.values())
+        self.size = (units if width else 0) + pixels
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The token, and the normalised vectors [..., V] side by side (V = 0 where there are only images)."""
@@ -79,9 +81,9 @@ class ObservationEncoder(nn.Module):
 class ObservationDecoder(nn.Module):
     """Features [..., F] -> {key: [..., *shape]} in the task's own units.
 
-    Where the vectors stand in the features as they are (from `offset` on), the network only corrects them. Their error is
-    counted in units of one-step changes, by a Huber loss since contact makes rare large ones: a block that seldom moves,
-    but matters when it does, is otherwise lost among fast joints.
+    Where the vectors stand in the features as they are (from `offset` on), the network only corrects them. Their error
+    is counted in units of one-step changes, by a Huber loss since contact makes rare large ones: a block that seldom
+    moves, but matters when it does, is otherwise lost among fast joints.
     """
 
     scale: Tensor
@@ -141,7 +143,7 @@ class ObservationDecoder(nn.Module):
 
 
 class Relations(nn.Module):
-    """Differences between all pairs of points in the observed vectors, in decimetres, read off a latent that holds them.
+    """Differences between all pairs of observed points, in decimetres, read off a latent that holds the vectors.
 
     Whether a finger touches a block is a matter of millimetres between two positions that differ by decimetres from
     episode to episode: a network finds that out of the differences much sooner than out of the positions.
@@ -215,10 +217,3 @@ def change_scale(spec: DataSpec, max_precision: float) -> Tensor:
             std, change = (torch.tensor(values.get(key, ones)) for values in (spec.std, spec.std_change))
             ratios.append((change / std).clamp(1 / max_precision, 1.0))
     return torch.cat(ratios) if ratios else torch.zeros(0)
-
-
-def zero(layer: nn.Module) -> None:
-    """Make a linear layer start by predicting nothing."""
-    assert isinstance(layer, nn.Linear)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.models.blocks import BlockLinear, mlp
+from wm_lab.models.blocks import BlockLinear, mlp, zero
 from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
 from wm_lab.models.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
-from wm_lab.models.observations import ObservationEncoder, zero
+from wm_lab.models.observations import ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 
 @dataclass
 class RSSMConfig(HeadsConfig):
-    """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, `rssm_12m`, ..."""
+    """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
     deter: int = 256
     hidden: int = 128
@@ -96,7 +96,7 @@ class RSSM(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
-        b, n, horizon, _ = actions.shape
+        b, n, _horizon, _ = actions.shape
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
         start = self._features(state.h, state.z)[:, None, None].expand(b, n, 1, -1)
         before = torch.cat([start, features[:, :, :-1]], 2)
@@ -141,7 +141,9 @@ class RSSM(WorldModel):
             h, z = state.h, state.z
             noise = None if likely else self._noise(horizon, rows)
             hs, zs = [], []
-            for t, (action, embedded) in enumerate(zip(actions.unbind(1), self.cell.action(actions).unbind(1), strict=True)):
+            for t, (action, embedded) in enumerate(
+                zip(actions.unbind(1), self.cell.action(actions).unbind(1), strict=True)
+            ):
                 h = self.cell.recur(h, z, embedded)
                 z = self._draw(self.cell.prior(h, z, action), noise, t)
                 hs.append(h)
@@ -159,7 +161,7 @@ class RSSM(WorldModel):
 
 
 class Cell(nn.Module):
-    """One step of the recurrence. What does not depend on h (action and observation halves) is hoisted by the caller."""
+    """One step of the recurrence. The caller hoists what does not depend on h: the action and observation halves."""
 
     def __init__(self, config: RSSMConfig, latent: Latent, action_size: int, encoder: ObservationEncoder):
         super().__init__()
