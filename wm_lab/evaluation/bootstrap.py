@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
@@ -63,7 +63,7 @@ def hierarchical_mean(
     else:
         by_seed = np.stack([resample_counts(episodes, resamples, rng) @ row / episodes for row in x], axis=1)
     error = np.std((seed_weight * by_seed).sum(1), ddof=1) * np.sqrt(seeds / (seeds - 1))
-    reach = float(stats.t.ppf((1 + level) / 2, seeds - 1) * error)
+    reach = float(special.stdtrit(seeds - 1, (1 + level) / 2) * error)
     mean = float(x.mean())
     return Interval(mean - reach, mean, mean + reach, seeds)
 
@@ -88,5 +88,5 @@ def tail_probability(n: int, level: float = LEVEL) -> float:
     """The percentile at which a bootstrap of n units must be cut for its interval to hold `level`, as t would."""
     if n < 2:
         return 0.0
-    reach = stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(n / (n - 1))
-    return float(stats.norm.sf(reach))
+    reach = special.stdtrit(n - 1, (1 + level) / 2) * np.sqrt(n / (n - 1))
+    return float(special.ndtr(-reach))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from wm_lab.evaluation import proportions
 from wm_lab.evaluation.bootstrap import bootstrap_mean, hierarchical_mean
@@ -176,8 +176,8 @@ def _paired_interval(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
         return by_episode, p
     by_seed = hierarchical_mean(a.astype(float) - b)
     reach = (by_seed.high - by_seed.low) / 2
-    t = abs(by_seed.value) / reach * stats.t.ppf((1 + LEVEL) / 2, seeds - 1) if reach else np.inf
-    return _wider(by_seed, by_episode, floor=-1.0), max(p, float(2 * stats.t.sf(t, seeds - 1)))
+    t = abs(by_seed.value) / reach * special.stdtrit(seeds - 1, (1 + LEVEL) / 2) if reach else np.inf
+    return _wider(by_seed, by_episode, floor=-1.0), max(p, float(2 * special.stdtr(seeds - 1, -t)))
 
 
 def _wider(by_seed: Interval, by_episode: Interval, floor: float) -> Interval:

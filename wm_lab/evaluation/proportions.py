@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
@@ -83,7 +83,7 @@ def mcnemar_exact(pairs: Discordance) -> float:
     tosses = int(pairs.only_a + pairs.only_b)
     if tosses == 0:
         return 1.0
-    return float(min(1.0, 2 * stats.binom.cdf(min(pairs.only_a, pairs.only_b), tosses, 0.5)))
+    return float(min(1.0, 2 * special.bdtr(min(pairs.only_a, pairs.only_b), tosses, 0.5)))
 
 
 def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, *, level: float = LEVEL) -> Interval:
@@ -117,4 +117,4 @@ def _score_deviation(a: np.ndarray, b: np.ndarray, n: int, delta: np.ndarray) ->
 
 
 def _z(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(special.ndtri((1 + level) / 2))

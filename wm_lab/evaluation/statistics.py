@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds
 from wm_lab.evaluation.interval import LEVEL, Interval
@@ -12,6 +11,8 @@ from wm_lab.evaluation.interval import LEVEL, Interval
 
 def iqm(scores: ArrayLike) -> float:
     """Interquartile mean: the mean of the middle half of all scores (Agarwal et al. 2021, arXiv:2108.13264)."""
+    from scipy import stats  # here: it takes a second to load, and most runs need no IQM
+
     return float(stats.trim_mean(np.asarray(scores, float), 0.25, axis=None))
 
 
@@ -23,6 +24,8 @@ def iqm_interval(scores: ArrayLike, *, level: float = LEVEL, resamples: int = RE
     seeds, tasks = x.shape
     drawn = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds, tasks))
     resampled = x[drawn, np.arange(tasks)].reshape(resamples, -1)
+    from scipy import stats
+
     low, high = percentile_bounds(stats.trim_mean(resampled, 0.25, axis=1), n=x.size, level=level)
     return Interval(float(low), iqm(x), float(high), x.size)
 
