@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +134,9 @@ class WorldModel(nn.Module, ABC):
     """What every planner, policy and exercise relies on. Built as `Model(Config(...), DataSpec(...))`."""
 
     Config: type
+
+    REVISION: ClassVar[int] = 1
+    """Raise it with any change of code after which old checkpoints mean something else; it is part of their names."""
 
     spec: DataSpec
 

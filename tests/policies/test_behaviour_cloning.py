@@ -202,11 +202,11 @@ def test_images_and_vectors_are_read_together():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"execute": 5}, "policy.execute=5 exceeds policy.chunk=4"),
-        ({"history": 0}, "policy.history=0"),
-        ({"temporal_average": 1.5}, "policy.temporal_average=1.5"),
-        ({"temporal_average": 0.5, "execute": 2}, "policy.execute=2"),
-        ({"dropout": 1.0}, "policy.dropout"),
+        ({"execute": 5}, "bc.execute=5 exceeds bc.chunk=4"),
+        ({"history": 0}, "bc.history=0"),
+        ({"temporal_average": 1.5}, "bc.temporal_average=1.5"),
+        ({"temporal_average": 0.5, "execute": 2}, "bc.execute=2"),
+        ({"dropout": 1.0}, "bc.dropout"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_sentence(settings, message):

@@ -157,10 +157,10 @@ def test_latent_goals_belong_to_their_rows():
 
 
 def test_executing_more_than_was_planned_is_refused():
-    with pytest.raises(UserError, match=r"policy.execute=9 exceeds planner.horizon=8"):
+    with pytest.raises(UserError, match=r"mpc.execute=9 exceeds planner.horizon=8"):
         build(execute=9)
 
 
 def test_executing_nothing_is_refused():
-    with pytest.raises(UserError, match=r"policy.execute=0"):
+    with pytest.raises(UserError, match=r"mpc.execute=0"):
         MPCConfig(execute=0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -31,10 +32,10 @@ from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.settings import build, read_config
+from wm_lab.settings import build, read_config, target
 from wm_lab.store import Store
 from wm_lab.tasks.task import HINTS, Task, TaskCard
-from wm_lab.tracking.progress import progress
+from wm_lab.tracking.progress import Progress, progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import BEST, TrainerConfig, train
@@ -176,7 +177,7 @@ class Workbench:
                     round_number=number,
                     description=description,
                     workers=self.workers,
-                    advance=bar.advance,
+                    advance=tally(bar),
                 )
 
         return self.store.get("dataset", recipe, make)
@@ -222,6 +223,7 @@ class Workbench:
         return {
             "name": f"{name}-{self.card.name}",
             "model": section,
+            "revision": getattr(target(section, name), "REVISION", 0),
             "trainer": kept,
             "data": dataset.digest,
             "newest_fraction": self.data.newest_fraction if rounds else None,
@@ -298,7 +300,7 @@ class Workbench:
                     manifest.seeds,
                     config,
                     workers=self.workers,
-                    advance=bar.advance,
+                    advance=tally(bar),
                 )
             latency = decision_milliseconds(self.make_task, arm.make, manifest.seeds[0], self.workers)
             outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
@@ -313,6 +315,17 @@ class Workbench:
 def identity(task: Section) -> Section:
     """What makes a task the task it is: its section without the hints for those who train and plan for it."""
     return {name: value for name, value in task.items() if name not in HINTS}
+
+
+def tally(bar: Progress) -> Callable[..., None]:
+    """An `advance` that shows running totals of the counts it hears."""
+    totals: Counter[str] = Counter()
+
+    def advance(episodes: int, **counts: int) -> None:
+        totals.update(counts)
+        bar.advance(episodes, **totals)
+
+    return advance
 
 
 class _Clock:

@@ -31,20 +31,18 @@ class BehaviourCloningConfig:
     def __post_init__(self) -> None:
         for name in ("history", "chunk", "execute", "hidden", "layers", "image_features"):
             if getattr(self, name) < 1:
-                raise UserError(f"policy.{name}={getattr(self, name)} must be at least 1")
+                raise UserError(f"bc.{name}={getattr(self, name)} must be at least 1")
         if self.execute > self.chunk:
-            raise UserError(
-                f"policy.execute={self.execute} exceeds policy.chunk={self.chunk}; lower execute or raise chunk"
-            )
+            raise UserError(f"bc.execute={self.execute} exceeds bc.chunk={self.chunk}; lower execute or raise chunk")
         if not 0 <= self.temporal_average <= 1:
-            raise UserError(f"policy.temporal_average={self.temporal_average} must be in [0, 1]")
+            raise UserError(f"bc.temporal_average={self.temporal_average} must be in [0, 1]")
         if self.temporal_average and self.execute > 1:
             raise UserError(
-                f"policy.temporal_average averages predictions made at every step, but policy.execute={self.execute}; "
-                "set policy.execute=1, or policy.temporal_average=0"
+                f"bc.temporal_average averages predictions made at every step, but bc.execute={self.execute}; "
+                "set bc.execute=1, or bc.temporal_average=0"
             )
         if not 0 <= self.dropout < 1:
-            raise UserError(f"policy.dropout={self.dropout} must be in [0, 1)")
+            raise UserError(f"bc.dropout={self.dropout} must be in [0, 1)")
 
 
 class BehaviourCloning(nn.Module):

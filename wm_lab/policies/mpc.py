@@ -29,7 +29,7 @@ class MPCConfig:
 
     def __post_init__(self) -> None:
         if self.execute < 1:
-            raise UserError(f"policy.execute={self.execute} must be at least 1")
+            raise UserError(f"mpc.execute={self.execute} must be at least 1")
 
 
 class Proposer(Protocol):
@@ -85,7 +85,7 @@ class MPC(Policy):
     ) -> None:
         if config.execute > planner.config.horizon:
             raise UserError(
-                f"policy.execute={config.execute} exceeds planner.horizon={planner.config.horizon}; "
+                f"mpc.execute={config.execute} exceeds planner.horizon={planner.config.horizon}; "
                 "lower execute or raise the horizon"
             )
         if objective.goal is not None and tuple(model.observation_keys) != ("state",):

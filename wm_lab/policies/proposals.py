@@ -25,9 +25,9 @@ class ProposalsConfig:
 
     def __post_init__(self) -> None:
         if self.count < 0:
-            raise UserError(f"policy.proposals.count={self.count} is negative; use 0 for no proposals")
+            raise UserError(f"mpc.proposals.count={self.count} is negative; use 0 for no proposals")
         if self.noise < 0:
-            raise UserError(f"policy.proposals.noise={self.noise} must not be negative")
+            raise UserError(f"mpc.proposals.noise={self.noise} must not be negative")
 
 
 class BCProposals:
@@ -39,7 +39,7 @@ class BCProposals:
 
     def __init__(self, config: ProposalsConfig, net: BehaviourCloning) -> None:
         if config.count < 1:
-            raise UserError(f"policy.proposals.count={config.count} proposes nothing; give at least 1")
+            raise UserError(f"mpc.proposals.count={config.count} proposes nothing; give at least 1")
         self.config, self.net = config, net
         self.observation_keys = net.observation_keys
         self._history = History(net.observation_keys, net.config.history)
