@@ -53,18 +53,18 @@ class ScaleConfig:
     """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
 
     collect_episodes: int = 300
-    train_steps: int = 2000
-    round_steps: int = 1000
-    round_episodes: int = 60
+    train_steps: int = 900
+    round_steps: int = 300
+    round_episodes: int = 20
     demonstrations: int = 50
-    clone_steps: int = 2000
+    clone_steps: int = 800
     episodes: int = 100  # evaluated, of each arm
-    oracle_episodes: int = 30  # evaluated, of arms that plan in the true simulator
+    oracle_episodes: int = 20  # evaluated, of arms that plan in the true simulator
     windows: int = 400  # held-out windows that imagination is judged on
-    planned_windows: int = 100
-    candidates: int = 192
+    planned_windows: int = 64
+    candidates: int = 128
     iterations: int = 4
-    elites: int = 20
+    elites: int = 16
     batch: int = 64  # windows in a training step
     validations: int = 10  # over a whole training
     workers: int | None = None  # processes; null: one per core

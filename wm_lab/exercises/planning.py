@@ -39,7 +39,7 @@ PAIRS = [("mpc", "bc"), ("mpc_bc", "bc"), ("mpc_bc", "mpc"), ("mpc", "greedy"), 
 class PlanningConfig:
     episodes: int = 100  # of the frozen manifest that every arm plays
     oracle_episodes: int = 50  # of them, the first ones, for arms that plan in the true simulator, which is slow
-    play_on: int | None = 10
+    play_on: int | None = 5
     """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
     returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning

@@ -23,10 +23,10 @@ Roll = Callable[[Tensor], Tensor]
 class HeadsConfig:
     """Sizes of encoder, decoder and heads, and the weights of their losses."""
 
-    units: int = 128
+    units: int = 96
     layers: int = 2
     depth: int = 16
-    reward_layers: int = 1
+    reward_layers: int = 2
     reward_bins: int = 63
     """Of the two-hot reward; an odd number, so that one of them is zero. Normalised rewards need few, near zero."""
     reward_limit: float = 5.0

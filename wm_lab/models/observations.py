@@ -142,11 +142,16 @@ class ObservationDecoder(nn.Module):
         return torch.addcmul(features[..., self.offset : self.offset + self.width], self.mlp(features), self.scale)
 
 
+SAME_PLACE = 0.01
+"""Decimetres: distances below a millimetre look alike, so that their gradient stays finite where two points meet."""
+
+
 class Relations(nn.Module):
-    """Differences between all pairs of observed points, in decimetres, read off a latent that holds the vectors.
+    """Differences and distances between all pairs of observed points, in decimetres, read off a latent that holds them.
 
     Whether a finger touches a block is a matter of millimetres between two positions that differ by decimetres from
-    episode to episode: a network finds that out of the differences much sooner than out of the positions.
+    episode to episode: a network finds that out of the differences much sooner than out of the positions. Distances
+    are what most rewards are made of.
     """
 
     mean: Tensor
@@ -170,12 +175,14 @@ class Relations(nn.Module):
         self.register_buffer("second", second, persistent=False)
         self.register_buffer("mean", torch.tensor(mean)[self.index] * 10, persistent=False)
         self.register_buffer("std", torch.tensor(std)[self.index] * 10, persistent=False)
-        self.size = 3 * len(first)
+        self.size = 4 * len(first)
 
     def forward(self, z: Tensor) -> Tensor:
-        """[..., Z] -> [..., 3 * pairs]"""
+        """[..., Z] -> [..., 4 * pairs]"""
         points = torch.addcmul(self.mean, z[..., self.index], self.std).unflatten(-1, (-1, 3))
-        return (points[..., self.first, :] - points[..., self.second, :]).flatten(-2)
+        gaps = points[..., self.first, :] - points[..., self.second, :]
+        distances = (gaps.square().sum(-1) + SAME_PLACE**2).sqrt()
+        return torch.cat([gaps.flatten(-2), distances], -1)
 
 
 class Drift(nn.Module):

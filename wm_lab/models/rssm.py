@@ -27,9 +27,9 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class RSSMConfig(HeadsConfig):
     """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
-    deter: int = 256
-    hidden: int = 128
-    groups: int = 8
+    deter: int = 128
+    hidden: int = 96
+    groups: int = 4
     latent: str = "gaussian"
     variables: int = 32
     classes: int = 16
