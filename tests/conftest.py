@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# A shell that starts the suite in the background leaves Ctrl-C ignored, and children inherit that; a handler of our own
+# does not pass to them, so they start with the system's default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set before torch, MuJoCo or wandb are imported; the suite runs beside other work and measures process time.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 
 OUTCOMES = "outcomes.json"
 
+REST = 5
+"""Steps that a demonstration goes on after its first success."""
+
 
 class Workbench:
     """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say).
@@ -132,20 +135,22 @@ class Workbench:
             rounds=0,
             seed=MAX_SEED - self.data.seed,
         )
-        return self._open([self._collection(wanted)])
+        # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
+        return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST))])
 
     def _open(self, folders: list[Path]) -> Dataset:
         return Dataset.open(*folders, split=self.data.split())
 
-    def _collection(self, data: DataConfig) -> Path:
+    def _collection(self, data: DataConfig, play: PlayConfig | None = None) -> Path:
         recipe = {
             "name": self.card.name,
             "task": identity(self.settings.task),
             "physics": self.card.physics,
             "exploration": asdict(data.exploration()),
+            "play": asdict(play or PlayConfig()),
             "seeds": data.seeds(),
         }
-        return self._collect(recipe, ExpertPolicy, data, 0, {"name": "expert"}, f"collect {self.card.name}")
+        return self._collect(recipe, ExpertPolicy, data, 0, {"name": "expert"}, f"collect {self.card.name}", play)
 
     def _round(self, number: int) -> Path:
         arm = mpc_arm(self.settings, "collector", self.world_model(number - 1))
@@ -161,7 +166,14 @@ class Workbench:
         return self._collect(recipe, arm.make, self.data, number, description, f"collect {self.card.name} by planning")
 
     def _collect(
-        self, recipe: Section, policy: Any, data: DataConfig, number: int, description: Section, title: str
+        self,
+        recipe: Section,
+        policy: Any,
+        data: DataConfig,
+        number: int,
+        description: Section,
+        title: str,
+        play: PlayConfig | None = None,
     ) -> Path:
         exploration = data.round_exploration() if number else data.exploration()
         seeds = data.seeds(number)
@@ -176,6 +188,7 @@ class Workbench:
                     exploration,
                     round_number=number,
                     description=description,
+                    config=play,
                     workers=self.workers,
                     advance=tally(bar),
                 )

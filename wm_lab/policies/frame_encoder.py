@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.errors import UserError
+from wm_lab.models.observations import Relations
 from wm_lab.world_model import DataSpec
 
 CONSTANT = 1e-6  # a smaller standard deviation means that the dimension never moved
@@ -17,7 +18,10 @@ IMAGE_AXES = 3
 
 
 class FrameEncoder(nn.Module):
-    """{key: [..., *shape]} -> [..., size]: vectors normalised as they are, images as keypoints."""
+    """{key: [..., *shape]} -> [..., size]: vectors normalised, with the relations of their points; images as keypoints.
+
+    World models read the same relations, so neither side of a comparison has them alone.
+    """
 
     mean: Tensor
     std: Tensor
@@ -41,13 +45,15 @@ class FrameEncoder(nn.Module):
                 )
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor([s if s > CONSTANT else 1.0 for s in std]))
-        self.size = len(mean) + image_features * len(self.images)
+        self.relations = Relations(spec)
+        self.size = len(mean) + self.relations.size + image_features * len(self.images)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         parts = [net(observation[key]) for key, net in self.images.items()]
         if self.vectors:
             vector = torch.cat([observation[key] for key in self.vectors], dim=-1)
-            parts.append(((vector - self.mean) / self.std).clamp(-FAR, FAR))
+            near = ((vector - self.mean) / self.std).clamp(-FAR, FAR)
+            parts += [near, self.relations(near)]
         return torch.cat(parts, dim=-1)
 
 
