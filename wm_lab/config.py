@@ -57,7 +57,7 @@ class ScaleConfig:
     round_steps: int = 300
     round_episodes: int = 20
     demonstrations: int = 50
-    clone_steps: int = 800
+    clone_steps: int = 2000
     episodes: int = 100  # evaluated, of each arm
     oracle_episodes: int = 20  # evaluated, of arms that plan in the true simulator
     windows: int = 400  # held-out windows that imagination is judged on
