@@ -7,6 +7,7 @@ that loses its block starts over, so it also recovers from whatever a noisy beha
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,9 @@ class HandExpert(Expert):
         self.phase: Phase = self.begin
         self._read()
 
+    @abstractmethod
     def begin(self) -> list[float]:
-        raise NotImplementedError
+        """The first phase of the script."""
 
     def act(self) -> np.ndarray:
         self._read()
