@@ -59,7 +59,7 @@ class ScaleConfig:
     demonstrations: int = 50
     clone_steps: int = 2000
     episodes: int = 100  # evaluated, of each arm
-    oracle_episodes: int = 20  # evaluated, of arms that plan in the true simulator
+    oracle_episodes: int = 10  # evaluated, of arms that plan in the true simulator
     windows: int = 400  # held-out windows that imagination is judged on
     planned_windows: int = 64
     candidates: int = 128
