@@ -28,7 +28,7 @@ class Outcomes:
     success_at_end: np.ndarray  # bool, it held at the last step of the budget
     steps_to_success: np.ndarray  # float, control steps to the first hit; NaN where there was none
     episode_return: np.ndarray  # float, sum of rewards over the step budget
-    decision_ms: np.ndarray  # float, wall milliseconds per decision, mean over the episode
+    decision_ms: np.ndarray  # float, wall milliseconds of one decision for one robot alone (a median, the same for all)
     imagined: np.ndarray  # float or NaN
     realised: np.ndarray  # float or NaN
     seed: int = 0  # of the training run behind this arm
