@@ -6,8 +6,6 @@ What exists is found in the store under the hash of all that made it; what does 
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -27,6 +25,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import Arm, mpc_arm
+from wm_lab.exercises.bookkeeping import Clock, tally
 from wm_lab.exercises.rehearsal import blank_spec, build_model
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
@@ -35,7 +34,7 @@ from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build, read_config, target
 from wm_lab.store import Store
 from wm_lab.tasks.task import HINTS, Task, TaskCard
-from wm_lab.tracking.progress import Progress, progress
+from wm_lab.tracking.progress import progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import BEST, TrainerConfig, train
@@ -321,34 +320,10 @@ class Workbench:
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
         return replace(found, arm=arm.name)  # the same play may go by several names
 
-    def _clock(self, name: str) -> _Clock:
-        return _Clock(self.seconds, name)
+    def _clock(self, name: str) -> Clock:
+        return Clock(self.seconds, name)
 
 
 def identity(task: Section) -> Section:
     """What makes a task the task it is: its section without the hints for those who train and plan for it."""
     return {name: value for name, value in task.items() if name not in HINTS}
-
-
-def tally(bar: Progress) -> Callable[..., None]:
-    """An `advance` that shows running totals of the counts it hears."""
-    totals: Counter[str] = Counter()
-
-    def advance(episodes: int, **counts: int) -> None:
-        totals.update(counts)
-        bar.advance(episodes, **totals)
-
-    return advance
-
-
-class _Clock:
-    """Adds the time spent inside to an entry of a table."""
-
-    def __init__(self, table: dict[str, float], name: str) -> None:
-        self.table, self.name = table, name
-
-    def __enter__(self) -> None:
-        self.began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.table[self.name] = self.table.get(self.name, 0.0) + time.monotonic() - self.began
