@@ -18,7 +18,7 @@ from wm_lab.tasks.hand_costs import COSTS, goal_state
 from wm_lab.tasks.hand_experts import EXPERTS, HandExpert
 from wm_lab.tasks.hand_goals import GOALS, check_dials, draw_start, solved
 from wm_lab.tasks.hand_physics import ACTIONS, HandPhysics
-from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ
+from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ, SCENE_REVISION
 from wm_lab.tasks.hand_state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
 from wm_lab.tasks.task import PlanningHints, Task, TaskCard, dials
@@ -204,7 +204,7 @@ class HandTask(Task):
             tags=goal.tags,
             instruction=goal.instruction,
             success_test=f"{goal.measure}<{self._tolerance:g}@{SUCCESS_REVISION}",
-            physics=f"mujoco {mujoco.__version__}",
+            physics=f"mujoco {mujoco.__version__}, hand scene {SCENE_REVISION}",
             variables=layout.variables(dict.fromkeys(goal.toleranced, self._tolerance)),
             settings=dials(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
         )

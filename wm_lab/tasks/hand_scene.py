@@ -6,6 +6,7 @@ The gripper's six velocity commands drive `intvelocity` actuators: their set-poi
 
 from __future__ import annotations
 
+SCENE_REVISION = 2  # raise it with any change of the scene: data and results of different scenes do not mix
 CONTROL_HZ = 20.0
 SUBSTEPS = 10  # of 5 ms each in one control step
 MAX_SPEED = 0.6  # m/s, of a full-scale translation command
@@ -25,13 +26,17 @@ CAMERA = "front"
 
 
 def scene_xml(blocks: int, peg: bool) -> str:
-    """MJCF with `blocks` free blocks (at most three), or one peg and its hole where `peg` is set."""
+    """MJCF with `blocks` free blocks (at most three), or one peg and its hole where `peg` is set.
+
+    The contact solver's tolerance is a thousand times MuJoCo's own: it saves a quarter of the time while pushing, and
+    the experts succeed as before.
+    """
     bodies = "".join(_block(index, peg) for index in range(blocks))
     return f"""
 <mujoco model="hand">
   <compiler angle="radian" autolimits="true"/>
   <option timestep="{1 / (CONTROL_HZ * SUBSTEPS)}" integrator="implicitfast" cone="elliptic" impratio="10"
-          iterations="20" ls_iterations="20"/>
+          iterations="20" ls_iterations="20" tolerance="1e-5"/>
   <default>
     <geom solref=".01 1"/>
     <default class="finger">
