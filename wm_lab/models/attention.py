@@ -1,0 +1,222 @@
+"""A frame-causal transformer whose imagination shares one cached past among all candidates.
+
+Tokens come in frames, one frame a time step. A token sees all tokens of its own frame and of the `window - 1` frames
+before it. Where it stands in time is said by rotary embeddings (RoFormer, arXiv 2104.09864, §3.2), which only ever show
+differences of steps: the window may slide for as long as it likes, and nothing jumps when it begins to.
+
+`Transformer.prefix` reads what was observed once, for B episodes; `Transformer.extend` goes on from it, a frame at a
+time, for N candidates each, whose N K queries meet the one prefix in a single product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.errors import UserError
+from wm_lab.world_model import State
+
+FORGOTTEN = -(10**6)
+"""The step of a token that nobody sees: farther back than any window reaches."""
+
+Rotation = tuple[Tensor, Tensor]
+"""cosines and sines, [B or 1, L, dh / 2]"""
+
+
+@dataclass
+class Cache(State):
+    """Keys (already rotated) and values of tokens that were read, and the step each stands at."""
+
+    keys: Tensor  # [B, layers, heads, L, dh]
+    values: Tensor  # [B, layers, heads, L, dh]
+    step: Tensor  # [B, L] int64, FORGOTTEN where there is nothing to see
+
+    def last(self, tokens: int) -> Cache:
+        """The newest tokens alone."""
+        cut = self.step.shape[1] - tokens
+        return Cache(self.keys[:, :, :, cut:], self.values[:, :, :, cut:], self.step[:, cut:])
+
+    def then(self, newer: Cache) -> Cache:
+        """These tokens, and `newer` ones after them."""
+        return Cache(
+            torch.cat([self.keys, newer.keys], 3),
+            torch.cat([self.values, newer.values], 3),
+            torch.cat([self.step, newer.step], 1),
+        )
+
+    def seen_where(self, kept: Tensor) -> Cache:
+        """The same, all forgotten but where `kept` [B, L]."""
+        return replace(self, step=torch.where(kept, self.step, FORGOTTEN))
+
+
+class Transformer(nn.Module):
+    """`layers` pre-norm blocks and a last norm; `window` counts the frames that a token sees, its own included."""
+
+    def __init__(self, width: int, layers: int, heads: int, window: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        if width % (2 * heads):
+            raise UserError(
+                f"model.width={width} does not split into pairs for model.heads={heads}, as rotary positions need; "
+                f"make it a multiple of {2 * heads}"
+            )
+        if window < 1:
+            raise UserError(f"model.window={window} shows a token not even its own frame; use at least 1")
+        self.width, self.heads, self.window = width, heads, window
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, position: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, L, W]; position: [L] or [B, L], steps; mask: [L, L] or [B, 1, L, L], True is seen -> [B, L, W]."""
+        return self.prefix(x, position, mask)[0]
+
+    def prefix(self, x: Tensor, position: Tensor, mask: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """As `forward`, and what `extend` (or this again, as `past`) goes on from.
+
+        With a `past` of P tokens the mask is [B, 1, L, P + L].
+        """
+        rotation = self._rotation(position)
+        layers: list[tuple[Tensor, Tensor]] = []
+        for i, block in enumerate(self.blocks):
+            before = None if past is None else (past.keys[:, i], past.values[:, i])
+            x, own = block(x, rotation, mask, before)
+            layers.append(own)
+        keys, values = (torch.stack(parts, 1) for parts in zip(*layers, strict=True))
+        return self.norm(x), Cache(keys, values, position.expand(x.shape[0], -1))
+
+    def extend(self, x: Tensor, position: Tensor, prefix: Cache, suffix: Suffix) -> Tensor:
+        """One more frame of K tokens for each of N candidates: [B, N, K, W] -> [B, N, K, W].
+
+        position: [B], the frame's step in each episode. `suffix`, fresh from `Suffix(...)` at the first call, holds the
+        candidates' own frames so far and takes in this one.
+        """
+        tokens = x.shape[2]
+        rotation = self._rotation(position[:, None])
+        suffix.step.append(position[:, None].expand(-1, tokens))
+        seen = visible(position[:, None], torch.cat([prefix.step, *suffix.step], 1), self.window)  # [B, 1, L]
+        bias = x.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1, L]
+        for i, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            x = block.extend(x, rotation, bias, (prefix.keys[:, i], prefix.values[:, i]), suffix, i)
+        suffix.length += tokens
+        return self.norm(x)
+
+    def nothing(self, rows: int, tokens: int) -> Cache:
+        """A past of so many forgotten tokens, for episodes that begin."""
+        like = next(self.parameters())
+        empty = like.new_zeros(rows, len(self.blocks), self.heads, tokens, self.width // self.heads)
+        return Cache(empty, empty, torch.full((rows, tokens), FORGOTTEN, device=like.device))
+
+    def _rotation(self, position: Tensor) -> Rotation:
+        pairs = self.width // self.heads // 2
+        rate = 100.0 ** (-torch.arange(pairs, device=position.device) / pairs)  # robots' windows are short
+        angle = position.reshape(-1, position.shape[-1], 1).float() * rate
+        return angle.cos(), angle.sin()
+
+
+class Suffix:
+    """Keys and values of the frames that N candidates imagined themselves, in memory laid out once."""
+
+    def __init__(self, prefix: Cache, candidates: int, tokens: int):
+        b, layers, heads, _, size = prefix.keys.shape
+        shape = (layers, b, heads, candidates, tokens, size)
+        # Autograd keeps what it multiplied by: it gets a growing copy instead of memory that is written to again.
+        self.grows = torch.is_grad_enabled()
+        self.keys, self.values = (prefix.keys.new_empty(() if self.grows else shape) for _ in range(2))
+        self.lists: list[tuple[Tensor, Tensor]] = []
+        self.step: list[Tensor] = []
+        self.length = 0
+
+    def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Take in [B, heads, N, K, dh] of one layer; returns all of it so far, [B, heads, N, S, dh]."""
+        if self.grows:
+            if self.length:
+                key, value = (torch.cat(pair, 3) for pair in zip(self.lists[layer], (key, value), strict=True))
+                self.lists[layer] = (key, value)
+            else:
+                self.lists.append((key, value))
+            return key, value
+        end = self.length + key.shape[3]
+        self.keys[layer, :, :, :, self.length : end] = key
+        self.values[layer, :, :, :, self.length : end] = value
+        return self.keys[layer, :, :, :, :end], self.values[layer, :, :, :, :end]
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        self.heads, hidden = heads, int(width * mlp_ratio)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, width))
+
+    def forward(
+        self, x: Tensor, rotation: Rotation, mask: Tensor, before: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x [B, L, W] after it has seen what the mask shows, and its keys and values [B, heads, L, dh]."""
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = rotate(q, rotation), rotate(k, rotation)
+        own = k, v
+        if before is not None:
+            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self._finish(x, seen.transpose(1, 2).flatten(2)), own
+
+    def extend(
+        self, x: Tensor, rotation: Rotation, bias: Tensor, prefix: tuple[Tensor, Tensor], suffix: Suffix, layer: int
+    ) -> Tensor:
+        """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1, L] for prefix and suffix, this frame included."""
+        n, tokens = x.shape[1:3]
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        turn = rotation[0][:, None], rotation[1][:, None]
+        q, k = rotate(q, turn), rotate(k, turn)  # [B, heads, N, K, dh]
+        keys, values = suffix.append(layer, k, v)
+        q = q * q.shape[-1] ** -0.5
+        # One softmax over both parts is what makes this exactly attention over their concatenation.
+        shared = q.flatten(2, 3) @ prefix[0].transpose(-1, -2)  # [B, heads, N K, P]: the prefix is nobody's copy
+        scores = torch.cat([shared.unflatten(2, (n, tokens)), q @ keys.transpose(-1, -2)], -1)
+        weight = (scores + bias).softmax(-1).to(v.dtype)
+        split = shared.shape[-1]
+        seen = (weight[..., :split].flatten(2, 3) @ prefix[1]).unflatten(2, (n, tokens)) + weight[..., split:] @ values
+        return self._finish(x, seen.permute(0, 2, 3, 1, 4).flatten(3))
+
+    def _finish(self, x: Tensor, seen: Tensor) -> Tensor:
+        x = x + self.out(seen)
+        return x + self.mlp(self.norm2(x))
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn the pairs (x_i, x_{i + dh/2}) of x [B, heads, ..., dh] by the angles of their step."""
+    cos, sin = (part[:, None] for part in rotation)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
+
+
+def visible(query: Tensor, key: Tensor, window: int) -> Tensor:
+    """Who sees whom, by their steps: [..., Q], [..., K] -> [..., Q, K].
+
+    With two tokens a frame and a window of two frames:
+
+        step  0 0 1 1 2 2
+          0   x x . . . .
+          1   x x x x . .
+          2   . . x x x x      (each line is that of both its tokens)
+    """
+    age = query[..., :, None] - key[..., None, :]
+    return (age >= 0) & (age < window)
+
+
+def frame_causal(step: Tensor, window: int, episode: Tensor | None = None) -> Tensor:
+    """The training mask of tokens at steps [L] (or [B, L]): [L, L] (or [B, 1, L, L]), True is seen.
+
+    episode: [B, L], a number for each token's episode; tokens of others are not seen.
+    """
+    seen = visible(step, step, window)
+    if episode is not None:
+        seen = seen & (episode[:, :, None] == episode[:, None, :])
+    return seen if seen.dim() == 2 else seen[:, None]
