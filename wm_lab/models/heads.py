@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -69,16 +69,33 @@ def require_at_least(config: Any, least: Mapping[str, float]) -> None:
             raise UserError(f"model.{name}={getattr(config, name)} must be at least {limit}")
 
 
+class Decoder(Protocol):
+    """Observations from features, and the error of what they say; see `ObservationDecoder`."""
+
+    def __call__(self, features: Tensor) -> dict[str, Tensor]: ...
+
+    def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor: ...
+
+
 class Heads(nn.Module):
     """`target_size` is the width of the latent that the ensemble predicts one step ahead.
 
-    `offset` is where the observed vectors stand in the features, if they do.
+    `offset` is where the observed vectors stand in the features, if they do. A model whose features hold more than
+    the heads should read brings its own `decoder`, and puts the `features` numbers that they read first.
     """
 
-    def __init__(self, config: HeadsConfig, spec: DataSpec, features: int, target_size: int, offset: int | None = None):
+    def __init__(
+        self,
+        config: HeadsConfig,
+        spec: DataSpec,
+        features: int,
+        target_size: int,
+        offset: int | None = None,
+        decoder: Decoder | None = None,
+    ):
         super().__init__()
-        self.config = config
-        self.decoder = ObservationDecoder(
+        self.config, self.read_size = config, features
+        self.decoder = decoder or ObservationDecoder(
             features, spec, config.units, config.layers, config.depth, config.max_precision, offset
         )
         self.reward = TwoHot(features, config.units, config.reward_layers, config.reward_bins, config.reward_limit)
@@ -91,8 +108,10 @@ class Heads(nn.Module):
         """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble foretells."""
         config = self.config
         reward = self.reward_norm(windows.reward[..., None])[..., 0]
+        decoder = config.decoder_scale * self.decoder.loss(features, windows.observation)
+        features = features[..., : self.read_size]
         terms = {
-            "decoder": config.decoder_scale * self.decoder.loss(features, windows.observation),
+            "decoder": decoder,
             # Nothing was rewarded on arrival at an episode's first step.
             "reward": config.reward_scale * self.reward.loss(features, reward) * ~windows.first,
             "continue": F.binary_cross_entropy_with_logits(
@@ -126,17 +145,18 @@ class Heads(nn.Module):
         features = roll_from(rows, start)(target.action)
         reward = self.reward_norm(target.reward[..., None])[..., 0]
         loss = config.decoder_scale * self.decoder.loss(features, target.observation)
-        loss = loss + config.reward_scale * self.reward.loss(features, reward)
+        loss = loss + config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
         # An episode boundary or padding inside the stretch ends it.
         counts = target.valid & (target.first.cumsum(1) == 0)
         return config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
 
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
-        reward = self.reward_norm.inverse(self.reward(features)[..., None])[..., 0]
-        proceed = torch.sigmoid(self.proceed(features)[..., 0])
+        read = features[..., : self.read_size]
+        reward = self.reward_norm.inverse(self.reward(read)[..., None])[..., 0]
+        proceed = torch.sigmoid(self.proceed(read)[..., 0])
         doubt = None
         if self.ensemble is not None and before is not None:
-            guesses = self.ensemble(torch.cat([before, actions], -1))
+            guesses = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
             doubt = guesses.std(0, unbiased=False).mean(-1)
         return Imagination(features, reward, proceed, doubt)
