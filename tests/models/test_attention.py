@@ -140,3 +140,26 @@ def test_forgotten_tokens_are_as_if_they_had_never_been(transformer):
 def test_sizes_that_cannot_be_are_refused(width, heads, window, words):
     with pytest.raises(UserError, match=words):
         Transformer(width, 1, heads, window)
+
+
+def test_tokens_of_a_kind_can_be_kept_from_tokens_of_another(transformer):
+    """First tokens of frames see first tokens alone; second tokens see all."""
+    past, future = noise(2, 2, seed=1), noise(2, 3, 4, seed=2)
+    first = torch.arange(6) % TOKENS == 0
+    kinds = ~first[:, None] | first
+    _, cache = transformer.prefix(past, steps_of(1), kinds[:2, :2])
+    suffix, seen = Suffix(cache, 3, 4), []
+    for t in (1, 2):
+        own = slice(TOKENS * t, TOKENS * (t + 1))
+        x = future[:, :, own.start - 2 : own.stop - 2]
+        seen.append(transformer.extend(x, torch.tensor([t, t]), cache, suffix, kinds[own, : own.stop]))
+    whole = torch.cat([past[:, None].expand(-1, 3, -1, -1), future], 2).flatten(0, 1)
+    expected = transformer(whole, steps_of(3), frame_causal(steps_of(3), WINDOW) & kinds)[:, 2:]
+    torch.testing.assert_close(torch.cat(seen, 2), expected.unflatten(0, (2, 3)), **CLOSE)
+
+
+def test_forgotten_tokens_leave_no_trace_in_a_belief(transformer):
+    _, cache = transformer.prefix(noise(1, 4), steps_of(2), frame_causal(steps_of(2), WINDOW))
+    cache, nothing = cache.seen_where(torch.zeros(1, 4, dtype=torch.bool)), transformer.nothing(1, 4)
+    for name in ("keys", "values", "step"):
+        assert torch.equal(getattr(cache, name), getattr(nothing, name))

@@ -10,7 +10,7 @@ time, for N candidates each, whose N K queries meet the one prefix in a single p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +48,10 @@ class Cache(State):
         )
 
     def seen_where(self, kept: Tensor) -> Cache:
-        """The same, all forgotten but where `kept` [B, L]."""
-        return replace(self, step=torch.where(kept, self.step, FORGOTTEN))
+        """The same, all forgotten but where `kept` [B, L]: as if it had never been."""
+        gone = ~kept[:, None, None, :, None]
+        keys, values = (part.masked_fill(gone, 0.0) for part in (self.keys, self.values))
+        return Cache(keys, values, torch.where(kept, self.step, FORGOTTEN))
 
 
 class Transformer(nn.Module):
@@ -86,17 +88,21 @@ class Transformer(nn.Module):
         keys, values = (torch.stack(parts, 1) for parts in zip(*layers, strict=True))
         return self.norm(x), Cache(keys, values, position.expand(x.shape[0], -1))
 
-    def extend(self, x: Tensor, position: Tensor, prefix: Cache, suffix: Suffix) -> Tensor:
+    def extend(
+        self, x: Tensor, position: Tensor, prefix: Cache, suffix: Suffix, allowed: Tensor | None = None
+    ) -> Tensor:
         """One more frame of K tokens for each of N candidates: [B, N, K, W] -> [B, N, K, W].
 
         position: [B], the frame's step in each episode. `suffix`, fresh from `Suffix(...)` at the first call, holds the
-        candidates' own frames so far and takes in this one.
+        candidates' own frames so far and takes in this one. `allowed` [K, L] further restricts which of all tokens,
+        these included, each may see.
         """
         tokens = x.shape[2]
         rotation = self._rotation(position[:, None])
         suffix.step.append(position[:, None].expand(-1, tokens))
         seen = visible(position[:, None], torch.cat([prefix.step, *suffix.step], 1), self.window)  # [B, 1, L]
-        bias = x.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1, L]
+        seen = seen if allowed is None else seen & allowed
+        bias = x.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1 or K, L]
         for i, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             x = block.extend(x, rotation, bias, (prefix.keys[:, i], prefix.values[:, i]), suffix, i)
@@ -170,7 +176,7 @@ class Block(nn.Module):
     def extend(
         self, x: Tensor, rotation: Rotation, bias: Tensor, prefix: tuple[Tensor, Tensor], suffix: Suffix, layer: int
     ) -> Tensor:
-        """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1, L] for prefix and suffix, this frame included."""
+        """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1 or K, L] for prefix and suffix, this frame included."""
         n, tokens = x.shape[1:3]
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
         turn = rotation[0][:, None], rotation[1][:, None]
