@@ -135,7 +135,7 @@ class WorldModel(nn.Module, ABC):
 
     Config: type
 
-    REVISION: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2
     """Raise it with any change of code after which old checkpoints mean something else; it is part of their names."""
 
     spec: DataSpec

@@ -98,6 +98,29 @@ class TwoHot(nn.Module):
         return -((1 - weight) * log_low + weight * log_high)
 
 
+class Regression(nn.Module):
+    """A scalar of about unit variance as a plain number, by a Huber loss; starts out predicting exactly 0.
+
+    It tells apart what a softmax over bins of that width blurs, where the scalar follows from the features. It settles
+    near the median: where the scalar comes by chance, `TwoHot` knows its mean.
+    """
+
+    FINE = 20.0  # errors beyond 1/20 count linearly
+
+    def __init__(self, inputs: int, units: int, layers: int):
+        super().__init__()
+        self.net = mlp(inputs, units, layers, 1)
+        zero(self.net[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., I] -> [...]"""
+        return self.net(x)[..., 0]
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """Against `target` [...] -> [...]."""
+        return F.smooth_l1_loss(self.FINE * self(x), self.FINE * target, reduction="none")
+
+
 class ImageEncoder(nn.Module):
     """Strided convolutions, halving down to 4x4: uint8 [..., H, W, 3] -> [..., depth * 2^(stages-1) * 16]."""
 

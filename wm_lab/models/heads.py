@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.models.blocks import EnsembleMLP, TwoHot, mlp
+from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.observations import Normaliser, ObservationDecoder
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
@@ -27,8 +27,8 @@ class HeadsConfig:
     layers: int = 2
     depth: int = 16
     reward_layers: int = 2
-    reward_bins: int = 63
-    """Of the two-hot reward; an odd number, so that one of them is zero. Normalised rewards need few, near zero."""
+    reward_bins: int = 0
+    """Of a two-hot reward; odd, so that one of them is zero. 0: a plain regression, finer where rewards are dense."""
     reward_limit: float = 5.0
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
     decoder_scale: float = 1.0
@@ -45,14 +45,16 @@ class HeadsConfig:
             "layers": 1,
             "depth": 1,
             "reward_layers": 0,
+            "reward_bins": 0,
             "open_loop": 0,
             "open_loop_starts": 1,
             "ensemble": 0,
         }
         require_at_least(self, least)
-        if self.reward_bins < 3 or self.reward_bins % 2 == 0:
+        if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):
             raise UserError(
-                f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on"
+                f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on, or 0 for "
+                "a plain regression"
             )
         if self.reward_limit <= 0:
             raise UserError(f"model.reward_limit={self.reward_limit} leaves no room for rewards; use a number above 0")
@@ -98,7 +100,10 @@ class Heads(nn.Module):
         self.decoder = decoder or ObservationDecoder(
             features, spec, config.units, config.layers, config.depth, config.max_precision, offset
         )
-        self.reward = TwoHot(features, config.units, config.reward_layers, config.reward_bins, config.reward_limit)
+        reward = (features, config.units, config.reward_layers)
+        self.reward = (
+            TwoHot(*reward, config.reward_bins, config.reward_limit) if config.reward_bins else Regression(*reward)
+        )
         self.reward_norm = Normaliser.of(spec, "reward")
         self.proceed = mlp(features, config.units, 1, 1)
         inputs = features + spec.action_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +53,7 @@ class BehaviourCloning(nn.Module):
     """
 
     Config = BehaviourCloningConfig
+    REVISION: ClassVar[int] = 1
 
     def __init__(self, config: BehaviourCloningConfig, spec: DataSpec) -> None:
         super().__init__()
