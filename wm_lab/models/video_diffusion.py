@@ -1,0 +1,284 @@
+"""A world model that draws the next frame out of noise, given the last ones and the action.
+
+DIAMOND (Alonso et al. 2024, arXiv 2405.12399), and the same for state vectors:
+
+    x_{t+1} = guess(x_t, a_t) + unit * y      y ~ denoiser(noise; x_{t-k+1..t}, a_t)      reward and end from x_{t+1}
+    loss = denoising (EDM) + reward + continue + open loop
+
+There is no latent: a frame x is what is observed, normalised vectors and pixels in [-1, 1]. What is diffused is how it
+departs from a guess, the best linear one for vectors and "as before" for an image, in units of typical one-step
+changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.errors import UserError
+from wm_lab.models.blocks import ImageEncoder, mlp
+from wm_lab.models.edm import EDM, EDMConfig, Network
+from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
+from wm_lab.models.observations import Drift, Relations
+from wm_lab.models.raw_frames import IMAGE_CHANGE, RawFrames
+from wm_lab.models.unet import GROUP, AdaptiveMLP, NoiseEmbedding, UNet
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class VideoDiffusionConfig(EDMConfig, HeadsConfig):
+    """`layers` are the residual blocks of the vector's denoiser, `depth` the channels of the reward's image encoder."""
+
+    layers: int = 3
+    context: int = 2
+    """Frames that are looked back at, the present one included."""
+    width: int = 128
+    """Of the vector's denoiser."""
+    channels: list[int] = field(default_factory=lambda: [32, 64])
+    """Of the U-Net, at each halving."""
+    blocks: int = 1
+    """Residual blocks of the U-Net at each size."""
+    patch: int = 4
+    """Pixels of patch x patch become channels before the U-Net, which makes it that much faster; 1 is DIAMOND's."""
+    condition: int = 64
+    """Width of what tells the networks of noise level and action."""
+    stretch: int = 0
+    """Steps of a training window that the denoiser learns from, at a random place; 0 for all. Images need few."""
+    context_noise: float = 0.1
+    """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
+    denoising_scale: float = 1.0
+    image_scale: float = 32.0
+    """How many vector dimensions an image weighs as much as."""
+
+    def __post_init__(self) -> None:
+        HeadsConfig.__post_init__(self)
+        EDMConfig.__post_init__(self)
+        least = {"context": 1, "width": 1, "blocks": 1, "patch": 1, "condition": 2, "stretch": 0, "context_noise": 0}
+        require_at_least(self, least)
+        if self.condition % 2:
+            raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
+        odd = [c for c in self.channels if c < 1 or c % max(1, c // GROUP)]
+        if odd or not self.channels:
+            raise UserError(
+                f"model.channels={list(self.channels)} must be one or more numbers that split into groups of about "
+                f"{GROUP}, such as 16, 32, 64 or 96"
+            )
+
+
+@dataclass
+class FramesState(State):
+    frames: Tensor  # [B, k, Z], the newest last; an episode's first frame stands for those before it
+
+
+class VideoDiffusion(WorldModel):
+    Config = VideoDiffusionConfig
+
+    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        frames = RawFrames(spec, config.max_precision, config.image_scale)
+        self.relations = Relations(spec)
+        self.encoder: nn.Module | None = None
+        size = frames.width + self.relations.size
+        if frames.side:
+            image = ImageEncoder(frames.side, config.depth)
+            self.encoder = nn.Sequential(image.net, nn.Flatten(), mlp(image.size, config.units, 1))
+            size += config.units
+        self.vector = NextVector(config, spec, frames, size) if frames.width else None
+        self.image = NextImage(config, spec, frames) if frames.side else None
+        self.heads = Heads(config, spec, size, size, decoder=frames)
+        self.frames = frames
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config, (b, steps) = self.config, windows.shape
+        if config.context >= steps:
+            raise UserError(
+                f"model.context={config.context} leaves nothing to predict in trainer.length={steps} steps; "
+                "lower the context or raise trainer.length"
+            )
+        past, z = self._remember(windows, None)
+        length = min(config.stretch or steps, steps)
+        rows = torch.arange(b, device=z.device)[:, None]
+        at = torch.randint(steps - length + 1, (b, 1), device=z.device) + torch.arange(length, device=z.device)
+        part, frames = windows[rows, at], z[rows, at]
+        read = self._read(frames)
+        terms = self.heads.losses(self._features(frames, read), part, read)
+        del terms["decoder"]  # a frame is the observation itself
+        denoising = self._denoising(past(rows, (at - 1).clamp_min(0)).flatten(0, 1), part.action.flatten(0, 1), frames)
+        linked = (at > 0) & ~part.first  # an episode's first step follows from nothing
+        terms["denoising"] = config.denoising_scale * denoising * linked
+        total, logs = self.heads.total(terms, part.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(past(rows, t), likely=True))
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[FramesState, Imagination]:
+        past, z = self._remember(windows, state)
+        b, steps = windows.shape
+        now = torch.arange(b, device=z.device)
+        features = self._features(z, self._read(z))[:, None]
+        return FramesState(past(now, torch.full_like(now, steps - 1))), self.heads.imagination(
+            features, windows.action[:, None]
+        )
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, FramesState)
+        b, n = actions.shape[:2]
+        start = self._read(state.frames[:, -1])  # once for all candidates
+        roll = self._roll(state.expand(n).frames, start.repeat_interleave(n, 0))
+        features = roll(actions.flatten(0, 1)).unflatten(0, (b, n))
+        read = features[..., : start.shape[-1]]
+        before = torch.cat([start[:, None, None].expand(b, n, 1, -1), read[:, :, :-1]], 2)
+        return self.heads.imagination(features, actions, before)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _remember(self, windows: Windows, state: State | None) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor]:
+        """past(rows [...], steps [...]) -> the k frames up to there [..., k, Z]; and all frames [B, T, Z]."""
+        z, k = self.frames.encode(windows.observation), self.config.context
+        if state is None:
+            earlier = z[:, :1].expand(-1, k, -1)
+        else:
+            assert isinstance(state, FramesState)
+            earlier = state.frames
+        known = torch.cat([earlier, z], 1)  # [B, k + T, Z]
+        steps = torch.arange(z.shape[1], device=z.device)
+        began = torch.where(windows.first, steps, -k).cummax(1).values  # [B, T]
+        index = k + torch.maximum(steps[:, None] + torch.arange(1 - k, 1, device=z.device), began[..., None])
+        return lambda rows, t: known[rows[..., None], index[rows, t]], z
+
+    def _read(self, z: Tensor) -> Tensor:
+        """What heads and the vector's denoiser see of a frame: [..., Z] -> [..., R]."""
+        vector, image = self.frames.split(z)
+        read = [vector, self.relations(z)]
+        if self.encoder is not None:
+            read.append(self.encoder(image.reshape(-1, *image.shape[-3:]) / 2).unflatten(0, z.shape[:-1]))
+        return torch.cat(read, -1)
+
+    def _features(self, z: Tensor, read: Tensor) -> Tensor:
+        """[..., R + P]: the pixels last, for `decode` alone."""
+        return torch.cat([read, z[..., self.frames.width :]], -1)
+
+    def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
+        """EDM's loss [B, L] for past [B * L, k, Z] and action [B * L, A] that lead to target [B, L, Z]."""
+        past = past + self.config.context_noise * self.frames.unit * torch.randn_like(past)
+        vectors, images = self.frames.split(past)
+        vector, image = self.frames.split(target.flatten(0, 1))
+        loss = torch.zeros(len(past), device=past.device)
+        if self.vector is not None:
+            loss = loss + self.vector.loss(vector, vectors, self._read(past[:, -1]), action).sum(-1)
+        if self.image is not None:
+            error = self.image.loss(image, images, vectors[:, -1], vector, action)
+            loss = loss + self.config.image_scale * error.mean((-1, -2, -3))
+        return loss.unflatten(0, target.shape[:2])
+
+    def _roll(self, past: Tensor, read: Tensor | None = None, likely: bool = False) -> Roll:
+        """Imagination from M contexts [M, k, Z], the last of them read as [M, R].
+
+        While training the noise is random, as a sample's; `likely` starts from none also then, as planning will.
+        """
+        noise = torch.zeros_like if likely or not self.training else torch.randn_like
+
+        def roll(actions: Tensor) -> Tensor:
+            frames, seen, features = past, self._read(past[:, -1]) if read is None else read, []
+            for action in actions.unbind(1):
+                vectors, images = self.frames.split(frames)
+                vector, image = vectors[:, -1], images[:, -1]
+                if self.vector is not None:
+                    vector = self.vector.sample(noise(vector), vectors, seen, action)
+                if self.image is not None:
+                    image = self.image.sample(noise(image), images, vectors[:, -1], vector, action)
+                present = self.frames.join(vector, image)
+                frames = torch.cat([frames[:, 1:], present[:, None]], 1)
+                seen = self._read(present)
+                features.append(self._features(present, seen))
+            return torch.stack(features, 1)
+
+        return roll
+
+
+class NextVector(nn.Module):
+    """p(vector | past vectors [M, k, V], reading of the present [M, R], action [M, A])"""
+
+    unit: Tensor
+
+    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec, frames: RawFrames, read: int):
+        super().__init__()
+        size, actions = frames.width, spec.action_size
+        self.edm = EDM(config, offset=0.0)
+        self.drift = Drift(spec, size)
+        self.register_buffer("unit", frames.unit[:size], persistent=False)
+        self.condition = Condition(actions, config.condition)
+        inputs = size + read + (config.context - 1) * size + actions
+        self.net = AdaptiveMLP(inputs, size, config.width, config.layers, config.condition)
+
+    def loss(self, target: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
+        """[M, V]"""
+        guess = self.drift(past[:, -1], action)
+        return self.edm.loss(self._network(past, read, action), (target - guess) / self.unit)
+
+    def sample(self, noise: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
+        guess = self.drift(past[:, -1], action)
+        return guess + self.unit * self.edm.sample(self._network(past, read, action), noise)
+
+    def _network(self, past: Tensor, read: Tensor, action: Tensor) -> Network:
+        known = torch.cat([read, (past.diff(dim=1) / self.unit).flatten(1), action], -1)
+        return lambda x, noise: self.net(torch.cat([x, known], -1), self.condition(noise, action))
+
+
+class NextImage(nn.Module):
+    """p(image | past images [M, k, 3, S, S], vector now and next [M, V], action [M, A])"""
+
+    vector_unit: Tensor
+
+    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec, frames: RawFrames):
+        super().__init__()
+        self.edm, self.patch = EDM(config), config.patch
+        smallest = config.patch * 2 ** (len(config.channels) - 1)
+        if frames.side % smallest:
+            raise UserError(
+                f"an image of side {frames.side} does not split into model.patch={config.patch} and then "
+                f"halve {len(config.channels) - 1} times for model.channels; it must be a multiple of {smallest}"
+            )
+        self.register_buffer("vector_unit", frames.unit[: frames.width], persistent=False)
+        self.condition = Condition(spec.action_size + 2 * frames.width, config.condition)
+        pixel = 3 * config.patch**2
+        inputs = (config.context + 1) * pixel
+        self.net = UNet(inputs, pixel, list(config.channels), config.blocks, config.condition)
+
+    def loss(self, target: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
+        """[M, 3, S, S]"""
+        network = self._network(past, now, vector, action)
+        return self.edm.loss(network, (target - past[:, -1]) / IMAGE_CHANGE)
+
+    def sample(self, noise: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
+        return past[:, -1] + IMAGE_CHANGE * self.edm.sample(self._network(past, now, vector, action), noise)
+
+    def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
+        # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
+        told = torch.cat([action, now, (vector - now) / self.vector_unit], -1)
+        known = F.pixel_unshuffle(past.flatten(1, 2) / self.edm.config.sigma_data, self.patch)
+
+        def network(x: Tensor, noise: Tensor) -> Tensor:
+            seen = torch.cat([F.pixel_unshuffle(x, self.patch), known], 1)
+            return F.pixel_shuffle(self.net(seen, self.condition(noise, told)), self.patch)
+
+        return network
+
+
+class Condition(nn.Module):
+    """Noise level c_noise [M or 1] and what is known besides [M, I], for adaptive normalisations: [M, C]."""
+
+    def __init__(self, known: int, size: int):
+        super().__init__()
+        self.noise, self.known = NoiseEmbedding(size), nn.Linear(known, size)
+        self.net = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
+
+    def forward(self, noise: Tensor, known: Tensor) -> Tensor:
+        return self.net(self.noise(noise) + self.known(known))
