@@ -105,7 +105,7 @@ class Transformer(nn.Module):
         bias = x.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1 or K, L]
         for i, block in enumerate(self.blocks):
             assert isinstance(block, Block)
-            x = block.extend(x, rotation, bias, (prefix.keys[:, i], prefix.values[:, i]), suffix, i)
+            x = block.extend(x, rotation, bias, suffix, i)
         suffix.length += tokens
         return self.norm(x)
 
@@ -131,6 +131,8 @@ class Suffix:
         # Autograd keeps what it multiplied by: it gets a growing copy instead of memory that is written to again.
         self.grows = torch.is_grad_enabled()
         self.keys, self.values = (prefix.keys.new_empty(() if self.grows else shape) for _ in range(2))
+        # Split once: to pick a layer at every frame would make the backward pass fill all of them every time.
+        self.prefix = list(zip(prefix.keys.unbind(1), prefix.values.unbind(1), strict=True))
         self.lists: list[tuple[Tensor, Tensor]] = []
         self.step: list[Tensor] = []
         self.length = 0
@@ -173,15 +175,13 @@ class Block(nn.Module):
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self._finish(x, seen.transpose(1, 2).flatten(2)), own
 
-    def extend(
-        self, x: Tensor, rotation: Rotation, bias: Tensor, prefix: tuple[Tensor, Tensor], suffix: Suffix, layer: int
-    ) -> Tensor:
+    def extend(self, x: Tensor, rotation: Rotation, bias: Tensor, suffix: Suffix, layer: int) -> Tensor:
         """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1 or K, L] for prefix and suffix, this frame included."""
         n, tokens = x.shape[1:3]
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
         turn = rotation[0][:, None], rotation[1][:, None]
         q, k = rotate(q, turn), rotate(k, turn)  # [B, heads, N, K, dh]
-        keys, values = suffix.append(layer, k, v)
+        prefix, (keys, values) = suffix.prefix[layer], suffix.append(layer, k, v)
         q = q * q.shape[-1] ** -0.5
         # One softmax over both parts is what makes this exactly attention over their concatenation.
         shared = q.flatten(2, 3) @ prefix[0].transpose(-1, -2)  # [B, heads, N K, P]: the prefix is nobody's copy
