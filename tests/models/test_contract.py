@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from tests.models.worlds import ACTION, KINDS, SPEC, STATE, make, make_informed, noise_windows
+from tests.models.worlds import ACTION, KINDS, LATENT, SPEC, STATE, make, make_informed, noise_windows
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
@@ -121,7 +121,8 @@ def test_eval_repeats_itself_and_training_draws_samples(kind):
     belief = model.encode(data)
     assert_same(model.imagine(belief, plans), model.imagine(belief, plans))
     model.train()
-    assert (model.observe(data)[1].features != model.observe(data)[1].features).any()
+    if kind in LATENT:
+        assert (model.observe(data)[1].features != model.observe(data)[1].features).any()
     assert (model.imagine(belief, plans).features != model.imagine(belief, plans).features).any()
 
 
@@ -148,7 +149,9 @@ def test_the_loss_is_the_sum_of_the_terms_it_logs(kind):
     model = make_informed(kind, ensemble=2)
     total, logs = model.loss(noise_windows())
     terms = {name: value for name, value in logs.items() if name != "kl"}
-    assert set(terms) == {"decoder", "reward", "continue", "ensemble", "dynamics", "representation", "open_loop"}
+    assert set(terms) >= {"reward", "continue", "ensemble", "open_loop"}
+    if kind in LATENT:
+        assert set(terms) == {"decoder", "reward", "continue", "ensemble", "dynamics", "representation", "open_loop"}
     assert total.item() == pytest.approx(sum(float(value) for value in terms.values()), rel=1e-5)
     assert total.requires_grad and not any(value.requires_grad for value in logs.values())
 

@@ -8,10 +8,13 @@ from torch import Tensor
 
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
+from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 STATE, ACTION = 5, 2
-KINDS = ("rssm-gaussian", "rssm-categorical", "latent_mlp")
+LATENT = ("rssm-gaussian", "rssm-categorical", "latent_mlp")
+"""Those with a posterior, a prior and a decoder of its latent."""
+KINDS = (*LATENT, "video_diffusion")
 SMALL = {"units": 24, "layers": 1, "depth": 4, "reward_bins": 21, "reward_limit": 4.0}
 """Few bins that reach not far: the default's outermost ones, at 5e8, would drown comparisons in rounding."""
 SPEC = DataSpec(
@@ -31,6 +34,9 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
         return LatentMLP(
             LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
         )
+    if kind == "video_diffusion":
+        sizes = {"width": 32, "channels": [16, 32], "patch": 1, "condition": 16}
+        return VideoDiffusion(VideoDiffusionConfig(**{**sizes, **options}), spec)
     latent = kind.removeprefix("rssm-")
     sizes = {"deter": 32, "hidden": 16, "groups": 4, "variables": 8, "classes": 4}
     return RSSM(RSSMConfig(**{**sizes, "latent": latent, **options}), spec)
