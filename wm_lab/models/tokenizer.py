@@ -1,0 +1,176 @@
+"""A frame as codes: images on a 4x4 grid beside a context frame, vectors by what the linear guess got wrong.
+
+- An *image* is coded relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what never changes
+  need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination would first have
+  to decode.)
+- A *vector* is coded by the correction to its linear drift, in units of one-step changes, given the previous vector
+  and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart; these are
+  fractions of one step. To decode is one small network, so imagination carries the vector along.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symlog, zero
+from wm_lab.models.fsq import FSQ
+from wm_lab.models.observations import Drift, Normaliser, Relations, change_scale, check_image, is_image
+from wm_lab.world_model import DataSpec
+
+GRID = 16
+"""Codes of an image: the 4x4 cells that the encoder halves it down to."""
+
+
+class Images(nn.Module):
+    """Codes of all images of a frame, [..., 16 I, dims], and the context that they are relative to, [..., 16 I C]."""
+
+    def __init__(self, spec: DataSpec, fsq: FSQ, depth: int, context: int):
+        super().__init__()
+        self.fsq, self.context_channels = fsq, context
+        self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
+        self.to_context, self.to_code = nn.ModuleDict(), nn.ModuleDict()
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                check_image(key, shape)
+                encoder = ImageEncoder(shape[0], depth)
+                channels = encoder.size // GRID
+                self.encoders[key] = encoder
+                self.to_context[key] = nn.Linear(channels, context)
+                self.to_code[key] = nn.Linear(channels + context, fsq.dims)
+                self.decoders[key] = ImageDecoder(GRID * (fsq.dims + context), shape[0], depth)
+        self.codes = GRID * len(self.encoders)
+        self.context_size = self.codes * context
+
+    def look(self, observation: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """Every frame on its own: feature maps {key: [..., 16, channels]}, and the context it would make."""
+        maps = {
+            key: encoder(observation[key]).unflatten(-1, (-1, GRID)).transpose(-1, -2)
+            for key, encoder in self.encoders.items()
+        }
+        return maps, torch.cat([self.to_context[key](seen).flatten(-2) for key, seen in maps.items()], -1)
+
+    def encode(self, maps: dict[str, Tensor], context: Tensor) -> Tensor:
+        """Feature maps and the context [..., 16 I C] that holds at each frame -> codes."""
+        parts = zip(maps.items(), context.unflatten(-1, (-1, GRID, self.context_channels)).unbind(-3), strict=True)
+        raw = [self.to_code[key](torch.cat([seen, around], -1)) for (key, seen), around in parts]
+        return self.fsq(torch.cat(raw, -2))
+
+    def decode(self, codes: Tensor, context: Tensor) -> dict[str, Tensor]:
+        """Images in [0, 1]."""
+        shown = torch.cat([codes, context.unflatten(-1, (-1, self.context_channels))], -1)
+        parts = shown.unflatten(-2, (-1, GRID)).flatten(-2).unbind(-2)
+        return {key: net(part) for (key, net), part in zip(self.decoders.items(), parts, strict=True)}
+
+
+class Vectors(nn.Module):
+    """Codes of the change of a frame's normalised vectors, [..., codes, dims]."""
+
+    scale: Tensor
+
+    def __init__(self, spec: DataSpec, fsq: FSQ, codes: int, units: int, layers: int, max_precision: float):
+        super().__init__()
+        self.norms = nn.ModuleDict(
+            {key: Normaliser.of(spec, key) for key, shape in spec.observation.items() if not is_image(shape)}
+        )
+        self.sizes = [spec.observation[key][0] for key in self.norms]
+        self.size = sum(self.sizes)
+        self.fsq, self.codes = fsq, codes if self.size else 0
+        self.relations, self.drift = Relations(spec), Drift(spec, self.size)
+        self.read_size = self.size + self.relations.size
+        self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
+        if self.codes:
+            known = self.read_size + spec.action_size
+            self.encoder = mlp(self.size + known, units, layers, codes * fsq.dims)
+            self.decoder = mlp(codes * fsq.dims + known, units, layers, self.size)
+            zero(self.decoder[-1])  # untrained, it is the linear guess
+
+    def normal(self, observation: dict[str, Tensor]) -> Tensor:
+        """All vectors side by side, normalised, [..., V]."""
+        return torch.cat([norm(observation[key]) for key, norm in self.norms.items()], -1)
+
+    def own(self, vector: Tensor) -> dict[str, Tensor]:
+        """And back, in the task's own units."""
+        parts = zip(self.norms.items(), vector.split(self.sizes, -1), strict=True)
+        return {key: norm.inverse(part) for (key, norm), part in parts}  # type: ignore[operator]
+
+    def read(self, vector: Tensor) -> Tensor:
+        """What networks see of it: itself and its points' relations, [..., V] -> [..., read_size]."""
+        return torch.cat([vector, self.relations(vector)], -1) if self.relations.size else vector
+
+    def encode(self, vector: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """What became of `before` [..., V] under the action [..., A] that led to `vector` -> codes."""
+        correction = symlog((vector - self.drift(before, action)) / self.scale)
+        raw = self.encoder(torch.cat([correction, self.read(before), action], -1))
+        return self.fsq(raw.unflatten(-1, (self.codes, -1)))
+
+    def decode(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """The next vector [..., V]."""
+        correction = self.decoder(torch.cat([codes.flatten(-2), self.read(before), action], -1))
+        return torch.addcmul(self.drift(before, action), correction, self.scale)
+
+    def error(self, guess: Tensor, vector: Tensor) -> Tensor:
+        """Huber in units of one-step changes, summed: [..., V], [..., V] -> [...]."""
+        error = (guess - vector) / self.scale
+        return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
+
+
+class Tokenizer(nn.Module):
+    """Both; a frame's codes are its images' and then its vectors', [..., codes, dims]."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        fsq: FSQ,
+        vector_codes: int,
+        units: int,
+        layers: int,
+        depth: int,
+        context: int,
+        max_precision: float,
+    ):
+        super().__init__()
+        self.fsq = fsq
+        self.images = Images(spec, fsq, depth, context)
+        self.vectors = Vectors(spec, fsq, vector_codes, units, layers, max_precision)
+        self.codes = self.images.codes + self.vectors.codes
+
+    def split(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """The images' and the vectors' part of a frame's codes."""
+        return codes[..., : self.images.codes, :], codes[..., self.images.codes :, :]
+
+    def advance(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """The vectors after a step that went as the codes say, [..., V] -> [..., V]."""
+        return self.vectors.decode(self.split(codes)[1], before, action) if self.vectors.codes else before
+
+
+class FrameDecoder(nn.Module):
+    """Reads a frame off features [..., F] that hold [vector, its relations, codes, context] from `offset` on."""
+
+    def __init__(self, tokenizer: Tokenizer, offset: int):
+        super().__init__()
+        self.tokenizer, self.offset = tokenizer, offset
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """{key: [..., *shape]} in the task's own units; images float in [0, 255]."""
+        vector, images = self._parts(features)
+        return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.own(vector)
+
+    def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """Squared error summed over pixels, Huber summed over vector dimensions: [...]."""
+        vector, images = self._parts(features)
+        total = torch.zeros(features.shape[:-1], device=features.device)
+        for key, image in images.items():
+            total = total + (image - observation[key].float() / 255).square().sum((-1, -2, -3))
+        if self.tokenizer.vectors.codes:
+            total = total + self.tokenizer.vectors.error(vector, self.tokenizer.vectors.normal(observation))
+        return total
+
+    def _parts(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        images, vectors, dims = self.tokenizer.images, self.tokenizer.vectors, self.tokenizer.fsq.dims
+        sizes = [self.offset, vectors.size, vectors.relations.size, self.tokenizer.codes * dims, images.context_size]
+        _, vector, _, codes, context = features.split(sizes, -1)
+        if not images.codes:
+            return vector, {}
+        return vector, images.decode(self.tokenizer.split(codes.unflatten(-1, (-1, dims)))[0], context)
