@@ -26,6 +26,7 @@ from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import Arm, mpc_arm
 from wm_lab.exercises.bookkeeping import Clock, tally
+from wm_lab.exercises.diet import Diet
 from wm_lab.exercises.rehearsal import blank_spec, build_model
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
@@ -124,12 +125,12 @@ class Workbench:
         rounds = self.data.rounds if rounds is None else rounds
         return self._open([self._collection(self.data), *(self._round(k + 1) for k in range(rounds))])
 
-    def demonstrations(self) -> Dataset:
-        """Undisturbed episodes of the expert, which is what gets cloned."""
+    def demonstrations(self, count: int | None = None) -> Dataset:
+        """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for."""
         # A seed of their own, from the far end, keeps their episodes apart from every collection's.
         wanted = replace(
             self.data,
-            episodes=self.settings.demonstrations,
+            episodes=self.settings.demonstrations if count is None else count,
             mixture={"expert": 1.0},
             rounds=0,
             seed=MAX_SEED - self.data.seed,
@@ -218,14 +219,21 @@ class Workbench:
 
         return self._train(recipe, make, dataset, trainer, weights, title, f"train_{rounds}" if rounds else "train")
 
-    def clone(self) -> Path:
-        """Checkpoint of the behaviour-cloned policy."""
+    def clone(self, diet: Diet | None = None) -> Path:
+        """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""
         settings = self.settings
         trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
-        dataset = self.demonstrations()
-        recipe = self._training_recipe("bc", settings.bc, trainer, dataset, 0)
+        diet = diet or Diet(self.demonstrations())
+        trainer = replace(trainer, steps=diet.steps or trainer.steps)
+        recipe = self._training_recipe("bc", settings.bc, trainer, diet.dataset, 0) | diet.recipe()
         return self._train(
-            recipe, lambda: build(settings.bc, "bc", dataset.spec), dataset, trainer, None, "train bc", "bc"
+            recipe,
+            lambda: build(settings.bc, "bc", diet.spec),
+            diet.dataset,
+            trainer,
+            diet.weights,
+            f"train bc {diet.name}".strip(),
+            f"bc_{diet.name}" if diet.name else "bc",
         )
 
     def _training_recipe(

@@ -1,0 +1,151 @@
+"""Does synthetic data from the world model help behaviour cloning?
+
+Around N real demonstrations a generator makes many times as many labelled actions in the model's imagination; clones of
+the same size and gradient steps learn from both, one to one in every batch. Beside them stand what must be beaten (the
+real data alone, for as long or longer, repeated, under noise), the ceiling (the same generator in the true simulator),
+the oracle (as many more real demonstrations) and the negative control (the same generator in an untrained model).
+All clones play the same frozen episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from wm_lab.errors import UserError, unknown
+from wm_lab.evaluation.comparison import adjust, compare, success_rows
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.plain import plain
+from wm_lab.exercises.arms import bc_arm, is_simulator
+from wm_lab.exercises.augmentation_arms import ARMS, REAL, Meal, Menu, meals
+from wm_lab.exercises.augmentation_data import Making, Synthesis
+from wm_lab.exercises.augmentation_report import (
+    augmentation_table,
+    augmentation_verdicts,
+    provenance,
+    provenance_table,
+    success_curves,
+)
+from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.rehearsal import build_model, rehearse
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.synthesis.filters import FilterConfig
+from wm_lab.synthesis.generators import GeneratorConfig
+from wm_lab.synthesis.hindsight import Hindsight
+
+
+@dataclass
+class AugmentationConfig:
+    counts: list[int] = field(default_factory=lambda: [10, 50])  # N, real demonstrations
+    doses: list[float] = field(default_factory=lambda: [10.0])  # synthetic actions, as multiples of the real ones
+    arms: list[str] = field(default_factory=lambda: list(ARMS))  # "real" is always among them
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    balanced: bool = True  # half of every batch is real; false: in proportion to the amounts
+    steps: int | None = None  # of each clone's training; null: bc_trainer.steps
+    state_noise: float = 0.5  # of the arm of that name, in typical one-step changes
+    audit: int = 200  # segments of each synthetic set that are played again in the true simulator; 0: none
+    episodes: int = 100  # of the frozen manifest that every clone plays
+
+    def __post_init__(self) -> None:
+        if not self.counts or not self.doses:
+            raise UserError("exercise.counts and exercise.doses must not be empty; give at least one number each")
+        if min(self.counts) < 2:
+            raise UserError(
+                f"exercise.counts={list(self.counts)}: one demonstration is held out for validation, so use at least 2"
+            )
+        if min(self.doses) < 1:
+            raise UserError(f"exercise.doses={list(self.doses)} are multiples of the real data; use at least 1")
+        for name in self.arms:
+            if name not in ARMS:
+                raise unknown("exercise.arms", name, ARMS)
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"exercise.steps={self.steps} must be at least 1, or null for bc_trainer.steps")
+        if self.state_noise <= 0:
+            raise UserError(f"exercise.state_noise={self.state_noise} disturbs nothing; use more than 0")
+        if self.audit < 0 or self.audit == 1:
+            raise UserError(f"exercise.audit={self.audit} must be 0, or at least 2 for an interval")
+        if self.episodes < 2:
+            raise UserError(f"exercise.episodes={self.episodes} is too few for an interval; play at least 2")
+
+
+class Augmentation(Exercise):
+    Config = AugmentationConfig
+
+    def __init__(self, config: AugmentationConfig) -> None:
+        self.config = config
+
+    def check(self, bench: Workbench) -> None:
+        config, settings, card = self.config, bench.settings, bench.card
+        if is_simulator(settings):
+            raise UserError(
+                "exercise=augmentation asks what a learnt model is worth, and model=simulator is the truth, which is "
+                "its arm `simulated` anyway; choose another model"
+            )
+        if max(config.counts) > settings.demonstrations:
+            raise UserError(
+                f"exercise.counts={list(config.counts)} asks for more than there are: "
+                f"demonstrations={settings.demonstrations}; raise demonstrations or lower exercise.counts"
+            )
+        model = build_model(settings, bench.task)
+        hidden = [key for key in card.observation if key not in model.decoded_keys]
+        if hidden:
+            raise UserError(
+                f"a clone reads {', '.join(card.observation)}, and {settings.label('model')} does not decode "
+                f"{', '.join(hidden)}, so it cannot show a clone what it imagines; choose a model that does"
+            )
+        if not any(len(shape) == 1 for shape in card.observation.values()):
+            raise UserError(
+                f"{card.name} shows {', '.join(card.observation)}, and the way back to a demonstration is found in "
+                "numbers; set task.observation=state or pixels_proprio"
+            )
+        if "disagreement" in config.filter.use and not getattr(model.config, "ensemble", 0):
+            raise UserError(
+                "exercise.filter.use has disagreement, and this model has no ensemble to disagree; set "
+                "model.ensemble=5, or leave disagreement out"
+            )
+        if config.generator.kind == "hindsight":
+            Hindsight(bench.task)
+        if config.generator.kind == "planner":
+            rehearse(settings, bench.task)
+
+    def run(self, bench: Workbench) -> Answer:
+        config = self.config
+        manifest = bench.manifest(config.episodes)
+        synthesis = Synthesis(bench, Making(config.generator, config.filter, config.audit))
+        menu = Menu(
+            arms=config.arms,
+            doses=sorted(set(config.doses)),
+            balanced=config.balanced,
+            steps=config.steps or bench.settings.bc_trainer["steps"],
+            state_noise=config.state_noise,
+        )
+        played: dict[str, tuple[Meal, Outcomes]] = {}
+        for count in sorted(set(config.counts)):
+            for meal in meals(synthesis, menu, count):
+                arm = replace(bc_arm(bench.settings, bench.clone(meal.diet)), name=meal.name)
+                played[meal.name] = meal, bench.evaluate(arm, manifest, 0)
+        return self._answer(bench, list(played.values()))
+
+    def _answer(self, bench: Workbench, played: Sequence[tuple[Meal, Outcomes]]) -> Answer:
+        real = {meal.count: outcomes for meal, outcomes in played if meal.arm == REAL}
+        others = [(meal, outcomes) for meal, outcomes in played if meal.arm != REAL]
+        told = adjust([compare(outcomes, real[meal.count], meal.name) for meal, outcomes in others])
+        differences = {difference.name: difference for difference in told}
+        arms = {meal.name: outcomes for meal, outcomes in played}
+        rows = {row.arm: row for row in success_rows({bench.card.name: arms})}
+        every = [meal for meal, _ in played]
+        collected = len(bench.dataset())
+        return Answer(
+            verdicts=augmentation_verdicts(every, differences),
+            numbers={
+                "manifest": next(iter(real.values())).manifest.hash,
+                "rows": plain(list(rows.values())),
+                "differences": plain(told),
+                "provenance": {meal.name: provenance(meal) for meal in every},
+                "model_data": {"episodes": collected, "mixture": bench.data.mixture},
+            },
+            tables=[augmentation_table(every, rows, differences), provenance_table(every, collected)],
+            figures={"augmentation": success_curves(every, rows)},
+            outcomes=arms,
+        )

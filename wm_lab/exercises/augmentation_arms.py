@@ -1,0 +1,145 @@
+"""The arms: what each clone is trained on beside N real demonstrations, and where that came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.exercises.augmentation_data import IMAGINED, TRUE, UNTRAINED, Synthesis
+from wm_lab.exercises.diet import Diet
+
+REAL, FILTERED = "real", "filtered"
+
+LONGER = 2
+"""Times the steps of the other arms: half of a mixed batch is real, so this clone sees each real window as often as
+one that trains on real data alone sees all of its own."""
+
+LABELS = {
+    "recovery": "actions of the way back",
+    "noisy": "way back, by inverse dynamics",
+    "planner": "planner's actions",
+    "hindsight": "executed, goal = reached",
+}
+
+
+@dataclass(frozen=True)
+class Meal:
+    """One clone to train, and its row in the table of provenance."""
+
+    arm: str
+    count: int  # N, real demonstrations
+    diet: Diet
+    dose: float | None = None  # labelled actions beside the real ones, as a multiple of them
+    made: str = "–"  # of what
+    labels: str = "demonstrated"
+    facts: dict[str, Any] | None = None  # provenance of a synthetic shard
+    labelled: int = 0  # actions beside the real ones
+
+    @property
+    def name(self) -> str:
+        """Of its outcomes."""
+        return f"{self.arm}_n{self.count}" + ("" if self.dose is None else f"_x{self.dose:g}")
+
+
+@dataclass(frozen=True)
+class Menu:
+    """Which arms are wanted, and how batches are mixed."""
+
+    arms: Sequence[str]
+    doses: Sequence[float]
+    balanced: bool
+    steps: int
+    state_noise: float
+
+
+def meals(synthesis: Synthesis, menu: Menu, count: int) -> Iterator[Meal]:
+    """All arms around `count` real demonstrations; what an arm needs is made when it is asked for."""
+    real = synthesis.bench.demonstrations(count)
+    for arm in [REAL, *(name for name in ONCE if name in menu.arms)]:
+        yield ONCE[arm](synthesis, menu, real, count) if arm != REAL else _alone(REAL, menu, real, count)
+    for dose in menu.doses:
+        for arm in (name for name in DOSED if name in menu.arms):
+            yield DOSED[arm](synthesis, menu, real, count, dose)
+
+
+def _alone(arm: str, menu: Menu, real: Dataset, count: int, longer: int = 1) -> Meal:
+    return Meal(arm, count, Diet(real, f"{arm}_n{count}", steps=longer * menu.steps))
+
+
+def _longer(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
+    return _alone("real_longer", menu, real, count, LONGER)
+
+
+def _duplicated(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
+    return _mixed("duplicated", menu, real, count, None, real.shards[0].folder, made="the same again")
+
+
+def _dart(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
+    made = f"{count} noisy demonstrations"
+    return _mixed("dart", menu, real, count, None, synthesis.disturbed(real), made=made, labels="expert's intent")
+
+
+def _state_noise(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
+    shard = synthesis.with_state_noise(real, menu.state_noise, dose)
+    return _mixed("state_noise", menu, real, count, dose, shard, made="noisy observations")
+
+
+def _filtered(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
+    shard = synthesis.filtered(real, synthesis.segments(real, IMAGINED, dose))
+    return _mixed(FILTERED, menu, real, count, dose, shard, made="imagined, filtered", labels=_labels(synthesis))
+
+
+def _played(arm: str, where: str, made: str) -> Any:
+    """An arm of segments from the world `where`, unfiltered."""
+
+    def meal(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
+        shard = synthesis.segments(real, where, dose)
+        return _mixed(arm, menu, real, count, dose, shard, made=made, labels=_labels(synthesis))
+
+    return meal
+
+
+def _oracle(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
+    more = synthesis.bench.demonstrations(round(count * (1 + dose)))
+    diet = Diet(more, f"oracle_n{count}_x{dose:g}", steps=menu.steps)
+    labelled = _training_actions(more) - _training_actions(real)
+    return Meal("oracle", count, diet, dose, made=f"{len(more) - count} real demonstrations", labelled=labelled)
+
+
+ONCE = {"real_longer": _longer, "duplicated": _duplicated, "dart": _dart}
+"""Arms that know no dose."""
+
+DOSED = {
+    "state_noise": _state_noise,
+    "imagined": _played("imagined", IMAGINED, "imagined"),
+    FILTERED: _filtered,
+    "simulated": _played("simulated", TRUE, "true simulator"),
+    "untrained": _played("untrained", UNTRAINED, "untrained model"),
+    "oracle": _oracle,
+}
+
+ARMS = (REAL, *ONCE, *DOSED)
+
+
+def _mixed(
+    arm: str, menu: Menu, real: Dataset, count: int, dose: float | None, shard: Path, made: str, labels: str = "copied"
+) -> Meal:
+    extra = Dataset.open(shard, split=real.split_config)
+    mixed = Dataset([*real.shards, *extra.shards], real.split_config)
+    name = f"{arm}_n{count}" + ("" if dose is None else f"_x{dose:g}")
+    # The real data's own eyes, for strange frames must not change what a clone makes of real ones.
+    diet = Diet(mixed, name, eyes=real, weights=[0.5, 0.5] if menu.balanced else None, steps=menu.steps)
+    told = extra.shards[0].manifest["provenance"]
+    labelled = _training_actions(mixed) - _training_actions(real)
+    return Meal(arm, count, diet, dose, made, labels, told if "kept" in told else None, labelled)
+
+
+def _training_actions(dataset: Dataset) -> int:
+    return int(dataset.table.length[dataset.episodes("train")].sum())
+
+
+def _labels(synthesis: Synthesis) -> str:
+    return LABELS[synthesis.making.generator.kind]

@@ -1,0 +1,227 @@
+"""Makes and stores what the arms of the augmentation exercise are trained on beside their real demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.rollout import PlayConfig, play
+from wm_lab.errors import UserError
+from wm_lab.evaluation.bootstrap import bootstrap_mean
+from wm_lab.evaluation.interval import undefined
+from wm_lab.exercises.bookkeeping import Clock, tally
+from wm_lab.exercises.rehearsal import build_model
+from wm_lab.exercises.settings import Section
+from wm_lab.exercises.workbench import REST, Workbench, identity
+from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.policies.seeding import stream
+from wm_lab.settings import build, read_config
+from wm_lab.synthesis.audit import true_error
+from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise
+from wm_lab.synthesis.filters import FilterConfig, Filters
+from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
+from wm_lab.synthesis.hindsight import Hindsight
+from wm_lab.synthesis.labels import Guide, InverseDynamics, Yardstick
+from wm_lab.synthesis.segments import Segments, draw_starts
+from wm_lab.synthesis.shards import save
+from wm_lab.synthesis.world import Actual, Imagined, World
+from wm_lab.tracking.progress import progress
+from wm_lab.training.checkpoint import load_model
+
+IMAGINED, UNTRAINED, TRUE = "imagined", "untrained", "simulator"
+"""Worlds that segments are played in."""
+
+KEPT, DROPPED = "kept", "dropped"
+"""The first is also the column of a synthetic shard that says which segments every filter lets pass."""
+
+REVISION = 1  # raise it with any change of how synthetic data come out
+
+
+@dataclass(frozen=True)
+class Making:
+    """How synthetic data are made, from the exercise's options."""
+
+    generator: GeneratorConfig
+    filter: FilterConfig
+    audit: int
+
+
+class Synthesis:
+    """Synthetic data around the demonstrations that `bench` has; each shard is made once and found in the store."""
+
+    def __init__(self, bench: Workbench, making: Making) -> None:
+        self.bench, self.making = bench, making
+
+    @cached_property
+    def collection(self) -> Dataset:
+        """What the world model learnt from: also the judge of what is real."""
+        return self.bench.dataset()
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        return Yardstick(self.collection.spec)
+
+    @cached_property
+    def inverse(self) -> InverseDynamics:
+        return InverseDynamics.fit(self.collection, self.yardstick)
+
+    def segments(self, demonstrations: Dataset, where: str, dose: float) -> Path:
+        """A shard of `dose` times as many labelled actions as the demonstrations train on, from the world `where`."""
+        making, settings = self.making, self.bench.settings
+        recipe = {
+            "name": f"{self.bench.card.name}-{making.generator.kind}-{where}",
+            "revision": REVISION,
+            "world": where,
+            "model": self.bench.world_model().parent.name if where == IMAGINED else settings.model,
+            "demonstrations": demonstrations.digest,
+            "collection": self.collection.digest,
+            "generator": asdict(making.generator),
+            "planner": [settings.planner, settings.objective] if making.generator.kind == "planner" else None,
+            "filter": asdict(making.filter),
+            "audit": making.audit,
+            "dose": dose,
+            "seed": settings.seed,
+        }
+        return self._store(recipe, lambda folder: self._generate(folder, recipe, demonstrations, where, dose))
+
+    def filtered(self, demonstrations: Dataset, segments: Path) -> Path:
+        """What is left of a shard of segments once the filters have spoken; UserError where that is nothing."""
+        whole = Dataset.open(segments, split=demonstrations.split_config)
+        kept = np.flatnonzero(whole.shards[0].columns[f"episode.{KEPT}"])
+        told = whole.shards[0].manifest["provenance"]
+        if not len(kept):
+            rates = ", ".join(f"{name} {rate:.0%}" for name, rate in told["passes"].items())
+            raise UserError(
+                f"the filters dropped all {len(whole)} synthetic segments (passed: {rates}); raise "
+                "exercise.filter.quantile, shorten exercise.generator.steps, or leave a filter out of "
+                "exercise.filter.use"
+            )
+        recipe = {"name": f"{segments.name}-filtered", "segments": segments.name, "digest": whole.digest}
+        episodes = [whole.episode(int(e)) for e in kept]
+        return self._store(
+            recipe, lambda folder: save(folder, self.bench.card, episodes, told["generator"], told | recipe)
+        )
+
+    def with_state_noise(self, demonstrations: Dataset, strength: float, dose: float) -> Path:
+        """The demonstrations again, `dose` times, under Gaussian noise of so many one-step changes."""
+        recipe = {
+            "name": f"{self.bench.card.name}-state-noise",
+            "demonstrations": demonstrations.digest,
+            "strength": strength,
+            "dose": dose,
+            "seed": self.bench.settings.seed,
+        }
+
+        def make(folder: Path) -> None:
+            every = [demonstrations.episode(int(e)) for e in demonstrations.episodes("train")]
+            episodes = with_state_noise(every, demonstrations.spec, strength, round(dose), self._rng("state noise"))
+            save(folder, self.bench.card, episodes, "state_noise", recipe)
+
+        return self._store(recipe, make)
+
+    def disturbed(self, demonstrations: Dataset) -> Path:
+        """As many demonstrations from the same starts, played under action noise and labelled by what was meant."""
+        bench, generator = self.bench, self.making.generator
+        recipe = {
+            "name": f"{bench.card.name}-dart",
+            "task": identity(bench.settings.task),
+            "physics": bench.card.physics,
+            "seeds": demonstrations.table.seed.tolist(),
+            "strength": generator.strength / 2,  # the middle of what the segments' noise is drawn from
+            "correlation": generator.correlation,
+        }
+        policy = partial(DisturbedExpert, recipe["strength"], recipe["correlation"])
+        config = PlayConfig(stop_after_success=REST)
+
+        def make(folder: Path) -> None:
+            with progress("collect DART", len(demonstrations)) as bar:
+                played = play(
+                    bench.make_task, policy, recipe["seeds"], config, workers=bench.workers, advance=tally(bar)
+                )
+            save(folder, bench.card, [as_intended(e) for e in played], "dart", recipe)
+
+        return self._store(recipe, make)
+
+    def _generate(self, folder: Path, recipe: Section, demonstrations: Dataset, where: str, dose: float) -> None:
+        bench, making = self.bench, self.making
+        world, length = self._world(where), making.generator.length
+        table = demonstrations.table
+        real = int(table.length[demonstrations.episodes("train")].sum())
+        rng = self._rng("segments")
+        starts = draw_starts(demonstrations, max(1, round(dose * real / length)), rng)
+        guide = Guide(demonstrations, starts, self.yardstick, self.inverse, making.generator.keep)
+        with progress(f"{making.generator.kind} in {where}", len(starts)) as bar:
+            filters = Filters(making.filter, self.collection, world, self.yardstick, self.inverse, length)
+            world.depart(demonstrations, starts)
+            materials = Materials(starts, guide, rng, **self._tools(world))
+            segments = GENERATORS[making.generator.kind](world, materials, making.generator)
+            bar.advance(len(starts))
+        passes = filters(segments)
+        kept = np.logical_and.reduce([np.ones(len(segments), bool), *passes.values()])
+        told = recipe | {
+            "policy": {"name": f"synthetic: {making.generator.kind} in {where}"},
+            "provenance": "synthetic",
+            "generator": making.generator.kind,
+            "labelled": segments.labelled,
+            "kept": float(kept.mean()),
+            "passes": {name: float(passed.mean()) for name, passed in passes.items()},
+            "true_error": self._errors(segments, demonstrations, kept),
+        }
+        shape = bench.task.state().shape[0]
+        save(
+            folder,
+            bench.card,
+            segments.episodes(demonstrations, shape),
+            recipe["generator"]["kind"],
+            told,
+            {KEPT: kept},
+        )
+
+    def _errors(self, segments: Segments, demonstrations: Dataset, kept: np.ndarray) -> dict[str, Any]:
+        """Mean true error of the first segments, which are drawn like all others: kept and dropped ones."""
+        if not self.making.audit:
+            return {KEPT: undefined().to_dict(), DROPPED: undefined().to_dict()}
+        task, some = self.bench.task, kept[: self.making.audit]
+        goal = Hindsight(task).goal.slice if self.making.generator.kind == "hindsight" else None
+        error = true_error(segments[: len(some)], demonstrations, task, self.yardstick, goal)
+        return {KEPT: bootstrap_mean(error[some]).to_dict(), DROPPED: bootstrap_mean(error[~some]).to_dict()}
+
+    def _world(self, where: str) -> World:
+        bench = self.bench
+        if where == TRUE:
+            return Actual(bench.task)
+        if where == IMAGINED:
+            return Imagined(load_model(bench.world_model(), bench.device))  # type: ignore[arg-type]
+        with torch.random.fork_rng():
+            torch.manual_seed(bench.settings.seed)
+            # Without the data's statistics, which alone are a linear model of the world.
+            return Imagined(build_model(bench.settings, bench.task).to(bench.device))
+
+    def _tools(self, world: World) -> dict[str, Any]:
+        settings, task, kind = self.bench.settings, self.bench.task, self.making.generator.kind
+        if kind == "hindsight":
+            return {"hindsight": Hindsight(task)}
+        if kind != "planner":
+            return {}
+        objective = read_config(ObjectiveConfig, settings.objective, "objective")
+        return {
+            "planner": build(settings.planner, "planner", self.bench.card.action_size).to(self.bench.device),
+            "objective": build_objective(objective, world.model, task.cost),
+        }
+
+    def _rng(self, name: str) -> np.random.Generator:
+        return np.random.default_rng(stream(self.bench.settings.seed, name))
+
+    def _store(self, recipe: Section, make: Callable[[Path], None]) -> Path:
+        def timed(folder: Path) -> None:
+            with Clock(self.bench.seconds, "synthesis"):
+                make(folder)
+
+        return self.bench.store.get("dataset", recipe, timed)

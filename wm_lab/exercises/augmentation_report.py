@@ -1,0 +1,168 @@
+"""What augmentation did to clones, in tables, a figure and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wm_lab.evaluation.comparison import Difference, SuccessRow
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.verdicts import claimed, planning_verdict
+from wm_lab.exercises.augmentation_arms import FILTERED, REAL, Meal
+from wm_lab.reports import style
+from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
+from wm_lab.reports.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    REAL: INK,
+    "real_longer": GREY,
+    "duplicated": "#b3b8c0",
+    "dart": PURPLE,
+    "state_noise": ORANGE,
+    "imagined": SKY,
+    FILTERED: BLUE,
+    "simulated": GREEN,
+    "untrained": VERMILION,
+    "oracle": "#7b828e",
+}
+
+WORDS = {
+    REAL: "real data alone",
+    "imagined": "imagined data",
+    FILTERED: "filtered imagined data",
+    "simulated": "the same data from the true simulator",
+    "untrained": "data from an untrained model",
+    "oracle": "more real demonstrations",
+}
+"""Arms that a verdict speaks of, the headline first."""
+
+HEADLINES = (FILTERED, "imagined", "simulated", "oracle", "untrained")
+
+
+def augmentation_table(
+    meals: Sequence[Meal], rows: Mapping[str, SuccessRow], differences: Mapping[str, Difference]
+) -> Table:
+    """Every clone against the one of real data alone."""
+    body = []
+    for meal in meals:
+        row, difference = rows[meal.name], differences.get(meal.name)
+        gap = ("–", "–", "–")
+        if difference is not None:
+            says = ("better" if difference.difference.positive else "worse") if claimed(difference) else "cannot tell"
+            gap = (difference.difference.bounds(), _p(difference.p_adjusted), says)
+        body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, str(row.success.n)))
+    columns = ("N", "trained on", "dose", "success", f"− {REAL}", "p (Holm)", "says", "n")
+    caption = (
+        "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: exact McNemar, Holm over "
+        "all rows."
+    )
+    title = "Success of clones with N real demonstrations"
+    return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(meals))
+
+
+def provenance_table(meals: Sequence[Meal], collected: int) -> Table:
+    """Where each clone's data came from, how they were labelled and what is wrong with them."""
+    body = []
+    for meal in meals:
+        told = provenance(meal)
+        kept = "–" if told["kept"] is None else f"{told['kept']:.2f}"
+        errors = (told[name].bounds() for name in ("error_kept", "error_dropped"))
+        body.append((str(meal.count), meal.arm, _dose(meal), meal.made, meal.labels, str(meal.labelled), kept, *errors))
+    columns = ("N", "trained on", "dose", "beside the real", "labels", "actions", "passes", "error if so", "if not")
+    caption = (
+        f"The world model learnt from {collected} episodes of the mixture; clones see only what this table names. "
+        "passes: share of segments that all filters let through (applied in the arm `filtered` alone). error: of "
+        "frames against the true simulator, in standard deviations."
+    )
+    left = frozenset({"trained on", "beside the real", "labels"})
+    return Table("Where the data came from", columns, body, left, caption, _groups(meals))
+
+
+def provenance(meal: Meal) -> dict[str, Any]:
+    """A row of the table of provenance as numbers."""
+    facts = meal.facts or {}
+    errors = facts.get("true_error", {})
+    nothing = {"low": None, "value": None, "high": None, "n": 0}
+    return {
+        "made": meal.made,
+        "labels": meal.labels,
+        "labelled": meal.labelled,
+        "kept": facts.get("kept"),
+        "passes": facts.get("passes"),
+        "error_kept": Interval.from_dict(errors.get("kept", nothing)),
+        "error_dropped": Interval.from_dict(errors.get("dropped", nothing)),
+    }
+
+
+def augmentation_verdicts(meals: Sequence[Meal], differences: Mapping[str, Difference]) -> list[str]:
+    """One sentence for each arm that answers the question or bounds the answer, the headline first."""
+    sentences = []
+    for arm in HEADLINES:
+        told = [
+            replace(differences[meal.name], name=_when(meal), a=WORDS[arm], b=WORDS[REAL])
+            for meal in meals
+            if meal.arm == arm
+        ]
+        if told:
+            sentence = planning_verdict(told, kind="")
+            sentences.append(f"{WORDS[arm]}: {sentence}" if sentence.startswith("cannot tell") else sentence)
+    return sentences or ["cannot tell: no arm of synthetic data was asked for."]
+
+
+def success_curves(meals: Sequence[Meal], rows: Mapping[str, SuccessRow]) -> Figure:
+    """Success against the number of real demonstrations, a line for each arm and dose."""
+    lines: dict[tuple[str, float | None], list[Meal]] = {}
+    for meal in meals:
+        lines.setdefault((meal.arm, meal.dose), []).append(meal)
+    doses = sorted({meal.dose for meal in meals if meal.dose is not None})
+    counts = sorted({meal.count for meal in meals})
+    with style.style():
+        figure = style.new_figure(5.6, 3.4)
+        axes = figure.subplots()
+        # Side by side, so that intervals at one N do not hide one another.
+        aside = np.geomspace(0.93, 1.08, max(2, len(lines)))
+        for shift, ((arm, dose), line) in zip(aside, lines.items(), strict=False):
+            success = [rows[meal.name].success for meal in line]
+            reach = [[s.value - s.low for s in success], [s.high - s.value for s in success]]
+            faint = 1.0 if dose is None else 0.4 + 0.6 * (doses.index(dose) + 1) / len(doses)
+            label = arm if dose is None else f"{arm} ×{dose:g}"
+            x = [meal.count * shift for meal in line]
+            values = [s.value for s in success]
+            axes.errorbar(x, values, reach, color=COLOURS[arm], alpha=faint, lw=1.3, marker="o", ms=4, label=label)
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(counts[0] * 0.8, counts[-1] * 1.25)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_yticks(np.linspace(0, 1, 5), [f"{v:.0%}" for v in np.linspace(0, 1, 5)])
+        axes.set_xlabel("real demonstrations")
+        axes.set_title("Success of clones, 95 % intervals")
+        figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
+def _when(meal: Meal) -> str:
+    dose = "" if meal.dose is None else f" ×{meal.dose:g}"
+    return f"{meal.count} demonstrations{dose}"
+
+
+def _dose(meal: Meal) -> str:
+    return "–" if meal.dose is None else f"×{meal.dose:g}"
+
+
+def _p(value: float) -> str:
+    if not isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def _groups(meals: Sequence[Meal]) -> list[int]:
+    """Rows at which another N begins."""
+    return [i for i in range(1, len(meals)) if meals[i].count != meals[i - 1].count]

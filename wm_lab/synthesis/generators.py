@@ -1,0 +1,168 @@
+"""Four ways to make labelled segments in a world, each a function of the same arguments.
+
+Imagining what a clone would do teaches it nothing; a segment is worth having only for its label or its choice:
+
+| generator | plays | its labels |
+|---|---|---|
+| recovery | off the demonstration by noise, then back | the actions executed on the way back, which alone is kept |
+| noisy | the demonstration under noise | the way back from every frame (inverse dynamics), never the noisy action |
+| planner | what the planner chooses | the executed actions |
+| hindsight | the demonstration under noise | the executed actions, for the goal that they reached |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from wm_lab.data.behaviours import ornstein_uhlenbeck
+from wm_lab.errors import UserError, unknown
+from wm_lab.objectives import Objective
+from wm_lab.planners.planner import Planner
+from wm_lab.synthesis.hindsight import Hindsight
+from wm_lab.synthesis.labels import Guide
+from wm_lab.synthesis.segments import Observations, Segments, Starts
+from wm_lab.synthesis.world import World
+
+PLANS = 16  # starts planned for at a time
+
+
+@dataclass
+class GeneratorConfig:
+    kind: str = "recovery"
+    deviate: int = 4  # noisy steps before the way back ("recovery")
+    steps: int = 8  # labelled actions of a segment; a "planner" gives at most 5, and its horizon
+    strength: float = 0.5  # largest standard deviation of the noise; each segment draws its own below it
+    correlation: float = 0.8  # of the noise in neighbouring steps
+    keep: float = 0.6  # of a deviation, after one step of the way back
+
+    def __post_init__(self) -> None:
+        if self.kind not in GENERATORS:
+            raise unknown("exercise.generator.kind", self.kind, GENERATORS)
+        for name in ("deviate", "steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"exercise.generator.{name}={getattr(self, name)} must be at least 1")
+        if self.strength <= 0:
+            raise UserError(f"exercise.generator.strength={self.strength} leaves the demonstration; use more than 0")
+        for name in ("correlation", "keep"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"exercise.generator.{name}={getattr(self, name)} must be in [0, 1)")
+
+    @property
+    def length(self) -> int:
+        """Labelled actions of a segment."""
+        return min(self.steps, LONGEST_PLAN) if self.kind == "planner" else self.steps
+
+
+@dataclass
+class Materials:
+    """What generators work with, beside the world."""
+
+    starts: Starts
+    guide: Guide
+    rng: np.random.Generator
+    planner: Planner | None = None
+    objective: Objective | None = None
+    hindsight: Hindsight | None = None
+
+
+LONGEST_PLAN = 5
+"""Beyond this a plan exploits its model's errors more than it teaches (MBPO starts at 1, Janner et al. 2019)."""
+
+RETURNED = 0.5
+"""A recovery that keeps more of its deviation than this did not come back."""
+
+
+def recovery(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+    """Off the demonstration, and back; only the way back is kept."""
+    guide, k = m.guide, config.deviate
+    before = _noisy_actions(m, config, k)
+    seen = [_last(world.advance(before))]
+    executed = []
+    for step in range(config.steps):
+        label = guide.back(guide.yardstick(seen[-1])[:, 0], k + step)
+        executed.append(label)
+        seen.append(_last(world.advance(label[:, None])))
+    off, left = (guide.distance(guide.yardstick(seen[i])[:, 0], k + j) for i, j in ((0, 0), (-1, config.steps)))
+    labels = np.stack(executed, axis=1)
+    return Segments(m.starts, before, labels, labels, _joined(seen), left <= RETURNED * off, _doubt(world))
+
+
+def noisy(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+    """Frames beside the demonstration, each with its own label, so a chunk of labels is DART's, not one way back."""
+    executed = _noisy_actions(m, config, config.steps)
+    observation = _joined([m.guide.observation(0), world.advance(executed)])
+    frames = m.guide.yardstick(observation)
+    labels = np.stack([m.guide.back(frames[:, k], k) for k in range(config.steps)], axis=1)
+    return Segments(m.starts, _nothing(executed), executed, labels, observation, _all(executed), _doubt(world))
+
+
+def planner(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+    """Short branches that the configured planner takes from the demonstrations' own frames."""
+    assert m.planner is not None and m.objective is not None
+    plans = []
+    for begin in range(0, len(m.starts), PLANS):
+        rows = torch.arange(begin, min(begin + PLANS, len(m.starts)))
+        generators = [torch.Generator().manual_seed(int(m.rng.integers(2**62))) for _ in rows]
+        belief, model, objective = world.belief[rows], world.model, m.objective
+
+        def score(actions: torch.Tensor, belief=belief, model=model, objective=objective) -> torch.Tensor:  # type: ignore[no-untyped-def]
+            return objective(model.imagine(belief, actions), actions)
+
+        with torch.inference_mode():
+            plans.append(m.planner.plan(score, generators).actions.cpu().numpy())
+    executed = np.concatenate(plans)[:, : config.length]
+    observation = _joined([m.guide.observation(0), world.advance(executed)])
+    better = world.reward[:, -1] >= world.reward[:, 0]
+    return Segments(m.starts, _nothing(executed), executed, executed, observation, better, _doubt(world))
+
+
+def hindsight(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+    """Whatever was reached was the goal; segments whose start already met it teach only to loiter."""
+    assert m.hindsight is not None
+    executed = _noisy_actions(m, config, config.steps)
+    observation = _joined([m.guide.observation(0), world.advance(executed)])
+    observation, sought = m.hindsight.relabel(observation)
+    return Segments(m.starts, _nothing(executed), executed, executed, observation, sought, _doubt(world))
+
+
+GENERATORS: dict[str, Callable[[World, Materials, GeneratorConfig], Segments]] = {
+    "recovery": recovery,
+    "noisy": noisy,
+    "planner": planner,
+    "hindsight": hindsight,
+}
+
+
+def _noisy_actions(m: Materials, config: GeneratorConfig, steps: int) -> np.ndarray:
+    """[M, steps, A] demonstrated actions under correlated noise, whose strength differs from segment to segment."""
+    demonstrated = m.guide.actions(steps)
+    count, _, size = demonstrated.shape
+    noise = np.stack([ornstein_uhlenbeck(m.rng, steps, size, config.correlation) for _ in range(count)])
+    strength = config.strength * m.rng.random((count, 1, 1))
+    return (demonstrated + strength * noise).clip(-1, 1).astype(np.float32)
+
+
+def _last(observation: Observations) -> Observations:
+    return {key: value[:, -1:] for key, value in observation.items()}
+
+
+def _joined(parts: list[Observations]) -> Observations:
+    """Along time, what all parts show."""
+    keys = set.intersection(*(set(part) for part in parts))
+    return {key: np.concatenate([part[key] for part in parts], axis=1) for key in parts[-1] if key in keys}
+
+
+def _nothing(executed: np.ndarray) -> np.ndarray:
+    return executed[:, :0]
+
+
+def _all(executed: np.ndarray) -> np.ndarray:
+    return np.ones(len(executed), bool)
+
+
+def _doubt(world: World) -> np.ndarray | None:
+    return None if world.uncertainty is None else world.uncertainty.mean(1)

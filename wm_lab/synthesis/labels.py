@@ -1,0 +1,129 @@
+"""Labels: inverse dynamics learnt from real transitions, and the way back to a demonstration.
+
+Letters in shapes: M segments, V numbers of a frame, A action dimensions.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.synthesis.segments import Observations, Starts
+from wm_lab.world_model import DataSpec
+
+RIDGE = 1e-6
+"""Penalty per transition on inputs in standard deviations."""
+
+BLOCK = 1 << 16  # transitions regressed at a time
+
+
+class Yardstick:
+    """An observation's vectors as one row of numbers in standard deviations of the real data."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        self.keys = [key for key, shape in spec.observation.items() if len(shape) == 1]
+        self._mean = {key: np.array(spec.mean[key]) for key in self.keys}
+        self._std = {key: np.array(spec.std[key]) for key in self.keys}
+
+    def __call__(self, observation: Observations) -> np.ndarray:
+        """{key: [..., D]} -> [..., V]"""
+        return np.concatenate([(observation[key] - self._mean[key]) / self._std[key] for key in self.keys], axis=-1)
+
+
+class InverseDynamics:
+    """The action between two neighbouring frames: a = [x, x' - x, 1] @ W, by ridge regression on real transitions."""
+
+    def __init__(self, now: np.ndarray, following: np.ndarray, action: np.ndarray) -> None:
+        """now, following: [n, V]; action: [n, A] that led from one to the other."""
+        gram, cross = np.zeros((1, 1)), np.zeros((1, 1))
+        for begin in range(0, len(now), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            inputs = _inputs(now[part], following[part])
+            gram, cross = gram + inputs.T @ inputs, cross + inputs.T @ action[part]
+        # One-step changes are far smaller than the spread of frames: each input is penalised in its own scale.
+        scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny) / len(now))
+        penalty = RIDGE * len(now) * np.diag(scale**2)
+        self._weights = np.linalg.solve(gram + penalty + 1e-12 * np.eye(len(gram)), cross)
+
+    @classmethod
+    def fit(cls, dataset: Dataset, yardstick: Yardstick) -> Self:
+        """From all transitions of the training split."""
+        episodes = [dataset.episode(int(e)) for e in dataset.episodes("train")]
+        frames = [yardstick(episode.observation) for episode in episodes]
+        now, following = (np.concatenate(parts) for parts in zip(*((x[:-1], x[1:]) for x in frames), strict=True))
+        return cls(now, following, np.concatenate([episode.action[1:] for episode in episodes]))
+
+    def __call__(self, now: np.ndarray, following: np.ndarray) -> np.ndarray:
+        """[..., V], [..., V] -> [..., A], not clipped: a frame out of reach asks for more than the robot can do."""
+        return _inputs(now, following) @ self._weights
+
+
+class Guide:
+    """The demonstrations that M segments departed from, as the way to come back to.
+
+    From x, k steps after the start, the way back aims at x* = d_{k+1} + keep (x - d_k): the demonstration's next frame,
+    and of the present deviation what `keep` leaves (corrective labels as in CCIL, Ke et al. 2023, arXiv 2310.12972).
+    The label is a_{k+1} + IDM(x, x*) - IDM(d_k, d_{k+1}), so that on the demonstration it is the demonstrated action,
+    however roughly the inverse dynamics know it. After its end a demonstration stays at its last frame.
+    """
+
+    def __init__(
+        self, dataset: Dataset, starts: Starts, yardstick: Yardstick, inverse: InverseDynamics, keep: float
+    ) -> None:
+        self.yardstick, self._inverse, self._keep = yardstick, inverse, keep
+        episodes, self._row = np.unique(starts.episode, return_inverse=True)
+        self._step = starts.step
+        recorded = [dataset.episode(int(e)) for e in episodes]
+        self._last = np.array([episode.steps for episode in recorded])[self._row]  # [M]
+        longest = max(episode.steps for episode in recorded)
+        self._observation = {
+            key: np.stack([_padded(episode.observation[key], longest) for episode in recorded])
+            for key in recorded[0].observation
+        }
+        self._frames = yardstick(self._observation)  # [E, longest + 1, V]
+        self._actions = np.stack([_padded(episode.action, longest) for episode in recorded])
+
+    def observation(self, k: int) -> Observations:
+        """{key: [M, 1, ...]} demonstrated k steps after the start."""
+        at = self._at(k)
+        return {key: value[self._row, at][:, None] for key, value in self._observation.items()}
+
+    def frame(self, k: int) -> np.ndarray:
+        """[M, V] demonstrated k steps after the start."""
+        return self._frames[self._row, self._at(k)]
+
+    def action(self, k: int) -> np.ndarray:
+        """[M, A] the demonstrated action that led to frame k >= 1."""
+        return self._actions[self._row, self._at(k)]
+
+    def actions(self, count: int) -> np.ndarray:
+        """[M, count, A] the demonstrated actions from the start on."""
+        return np.stack([self.action(k + 1) for k in range(count)], axis=1)
+
+    def distance(self, frames: np.ndarray, k: int) -> np.ndarray:
+        """Root mean square deviation [M] of frames [M, V] from the demonstration's k steps after the start."""
+        return np.sqrt(np.square(frames - self.frame(k)).mean(-1))
+
+    def back(self, frames: np.ndarray, k: int) -> np.ndarray:
+        """Labels [M, A] in [-1, 1] for frames [M, V] that are k steps after the start."""
+        target = self.frame(k + 1) + self._keep * (frames - self.frame(k))
+        # The demonstrated transition that leads to the target's; past the end, the last one.
+        arrived = self._at(k + 1)
+        demonstrated = self._inverse(self._frames[self._row, arrived - 1], self._frames[self._row, arrived])
+        label = self._actions[self._row, arrived] + self._inverse(frames, target) - demonstrated
+        return label.clip(-1, 1).astype(np.float32)
+
+    def _at(self, k: int) -> np.ndarray:
+        return np.minimum(self._step + k, self._last)
+
+
+def _inputs(now: np.ndarray, following: np.ndarray) -> np.ndarray:
+    return np.concatenate([now, following - now, np.ones((*now.shape[:-1], 1))], axis=-1, dtype=np.float64)
+
+
+def _padded(rows: np.ndarray, longest: int) -> np.ndarray:
+    """[L + 1, ...] -> [longest + 1, ...], the last row repeated."""
+    missing = longest + 1 - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows

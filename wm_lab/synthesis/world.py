@@ -1,0 +1,150 @@
+"""Where synthetic segments are played: in a model's imagination, or in the true simulator.
+
+Both depart from recorded steps and advance all M segments together, so a generator is the same code for both.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.replay import replay
+from wm_lab.synthesis.segments import Observations, Starts
+from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
+from wm_lab.tasks.task import Task
+from wm_lab.world_model import Imagination, State, Windows, WorldModel
+
+
+class World(Protocol):
+    @property
+    def model(self) -> WorldModel: ...
+
+    @property
+    def belief(self) -> State:
+        """Of the M starts, for planning there with `model`."""
+        ...
+
+    @property
+    def reward(self) -> np.ndarray:
+        """[M, steps so far]"""
+        ...
+
+    @property
+    def uncertainty(self) -> np.ndarray | None:
+        """[M, steps so far], where the model has an ensemble."""
+        ...
+
+    def depart(self, dataset: Dataset, starts: Starts) -> None:
+        """Begin M segments at recorded steps."""
+        ...
+
+    def advance(self, actions: np.ndarray) -> Observations:
+        """Go on by actions [M, k, A]; the observations {key: [M, k, ...]} arrived at."""
+        ...
+
+
+class Imagined:
+    """A learned model's imagination, from the belief that it has after the real steps up to the start."""
+
+    def __init__(self, model: WorldModel) -> None:
+        self.model = model.eval()
+        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+
+    def depart(self, dataset: Dataset, starts: Starts) -> None:
+        self.belief = beliefs(self.model, dataset, starts, self.device)
+        self._actions = torch.zeros(len(starts), 0, dataset.spec.action_size)
+        self.reward = np.zeros((len(starts), 0))
+        self.uncertainty: np.ndarray | None = None
+
+    @torch.inference_mode()
+    def advance(self, actions: np.ndarray) -> Observations:
+        # Imagined anew from the start: a belief in the middle of an imagination is not part of the contract.
+        self._actions = torch.cat([self._actions, torch.from_numpy(actions)], dim=1)
+        future = self.model.imagine(self.belief, self._actions[:, None].to(self.device))
+        newest = slice(-actions.shape[1], None)
+        self.reward = future.reward[:, 0].float().cpu().numpy()
+        if future.uncertainty is not None:
+            self.uncertainty = future.uncertainty[:, 0].float().cpu().numpy()
+        recent = Imagination(*(None if part is None else part[:, :, newest] for part in future))  # type: ignore[arg-type]
+        return {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
+
+
+class Actual:
+    """The true simulator, put back to the recorded step by replaying its episode."""
+
+    uncertainty: None = None
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.model = Simulator(SimulatorConfig(), task)
+
+    def depart(self, dataset: Dataset, starts: Starts) -> None:
+        snapshots: list[np.ndarray | None] = [None] * len(starts)
+        for episode in np.unique(starts.episode):
+            rows = np.flatnonzero(starts.episode == episode)
+            found = replay(self.task, dataset.card, dataset.episode(int(episode)), starts.step[rows].tolist())
+            for row, snapshot in zip(rows, found, strict=True):
+                snapshots[row] = snapshot
+        self._snapshots = np.stack(snapshots)  # type: ignore[arg-type]
+        self.reward = np.zeros((len(starts), 0))
+
+    @property
+    def belief(self) -> SimulatorState:
+        return SimulatorState(torch.from_numpy(self._snapshots))
+
+    def advance(self, actions: np.ndarray) -> Observations:
+        count, steps = actions.shape[:2]
+        seen: list[list[Observations]] = []
+        reward = np.zeros((count, steps))
+        for m in range(count):
+            self.task.restore(self._snapshots[m])
+            seen.append([])
+            for k in range(steps):
+                shown, reward[m, k], *_ = self.task.step(actions[m, k])
+                seen[m].append({"state": self.task.state().copy()} | {key: np.array(v) for key, v in shown.items()})
+            self._snapshots[m] = self.task.snapshot()
+        self.reward = np.concatenate([self.reward, reward], axis=1)
+        return {key: np.stack([[step[key] for step in row] for row in seen]) for key in seen[0][0]}
+
+
+@torch.inference_mode()
+def beliefs(model: WorldModel, dataset: Dataset, starts: Starts, device: torch.device) -> State:
+    """What the model believes at each start, having seen its episode up to there: M rows."""
+    episodes, row = np.unique(starts.episode, return_inverse=True)
+    recorded = [dataset.episode(int(e)) for e in episodes]
+    belief: State | None = None
+    found: State | None = None
+    for step in range(int(starts.step.max()) + 1):
+        at = [min(step, episode.steps) for episode in recorded]  # a shorter episode has no start any more
+
+        def now(values: list[np.ndarray], at: list[int] = at) -> Tensor:
+            return torch.from_numpy(np.stack([v[k] for v, k in zip(values, at, strict=True)]))[:, None].to(device)
+
+        observation = {key: now([e.observation[key] for e in recorded]) for key in model.observation_keys}
+        flags = torch.zeros(len(recorded), 1, dtype=torch.bool, device=device)
+        windows = Windows(
+            observation=observation,
+            action=now([e.action for e in recorded]),
+            reward=now([e.reward for e in recorded]),
+            first=flags | (step == 0),
+            terminal=flags,
+            valid=~flags,
+        )
+        belief = model.encode(windows, belief)
+        mine = np.flatnonzero(starts.step == step)
+        if found is None:
+            found = belief[torch.from_numpy(row)]  # the others are overwritten when their step comes
+        elif len(mine):
+            found = found.put(torch.from_numpy(mine), belief[torch.from_numpy(row[mine])])
+    assert found is not None
+    return found
+
+
+def _recorded(decoded: Tensor) -> np.ndarray:
+    """Decoded observations [M, k, ...] as a dataset keeps them: images are bytes."""
+    values = decoded.float().cpu().numpy()
+    return values.round().clip(0, 255).astype(np.uint8) if values.ndim == 5 else values
