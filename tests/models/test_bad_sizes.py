@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from tests.models.worlds import KINDS, make
 from wm_lab.errors import UserError
+from wm_lab.models.decoder_only import DecoderOnlyConfig
 from wm_lab.models.latent_mlp import LatentMLPConfig
 from wm_lab.models.rssm import RSSMConfig
 from wm_lab.models.video_diffusion import VideoDiffusionConfig
@@ -53,6 +54,6 @@ def test_images_that_cannot_be_halved_to_four_pixels_are_refused_with_their_shap
         make(kind, DataSpec({"pixels": shape}, 2))
 
 
-@pytest.mark.parametrize("config", [RSSMConfig, LatentMLPConfig, VideoDiffusionConfig])
+@pytest.mark.parametrize("config", [RSSMConfig, LatentMLPConfig, VideoDiffusionConfig, DecoderOnlyConfig])
 def test_yaml_can_hold_every_option(config):
     assert OmegaConf.to_object(OmegaConf.structured(config)) == config()

@@ -22,7 +22,11 @@ def actions(*lead: int) -> torch.Tensor:
 def assert_same(a: State | Imagination, b: State | Imagination) -> None:
     names = a._fields if isinstance(a, tuple) else [f.name for f in fields(a)]
     for name in names:
-        torch.testing.assert_close(getattr(a, name), getattr(b, name), **EXACT, msg=lambda m, name=name: f"{name}: {m}")
+        mine, theirs = getattr(a, name), getattr(b, name)
+        if isinstance(mine, State):
+            assert_same(mine, theirs)
+        else:
+            torch.testing.assert_close(mine, theirs, **EXACT, msg=lambda m, name=name: f"{name}: {m}")
 
 
 def joined(a: Windows, b: Windows) -> Windows:
@@ -123,7 +127,8 @@ def test_eval_repeats_itself_and_training_draws_samples(kind):
     model.train()
     if kind in LATENT:
         assert (model.observe(data)[1].features != model.observe(data)[1].features).any()
-    assert (model.imagine(belief, plans).features != model.imagine(belief, plans).features).any()
+    if kind != "decoder_only":  # it guesses, and draws nothing
+        assert (model.imagine(belief, plans).features != model.imagine(belief, plans).features).any()
 
 
 def test_two_steps_of_training_from_one_seed_are_the_same(kind):
@@ -148,7 +153,7 @@ def test_every_weight_has_a_part_in_the_loss(kind):
 def test_the_loss_is_the_sum_of_the_terms_it_logs(kind):
     model = make_informed(kind, ensemble=2)
     total, logs = model.loss(noise_windows())
-    terms = {name: value for name, value in logs.items() if name != "kl"}
+    terms = {name: value for name, value in logs.items() if name not in ("kl", "codes_used")}
     assert set(terms) >= {"reward", "continue", "ensemble", "open_loop"}
     if kind in LATENT:
         assert set(terms) == {"decoder", "reward", "continue", "ensemble", "dynamics", "representation", "open_loop"}

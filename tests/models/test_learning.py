@@ -102,8 +102,11 @@ def test_from_pixels_a_moving_square_is_foreseen(kind):
         return windows({"pixels": image.to(torch.uint8) * 255}, action)
 
     data, held_out = play(512, 0), play(64, 1)
-    sizes = {"variables": 16} if kind in LATENT else {"stretch": 2, "patch": 2}
-    model = make(kind, DataSpec({"pixels": (size, size, 3)}, 2), depth=16, units=32, open_loop=3, **sizes)
+    sizes = {"variables": 16} if kind in LATENT else {}
+    if kind == "video_diffusion":
+        sizes = {"stretch": 2, "patch": 2, "channels": [32], "open_loop": 1}
+    spec = DataSpec({"pixels": (size, size, 3)}, 2)
+    model = make(kind, spec, **{"depth": 16, "units": 32, "open_loop": 3, **sizes})
     fit(model, data, steps=160, batch=16, rate=1e-2)
     truth = held_out.observation["pixels"][:, 3:].float()
     frame = imagined(model, held_out, 3, "pixels")

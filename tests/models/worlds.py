@@ -6,15 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
+from wm_lab.models.video_token import VideoToken, VideoTokenConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 STATE, ACTION = 5, 2
 LATENT = ("rssm-gaussian", "rssm-categorical", "latent_mlp")
 """Those with a posterior, a prior and a decoder of its latent."""
-KINDS = (*LATENT, "video_diffusion")
+KINDS = (*LATENT, "video_token", "video_diffusion", "decoder_only")
 SMALL = {"units": 24, "layers": 1, "depth": 4, "reward_bins": 21, "reward_limit": 4.0}
 """Few bins that reach not far: the default's outermost ones, at 5e8, would drown comparisons in rounding."""
 SPEC = DataSpec(
@@ -34,9 +36,15 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
         return LatentMLP(
             LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
         )
+    if kind == "video_token":
+        sizes = {"width": 16, "heads": 2, "context": 3, "levels": [5, 5]}
+        return VideoToken(VideoTokenConfig(**{**sizes, **options}), spec)
     if kind == "video_diffusion":
         sizes = {"width": 32, "channels": [16, 32], "patch": 1, "condition": 16}
         return VideoDiffusion(VideoDiffusionConfig(**{**sizes, **options}), spec)
+    if kind == "decoder_only":
+        sizes = {"width": 16, "transition_units": 24, "window": 3, "chunk": 2, "embedding": 32}
+        return DecoderOnly(DecoderOnlyConfig(**{**sizes, **options}), spec)
     latent = kind.removeprefix("rssm-")
     sizes = {"deter": 32, "hidden": 16, "groups": 4, "variables": 8, "classes": 4}
     return RSSM(RSSMConfig(**{**sizes, "latent": latent, **options}), spec)

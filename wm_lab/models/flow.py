@@ -2,7 +2,7 @@
 
     x_t = t ε + (1 − t) a      u = ε − a      loss = |v(x_t, t, condition) − u|²      t ~ Beta(1.5, 1) · 0.999 + 0.001
 
-Noise stands at t = 1 and actions at t = 0 (openpi's direction; the paper's runs the other way). A flow follows one of
+Noise stands at t = 1 and actions at t = 0 (openpi's direction; the paper's is the other one). A flow follows one of
 several ways to act where a regression averages them into none.
 """
 
@@ -77,7 +77,7 @@ class FlowHead(ActionHead):
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
         x, dt = noise, 1 / self.steps
         for k in range(self.steps):
-            t = condition.new_full(condition.shape[:-1], 1 - k * dt)
+            t = torch.full(condition.shape[:-1], 1 - k * dt, device=condition.device)  # bfloat16 is too coarse for time
             x = x - dt * self._flow(x, t, condition)
         return x
 
