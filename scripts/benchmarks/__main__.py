@@ -13,6 +13,7 @@ import imagination
 import lesson_loop
 import planner_overhead
 import rssm_step
+import token_imagination
 import torch
 from measure import Row, machine
 
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "planners": planner_overhead.run,
     "lesson": lesson_loop.run,
     "imagine": imagination.run,
+    "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
 }

@@ -37,7 +37,7 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
             LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
         )
     if kind == "video_token":
-        sizes = {"width": 16, "heads": 2, "context": 3, "levels": [5, 5]}
+        sizes = {"width": 16, "heads": 2, "context": 3, "levels": [5, 5], "vector_codes": 4}
         return VideoToken(VideoTokenConfig(**{**sizes, **options}), spec)
     if kind == "video_diffusion":
         sizes = {"width": 32, "channels": [16, 32], "patch": 1, "condition": 16}

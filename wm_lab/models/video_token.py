@@ -34,7 +34,7 @@ class VideoTokenConfig(HeadsConfig):
     heads: int = 4
     context: int = 6  # frames that a token sees, its own included
     levels: list[int] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
-    vector_codes: int = 4  # for all vectors of a frame together; an image has 16
+    vector_codes: int = 1  # for all vectors of a frame together; an image has 16
     tokens: int = 0  # of a frame, which share out its codes; 0: one for every code
     context_channels: int = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
     decoding: str = "parallel"
@@ -137,15 +137,14 @@ class VideoToken(WorldModel):
         if vectors.codes:
             coded = vectors.decode(self.tokenizer.split(seen.codes)[1], seen.before, windows.action)
             terms["tokens"] = config.decoder_scale * vectors.error(coded, seen.vector) * seen.linked
-        surprise, entropy = self.dynamics.loss(seen.places, seen.codes)
-        terms["dynamics"] = config.dynamics_scale * surprise * seen.linked
+        terms["dynamics"] = config.dynamics_scale * self.dynamics.loss(seen.places, seen.codes) * seen.linked
         total, logs = self.heads.total(terms, windows.valid)
         if config.open_loop:
             ahead = self.heads.open_loop(windows, lambda rows, t: self._roll_from(seen, rows, t))
             total, logs["open_loop"] = total + ahead, ahead.detach()
         counts = seen.linked & windows.valid
         used = self.tokenizer.fsq.index(seen.codes[counts].detach()).unique().numel() / self.tokenizer.fsq.size
-        return total, logs | {"codes_used": total.new_tensor(used), "entropy": entropy[counts].mean()}
+        return total, logs | {"codes_used": total.new_tensor(used)}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[VideoTokenState, Imagination]:
         assert state is None or isinstance(state, VideoTokenState)
