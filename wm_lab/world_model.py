@@ -10,7 +10,7 @@ Time is aligned on arrival: step t holds the observation, the action that *led t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -174,3 +174,11 @@ class WorldModel(nn.Module, ABC):
     @abstractmethod
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         """Observations in the task's own units, {key: [B, N, H, ...]}; images float in [0, 255]."""
+
+
+class ActsItself(WorldModel):
+    """A world model whose backbone is a policy too, learnt from the actions in its data."""
+
+    @abstractmethod
+    def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
+        """The next actions [B, chunk, A] in [-1, 1]; where several would do, each row's generator decides."""

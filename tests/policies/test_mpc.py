@@ -104,9 +104,9 @@ def test_the_belief_takes_in_every_step_and_the_action_really_executed():
     mpc.act(Moment(everyone, {"state": state}, np.zeros((3, 1), np.float32), start))
     executed = np.array([[0.5], [-0.25]], np.float32)  # noise was added by whoever plays
     mpc.act(Moment(np.array([2, 0]), {"state": state[:2] + 1}, executed, ~start[:2]))
-    assert mpc._belief.steps.tolist() == [2, 1, 2]
-    assert mpc._belief.last_action.flatten().tolist() == [-0.25, 0, 0.5]
-    assert torch.equal(mpc._belief.x[0], mpc._belief.x[1] + 1)
+    assert mpc._beliefs.state.steps.tolist() == [2, 1, 2]
+    assert mpc._beliefs.state.last_action.flatten().tolist() == [-0.25, 0, 0.5]
+    assert torch.equal(mpc._beliefs.state.x[0], mpc._beliefs.state.x[1] + 1)
 
 
 def test_the_imagined_rewards_of_the_chosen_plan_come_true_in_a_perfect_model():

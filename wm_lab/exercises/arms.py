@@ -19,13 +19,14 @@ from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPC, MPCConfig
 from wm_lab.policies.proposals import BCProposals
+from wm_lab.policies.reactive import ReactivePolicy
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig
 from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task, TaskCard
 from wm_lab.training.checkpoint import load_model
-from wm_lab.world_model import DataSpec, WorldModel
+from wm_lab.world_model import ActsItself, DataSpec, WorldModel
 
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
@@ -53,6 +54,12 @@ def scripted_arms() -> list[Arm]:
 def bc_arm(settings: Settings, checkpoint: Path) -> Arm:
     recipe = {"policy": "bc", "checkpoint": checkpoint.parent.name}
     return Arm("bc", recipe, partial(_make_bc, settings.task, checkpoint))
+
+
+def reactive_arm(settings: Settings, checkpoint: Path) -> Arm:
+    """The world model's own policy."""
+    recipe = {"policy": "reactive", "checkpoint": checkpoint.parent.name, "device": settings.device}
+    return Arm("policy", recipe, partial(_make_reactive, settings, checkpoint))
 
 
 def mpc_arm(
@@ -109,6 +116,11 @@ def _make_bc(task_section: Section, checkpoint: Path) -> Policy:
     return BCPolicy(_load(checkpoint, task.card))  # type: ignore[arg-type]
 
 
+def _make_reactive(settings: Settings, checkpoint: Path) -> Policy:
+    task: Task = build(settings.task, "task")
+    return ReactivePolicy(_load(checkpoint, task.card, settings.device))  # type: ignore[arg-type]
+
+
 def _make_mpc(
     settings: Settings,
     planner: Section,
@@ -143,3 +155,8 @@ def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:
 def is_simulator(settings: Settings) -> bool:
     """Whether `model=simulator` was chosen: nothing to train."""
     return issubclass(target(settings.model, "model"), Simulator)
+
+
+def acts_itself(settings: Settings) -> bool:
+    """Whether the chosen model is a policy too."""
+    return issubclass(target(settings.model, "model"), ActsItself)

@@ -1,9 +1,9 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
-Arms: planning in the learned model (`mpc`), behaviour cloning (`bc`), planning advised by the clone (`mpc_bc`), greedy
-one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the
-scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
-planner, the cost or the model loses what the expert has.
+Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
+(`bc`), planning advised by the clone (`mpc_bc`), greedy one-step planning (`greedy`), planning in the true simulator
+on the true cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true}
+dynamics and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from wm_lab.evaluation.comparison import Attribution, attribute, compare, compar
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict
-from wm_lab.exercises.arms import LEARNED_REWARD, TRUE_COST, Arm, bc_arm, is_simulator, mpc_arm, scripted_arms
+from wm_lab.exercises.arms import (
+    LEARNED_REWARD,
+    TRUE_COST,
+    Arm,
+    acts_itself,
+    bc_arm,
+    is_simulator,
+    mpc_arm,
+    reactive_arm,
+    scripted_arms,
+)
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
@@ -32,7 +42,14 @@ TRUE_LEARNED = "simulator_reward"
 
 GREEDY = {"horizon": 1, "action_block": 1}
 
-PAIRS = [("mpc", "bc"), ("mpc_bc", "bc"), ("mpc_bc", "mpc"), ("mpc", "greedy"), ("mpc", "mpc_offline")]
+PAIRS = [
+    ("mpc", "bc"),
+    ("mpc_bc", "bc"),
+    ("mpc_bc", "mpc"),
+    ("mpc", "policy"),
+    ("mpc", "greedy"),
+    ("mpc", "mpc_offline"),
+]
 
 
 @dataclass
@@ -126,6 +143,8 @@ class Planning(Exercise):
             yield from self._learned(bench, bench.world_model(rounds=0), "mpc_offline")
         model = bench.world_model()
         yield from self._learned(bench, model, "mpc")
+        if acts_itself(settings):
+            yield reactive_arm(settings, model)
         if config.greedy:
             yield mpc_arm(settings, "greedy", model, planner=GREEDY)
         if clone is not None and config.advised:

@@ -32,7 +32,7 @@ from wm_lab.models.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.frame import Frame, FrameDecoder
 from wm_lab.models.heads import Heads, HeadsConfig, require_at_least
 from wm_lab.models.modes import Modes, ModesConfig, Said
-from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Reading(NamedTuple):
     episode: Tensor  # [B, T] counted from the past's, which is 0
 
 
-class DecoderOnly(WorldModel):
+class DecoderOnly(ActsItself):
     Config = DecoderOnlyConfig
 
     def __init__(self, config: DecoderOnlyConfig, spec: DataSpec):
@@ -159,7 +159,6 @@ class DecoderOnly(WorldModel):
         )
 
     def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
-        """The policy's next actions [B, chunk, A] in [-1, 1]; where several would do, each row's generator decides."""
         assert isinstance(state, DecoderState)
         shape = self.config.chunk, self.spec.action_size
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])

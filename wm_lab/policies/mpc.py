@@ -15,11 +15,12 @@ from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner
+from wm_lab.policies.beliefs import Beliefs, one_step
 from wm_lab.policies.proposals import ProposalsConfig
 from wm_lab.policies.seeding import generator
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import Imagination, State, Windows, WorldModel
+from wm_lab.world_model import Imagination, State, WorldModel
 
 
 @dataclass
@@ -108,7 +109,7 @@ class MPC(Policy):
 
     def start(self, rows: int) -> None:
         self.model.eval()
-        self._belief: State | None = None
+        self._beliefs = Beliefs(self.model, rows)
         self._plan = self.planner.blank(rows)
         self._age = np.zeros(rows, int)  # steps of the present plan that were executed
         self._step = np.zeros(rows, int)  # steps of the episode
@@ -128,7 +129,7 @@ class MPC(Policy):
     def act(self, moment: Moment) -> np.ndarray:
         began = time.perf_counter()
         rows, first = moment.rows, moment.first
-        belief = self._filter(moment)
+        belief = self._beliefs.take_in(moment)
         if self.proposals is not None:
             self.proposals.remember(moment)
         if first.any():
@@ -145,30 +146,6 @@ class MPC(Policy):
         self._step[rows] += 1
         return actions
 
-    def _filter(self, moment: Moment) -> State:
-        """Take one observed step into the belief of these rows, and return it."""
-        rows = torch.from_numpy(moment.rows)
-        windows = self._windows({key: moment.observation[key] for key in self.model.observation_keys}, moment)
-        belief = self.model.encode(windows, None if self._belief is None else self._belief[rows])
-        if self._belief is None:
-            # Rows that have not begun hold a stand-in, which their first observation makes the model forget.
-            self._belief = belief[torch.zeros(len(self._generators), dtype=torch.long)]
-        self._belief = self._belief.put(rows, belief)
-        return belief
-
-    def _windows(self, observation: dict[str, np.ndarray], moment: Moment) -> Windows:
-        """One observed step as windows [R, 1]; rewards are not known while acting."""
-        zeros = torch.zeros(len(moment.rows), 1)
-        windows = Windows(
-            observation={key: torch.as_tensor(value)[:, None] for key, value in observation.items()},
-            action=torch.as_tensor(moment.previous_action, dtype=torch.float32)[:, None],
-            reward=zeros,
-            first=torch.as_tensor(moment.first)[:, None],
-            terminal=zeros.bool(),
-            valid=~zeros.bool(),
-        )
-        return windows.to(self.device)
-
     def _see_goals(self, moment: Moment) -> None:
         """Latent features of the goals of episodes that begin now."""
         if self.objective.goal is None:
@@ -177,7 +154,7 @@ class MPC(Policy):
         states = torch.as_tensor(moment.observation["state"][moment.first])
         goals = [self._goal_state(row)(state) for row, state in zip(rows, states, strict=True)]
         begun = Moment(rows, {}, moment.previous_action[moment.first], moment.first[moment.first])
-        _, seen = self.model.observe(self._windows({"state": torch.stack(goals).numpy()}, begun))
+        _, seen = self.model.observe(one_step({"state": torch.stack(goals).numpy()}, begun).to(self.device))
         features = seen.features[:, 0, 0]
         if self._goals is None:
             self._goals = features.new_zeros(len(self._generators), features.shape[-1])
