@@ -62,6 +62,7 @@ class ScaleConfig:
     oracle_episodes: int = 10  # evaluated, of arms that plan in the true simulator
     windows: int = 400  # held-out windows that imagination is judged on
     planned_windows: int = 64
+    scenes: int = 100  # held-out trajectories whose latents are looked at
     counts: list[int] = field(default_factory=lambda: [10, 50])  # real demonstrations beside which data are synthesised
     doses: list[float] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
     audit: int = 200  # synthetic segments played again in the true simulator

@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
 from wm_lab.data.config import MAX_SEED, DataConfig
 from wm_lab.data.dataset import Dataset
@@ -138,19 +139,25 @@ class Workbench:
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
         return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST))])
 
+    def unseen(self, episodes: int) -> Dataset:
+        """Episodes like the collection's, from the frozen test starts: no model was trained or chosen on them."""
+        return self._open([self._collection(self.data, seeds=list(self.manifest(episodes).seeds))])
+
     def _open(self, folders: list[Path]) -> Dataset:
         return Dataset.open(*folders, split=self.data.split())
 
-    def _collection(self, data: DataConfig, play: PlayConfig | None = None) -> Path:
+    def _collection(self, data: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None) -> Path:
+        seeds = data.seeds() if seeds is None else seeds
         recipe = {
             "name": self.card.name,
             "task": identity(self.settings.task),
             "physics": self.card.physics,
             "exploration": asdict(data.exploration()),
             "play": asdict(play or PlayConfig()),
-            "seeds": data.seeds(),
+            "seeds": seeds,
         }
-        return self._collect(recipe, ExpertPolicy, data, 0, {"name": "expert"}, f"collect {self.card.name}", play)
+        title = f"collect {self.card.name}"
+        return self._collect(recipe, ExpertPolicy, data.exploration(), seeds, 0, {"name": "expert"}, title, play)
 
     def _round(self, number: int) -> Path:
         arm = mpc_arm(self.settings, "collector", self.world_model(number - 1))
@@ -163,21 +170,21 @@ class Workbench:
             "seeds": self.data.seeds(number),
         }
         description = {"name": arm.name, "key": self.store.key("policy", arm.recipe)}
-        return self._collect(recipe, arm.make, self.data, number, description, f"collect {self.card.name} by planning")
+        title = f"collect {self.card.name} by planning"
+        exploration = self.data.round_exploration()
+        return self._collect(recipe, arm.make, exploration, self.data.seeds(number), number, description, title)
 
     def _collect(
         self,
         recipe: Section,
         policy: Any,
-        data: DataConfig,
+        exploration: ExplorationConfig,
+        seeds: list[int],
         number: int,
         description: Section,
         title: str,
         play: PlayConfig | None = None,
     ) -> Path:
-        exploration = data.round_exploration() if number else data.exploration()
-        seeds = data.seeds(number)
-
         def make(folder: Path) -> None:
             with progress(title, len(seeds)) as bar, self._clock("collection"):
                 collect(

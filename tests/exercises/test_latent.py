@@ -1,0 +1,284 @@
+"""The latent exercise on worlds whose answers are known, its sentences on made-up intervals, and one run by command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.toy import PointTask
+from tests.entry.command import QUIET, runs, wm_lab
+from tests.exercises.point_world import PointBench, settings
+from wm_lab.errors import UserError
+from wm_lab.evaluation.interval import Interval
+from wm_lab.exercises.exercise import Answer
+from wm_lab.exercises.latent import Latent, LatentConfig, copied, random_encoder
+from wm_lab.exercises.latent_frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
+from wm_lab.exercises.latent_pictures import shown_variable, thumbnails
+from wm_lab.exercises.latent_report import (
+    LATENT,
+    RANDOM,
+    ROWS,
+    STATE,
+    Findings,
+    capture_verdict,
+    latent_verdicts,
+    learning_verdict,
+    neighbour_verdict,
+    phase_verdict,
+    picture_verdict,
+)
+from wm_lab.reports.maps import contact_sheet
+from wm_lab.tasks.task import Variable
+from wm_lab.world_model import DataSpec, Windows
+
+CONFIG = LatentConfig(scenes=16, frames=8, neighbours=5, perplexities=[5, 30], resamples=200)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory) -> PointBench:
+    return PointBench(settings(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def frames(bench):
+    return gather(bench.unseen(16), ["state"])
+
+
+@pytest.fixture(scope="module")
+def answer(bench) -> Answer:
+    return Latent(CONFIG).run(bench)
+
+
+# Frames
+
+
+def test_frames_are_of_episodes_that_no_model_has_seen(bench):
+    unseen, collected = bench.unseen(16), bench.dataset()
+    assert len(unseen) == 16 and not set(unseen.table.seed) & set(collected.table.seed)
+    assert bench.unseen(16).digest == unseen.digest
+
+
+def test_frames_are_every_step_of_every_trajectory_once_a_belief_has_formed(frames):
+    steps = np.arange(SETTLE, 21)
+    assert set(frames.trajectory) == set(range(16))
+    for trajectory in range(16):
+        mine = frames.trajectory == trajectory
+        assert (frames.step[mine] == steps).all()
+        assert (frames.state[mine, 4] == steps).all(), "the point counts its steps"
+    chosen = frames.sampled(5)
+    assert (np.bincount(frames.trajectory[chosen]) == 5).all()
+    assert set(frames.step[chosen]) == {4, 8, 12, 16, 20}
+
+
+def test_phases_follow_contact_and_success():
+    contact = np.array([0, 0, 1, 1, 0, 1, 0, 0], bool)
+    success = np.array([0, 0, 0, 0, 0, 0, 1, 0], bool)
+    assert phases(contact, success).tolist() == [
+        *["approach"] * 2,
+        *["contact"] * 2,
+        "apart",
+        "contact",
+        "solved",
+        "apart",
+    ]
+    np.testing.assert_array_equal(steps_to_go(success), [6, 5, 4, 3, 2, 1, 0, np.nan])
+    assert np.isnan(steps_to_go(np.zeros(3, bool))).all()
+
+
+def test_scenes_are_one_of_each_trajectory_and_all_phases_get_their_share():
+    trajectory, phase = np.repeat(np.arange(30), 10), np.tile(np.repeat(["a", "b", "c"], [8, 1, 1]), 30)
+    chosen = spread_over(phase, trajectory)
+    assert (trajectory[chosen] == np.arange(30)).all()
+    assert np.unique(phase[chosen], return_counts=True)[1].tolist() == [10, 10, 10]
+
+
+def test_yaw_is_asked_for_in_place_of_a_quaternion_whose_sign_means_nothing():
+    angle = np.linspace(-3, 3, 7)
+    turn = np.stack([np.cos(angle / 2), 0 * angle, 0 * angle, np.sin(angle / 2)], 1)
+    state = np.concatenate([np.ones((7, 3)), turn * np.where(angle > 0, 1, -1)[:, None]], 1)
+    variables = (Variable("block", 0, 3, "m"), Variable("block_rotation", 3, 7, "quaternion"))
+    found, columns = targets(state, variables)
+    assert columns == {"block": slice(0, 3), "block_yaw": slice(3, 5)}
+    np.testing.assert_allclose(found[:, 3:], np.stack([np.sin(angle), np.cos(angle)], 1), atol=1e-12)
+    assert places(state, variables).shape == (7, 3), "scenes are compared in metres"
+    assert places(state, variables[1:]).shape == (7, 7), "or else by everything"
+
+
+def test_copied_numbers_are_found_whatever_their_scale():
+    x = np.random.default_rng(0).standard_normal((100, 4))
+    assert copied(np.column_stack([5 - 3 * x[:, 1], x @ np.ones((4, 2))]), x[:, :2]) == 0.5
+    assert copied(x, np.zeros((100, 0))) == 0
+
+
+# The whole exercise
+
+
+def test_a_turned_state_is_read_without_error_and_strangers_states_are_not(answer):
+    """The features are the state, turned: all is captured, by the untrained encoder too, which is the same."""
+    found = answer.numbers
+    for variable in ("position", "goal"):
+        assert found["r2"]["ridge"][LATENT][variable]["low"] > 0.999
+        assert found["r2"]["ridge"]["shuffled"][variable]["value"] < 0.5
+        assert found["learned"][variable]["value"] == 0
+    assert found["moves"] == {"position": True, "goal": False}
+    assert answer.verdicts[0].startswith("the latent captures position (R² 1.00 [1.00, 1.00], random encoder 1.00)")
+    assert "changed the R² of position and goal by less than 0.01" in answer.verdicts[1]
+
+
+def test_every_number_stands_beside_every_representation(answer):
+    for kind in ("ridge", "mlp"):
+        assert tuple(answer.numbers["r2"][kind]) == (*ROWS, "shuffled")
+    assert tuple(answer.numbers["structure"]) == ROWS
+    assert answer.numbers["structure"][STATE]["scene"]["value"] == pytest.approx(1)
+    assert answer.numbers["structure"][LATENT]["neighbours"]["n"] == 16
+    assert list(answer.numbers["trustworthiness"]) == ["5"], "a perplexity of 30 is more than 16 scenes can have"
+    assert answer.numbers["frames"] == 16 * 8
+    json.dumps(answer.numbers, allow_nan=False)
+
+
+def test_the_random_encoder_hears_what_a_model_that_begins_at_zero_would_not():
+    spec = DataSpec({"pixels": (8, 8, 3)}, action_size=2)
+    section = {"_target_": "wm_lab.models.latent_mlp.LatentMLP"}
+    model = random_encoder(section, spec, seed=0).eval()
+    images = torch.randint(256, (2, 3, 8, 8, 3), dtype=torch.uint8)
+    nothing = torch.zeros(2, 3)
+    windows = Windows({"pixels": images}, torch.zeros(2, 3, 2), nothing, nothing > 0, nothing > 0, nothing == 0)
+    assert model.observe(windows)[1].features.std() > 0
+    assert model.observe(windows)[1].features.equal(
+        random_encoder(section, spec, 0).eval().observe(windows)[1].features
+    )
+
+
+def test_pictures_are_made_where_the_task_renders(bench, frames):
+    assert thumbnails(PointTask(), bench.unseen(16), frames, np.arange(16)) is None
+    names = (Variable("a", 0, 1, "m"), Variable("b", 1, 2, "rad", 0.1), Variable("c", 2, 3, "m", 0.1))
+    assert shown_variable(names).name == "c" and shown_variable(names[:1]).name == "a"
+
+
+def test_a_contact_sheet_lays_pictures_out_as_the_map_does():
+    images = np.stack([np.full((2, 2, 3), shade, np.uint8) for shade in (10, 20, 30, 40)])
+    sheet = np.asarray(contact_sheet(images, np.array([[0, 1], [5, 1], [0, 0], [5, 0.0]])))
+    assert sheet[[0, 0, -1, -1], [0, -1, 0, -1], 0].tolist() == [10, 20, 30, 40], "up is up"
+
+
+def test_one_command_answers_for_a_hand_that_sees_pixels(tmp_path):
+    options = (
+        "exercise=latent",
+        "task.observation=pixels",
+        "task.image_size=16",
+        "model=latent_mlp",
+        "task.episode_steps=24",
+    )
+    ended = wm_lab(tmp_path, *QUIET, *options, "exercise.frames=6", "exercise.resamples=100")
+    assert ended.code == 0, ended.err
+    (run,) = runs(tmp_path)
+    result = json.loads((run / "result.json").read_text())
+    assert result["verdict"].startswith("the latent captures")
+    assert "".join(result["verdict"].split()) in "".join(ended.out.split()), "the terminal wraps lines"
+    assert result["numbers"]["copied"] == 0 and result["numbers"]["trajectories"] == 12
+    scenes = (run / "plots" / "scenes.svg").read_text()
+    assert scenes.count("<title>trajectory ") == 2 * 4 * 12, "every scene under two embeddings in four colourings"
+    page = (run / "report.html").read_text()
+    assert "<title>trajectory " in page and "data:image/png;base64" in page
+
+
+# What is said
+
+
+def findings(ours: Interval, bar: Interval, **changes) -> Findings:
+    """Where the latent has `ours` and the random encoder `bar`, whatever is asked."""
+    row = {LATENT: ours, RANDOM: bar, STATE: Interval(0.05, 0.1, 0.15, 50)}
+    found = Findings(
+        r2={"ridge": {name: {"block": value} for name, value in row.items()}},
+        learned={"block": Interval(0.2, 0.3, 0.4, 50)},
+        moves={"block": True},
+        structure={name: {"neighbours": value, "silhouette": value} for name, value in row.items()},
+        trustworthiness={5: ours},
+        noise={5: 0.75},
+        phases={"approach": 10, "contact": 20},
+        copied=0.0,
+        frames=100,
+        trajectories=50,
+    )
+    return replace(found, **changes)
+
+
+HIGH, MIDDLE, LOW, OPEN = (
+    Interval(*values, 50) for values in ((0.96, 0.97, 0.98), (0.4, 0.5, 0.6), (-0.1, 0.02, 0.1), (-0.3, 0.4, 1.2))
+)
+
+
+@pytest.mark.parametrize(
+    ("r2", "says"),
+    [
+        (HIGH, "the latent captures block (R² 0.97 [0.96, 0.98], random encoder 0.50)"),
+        (MIDDLE, "the latent captures a part of block (R² 0.50 [0.40, 0.60], random encoder 0.50)"),
+        (LOW, "the latent captures no variable for certain; not block (R² 0.02 [-0.10, 0.10], random encoder 0.50)"),
+        (OPEN, "the latent captures no variable for certain; cannot tell for block"),
+    ],
+)
+def test_a_variable_is_captured_only_where_its_whole_interval_is(r2, says):
+    assert capture_verdict(findings(r2, MIDDLE)).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("gain", "says"),
+    [
+        (Interval(0.2, 0.3, 0.4, 50), "training raised the R² of block by 0.30 [0.20, 0.40]"),
+        (Interval(-0.4, -0.3, -0.2, 50), "training lowered the R² of block by 0.30 [0.20, 0.40]"),
+        (Interval(-0.001, 0.0, 0.001, 50), "training changed the R² of block by less than 0.01"),
+        (Interval(-0.1, 0.3, 0.4, 50), "training cannot be told to have changed block"),
+    ],
+)
+def test_training_gets_credit_only_for_what_it_surely_added(gain, says):
+    assert learning_verdict(findings(HIGH, LOW, learned={"block": gain})).startswith(says)
+
+
+def test_scenes_phases_and_pictures_are_judged_by_their_intervals():
+    assert neighbour_verdict(findings(MIDDLE, HIGH)).startswith("similar scenes lie together")
+    assert neighbour_verdict(findings(OPEN, HIGH)).startswith("cannot tell that similar scenes lie together")
+    assert phase_verdict(findings(MIDDLE, HIGH)).startswith("phases (approach, contact) cluster")
+    assert phase_verdict(findings(OPEN, HIGH)).startswith("cannot tell that phases")
+    assert phase_verdict(findings(HIGH, HIGH, phases={"solved": 3})) == (
+        "cannot tell whether phases cluster: all frames are of one (solved)."
+    )
+    assert picture_verdict(findings(HIGH, LOW)).startswith("the t-SNE keeps true neighbours")
+    assert picture_verdict(findings(MIDDLE, LOW)).startswith("cannot tell the t-SNE from one of noise")
+
+
+def test_a_latent_that_holds_the_observation_is_said_to():
+    assert (
+        "90% of the numbers that the model observes stand in its latent"
+        in latent_verdicts(findings(HIGH, LOW, copied=0.9))[-1]
+    )
+    assert not any("stand in its latent" in said for said in latent_verdicts(findings(HIGH, LOW)))
+
+
+# What cannot be asked
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"scenes": 5}, r"exercise.scenes=5 held-out trajectories are too few .*; give at least 11"),
+        ({"frames": 1}, r"exercise.frames=1 is too small; give at least 2"),
+        ({"scenes": 12, "neighbours": 12}, r"exercise.neighbours=12 must be below exercise.scenes=12"),
+        ({"scenes": 12, "perplexities": [15]}, r"exercise.perplexities=\[15\] must hold a number from 1 to below"),
+    ],
+)
+def test_impossible_options_are_refused(options, complaint):
+    with pytest.raises(UserError, match=complaint):
+        LatentConfig(**options)
+
+
+def test_what_has_no_latent_and_what_has_no_test_starts_is_refused_before_any_work(tmp_path):
+    simulator = {"_target_": "wm_lab.tasks.simulator.Simulator"}
+    with pytest.raises(UserError, match="model=simulator has no latent"):
+        Latent(CONFIG).check(PointBench(settings(tmp_path, model=simulator)))
+    with pytest.raises(UserError, match="an evaluation needs between 1 and"):
+        Latent(LatentConfig(scenes=10**9)).check(PointBench(settings(tmp_path)))
+    assert not list(tmp_path.iterdir())

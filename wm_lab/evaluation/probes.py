@@ -1,0 +1,121 @@
+"""What can be read from a representation: ridge and MLP probes, judged on trajectories they have never seen.
+
+Frames of one trajectory are alike whatever the representation, so shuffled cross-validation finds an R² near 1 in the
+features of a random network. Here whole trajectories are held out, both to choose a probe's stiffness and to judge it.
+Shapes: M frames of E trajectories, F features, D target dimensions; `trajectory` [M] numbers them 0..E-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from wm_lab.evaluation import mlp_probe
+from wm_lab.evaluation.bootstrap import RESAMPLES
+from wm_lab.evaluation.interval import Interval, undefined
+from wm_lab.evaluation.ratio import Ratio, around, per_trajectory
+
+FOLDS = 5
+
+HELD_BACK = 4
+"""One trajectory in so many chooses a probe's penalty, or how long it is trained."""
+
+PENALTIES = 10.0 ** np.arange(-6, 4)
+"""Of the ridge, in units of the mean variance of the features."""
+
+Probe = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(features [M, F], targets [M, D], trajectory [M], unseen features [U, F]) -> predictions [U, D]"""
+
+
+class Readings(NamedTuple):
+    """What a probe said of every frame without having seen any of its trajectory."""
+
+    truth: np.ndarray  # [M, D]
+    said: np.ndarray  # [M, D]
+    guess: np.ndarray  # [M, D], the mean of the trajectories that the probe learned from
+    trajectory: np.ndarray  # [M]
+
+    def explained(self, columns: slice) -> Explained:
+        """Some of the target's dimensions together, each in its own unit."""
+        truth, said, guess = (values[:, columns] for values in (self.truth, self.said, self.guess))
+        missed, spread = (np.square(truth - other).sum(1) for other in (said, guess))
+        return Explained(Ratio(*(per_trajectory(values, self.trajectory) for values in (missed, spread))))
+
+
+class Explained(NamedTuple):
+    """R² = 1 - squared error / squared error of guessing the mean; below 0 the guess is better than the probe."""
+
+    unexplained: Ratio
+
+    def interval(self, resamples: int = RESAMPLES) -> Interval:
+        """Over trajectories; the probes themselves are not fitted anew."""
+        low, value, high, n = self.unexplained.interval(resamples)
+        return Interval(1 - high, 1 - value, 1 - low, n)
+
+    def minus(self, other: Explained, resamples: int = RESAMPLES) -> Interval:
+        """How much more is explained than by `other`, on the same trajectories."""
+        mine, theirs = self.unexplained, other.unexplained
+        if not mine.bottom.sum() > 0:
+            return undefined(len(mine.top))
+        gap = theirs.resampled(resamples) - mine.resampled(resamples)
+        return around(theirs.value - mine.value, gap, len(mine.top))
+
+
+def read(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, probe: Probe) -> Readings:
+    """Predictions for features x [M, F] of targets y [M, D], fold by fold; each trajectory lies in one fold."""
+    from sklearn.model_selection import GroupKFold
+
+    said, guess = np.empty_like(y, dtype=float), np.empty_like(y, dtype=float)
+    folds = GroupKFold(min(FOLDS, len(np.unique(trajectory))))
+    for known, unseen in folds.split(x, groups=trajectory):
+        mean = y[known].mean(0)
+        said[unseen] = mean + probe(x[known], y[known] - mean, trajectory[known], x[unseen])
+        guess[unseen] = mean
+    return Readings(np.asarray(y, float), said, guess, trajectory)
+
+
+def ridge(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """Linear regression, for every dimension with the penalty that reads the trajectories held back best."""
+    apart = held_back(trajectory)
+    guesses = _ridge_path(x[~apart], y[~apart], x[apart])  # [P, ., D]
+    best = np.square(guesses - y[apart]).sum(1).argmin(0)  # [D]
+    return _ridge_path(x, y, unseen)[best, :, np.arange(y.shape[1])].T
+
+
+def mlp(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """A network of one hidden layer, each dimension as it was when it read the trajectories held back best."""
+    apart, middle = held_back(trajectory), x.mean(0)
+    x, unseen = x - middle, unseen - middle
+    return mlp_probe.fit(x[~apart], y[~apart], (x[apart], y[apart]), unseen)
+
+
+def held_back(trajectory: np.ndarray) -> np.ndarray:
+    """[M] bool: the rows of every fourth trajectory, of one at least, and never of all."""
+    return np.isin(trajectory, np.unique(trajectory)[::HELD_BACK])
+
+
+def strangers(trajectory: np.ndarray, seed: int = 0) -> np.ndarray:
+    """[M] for every frame one of another trajectory, whose order is kept and whose beginning is drawn.
+
+    The control: labels exchanged like this are as smooth in time as true ones and say nothing of the features.
+    """
+    rng = np.random.default_rng(seed)
+    names = rng.permutation(np.unique(trajectory))
+    rows = {name: np.flatnonzero(trajectory == name) for name in names}
+    out = np.empty(len(trajectory), int)
+    for mine, theirs in zip(names, np.roll(names, 1), strict=True):
+        lent = np.roll(rows[theirs], rng.integers(len(rows[theirs])))
+        out[rows[mine]] = np.resize(lent, len(rows[mine]))
+    return out
+
+
+def _ridge_path(x: np.ndarray, y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """Predictions [P, U, D] for every penalty, of one decomposition."""
+    middle, offset = x.mean(0), y.mean(0)
+    x, unseen = x - middle, unseen - middle
+    values, vectors = np.linalg.eigh(x.T @ x)
+    said, turned = unseen @ vectors, vectors.T @ (x.T @ (y - offset))
+    unit = max(float(values.mean()), np.finfo(float).tiny)
+    return np.stack([said @ (turned / (values.clip(0)[:, None] + penalty * unit)) for penalty in PENALTIES]) + offset

@@ -1,0 +1,52 @@
+"""Asks every representation for every variable: ridge and MLP, judged on trajectories that the probe has not seen.
+
+Shapes: M frames, F features, D target dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.probes import Explained, Probe, mlp, read, ridge, strangers
+from wm_lab.exercises.latent_report import LATENT, RANDOM, SHUFFLED
+from wm_lab.tracking.progress import progress
+
+PROBES: dict[str, Probe] = {"ridge": ridge, "mlp": mlp}
+
+Table = dict[str, dict[str, Interval]]
+"""{representation: {variable: R²}}"""
+
+
+def ask(
+    spaces: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    columns: Mapping[str, slice],
+    trajectory: np.ndarray,
+    resamples: int,
+) -> tuple[dict[str, Table], dict[str, Interval]]:
+    """R² of both probes for the variables in the `columns` of `truth` [M, D], and what training added to the ridge's.
+
+    spaces: {representation: [M, F]}; "shuffled" is the latent, asked for the states of strangers
+    """
+    stranger = strangers(trajectory)
+    tables: dict[str, Table] = {}
+    learned: dict[str, Interval] = {}
+    with progress("probe", len(PROBES) * (len(spaces) + 1)) as bar:
+        for kind, probe in PROBES.items():
+
+            def explained(x: np.ndarray, y: np.ndarray, probe: Probe = probe) -> dict[str, Explained]:
+                readings = read(x, y, trajectory, probe)
+                bar.advance(1)
+                return {name: readings.explained(where) for name, where in columns.items()}
+
+            found = {name: explained(x, truth) for name, x in spaces.items()}
+            found[SHUFFLED] = explained(spaces[LATENT], truth[stranger])
+            tables[kind] = {
+                name: {variable: r2.interval(resamples) for variable, r2 in row.items()} for name, row in found.items()
+            }
+            if kind == "ridge":
+                learned = {v: r2.minus(found[RANDOM][v], resamples) for v, r2 in found[LATENT].items()}
+    return tables, learned

@@ -1,0 +1,195 @@
+"""The answer of the latent exercise in rows and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from wm_lab.evaluation.interval import Interval
+from wm_lab.reports.tables import Table
+
+LATENT, RANDOM, PCA, OBSERVATION, STATE = ROWS = ("latent", "random encoder", "PCA", "observation", "true state")
+"""Representations: the model's, its own before training, 32 directions of what it sees, all of that, and the truth."""
+
+SHUFFLED = "shuffled"
+"""The latent, asked for the states of other trajectories."""
+
+MEASURES = {
+    "neighbours": "neighbours",
+    "scene": "ρ scene",
+    "steps_to_go": "ρ to go",
+    "silhouette": "silhouette",
+    "information": "NMI",
+    "effective_rank": "effective rank",
+    "straightness": "straightness",
+}
+"""How measures of structure are called in the table."""
+
+CAPTURED, ABSENT = 0.8, 0.2
+"""R² from which on a variable counts as captured, and below which it counts as absent; between them lies a part."""
+
+MARGIN = 0.01
+"""Of R²: what training adds counts from here on."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    r2: dict[str, dict[str, dict[str, Interval]]]  # {probe: {representation: {variable: R²}}}
+    learned: dict[str, Interval]  # {variable: R² of the latent minus that of the random encoder, by ridge}
+    moves: dict[str, bool]  # {variable: it changes within an episode}
+    structure: dict[str, dict[str, Interval]]  # {representation: {measure: value}}
+    trustworthiness: dict[int, Interval]  # {perplexity: of the scenes' t-SNE}
+    noise: dict[int, float]  # {perplexity: the same of the best picture of noise}
+    phases: dict[str, int]  # {phase: frames in it}
+    copied: float  # share of the observed numbers that stand in the latent as they are
+    frames: int
+    trajectories: int
+
+
+def latent_tables(found: Findings) -> list[Table]:
+    kinds = {"ridge": "Linear probe (ridge)", "mlp": "Nonlinear probe (MLP)"}
+    tables = [_probe_table(found, kind, f"{title}: R² on unseen trajectories") for kind, title in kinds.items()]
+    rows = [(name, *(short(row[measure]) for measure in MEASURES)) for name, row in found.structure.items()]
+    structure = Table(
+        "Structure",
+        ("representation", *MEASURES.values()),
+        rows,
+        frozenset({"representation"}),
+        f"{_sample(found)} Neighbours: how far the true scenes of those from other trajectories "
+        "are apart, over any two; 1 is chance. ρ: Spearman of distances with those of scenes and of steps to success, "
+        "over pairs of trajectories. Silhouette, NMI: of phases.",
+    )
+    pictures = [(str(p), trust.bounds(), f"{found.noise[p]:.2f}") for p, trust in found.trustworthiness.items()]
+    return [
+        *tables,
+        structure,
+        Table(
+            "Trustworthiness of the pictures",
+            ("perplexity", "latent", "noise"),
+            pictures,
+            caption=f"t-SNE of {found.trajectories} scenes; noise: the best of three pictures of Gaussian noise.",
+        ),
+    ]
+
+
+def latent_verdicts(found: Findings) -> list[str]:
+    """The headline first: what a line through the latent reads."""
+    verdicts = [
+        capture_verdict(found),
+        learning_verdict(found),
+        neighbour_verdict(found),
+        phase_verdict(found),
+        picture_verdict(found),
+    ]
+    if found.copied >= 0.5:
+        verdicts.append(
+            f"{found.copied:.0%} of the numbers that the model observes stand in its latent as they are, so that "
+            "reading the state from it is no achievement: the random encoder's row is the bar."
+        )
+    return verdicts
+
+
+def capture_verdict(found: Findings) -> str:
+    """Which variables the latent captures, by the ridge's intervals, with the random encoder beside them."""
+    ours, bar = found.r2["ridge"][LATENT], found.r2["ridge"][RANDOM]
+    groups: dict[str, list[str]] = {"captures": [], "captures a part of": [], "not": [], "cannot tell": []}
+    for name, r2 in ours.items():
+        if not isfinite(r2.value):  # it never varies, and there is nothing to read
+            continue
+        said = f"{name} (R² {short(r2)}, random encoder {bar[name].value:.2f})"
+        groups[_captured(r2)].append(said)
+    found_parts = [f"{word} {_listed(groups[word])}" for word in ("captures", "captures a part of") if groups[word]]
+    head = "; ".join(found_parts) or "captures no variable for certain"
+    absent = f"; not {_listed(groups['not'])}" if groups["not"] else ""
+    unsure = f"; cannot tell for {_listed(groups['cannot tell'])}" if groups["cannot tell"] else ""
+    return f"the latent {head}{absent}{unsure} (n={found.trajectories} trajectories)."
+
+
+def learning_verdict(found: Findings) -> str:
+    """What training did for the line that reads the state, beyond what the untrained encoder offers it."""
+    told, same, open_ = [], [], []
+    for name, gain in found.learned.items():
+        if gain.low > MARGIN:
+            told.append(f"raised the R² of {name} by {short(gain)}")
+        elif gain.high < -MARGIN:
+            told.append(f"lowered the R² of {name} by {short(Interval(-gain.high, -gain.value, -gain.low, gain.n))}")
+        elif gain.within(MARGIN):
+            same.append(name)
+        elif isfinite(gain.value):
+            open_.append(f"{name} ({short(gain)})")
+    parts = [
+        *told,
+        *([f"changed the R² of {_listed(same)} by less than {MARGIN}"] if same else []),
+        *([f"cannot be told to have changed {_listed(open_)}"] if open_ else []),
+    ]
+    return f"training {'; '.join(parts)} (ridge R², latent minus random encoder, n={found.trajectories})."
+
+
+def neighbour_verdict(found: Findings) -> str:
+    """Whether similar scenes lie together."""
+    ours, bar, best = (found.structure[name]["neighbours"] for name in (LATENT, RANDOM, STATE))
+    what = (
+        f"neighbours in the latent, of other trajectories, are {ours.bounds()} times as far apart as any two scenes "
+        f"(random encoder {bar.bounds()}, at best {best.value:.2f}; n={ours.n} trajectories)"
+    )
+    if ours.high < 1:
+        return f"similar scenes lie together: {what}."
+    return f"cannot tell that similar scenes lie together: {what}."
+
+
+def phase_verdict(found: Findings) -> str:
+    """Whether what goes on (approach, contact, ...) divides the latent."""
+    ours, bar = (found.structure[name]["silhouette"] for name in (LATENT, RANDOM))
+    names = ", ".join(found.phases)
+    if len(found.phases) < 2:
+        return f"cannot tell whether phases cluster: all frames are of one ({names})."
+    what = f"silhouette {ours.bounds()}, random encoder {bar.bounds()}"
+    if ours.positive:
+        return f"phases ({names}) cluster: {what}."
+    if ours.negative:
+        return f"phases ({names}) do not cluster: {what}."
+    return f"cannot tell that phases ({names}) cluster: {what}."
+
+
+def picture_verdict(found: Findings) -> str:
+    """Whether the t-SNE shows more than t-SNE shows of noise."""
+    sure = [p for p, trust in found.trustworthiness.items() if trust.low > found.noise[p]]
+    p = (sure or list(found.trustworthiness))[0]
+    what = f"trustworthiness {found.trustworthiness[p].bounds()} at perplexity {p}, {found.noise[p]:.2f} for noise"
+    if sure:
+        return f"the t-SNE keeps true neighbours: {what}."
+    return f"cannot tell the t-SNE from one of noise: {what}."
+
+
+def _probe_table(found: Findings, kind: str, title: str) -> Table:
+    table = found.r2[kind]
+    columns = ("variable", "in an episode", *table)
+    rows = [
+        (name, "moves" if moves else "constant", *(short(row[name]) for row in table.values()))
+        for name, moves in found.moves.items()
+    ]
+    caption = f"{_sample(found)} PCA: of the observation. Shuffled: the latent asked for states of other trajectories."
+    return Table(title, columns, rows, frozenset({"variable", "in an episode"}), caption)
+
+
+def _sample(found: Findings) -> str:
+    return f"95 % intervals over {found.trajectories} trajectories ({found.frames} frames)."
+
+
+def short(interval: Interval) -> str:
+    """Bounds with three decimals at most: an R² of 0.999998 is 1."""
+    low, value, high, n = interval
+    return Interval(round(low, 3), round(value, 3), round(high, 3), n).bounds()
+
+
+def _captured(r2: Interval) -> str:
+    if r2.low >= CAPTURED:
+        return "captures"
+    if r2.high < ABSENT:
+        return "not"
+    return "captures a part of" if r2.low >= ABSENT else "cannot tell"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
