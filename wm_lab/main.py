@@ -18,7 +18,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from wm_lab import config as schema
 from wm_lab.device import choose_device
@@ -28,8 +27,10 @@ from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
+from wm_lab.reports.runs import save_outcomes
 from wm_lab.reports.style import save
-from wm_lab.reports.sweep import answer_sweep, save_outcomes
+from wm_lab.reports.sweep import answer_sweep, write_report
+from wm_lab.reports.terminal import tell
 from wm_lab.settings import build, complete, read_config
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.wandb_run import TrackingConfig
@@ -122,6 +123,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
             "verdict": answer.verdicts[0],
             "verdicts": answer.verdicts,
             "numbers": answer.numbers,
+            "model": answer.model,
             "seconds": bench.seconds,
         }
     )
@@ -129,12 +131,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
 
 def show(answer: Answer, folder: Path) -> None:
     """The answer on the terminal, the verdict last."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    for table in answer.tables:
-        console.print(table.rich())
-    for verdict in answer.verdicts:
-        console.print(f"[bold]{verdict}[/bold]" if verdict == answer.verdicts[0] else verdict)
-    console.print(f"results: {folder}", soft_wrap=True)
+    tell(answer, folder)
 
 
 class SweepWatch(Callback):
@@ -148,16 +145,13 @@ class SweepWatch(Callback):
 
 def show_sweep(folder: Path) -> None:
     """What the runs of a sweep say together."""
-    answer = answer_sweep(folder)
-    if answer is None:
+    try:
+        answer = answer_sweep([folder])
+    except UserError as nothing:  # every job failed before it had a folder
+        complain(str(nothing))
         return
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    for table in answer.tables:
-        console.print(table.rich())
-    for verdict in answer.verdicts:
-        console.print(verdict)
-    write_page(folder / "report.html", f"sweep {folder.name}", verdicts=answer.verdicts, tables=answer.tables)
-    console.print(f"results: {folder}", soft_wrap=True)
+    if answer is not None:
+        tell(answer, write_report(folder, f"sweep {folder.name}", answer))
 
 
 def cli() -> None:

@@ -14,7 +14,7 @@ from wm_lab.data.windows import newest_weights
 from wm_lab.errors import UserError
 from wm_lab.training import trainer as module
 from wm_lab.training.checkpoint import load_model, read
-from wm_lab.training.trainer import BEST, LAST, TrainerConfig, learning_rate, train
+from wm_lab.training.trainer import BEST, LAST, REPORT, TrainerConfig, learning_rate, train
 
 
 class Killed(BaseException):
@@ -246,4 +246,4 @@ def test_last_is_written_as_often_as_asked(tmp_path, data, monkeypatch):
     monkeypatch.setattr(module, "write", lambda path, content: written.append(content["step"]))
     train(OneNumber(OneNumberConfig(), data.spec), data, trainer(steps=20, save_seconds=1e6), tmp_path, 0)
     assert written == [20]
-    assert [path.name for path in tmp_path.iterdir()] == [BEST]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [BEST, REPORT]

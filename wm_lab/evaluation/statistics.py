@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds
 from wm_lab.evaluation.interval import LEVEL, Interval
+
+
+def student(values: ArrayLike, *, level: float = LEVEL) -> Interval:
+    """Mean of independent runs [S] with Student's interval; a single run tells nothing of its spread."""
+    x = np.asarray(values, float)
+    reach = np.inf
+    if x.size > 1:
+        reach = float(special.stdtrit(x.size - 1, (1 + level) / 2) * x.std(ddof=1) / np.sqrt(x.size))
+    return Interval(float(x.mean()) - reach, float(x.mean()), float(x.mean()) + reach, x.size)
 
 
 def iqm(scores: ArrayLike) -> float:

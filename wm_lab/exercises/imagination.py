@@ -39,6 +39,7 @@ from wm_lab.exercises.imagination_report import (
     summary,
 )
 from wm_lab.exercises.imagination_windows import Stretches, draw, fair, snapshots
+from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves
@@ -142,6 +143,7 @@ class Imagination(Exercise):
         answer.tables[:0] = imagination_tables(shown)
         if frames is not None:
             self._add_frames(answer, frames, bench)
+        answer.model = model_facts(bench)
         return answer
 
     def _readout(self, model: WorldModel, training: Dataset, bench: Workbench) -> Readout:

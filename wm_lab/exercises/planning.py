@@ -29,6 +29,7 @@ from wm_lab.exercises.arms import (
     scripted_arms,
 )
 from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
@@ -127,7 +128,7 @@ class Planning(Exercise):
             numbers["attribution"] = plain(gaps)
         verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
         figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
-        return Answer(verdicts, numbers, tables, figures, arms)
+        return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
 
     def _arms(self, bench: Workbench) -> Iterator[Arm]:
         """Every arm once; what an arm needs is trained when it is asked for."""

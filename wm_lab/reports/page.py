@@ -22,7 +22,8 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h3 { font-size: 1rem; margin: 2r
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: #6b7280; font-weight: 500; border-bottom: 1px solid #d1d5db; }
-th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; } .number { text-align: right; }
+th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; vertical-align: top; }
+.number { text-align: right; } td.prose { white-space: normal; min-width: 16rem; }
 tr.group td { border-top: 1px solid #e5e7eb; }
 .caption, figcaption, footer { color: #6b7280; font-size: .85rem; }
 figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; }

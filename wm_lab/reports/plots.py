@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from wm_lab.reports.cells import Cell
+
 PREDICTORS = {
     MODEL: BLUE,
     "persistence": VERMILION,
@@ -118,6 +120,26 @@ def success_latency(rows: Sequence[SuccessRow], title: str = "Success against th
         axes.set_xlabel("milliseconds per decision")
         axes.set_ylabel("success")
         axes.set_title(title)
+        _legend(figure, axes, right=True)
+    return figure
+
+
+def error_compute(cells: Sequence[Cell], step: int = 10) -> Figure:
+    """Error of imagination at one step against seconds of training, a panel each task; `cells` that are priced."""
+    tasks, choices = list(dict.fromkeys(c.task for c in cells)), list(dict.fromkeys(c.choice for c in cells))
+    shade = style.colours(choices, {})
+    with style.style():
+        figure = style.new_figure(3.6 * len(tasks) + 1.6, 3.0)
+        for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False).flat, tasks, strict=True):
+            for cell in (c for c in cells if c.task == task):
+                at = str(step) if str(step) in cell.error_at else list(cell.error_at)[-1]
+                error, x = cell.error_at[at], cell.fact("seconds")
+                reach = [[error.value - error.low], [error.high - error.value]]
+                axes.errorbar(x, error.value, reach, fmt="o", color=shade[cell.choice], lw=1, label=cell.choice)
+                axes.set_title(f"{task}: {cell.variable} at {at} steps  [{cell.unit}]")
+            axes.set_xlabel("seconds of training")
+            axes.set_xscale("log")
+            axes.set_yscale("log")
         _legend(figure, axes, right=True)
     return figure
 

@@ -1,108 +1,233 @@
-"""One answer for a whole sweep: every run's rows in one table, and planning against cloning by type of task.
+"""One answer for many runs: which model with which planner, how well, how fast, and how sure.
 
-A sweep is a folder of run folders. Unfinished and failed runs are named, never silently left out.
+A cell is a choice (whatever differs between the runs: model, planner, an option) on a task; its runs differ by seed
+alone. Choices are compared on the same episodes. Runs of unlike manifests are shown side by side and never pooled, and
+what failed or is missing is named with the command that runs it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wm_lab.evaluation.comparison import Difference, SuccessRow, compare_by_type, success_rows
-from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.evaluation.verdicts import planning_verdict
+import numpy as np
+
+from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, success_rows
+from wm_lab.evaluation.outcomes import Outcomes, runs
+from wm_lab.evaluation.statistics import iqm_interval, probability_of_improvement
+from wm_lab.evaluation.verdicts import claimed, planning_verdict
+from wm_lab.reports.cells import Cell, cells_of
+from wm_lab.reports.page import write_page
+from wm_lab.reports.plots import error_compute, success_latency
+from wm_lab.reports.runs import RunRecord, missing_cells, read_runs
+from wm_lab.reports.style import save
+from wm_lab.reports.sweep_tables import (
+    across_table,
+    cell_table,
+    failed_table,
+    imagined_table,
+    provenance_table,
+    runs_table,
+)
 from wm_lab.reports.tables import Table, difference_table, success_table
 
-OUTCOMES = "outcomes"
-"""Folder in a run folder with one file an arm."""
+PLAYER = "mpc"
+"""The arm that stands for a choice."""
+
+BEST_AND_REST = 2  # choices that it takes to compare
+
+Played = dict[str, dict[str, dict[str, list[Outcomes]]]]
+"""{task: {choice: {arm: one Outcomes a seed}}}"""
 
 
 @dataclass(frozen=True)
 class SweepAnswer:
-    tables: list[Table]
+    """`tables` are for the terminal and the page, `details` for the page alone."""
+
     verdicts: list[str]
+    tables: list[Table]
+    details: list[Table] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
-def save_outcomes(folder: Path, arms: dict[str, Outcomes]) -> None:
-    """Keep who did what in every episode, so that runs can be compared episode by episode later."""
-    place = folder / OUTCOMES
-    place.mkdir(exist_ok=True)
-    for name, outcomes in arms.items():
-        outcomes.save(place / f"{name}.json")
-
-
-def answer_sweep(folder: Path) -> SweepAnswer | None:
-    """What the runs in `folder` say together; None where there are fewer than two of them."""
-    runs = sorted((f for f in folder.iterdir() if (f / "status.json").exists()), key=lambda f: (len(f.name), f.name))
-    if len(runs) < 2:
+def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
+    """What the runs in `folders` say together; None where there are fewer than two of them. UserError without any."""
+    records = read_runs(folders)
+    missing = [cell for folder in folders for cell in missing_cells(Path(folder), records)]
+    if len(records) + len(missing) < BEST_AND_REST:
         return None
-    results = [_result(run) for run in runs]
-    verdicts = [
-        f"{run.name}: no result ({_status(run)})" for run, result in zip(runs, results, strict=True) if result is None
+    cells = cells_of([record for record in records if record.result is not None])
+    played = _by_manifest(cells)
+    shown = {
+        task: {name: arms[PLAYER] for name, arms in choices.items() if PLAYER in arms}
+        for task, choices in played.items()
+    }
+    shown = {task: choices for task, choices in shown.items() if choices}
+    duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
+
+    answer = SweepAnswer(_verdicts(records, missing, cells, duels), [])
+    if cells:
+        answer.tables.append(cell_table(cells))
+    if played:
+        answer.tables.append(success_table(success_rows(_arms(played)), "Success of every arm"))
+        answer.figures["success against thinking time"] = success_latency(success_rows(shown))
+    answer.tables.extend(difference_table(pairs, f"{task}: the best against the others") for task, pairs in duels)
+    if (table := _across_tasks(shown)) is not None:
+        answer.tables.append(table)
+    by_type = _planning_against_cloning(played)
+    if by_type:
+        answer.tables.append(difference_table(by_type, "Planning − cloning, by type of task"))
+        answer.verdicts.insert(0, planning_verdict(by_type))
+    if priced := [cell for cell in cells if cell.priced]:
+        answer.figures["error of imagination against training time"] = error_compute(priced)
+    failed = [
+        (record.command, f"{record.state}: {record.reason}".rstrip(": ")) for record in records if record.result is None
     ]
-    found = [(run, result) for run, result in zip(runs, results, strict=True) if result is not None]
-    tables = [_overview(found)] if found else []
-    planned = {_cell(result): _outcomes(run) for run, result in found if (run / OUTCOMES).is_dir()}
-    if len(planned) > 1:
-        tables.append(success_table(_rows(planned), "Success in the sweep"))
-        differences = _by_type(planned)
-        if differences:
-            tables.append(difference_table(differences, "Planning − cloning, by type of task"))
-            verdicts.insert(0, planning_verdict(differences))
-    return SweepAnswer(tables, verdicts)
+    failed += [(shlex.join(["wm-lab", *cell]), "not begun") for cell in missing]
+    if failed:
+        answer.tables.append(failed_table(failed))
+    if any(cell.imagined for cell in cells):
+        answer.details.append(imagined_table(cells))
+    answer.details.extend([runs_table(records), provenance_table(records)])
+    return answer
 
 
-def _overview(found: Sequence[tuple[Path, dict[str, Any]]]) -> Table:
-    """What each run was and what it said."""
+def write_report(folder: Path, title: str, answer: SweepAnswer) -> Path:
+    """report.html, report.md and tables/*.csv in `folder`; the page holds everything itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = {name: save(figure, folder / "plots" / f"{_slug(name)}.svg") for name, figure in answer.figures.items()}
+    tables = [*answer.tables, *answer.details]
+    for table in tables:
+        file = folder / "tables" / f"{_slug(table.title)}.csv"
+        file.parent.mkdir(exist_ok=True)
+        with file.open("w", newline="", encoding="utf-8") as out:
+            csv.writer(out).writerows([table.columns, *table.rows])
+    text = [
+        f"# {title}\n",
+        *(f"- {verdict}" for verdict in answer.verdicts),
+        "",
+        *(table.markdown() for table in tables),
+    ]
+    (folder / "report.md").write_text("\n".join(text), encoding="utf-8")
+    return write_page(folder / "report.html", title, verdicts=answer.verdicts, tables=tables, figures=plots)
+
+
+def _by_manifest(cells: Sequence[Cell]) -> Played:
+    """A task that was played on two manifests counts as two."""
+    manifests = _manifests(cells)
+    found: Played = {}
+    for cell in cells:
+        for manifest, arms in zip(cell.manifests, cell.outcomes, strict=True):
+            several = len(manifests[cell.task]) > 1
+            task = f"{cell.task} · manifest {manifest[:6]}" if several else cell.task
+            for name, played in arms.items():
+                found.setdefault(task, {}).setdefault(cell.choice, {}).setdefault(name, []).append(played)
+    return found
+
+
+def _manifests(cells: Sequence[Cell]) -> dict[str, set[str]]:
+    """{task: hashes of the manifests it was played on}"""
+    found: dict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        found[cell.task].update(cell.manifests)
+    return found
+
+
+def _arms(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
+    """Every arm once: those that depend on no model or planner are the same for all choices."""
+    table: dict[str, dict[str, list[Outcomes]]] = {}
+    for task, choices in played.items():
+        rows = table.setdefault(task, {})
+        for choice, arms in choices.items():
+            for name, seeds in arms.items():
+                own = len(choices) > 1 and ("mpc" in name or name in ("greedy", "simulator_reward"))
+                rows.setdefault(f"{name} ({choice})" if own else name, seeds)
+    return table
+
+
+def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
+    """The choice with the highest success against each other one on the same task, with Holm's correction."""
+    named = {name: [replace(run, arm=name) for run in seeds] for name, seeds in choices.items()}
+    order = sorted(named, key=lambda name: (-_rate(named[name]), float(np.median(named[name][0].decision_ms))))
+    best, *rest = order
+    pairs = [
+        compare(named[best], named[name], f"{best} − {name}") for name in rest if _pairable(named[best], named[name])
+    ]
+    return adjust(pairs)
+
+
+def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | None:
+    """Interquartile mean over tasks and seeds, and the chance to beat another choice, where all played all tasks."""
+    names = list(dict.fromkeys(name for choices in shown.values() for name in choices))
+    seeds = {len(runs_) for choices in shown.values() for runs_ in choices.values()}
+    if len(names) < BEST_AND_REST or len(shown) < BEST_AND_REST or len(seeds) != 1:
+        return None
+    if any(set(choices) != set(names) for choices in shown.values()):
+        return None
+    scores = {
+        name: np.array([[run.success.mean() for run in choices[name]] for choices in shown.values()]).T
+        for name in names
+    }
     rows = [
-        (run.name, r["exercise"], r["task"], r["labels"]["model"], r["labels"]["planner"], str(r["seed"]), r["verdict"])
-        for run, r in found
+        (
+            name,
+            iqm_interval(scores[name]),
+            float(
+                np.mean([probability_of_improvement(scores[name], scores[other]) for other in names if other != name])
+            ),
+        )
+        for name in names
     ]
-    columns = ("run", "exercise", "task", "model", "planner", "seed", "verdict")
-    return Table("Sweep", columns, rows, left=frozenset(columns))
+    return across_table(sorted(rows, key=lambda row: -row[1].value), len(shown), seeds.pop())
 
 
-def _rows(planned: dict[tuple[str, ...], dict[str, Outcomes]]) -> list[SuccessRow]:
-    """Every arm once: those that depend on no model or planner are the same in several runs."""
-    cells: dict[str, dict[str, Outcomes]] = {}
-    for (task, *choice), arms in planned.items():
-        varied = len({tuple(rest) for _, *rest in planned}) > 1
-        for name, outcomes in arms.items():
-            shown = f"{name} ({' '.join(choice)})" if varied and "mpc" in name else name
-            cells.setdefault(task, {}).setdefault(shown, outcomes)
-    return success_rows(cells)
-
-
-def _by_type(planned: dict[tuple[str, ...], dict[str, Outcomes]]) -> list[Difference]:
-    """Over the tasks of one model and planner; nothing where the sweep varies these and pooling would mix them."""
-    choices = {tuple(rest) for _, *rest in planned}
-    if len(choices) > 1:
+def _planning_against_cloning(played: Played) -> list[Difference]:
+    """Over the tasks of one choice; nothing where the sweep varies it, since pooling would mix choices."""
+    if len({choice for choices in played.values() for choice in choices}) != 1 or len(played) < BEST_AND_REST:
         return []
-    return compare_by_type({task: arms for (task, *_), arms in planned.items()}, "mpc", "bc")
+    arms = {task: next(iter(choices.values())) for task, choices in played.items()}
+    return compare_by_type(arms, PLAYER, "bc")
 
 
-def _cell(result: dict[str, Any]) -> tuple[str, ...]:
-    labels = result["labels"]
-    return result["task"], labels["model"], labels["planner"], labels["objective"], f"seed{result['seed']}"
+def _verdicts(
+    records: Sequence[RunRecord],
+    missing: Sequence[tuple[str, ...]],
+    cells: Sequence[Cell],
+    duels: Sequence[tuple[str, list[Difference]]],
+) -> list[str]:
+    said = []
+    for task, pairs in duels:
+        if not pairs:
+            continue
+        best, sure = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
+        rest = f"surely better than {', '.join(sure)}" if sure else "cannot be told from the others"
+        said.append(f"{task}: {best} solves most ({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n}); {rest}.")
+    said += [
+        f"{task} was played on {len(found)} different manifests; they are shown apart, never pooled."
+        for task, found in _manifests(cells).items()
+        if len(found) > 1
+    ]
+    lost = sum(record.result is None for record in records)
+    if lost or missing:
+        said.append(f"{lost} of {len(records) + len(missing)} runs left no result and {len(missing)} were not begun.")
+    return said or [f"{len(records)} runs, each with its own verdict below."]
 
 
-def _outcomes(run: Path) -> dict[str, Outcomes]:
-    return {file.stem: Outcomes.load(file) for file in sorted((run / OUTCOMES).glob("*.json"))}
+def _rate(seeds: Sequence[Outcomes]) -> float:
+    return float(np.mean([run.success.mean() for run in seeds]))
 
 
-def _result(run: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((run / "result.json").read_text())
-    except (OSError, ValueError):
-        return None
+def _pairable(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:
+    """Equally many seeds, or one against many."""
+    runs([*a, *b])
+    return len(a) == len(b) or 1 in (len(a), len(b))
 
 
-def _status(run: Path) -> str:
-    try:
-        status = json.loads((run / "status.json").read_text())
-        return f"{status['state']}: {status['reason']}".rstrip(": ")
-    except (OSError, ValueError, KeyError):
-        return "status unreadable"
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-").lower()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
@@ -29,6 +29,7 @@ class Table:
     left: frozenset[str] = frozenset()
     caption: str = ""
     groups: list[int] = field(default_factory=list)  # rows that begin a new group
+    prose: frozenset[str] = frozenset()  # columns of sentences, which may be broken into lines
 
     def rich(self) -> RichTable:
         """For `rich.console.Console().print`."""
@@ -39,7 +40,8 @@ class Table:
         table = RichTable(title=self.title, caption=self.caption or None, box=box.SIMPLE_HEAD, title_justify="left")
         table.caption_justify = "left"
         for name in self.columns:
-            table.add_column(name, justify="left" if name in self.left else "right", no_wrap=True, overflow="fold")
+            justify: Any = "left" if name in self.left else "right"
+            table.add_column(name, justify=justify, no_wrap=name not in self.prose, overflow="fold")
         for i, row in enumerate(self.rows):
             # Text, not str: "[0.85, 0.96]" must not be read as markup
             table.add_row(*map(Text, row), end_section=i + 1 in self.groups)
@@ -61,7 +63,8 @@ class Table:
 
     def html(self) -> str:
         """A bare `<table>`; the page brings the style."""
-        kind = ["" if name in self.left else ' class="number"' for name in self.columns]
+        styles = ["prose" if name in self.prose else "" if name in self.left else "number" for name in self.columns]
+        kind = [f' class="{style}"' if style else "" for style in styles]
 
         def line(row: Sequence[str], tag: str, first: bool = False) -> str:
             cells = "".join(f"<{tag}{k}>{escape(c)}</{tag}>" for c, k in zip(row, kind, strict=True))
@@ -96,7 +99,7 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     caption = (
         "95 % intervals. Success: first hit. Steps: mean to success, solved episodes. n: episodes (× training seeds)."
     )
-    return Table(title, columns, _blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
+    return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
 def difference_table(differences: Sequence[Difference], title: str = "Paired differences") -> Table:
@@ -174,10 +177,10 @@ def imagination_table(assessments: Mapping[str, Assessment], title: str = "Imagi
     caption = (
         f"Median error and steps, 95 % intervals over episodes (n); overall is the z-scored whole; >{limit}: censored."
     )
-    return Table(title, columns, _blank_repeats(body), frozenset({"windows", "variable", "unit"}), caption, starts[1:])
+    return Table(title, columns, blank_repeats(body), frozenset({"windows", "variable", "unit"}), caption, starts[1:])
 
 
-def _blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Say a group's name once."""
     same = [i > 0 and rows[i][0] == rows[i - 1][0] for i in range(len(rows))]
     return [("" if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]

@@ -6,6 +6,7 @@ on from `last.pt` to the same weights, bit for bit: optimiser, averages, data or
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,9 @@ from wm_lab.training.checkpoint import read, save_model, write
 from wm_lab.world_model import Windows
 
 LAST, BEST = "last.pt", "best.pt"
+REPORT = "training.json"
+"""What a finished training cost: {"parameters", "steps", "seconds"}; seconds of all attempts, validation included."""
+
 VALIDATION_BATCHES = 8
 
 Log = Callable[[int, Mapping[str, float]], object]
@@ -126,13 +130,13 @@ class Session:
             model.parameters(), config.learning_rate, weight_decay=config.weight_decay, foreach=True
         )
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        self.step, self.best = 0, math.inf
+        self.step, self.best, self.seconds = 0, math.inf, 0.0
         self._resume()
 
     def run(self, log: Log) -> None:
         config = self.config
         every = max(1, config.steps // config.validate)
-        saved = time.monotonic()
+        saved = self._clock = time.monotonic()
         while self.step < config.steps:
             logs = self._advance(self.sampler.sample().to(self.device))
             if self.step % every == 0 or self.step == config.steps:
@@ -145,6 +149,9 @@ class Session:
             raise FloatingPointError(
                 "no validation loss was finite, so there is no best model; lower trainer.learning_rate"
             )
+        parameters = sum(p.numel() for p in self.model.parameters())
+        report = {"parameters": parameters, "steps": self.step, "seconds": round(self.seconds, 1)}
+        (self.folder / REPORT).write_text(json.dumps(report))
 
     def _advance(self, windows: Windows) -> dict[str, Tensor]:
         """One optimiser step."""
@@ -198,9 +205,12 @@ class Session:
         return torch.autocast(self.device.type, torch.bfloat16) if wanted == "bfloat16" else nullcontext()
 
     def _save(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
         content = {
             "format": 1,
             "step": self.step,
+            "seconds": self.seconds,
             "best": self.best,
             "model": self.model.state_dict(),
             "average": self.average,
@@ -216,7 +226,7 @@ class Session:
         if not (self.folder / LAST).exists():
             return
         content = read(self.folder / LAST)
-        self.step, self.best = content["step"], content["best"]
+        self.step, self.best, self.seconds = content["step"], content["best"], content["seconds"]
         self.model.load_state_dict(content["model"])
         self.average = {name: value.to(self.device) for name, value in content["average"].items()}
         self.optimiser.load_state_dict(content["optimiser"])

@@ -1,0 +1,74 @@
+"""What a world model cost and how fast it imagines: facts that a comparison of models needs beside their quality."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from wm_lab.evaluation.plain import read_json
+from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.training.checkpoint import load_model
+from wm_lab.training.trainer import REPORT
+from wm_lab.world_model import Windows, WorldModel
+
+CANDIDATES, HORIZON = 64, 8  # what one robot's planner typically asks for at once
+REPEATS = 5
+
+SPEED = "speed.json"
+
+
+def model_facts(bench: Workbench) -> dict[str, float] | None:
+    """Parameters, seconds of training over all rounds, and imagined frames a second; None of the simulator."""
+    if is_simulator(bench.settings):
+        return None
+    folders = [bench.world_model(rounds).parent for rounds in range(bench.data.rounds + 1)]
+    trainings = [read_json(folder / REPORT, "report of a training") for folder in folders]
+
+    def measure(folder: Path) -> None:
+        model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
+        (folder / SPEED).write_text(json.dumps({"frames_per_second": imagination_speed(model)}))
+
+    # Measured once and kept, so that a repeated run says the same.
+    speed = bench.store.get("speed", {"name": bench.settings.label("model"), "model": folders[-1].name}, measure)
+    return {
+        "parameters": trainings[-1]["parameters"],
+        "seconds": sum(training["seconds"] for training in trainings),
+        **read_json(speed / SPEED, "measurement of speed"),
+    }
+
+
+@torch.inference_mode()
+def imagination_speed(model: WorldModel, candidates: int = CANDIDATES, horizon: int = HORIZON) -> float:
+    """Imagined steps a second for one belief and so many candidates, median of a few tries on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        device = next(model.parameters()).device
+        belief = model.encode(blank_windows(model).to(device))
+        actions = torch.zeros(1, candidates, horizon, model.spec.action_size, device=device)
+        seconds = [_seconds(model, belief, actions) for _ in range(REPEATS + 1)][1:]  # the first one warms up
+    finally:
+        torch.set_num_threads(threads)
+    return round(candidates * horizon / statistics.median(seconds), 1)
+
+
+def blank_windows(model: WorldModel) -> Windows:
+    """One observed step of nothing, [1, 1]."""
+    zeros, false = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool)
+    observation = {
+        key: torch.zeros(1, 1, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+        for key, shape in model.spec.observation.items()
+    }
+    return Windows(observation, torch.zeros(1, 1, model.spec.action_size), zeros, ~false, false, ~false)
+
+
+def _seconds(model: WorldModel, belief: object, actions: torch.Tensor) -> float:
+    began = time.perf_counter()
+    reward = model.imagine(belief, actions).reward  # type: ignore[arg-type]
+    reward.sum().item()  # on a GPU, waits for the result
+    return time.perf_counter() - began

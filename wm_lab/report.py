@@ -1,0 +1,43 @@
+"""The command `wm-lab-report FOLDER…`: any runs, wherever they lie, as one page with tables and figures.
+
+Writes report.html (complete in itself), report.md and tables/*.csv, and prints the same tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wm_lab.errors import UserError
+from wm_lab.reports.sweep import answer_sweep, write_report
+from wm_lab.reports.terminal import tell
+
+MISTAKE = 2  # exit code of whatever the user can mend
+
+
+def cli() -> None:
+    """Read the command line, write the report."""
+    parser = argparse.ArgumentParser(prog="wm-lab-report", description="One report for any number of runs.")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run, or a folder that holds runs")
+    parser.add_argument("--output", type=Path, help="where to write (default: the first FOLDER)")
+    parser.add_argument("--title", help="of the page (default: the name of the first FOLDER)")
+    arguments = parser.parse_args()
+    try:
+        report(arguments.folders, arguments.output, arguments.title)
+    except UserError as error:
+        print(f"wm-lab-report: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
+
+
+def report(folders: list[Path], output: Path | None = None, title: str | None = None) -> Path:
+    """The page of these runs; UserError where there are fewer than two."""
+    answer = answer_sweep(folders)
+    if answer is None:
+        raise UserError(f"{folders[0]} holds one run, whose own report.html says it all; name at least two")
+    try:
+        page = write_report(output or folders[0], title or folders[0].absolute().name, answer)
+    except OSError as error:
+        raise UserError(f"the report cannot be written ({error}); choose another folder with --output") from error
+    tell(answer, page)
+    return page

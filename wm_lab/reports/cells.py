@@ -1,0 +1,131 @@
+"""The cells of a sweep: what was chosen, on which task, with all its seeds and both kinds of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.statistics import student
+from wm_lab.reports.runs import RunRecord
+
+APART = ("exercise", "task", "seed")
+"""Settings that tell runs of one choice apart."""
+
+IDLE = ("tracking", "outputs", "workers", "hydra", "scale")
+"""Settings whose first word changes no number, or not what is compared."""
+
+OVERALL = "overall"
+MILLI = 1e3  # of a metre
+
+
+@dataclass
+class Cell:
+    """One choice on one task. Lists hold one entry a seed."""
+
+    task: str
+    choice: str
+    seeds: list[int] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
+    imagined: list[dict[str, Any]] = field(default_factory=list)  # numbers of imagination runs
+    outcomes: list[dict[str, Outcomes]] = field(default_factory=list)  # of planning runs, by arm
+    manifests: list[str] = field(default_factory=list)  # hashes, of the same runs
+    verdicts: list[str] = field(default_factory=list)
+
+    @property
+    def variable(self) -> str:
+        """What imagination is judged by: what success depends on, where there is one."""
+        variables = self._held_out()["variables"]
+        deciding = [name for name, v in variables.items() if v["tolerance"] is not None]
+        return deciding[0] if deciding else OVERALL
+
+    @property
+    def unit(self) -> str:
+        """Of `error_at`: metres are told in millimetres."""
+        unit = self._held_out()["variables"][self.variable]["unit"]
+        return "mm" if unit == "m" else unit
+
+    @property
+    def error_at(self) -> dict[str, Interval]:
+        """{step: median error of imagined states}, with an interval over episodes, or over seeds where there are."""
+        if not self.imagined:
+            return {}
+        found = [run["held_out"]["all"]["variables"][self.variable]["median"] for run in self.imagined]
+        scale = MILLI if self.unit == "mm" else 1.0
+        return {step: over_seeds([_interval(run[step], scale) for run in found]) for step in found[0]}
+
+    @property
+    def useful(self) -> tuple[int, int] | None:
+        """Steps for which the model surely beats persistence, the fewest of all seeds; and the steps imagined."""
+        if not self.imagined:
+            return None
+        skills = [run["held_out"]["all"]["variables"][self.variable]["H_skill"] for run in self.imagined]
+        return min(skill["sure"] for skill in skills), skills[0]["limit"]
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is known both how well this choice imagines and what that cost."""
+        return bool(self.imagined) and self.fact("seconds") > 0
+
+    def fact(self, name: str) -> float:
+        """Mean over seeds of a fact of the trained model; NaN where nobody told."""
+        values = [float(model[name]) for model in self.models if model.get(name) is not None]
+        return sum(values) / len(values) if values else math.nan
+
+    def arm(self, name: str) -> list[Outcomes]:
+        return [arms[name] for arms in self.outcomes if name in arms]
+
+    def _held_out(self) -> dict[str, Any]:
+        return self.imagined[0]["held_out"]["all"]
+
+
+def cells_of(records: Sequence[RunRecord]) -> list[Cell]:
+    """Runs with results, gathered by task and choice in the order they came."""
+    varying = _varying([record.settings for record in records])
+    cells: dict[tuple[str, str], Cell] = {}
+    for record in records:
+        result = record.result
+        assert result is not None
+        choice = _choice(record.settings, varying)
+        cell = cells.setdefault((result["task"], choice), Cell(result["task"], choice))
+        cell.seeds.append(result["seed"])
+        cell.verdicts.append(result["verdict"])
+        if result.get("model"):
+            cell.models.append(result["model"])
+        if "held_out" in result["numbers"]:
+            cell.imagined.append(result["numbers"])
+        if record.outcomes:
+            cell.outcomes.append(record.outcomes)
+            cell.manifests.append(result["numbers"]["manifest"])
+    return list(cells.values())
+
+
+def over_seeds(values: Sequence[Interval]) -> Interval:
+    """One seed's own interval over episodes; of several, their mean with Student's interval over seeds."""
+    return values[0] if len(values) == 1 else student([value.value for value in values])
+
+
+def _interval(values: dict[str, Any], scale: float) -> Interval:
+    found = Interval.from_dict(values)
+    return Interval(found.low * scale, found.value * scale, found.high * scale, found.n)
+
+
+def _varying(settings: Sequence[dict[str, str]]) -> list[str]:
+    """Keys whose values differ between runs, groups first."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    differing = [
+        key
+        for key in keys
+        if key not in APART
+        and key.split(".")[0].split("/")[0] not in IDLE
+        and len({one.get(key) for one in settings}) > 1
+    ]
+    return differing or ["model", "planner"]
+
+
+def _choice(settings: dict[str, str], keys: Sequence[str]) -> str:
+    """`rssm cem` for groups, `model.deter=64` for options."""
+    return " ".join(f"{key}={settings.get(key, 'default')}" if "." in key else settings.get(key, "–") for key in keys)

@@ -1,0 +1,140 @@
+"""Run folders read back: what was asked, what came out, and what is missing.
+
+Nothing here fails because one folder is broken: a run that left no readable answer is a run with a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.tracking.run_folder import RunFolder
+
+STATUS, RESULT = "status.json", "result.json"
+OUTCOMES = "outcomes"
+"""Folder in a run folder with one file an arm."""
+
+DEPTH = 4
+"""Folders below a given one in which runs are looked for: outputs/multiruns/<time>/<job>."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. `result` is None where there is none to read, and `reason` then says why."""
+
+    folder: Path
+    state: str
+    reason: str
+    overrides: tuple[str, ...]
+    environment: dict[str, Any]
+    result: dict[str, Any] | None
+
+    @property
+    def command(self) -> str:
+        """What runs it again."""
+        return shlex.join(["wm-lab", *self.overrides])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What was typed, by key; what was chosen for each group as the result tells it."""
+        typed = dict(override.lstrip("+~").partition("=")[::2] for override in self.overrides)
+        return {**(self.result["labels"] if self.result else {}), **typed}
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcomes]:
+        """Who did what in every episode, by arm."""
+        return {file.stem: Outcomes.load(file) for file in sorted((self.folder / OUTCOMES).glob("*.json"))}
+
+
+def save_outcomes(folder: Path, arms: dict[str, Outcomes]) -> None:
+    """Keep who did what in every episode, so that runs can be compared episode by episode later."""
+    place = folder / OUTCOMES
+    place.mkdir(exist_ok=True)
+    for name, outcomes in arms.items():
+        outcomes.save(place / f"{name}.json")
+
+
+def read_runs(folders: Iterable[Path | str]) -> list[RunRecord]:
+    """The runs in these folders, each of which is a run or holds some, in natural order and each once.
+
+    Raises UserError for a folder that does not exist, or where there is no run at all.
+    """
+    found: dict[Path, None] = {}
+    given = [Path(folder).absolute() for folder in folders]
+    for folder in given:
+        if not folder.is_dir():
+            raise UserError(f"there is no folder {folder}; name run folders, or a folder that holds them")
+        patterns = ("*/" * depth + STATUS for depth in range(DEPTH))
+        places = {file.parent for pattern in patterns for file in folder.glob(pattern)}
+        found |= dict.fromkeys(sorted(places, key=_natural))
+    if not found:
+        raise UserError(
+            f"there is no run in {', '.join(map(str, given))}; a run folder holds {STATUS}, and lies under "
+            "outputs/runs or outputs/multiruns"
+        )
+    return [read_run(folder) for folder in found]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """One run folder, whatever state it is in."""
+    state, reason = _status(folder)
+    result = _json(folder / RESULT)
+    if result is None and (folder / RESULT).exists():
+        state, reason = "unreadable", f"{RESULT} cannot be read; delete the folder and run it again"
+    elif result is None and state == "finished":
+        state, reason = "incomplete", f"{RESULT} is missing"
+    try:
+        overrides = tuple((folder / "overrides.txt").read_text(encoding="utf-8").splitlines())
+    except OSError:
+        overrides = ()
+    return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, result)
+
+
+def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
+    """Overrides of the jobs that a multirun folder was to hold and has not begun."""
+    try:
+        asked = [str(x) for x in OmegaConf.load(folder / "multirun.yaml").hydra.overrides.task]
+    except (OSError, ValueError, AttributeError):
+        return []
+    begun = {run.overrides for run in runs}
+    return [cell for cell in map(tuple, _expand(asked)) if cell not in begun]
+
+
+def _expand(asked: Sequence[str]) -> list[list[str]]:
+    """Every job of a sweep, as Hydra's own sweeper counts them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(overrides=list(asked))
+    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+
+
+def _status(folder: Path) -> tuple[str, str]:
+    try:
+        status = RunFolder(folder).status()
+    except (OSError, ValueError, TypeError):
+        return "unreadable", f"{STATUS} cannot be read"
+    assert status is not None  # the file was found
+    return status.state, status.reason
+
+
+def _json(file: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _natural(folder: Path) -> tuple[Any, ...]:
+    """Job 10 comes after job 9."""
+    return tuple((len(part), part) if part.isdigit() else (0, part) for part in folder.parts)

@@ -1,0 +1,140 @@
+"""The tables that only a sweep has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from wm_lab.evaluation.comparison import success_rows
+from wm_lab.evaluation.interval import Interval
+from wm_lab.reports.cells import Cell
+from wm_lab.reports.runs import RunRecord
+from wm_lab.reports.tables import Table, blank_repeats
+
+PLAYER = "mpc"
+MEGA = 1e6
+
+
+def cell_table(cells: Sequence[Cell]) -> Table:
+    """The comparison: quality of imagination, success, speed and price of every choice on every task."""
+    cells = _by_task(cells)
+    steps = _steps(cells)
+    told = ("task", "choice", "imagined")
+    measured = ("sure for", "success", "ms/decision", "frames/s", "M weights", "train s", "n")
+    caption = (
+        "at: median error of the imagined variable; sure for: steps for which it surely beats persistence; success: "
+        "planning, first hit, 95 % interval over n episodes (× seeds); frames/s: imagined, one thread."
+    )
+    rows = blank_repeats([_cell_row(cell, steps) for cell in cells])
+    columns = (*told, *(f"at {step}" for step in steps), *measured)
+    return Table("Comparison", columns, rows, frozenset(told), caption, _starts(cells))
+
+
+def imagined_table(cells: Sequence[Cell]) -> Table:
+    """Errors of imagination with their intervals."""
+    cells = _by_task([cell for cell in cells if cell.imagined])
+    steps, told = _steps(cells), ("task", "choice", "imagined")
+    rows = [
+        (cell.task, cell.choice, f"{cell.variable} [{cell.unit}]", *(cell.error_at[step].bounds() for step in steps))
+        for cell in cells
+    ]
+    caption = (
+        "Median error, 95 % intervals over held-out episodes; where there are several seeds, Student's over seeds."
+    )
+    columns = (*told, *(f"at {step}" for step in steps))
+    return Table("Imagination", columns, blank_repeats(rows), frozenset(told), caption, _starts(cells))
+
+
+def across_table(rows: Sequence[tuple[str, Interval, float]], tasks: int, seeds: int) -> Table:
+    """(choice, interquartile mean of success, chance to beat another choice)"""
+    body = [(name, mean.bounds(), f"{chance:.2f}") for name, mean, chance in rows]
+    caption = (
+        f"Over {tasks} tasks × {seeds} seeds (Agarwal et al. 2021): interquartile mean of success with a stratified "
+        "bootstrap; chance that a run of this choice beats one of another on a task drawn at random, ties half."
+    )
+    return Table("Across tasks", ("choice", "IQM success", "P(better)"), body, frozenset({"choice"}), caption)
+
+
+def failed_table(failed: Sequence[tuple[str, str]]) -> Table:
+    """(command, why there is no result)"""
+    columns = ("why", "run it again with")
+    rows = [(why, command) for command, why in failed]
+    return Table("Without a result", columns, rows, frozenset(columns), prose=frozenset(columns))
+
+
+def runs_table(records: Sequence[RunRecord]) -> Table:
+    """What each run was, what it said, and how to have it again."""
+    columns = ("run", "task", "seed", "state", "says", "command")
+    rows = [
+        (
+            record.folder.name,
+            *((record.result["task"], str(record.result["seed"])) if record.result else ("–", "–")),
+            record.state,
+            record.result["verdict"] if record.result else record.reason,
+            record.command,
+        )
+        for record in records
+    ]
+    return Table("Runs", columns, rows, frozenset(columns), prose=frozenset({"says", "command"}))
+
+
+def provenance_table(records: Sequence[RunRecord]) -> Table:
+    """Machines and versions behind the numbers: one row where all agree."""
+    kinds: dict[tuple[str, ...], int] = {}
+    for record in records:
+        row = _provenance(record.environment)
+        kinds[row] = kinds.get(row, 0) + 1
+    columns = ("hardware", "device", "physics", "versions", "git", "runs")
+    return Table("Where", columns, [(*row, str(count)) for row, count in kinds.items()], frozenset(columns[:-1]))
+
+
+def _provenance(environment: dict[str, Any]) -> tuple[str, ...]:
+    packages = environment.get("packages", {})
+    versions = [f"wm_lab {environment.get('wm_lab', '?')}", f"python {environment.get('python', '?')}"]
+    versions += [f"{name} {packages[name]}" for name in ("torch", "mujoco", "numpy") if name in packages]
+    git = environment.get("git") or {}
+    commit = str(git.get("commit", "–"))[:10] + (" + changes" if git.get("dirty") else "")
+    hardware = f"{environment.get('cpu', '?')}, {environment.get('cores', '?')} cores"
+    return (
+        hardware,
+        str(environment.get("device", "–")),
+        str(environment.get("physics", "–")),
+        ", ".join(versions),
+        commit,
+    )
+
+
+def _by_task(cells: Sequence[Cell]) -> list[Cell]:
+    return sorted(cells, key=lambda cell: cell.task)
+
+
+def _steps(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(step for cell in cells for step in cell.error_at))
+
+
+def _starts(cells: Sequence[Cell]) -> list[int]:
+    return [i for i in range(1, len(cells)) if cells[i].task != cells[i - 1].task]
+
+
+def _cell_row(cell: Cell, steps: Sequence[str]) -> tuple[str, ...]:
+    errors, useful = cell.error_at, cell.useful
+    arms = cell.arm(PLAYER) if len(set(cell.manifests)) == 1 else []
+    row = success_rows({cell.task: {PLAYER: arms}})[0] if arms else None
+    return (
+        cell.task,
+        cell.choice,
+        f"{cell.variable} [{cell.unit}]" if errors else "–",
+        *(f"{errors[step].value:.3g}" if step in errors else "–" for step in steps),
+        "–" if useful is None else f"{useful[0]}{'+' if useful[0] == useful[1] else ''}",
+        "–" if row is None else row.success.bounds(),
+        "–" if row is None else _number(row.decision_ms, 1),
+        _number(cell.fact("frames_per_second"), 0),
+        _number(cell.fact("parameters") / MEGA, 2),
+        _number(cell.fact("seconds"), 0),
+        "–" if row is None else f"{row.success.n}" + (f" × {row.seeds}" if row.seeds > 1 else ""),
+    )
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"

@@ -1,0 +1,35 @@
+"""An answer on the terminal: tables, then verdicts, then where the rest lies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from wm_lab.reports.tables import Table
+
+WIDTH = 160
+"""Columns where there is no terminal to ask, as in a log file."""
+
+
+class Told(Protocol):
+    """What can be told: the first verdict is the headline."""
+
+    @property
+    def verdicts(self) -> Sequence[str]: ...
+
+    @property
+    def tables(self) -> Sequence[Table]: ...
+
+
+def tell(answer: Told, where: Path) -> None:
+    """Print the answer to standard output."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    for table in answer.tables:
+        console.print(table.rich())
+    for i, verdict in enumerate(answer.verdicts):
+        console.print(verdict, style="bold" if i == 0 else None, markup=False)
+    console.print(f"results: {where}", soft_wrap=True, markup=False)
