@@ -87,16 +87,13 @@ def _state_noise(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, do
     return _mixed("state_noise", menu, real, count, dose, shard, made="noisy observations")
 
 
-def _filtered(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
-    shard = synthesis.filtered(real, synthesis.segments(real, IMAGINED, dose))
-    return _mixed(FILTERED, menu, real, count, dose, shard, made="imagined, filtered", labels=_labels(synthesis))
-
-
-def _played(arm: str, where: str, made: str) -> Any:
-    """An arm of segments from the world `where`, unfiltered."""
+def _played(arm: str, where: str, made: str, filtered: bool) -> Any:
+    """An arm of segments from the world `where`, all of them or those that the filters let pass."""
 
     def meal(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
         shard = synthesis.segments(real, where, dose)
+        if filtered:
+            shard = synthesis.filtered(real, shard)
         return _mixed(arm, menu, real, count, dose, shard, made=made, labels=_labels(synthesis))
 
     return meal
@@ -114,10 +111,10 @@ ONCE = {"real_longer": _longer, "duplicated": _duplicated, "dart": _dart}
 
 DOSED = {
     "state_noise": _state_noise,
-    "imagined": _played("imagined", IMAGINED, "imagined"),
-    FILTERED: _filtered,
-    "simulated": _played("simulated", TRUE, "true simulator"),
-    "untrained": _played("untrained", UNTRAINED, "untrained model"),
+    "imagined": _played("imagined", IMAGINED, "imagined", filtered=False),
+    FILTERED: _played(FILTERED, IMAGINED, "imagined, filtered", filtered=True),
+    "simulated": _played("simulated", TRUE, "true simulator, filtered", filtered=True),
+    "untrained": _played("untrained", UNTRAINED, "untrained model", filtered=False),
     "oracle": _oracle,
 }
 

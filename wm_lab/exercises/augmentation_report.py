@@ -78,8 +78,8 @@ def provenance_table(meals: Sequence[Meal], collected: int) -> Table:
     columns = ("N", "trained on", "dose", "beside the real", "labels", "actions", "passes", "error if so", "if not")
     caption = (
         f"The world model learnt from {collected} episodes of the mixture; clones see only what this table names. "
-        "passes: share of segments that all filters let through (applied in the arm `filtered` alone). error: of "
-        "frames against the true simulator, in standard deviations."
+        "passes: share of segments that all filters let through (the others are left out of `filtered` and `simulated`). "
+        "error: of frames against the true simulator, in standard deviations."
     )
     left = frozenset({"trained on", "beside the real", "labels"})
     return Table("Where the data came from", columns, body, left, caption, _groups(meals))

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.statistics import MINIMUM_STD_CHANGE
 from wm_lab.synthesis.segments import Observations, Starts
 from wm_lab.world_model import DataSpec
 
@@ -26,6 +27,12 @@ class Yardstick:
         self.keys = [key for key, shape in spec.observation.items() if len(shape) == 1]
         self._mean = {key: np.array(spec.mean[key]) for key in self.keys}
         self._std = {key: np.array(spec.std[key]) for key in self.keys}
+        changes = {key: np.array(spec.std_change[key]) for key in self.keys}
+        # A number that never moves within an episode cannot deviate from a demonstration: its pace has no end.
+        self.pace = np.concatenate(
+            [np.where(changes[key] > MINIMUM_STD_CHANGE, changes[key] / self._std[key], np.inf) for key in self.keys]
+        )
+        """[V] typical one-step change of each number of a frame."""
 
     def __call__(self, observation: Observations) -> np.ndarray:
         """{key: [..., D]} -> [..., V]"""
@@ -103,8 +110,11 @@ class Guide:
         return np.stack([self.action(k + 1) for k in range(count)], axis=1)
 
     def distance(self, frames: np.ndarray, k: int) -> np.ndarray:
-        """Root mean square deviation [M] of frames [M, V] from the demonstration's k steps after the start."""
-        return np.sqrt(np.square(frames - self.frame(k)).mean(-1))
+        """Deviation [M] of frames [M, V] from the demonstration's k steps after the start, in typical one-step changes.
+
+        So a block that was pushed aside by a centimetre weighs as much as a hand that is further off.
+        """
+        return np.sqrt(np.square((frames - self.frame(k)) / self.yardstick.pace).mean(-1))
 
     def back(self, frames: np.ndarray, k: int) -> np.ndarray:
         """Labels [M, A] in [-1, 1] for frames [M, V] that are k steps after the start."""

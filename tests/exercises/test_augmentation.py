@@ -1,0 +1,218 @@
+"""The augmentation exercise on the point mass: every arm, once, and what is refused before any of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.exercises.hand_lab import changed
+from tests.exercises.hand_lab import settings as hand_settings
+from tests.exercises.point_world import PointBench, settings
+from wm_lab.data.dataset import Dataset
+from wm_lab.errors import UserError
+from wm_lab.exercises.augmentation import Augmentation, AugmentationConfig
+from wm_lab.exercises.augmentation_arms import ARMS
+from wm_lab.exercises.augmentation_data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
+from wm_lab.exercises.augmentation_report import augmentation_verdicts
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.settings import complete
+from wm_lab.synthesis.filters import FilterConfig
+from wm_lab.synthesis.generators import GeneratorConfig
+from wm_lab.training.checkpoint import read
+from wm_lab.training.trainer import TrainerConfig
+
+STEPS = 12
+GENERATOR = GeneratorConfig(deviate=2, steps=5)
+CONFIG = AugmentationConfig(
+    counts=[4, 6], doses=[1, 3], generator=GENERATOR, steps=STEPS, audit=10, episodes=6, filter=FilterConfig(quantile=1)
+)
+
+
+def point_settings(store, **changes: Any):
+    trainer = complete({"length": 4, "batch": 8, "warmup": 1, "validate": 2}, "bc_trainer", TrainerConfig)
+    bc = complete({"_target_": "wm_lab.policies.behaviour_cloning.BehaviourCloning", "hidden": 16, "chunk": 2}, "bc")
+    return settings(store, bc=bc, bc_trainer=trainer, demonstrations=6, **changes)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def answer(store):
+    with PointBench(point_settings(store)) as bench:
+        return Augmentation(CONFIG).run(bench)
+
+
+def clones(store) -> dict[str, dict[str, Any]]:
+    """Recipes of the trained clones by folder."""
+    return {f.parent.name: json.loads(f.read_text())["recipe"] for f in store.glob("model/bc-*/recipe.json")}
+
+
+def test_every_arm_plays_the_same_episodes_at_every_count_and_dose(answer):
+    undosed = {"real", "real_longer", "duplicated", "dart"}
+    expected = {f"{arm}_n{n}" for arm in undosed for n in (4, 6)}
+    expected |= {f"{arm}_n{n}_x{dose}" for arm in set(ARMS) - undosed for n in (4, 6) for dose in (1, 3)}
+    assert set(answer.outcomes) == expected
+    assert len({outcomes.manifest.hash for outcomes in answer.outcomes.values()}) == 1
+    assert len(answer.numbers["differences"]) == len(expected) - 2, "each against the real data of its own count"
+    json.dumps(answer.numbers, default=lambda value: value.to_dict())
+
+
+def test_all_clones_take_equally_many_gradient_steps_but_the_longer_one(answer, store):
+    steps = sorted(recipe["trainer"]["steps"] for recipe in clones(store).values())
+    assert steps == [STEPS] * (len(steps) - 2) + [2 * STEPS] * 2
+    assert all(read(f.parent / "last.pt")["step"] in (STEPS, 2 * STEPS) for f in store.glob("model/bc-*/best.pt"))
+
+
+def test_mixed_batches_are_one_to_one_seen_with_the_eyes_of_the_real_data(answer, store):
+    mixed = [recipe for recipe in clones(store).values() if "weights" in recipe]
+    assert len(mixed) == 2 * (2 + 5 * 2) and all(recipe["weights"] == [0.5, 0.5] for recipe in mixed)
+    with PointBench(point_settings(store)) as bench:
+        eyes = {bench.demonstrations(count).digest for count in (4, 6)}
+    assert {recipe["eyes"] for recipe in mixed} == eyes
+
+
+def test_proportional_batches_are_asked_for_by_an_option(store):
+    config = replace(CONFIG, counts=[4], doses=[1], arms=["imagined"], balanced=False)
+    before = set(clones(store))
+    with PointBench(point_settings(store)) as bench:
+        Augmentation(config).run(bench)
+    (new,) = [recipe for name, recipe in clones(store).items() if name not in before and "eyes" in recipe]
+    assert "weights" not in new
+
+
+def test_provenance_says_what_was_made_and_how_wrong_it_is(answer):
+    told = answer.numbers["provenance"]
+    assert told["simulated_n4_x3"]["error_kept"].value == 0 and told["simulated_n4_x3"]["labels"]
+    assert told["imagined_n4_x3"]["error_kept"].value < 1e-5, "this model is perfect"
+    assert 0 < told["filtered_n4_x3"]["labelled"] <= told["imagined_n4_x3"]["labelled"]
+    assert told["filtered_n4_x3"]["kept"] == told["imagined_n4_x3"]["kept"] > 0
+    assert told["real_n4"]["labelled"] == 0 and told["oracle_n4_x3"]["made"] == "12 real demonstrations"
+    ratio = told["imagined_n4_x3"]["labelled"] / told["imagined_n4_x1"]["labelled"]
+    assert ratio == pytest.approx(3, rel=0.2)
+    table = answer.tables[1]
+    assert len(table.rows) == len(answer.outcomes) and "mixture" in table.caption
+
+
+def test_the_same_again_finds_everything(answer, store):
+    with PointBench(point_settings(store)) as bench:
+        again = Augmentation(CONFIG).run(bench)
+        assert bench.seconds == {}
+    assert again.verdicts == answer.verdicts
+
+
+def test_the_headline_is_the_filtered_models_and_is_an_honest_one(answer):
+    assert answer.verdicts[0].startswith("filtered imagined data") and len(answer.verdicts) == 5
+    assert augmentation_verdicts([], {}) == ["cannot tell: no arm of synthetic data was asked for."]
+
+
+def synthesis(bench, quantile=1.0, use=("support", "consistency", "achieved"), **options) -> Synthesis:
+    generator = replace(GENERATOR, **options)
+    return Synthesis(bench, Making(generator, FilterConfig(list(use), quantile), audit=10))
+
+
+def test_synthetic_data_depend_on_the_model_and_on_the_seed_alone(store):
+    with PointBench(point_settings(store)) as bench:
+        real = bench.demonstrations(4)
+        shards = {where: synthesis(bench).segments(real, where, 1) for where in (IMAGINED, UNTRAINED, TRUE)}
+        assert synthesis(bench).segments(real, IMAGINED, 1) == shards[IMAGINED]
+        first, second = (Dataset.open(shards[where]).column("action") for where in (IMAGINED, TRUE))
+    np.testing.assert_allclose(first, second, atol=1e-5)  # a perfect model imagines the truth
+    with PointBench(replace(point_settings(store), seed=1)) as bench:
+        other = Dataset.open(synthesis(bench).segments(real, IMAGINED, 1)).column("action")
+    assert other.shape == first.shape and not np.array_equal(other, first)
+
+
+def test_filtered_shards_hold_the_kept_segments_alone(store):
+    with PointBench(point_settings(store)) as bench:
+        real = bench.demonstrations(4)
+        making = synthesis(bench, use=["achieved"], keep=0.85)  # so slow a way back that some do not arrive
+        whole = Dataset.open(making.segments(real, IMAGINED, 3))
+        left = Dataset.open(making.filtered(real, whole.shards[0].folder))
+    kept = np.flatnonzero(whole.shards[0].columns[f"episode.{KEPT}"])
+    assert 0 < len(kept) < len(whole) and len(left) == len(kept)
+    np.testing.assert_array_equal(left.episode(0).action, whole.episode(int(kept[0])).action)
+
+
+def test_filters_that_leave_nothing_say_which_of_them_did(store):
+    with PointBench(point_settings(store)) as bench:
+        real = bench.demonstrations(4)
+        making = synthesis(bench, use=["achieved"], keep=0.99)
+        with pytest.raises(UserError, match=r"dropped all \d+ synthetic segments \(passed: achieved 0%\)"):
+            making.filtered(real, making.segments(real, IMAGINED, 1))
+
+
+# What is refused before any work
+
+CONFIGS = [
+    ({"doses": [0.5]}, r"exercise.doses=\[0.5\] are multiples of the real data; use at least 1"),
+    ({"counts": [1]}, "one demonstration is held out"),
+    ({"counts": []}, "must not be empty"),
+    ({"arms": ["dreams"]}, "unknown exercise.arms 'dreams'"),
+    ({"audit": 1}, "exercise.audit=1"),
+    ({"steps": 0}, "exercise.steps=0"),
+    ({"state_noise": 0.0}, "exercise.state_noise"),
+    ({"episodes": 1}, "exercise.episodes=1 is too few"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), CONFIGS)
+def test_options_without_sense_are_refused(options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        AugmentationConfig(**options)
+
+
+IMPOSSIBLE = [
+    ({"demonstrations": 3}, r"exercise.counts=\[4\] asks for more than there are: demonstrations=3"),
+    ({"task": {"observation": "pixels"}}, "hand/reach shows pixels.*task.observation=state or pixels_proprio"),
+    ({"exercise": {"filter": {"use": ["disagreement"], "quantile": 0.9}}}, "no ensemble to disagree"),
+    ({"exercise": {"generator": {"kind": "planner"}}, "objective": {"disagreement": 1.0}}, "has no ensemble; train it"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), IMPOSSIBLE)
+def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes, sentence):
+    wanted = changed(hand_settings("exercise=augmentation"), tmp_path, **changes)
+    with pytest.raises(UserError, match=sentence):
+        Augmentation(AugmentationConfig(**options_of(wanted))).check(Workbench(wanted))
+    assert not list(tmp_path.iterdir())
+
+
+def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_path):
+    options = {"exercise": {"generator": {"kind": "hindsight"}}}
+    for task, fits in (("hand/push", True), ("hand/stack", False)):
+        wanted = changed(hand_settings("exercise=augmentation", f"task={task}"), tmp_path, **options)
+        exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
+        if fits:
+            exercise.check(Workbench(wanted))
+        else:
+            with pytest.raises(UserError, match="success brings one variable to its goal"):
+                exercise.check(Workbench(wanted))
+
+
+def test_a_model_that_cannot_show_what_it_imagines_is_refused(store):
+    wanted = point_settings(store, model={"_target_": "tests.exercises.point_world.PointWorld", "decodes": ["pixels"]})
+    with pytest.raises(UserError, match="a clone reads state, and model does not decode state"):
+        Augmentation(CONFIG).check(PointBench(wanted))
+
+
+def test_the_simulator_has_nothing_to_learn(store):
+    wanted = point_settings(store, model={"_target_": "wm_lab.tasks.simulator.Simulator", "threads": 1})
+    with pytest.raises(UserError, match="model=simulator is the truth"):
+        Augmentation(CONFIG).check(PointBench(wanted))
+
+
+def options_of(wanted) -> dict[str, Any]:
+    """The exercise's config as `build` would read it."""
+    from dataclasses import fields
+
+    from wm_lab.settings import read_config
+
+    config = read_config(AugmentationConfig, wanted.exercise, "exercise")
+    return {f.name: getattr(config, f.name) for f in fields(config)}

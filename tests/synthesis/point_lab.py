@@ -1,0 +1,75 @@
+"""Demonstrations of the point mass, and everything that synthesis needs to know of them; all in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from tests.data.toy import PointTask
+from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
+from wm_lab.data.dataset import Dataset
+from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
+from wm_lab.synthesis.hindsight import Hindsight
+from wm_lab.synthesis.labels import Guide, InverseDynamics, Yardstick
+from wm_lab.synthesis.segments import Segments, Starts, draw_starts
+from wm_lab.synthesis.world import Imagined, World
+
+KEEP = 0.5
+
+
+class GoalTask(PointTask):
+    """Says what its goal looks like."""
+
+    def goal_state(self, state: Tensor) -> Tensor:
+        there = state.clone()
+        there[..., :2] = state[..., 2:4]
+        return there
+
+
+@dataclass
+class PointLab:
+    collection: Dataset
+    demonstrations: Dataset
+
+    def __post_init__(self) -> None:
+        self.yardstick = Yardstick(self.collection.spec)
+        self.inverse = InverseDynamics.fit(self.collection, self.yardstick)
+
+    @classmethod
+    def at(cls, store: Path) -> PointLab:
+        bench = PointBench(settings(store))
+        return cls(bench.dataset(), bench.demonstrations(12))
+
+    def starts(self, count: int = 40, seed: int = 0) -> Starts:
+        return draw_starts(self.demonstrations, count, np.random.default_rng(seed))
+
+    def guide(self, starts: Starts, keep: float = KEEP) -> Guide:
+        return Guide(self.demonstrations, starts, self.yardstick, self.inverse, keep)
+
+    def imagined(self, **options) -> Imagined:
+        return Imagined(PointWorld(PointWorldConfig(**options), self.demonstrations.spec))
+
+    def make(self, world: World, seed: int = 0, count: int = 40, **options) -> Segments:
+        config = GeneratorConfig(keep=KEEP, **options)
+        starts = self.starts(count, seed)
+        world.depart(self.demonstrations, starts)
+        tools = self._tools(world) if config.kind == "planner" else {}
+        if config.kind == "hindsight":
+            tools = {"hindsight": Hindsight(GoalTask())}
+        materials = Materials(starts, self.guide(starts), np.random.default_rng(seed), **tools)
+        return GENERATORS[config.kind](world, materials, config)
+
+    def _tools(self, world: World) -> dict:
+        from wm_lab.objectives import ObjectiveConfig, build_objective
+        from wm_lab.planners.cem import CEM, CEMConfig
+
+        planner = CEM(CEMConfig(horizon=6, candidates=48, iterations=4, elites=8), 2)
+        return {"planner": planner, "objective": build_objective(ObjectiveConfig(), world.model)}
+
+
+def positions(segments: Segments) -> np.ndarray:
+    """[M, L + 1, 2] metres"""
+    return segments.observation["state"][..., :2]
