@@ -42,7 +42,7 @@ class TokenDynamics(nn.Module):
         width = transformer.width
         self.prompt = mlp(prompt, width, 1, width)
         self.embed = nn.Linear(self.per_token * fsq.dims, width)
-        self.place = nn.Parameter(0.5 * torch.randn(tokens, width))
+        self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.logits = nn.Linear(width, self.per_token * fsq.size)
         self.rounds = {"parallel": 1, "maskgit": min(refine_steps, tokens), "autoregressive": tokens}[decoding]
         self.in_order = decoding == "autoregressive"
