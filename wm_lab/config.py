@@ -63,7 +63,7 @@ class ScaleConfig:
     windows: int = 400  # held-out windows that imagination is judged on
     planned_windows: int = 64
     scenes: int = 100  # held-out trajectories whose latents are looked at
-    counts: list[int] = field(default_factory=lambda: [10, 50])  # real demonstrations beside which data are synthesised
+    counts: list[int] = field(default_factory=lambda: [10, 25])  # real demonstrations beside which data are synthesised
     doses: list[float] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
     audit: int = 200  # synthetic segments played again in the true simulator
     candidates: int = 128
@@ -71,6 +71,8 @@ class ScaleConfig:
     elites: int = 16
     batch: int = 64  # windows in a training step
     validations: int = 10  # over a whole training
+    episode_steps: int | None = None  # of hand tasks; null: as many as the task deserves
+    by_effort: bool = True  # whether harder tasks get more
     workers: int | None = None  # processes; null: one per core
 
 
@@ -140,4 +142,6 @@ def with_target(kind: type) -> type:
 
 def effort(amount: float, *, _root_: DictConfig) -> int:
     """`${effort:300}`: so much for the easiest task, and as many times more as the chosen task's `effort` says."""
+    if not OmegaConf.select(_root_, "scale.by_effort", default=True):
+        return max(1, round(amount))
     return max(1, round(amount * float(OmegaConf.select(_root_, "task.effort", default=1.0))))
