@@ -38,7 +38,7 @@ def taught() -> DecoderOnly:
     """Trained for seconds on the linear world."""
     spec = DataSpec({"state": (3,)}, 2, std_change={"state": [0.5, 0.5, 0.5]})
     model = make(KIND, spec, units=32, open_loop=2, modes=ModesConfig(inverse=3.0, policy=0.1))
-    fit(model, linear_world(1024, 0), steps=220, batch=32, rate=2e-2)
+    fit(model, linear_world(1024, 0), steps=150, batch=32, rate=2e-2)
     return model
 
 
@@ -136,8 +136,9 @@ def test_a_tiny_batch_is_learnt_by_heart():
     torch.manual_seed(3)
     data = windows(torch.randn(4, 6, 3), plans(4, 6), torch.randn(4, 6))
     data.terminal[0, -1] = True
-    model = make(KIND, DataSpec({"state": (3,)}, 2), units=64, width=32, open_loop=0, action_head="regression")
-    fit(model, data, steps=150, batch=4, rate=2e-2)
+    sizes = {"units": 64, "width": 32, "open_loop": 0, "action_head": "regression", "modes": ModesConfig(policy=2.0)}
+    model = make(KIND, DataSpec({"state": (3,)}, 2), **sizes)
+    fit(model, data, steps=200, batch=4, rate=2e-2)
     with torch.no_grad():
         said, (_, seen) = model.say(data), model.observe(data)
     scale, truth = data.observation["state"].std(), data.observation["state"]

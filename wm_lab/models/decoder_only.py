@@ -98,12 +98,13 @@ class DecoderOnly(ActsItself):
         )
         zero(self.transition[-1])
         decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision)
-        self.heads = Heads(config, spec, self.frame.read_size + width, self.frame.size, decoder=decoder)
+        condition = self.frame.read_size + width
+        self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder)
         policy: ActionHead
         if config.action_head == "flow":
-            policy = FlowHead(width, config.chunk, actions, config.units, config.layers, config.flow_steps)
+            policy = FlowHead(condition, config.chunk, actions, config.units, config.layers, config.flow_steps)
         else:
-            policy = RegressionHead(width, config.chunk, actions, config.units, config.layers)
+            policy = RegressionHead(condition, config.chunk, actions, config.units, config.layers)
         self.modes = Modes(config.modes, self.frame, width, actions, policy, config.units)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -154,15 +155,15 @@ class DecoderOnly(ActsItself):
         return Said(
             forward=self.heads.decoder(self._next(read.h, before, windows.action)),
             video=self.heads.decoder(self.modes.next_frame(self.frame, read.g, read.seen)),
-            inverse=self.modes.inverse(read.g),
-            policy=self.modes.policy(read.g, noise).clamp(-1, 1),
+            inverse=self.modes.infer_action(self.frame, read.g, read.seen),
+            policy=self.modes.policy(torch.cat([read.g, read.seen], -1), noise).clamp(-1, 1),
         )
 
     def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
         assert isinstance(state, DecoderState)
         shape = self.config.chunk, self.spec.action_size
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        return self.modes.policy(state.g, noise.to(state.g)).clamp(-1, 1)
+        return self.modes.policy(torch.cat([state.g, state.seen], -1), noise.to(state.g)).clamp(-1, 1)
 
     def _read(self, windows: Windows, state: DecoderState | None) -> Reading:
         """Every observed step, going on from `state`."""

@@ -61,9 +61,13 @@ class Frame(nn.Module):
         z = seen[..., : self.size]
         return torch.addcmul(z if action is None else self.drift(z, action), correction, self.scale)
 
+    def change(self, before: Tensor, after: Tensor) -> Tensor:
+        """From one z, or what is seen of it, to another, in ordinary steps: [..., Z]."""
+        return (after[..., : self.size] - before[..., : self.size]) / self.scale
+
     def error(self, guess: Tensor, seen: Tensor) -> Tensor:
         """Huber error of guesses [..., Z] of the frames `seen` [..., R], in ordinary steps, summed over z: [...]."""
-        return huber((guess - seen[..., : self.size].detach()) / self.scale)
+        return huber(self.change(seen.detach(), guess))
 
 
 class FrameDecoder(nn.Module):

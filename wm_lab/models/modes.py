@@ -3,7 +3,7 @@
 One backbone, several directions, chosen by what a token may see (Unified World Models, Zhu et al. 2025,
 arXiv 2504.02792, where noise hides what attention hides here). All three heads read the outputs of *observation*
 tokens, which see no action: the policy cannot repeat its own last action, and inverse dynamics cannot look up the
-action that it is to infer.
+action that it is to infer. Beside g they read the frames as they are, in which millimetres are not blurred.
 """
 
 from __future__ import annotations
@@ -49,19 +49,24 @@ class Said(NamedTuple):
 
 
 class Modes(nn.Module):
-    """Heads on outputs g [..., W] of observation tokens."""
+    """Heads on outputs g [B, T, W] of observation tokens and on frames `seen` [B, T, R]."""
 
     def __init__(
         self, config: ModesConfig, frame: Frame, width: int, action_size: int, policy: ActionHead, units: int
     ) -> None:
         super().__init__()
         self.config, self.policy = config, policy
-        self.inverse = mlp(width, units, 1, action_size)
+        self.inverse = mlp(width + frame.size, units, 1, action_size)
         self.video = mlp(width + frame.read_size, units, 1, frame.size)
         zero(self.video[-1])
 
+    def infer_action(self, frame: Frame, g: Tensor, seen: Tensor) -> Tensor:
+        """What led to each step, [B, T, A]; nobody knows what led to the first."""
+        change = frame.change(seen[:, :-1], seen[:, 1:])
+        return self.inverse(torch.cat([g, F.pad(change, (0, 0, 1, 0))], -1))
+
     def next_frame(self, frame: Frame, g: Tensor, seen: Tensor) -> Tensor:
-        """z [..., Z] one step after the frames `seen` [..., R], whatever is done."""
+        """z one step later, whatever is done, [B, T, Z]."""
         return frame.follow(seen, self.video(torch.cat([g, seen], -1)))
 
     def losses(self, frame: Frame, g: Tensor, seen: Tensor, windows: Windows, linked: Tensor) -> dict[str, Tensor]:
@@ -69,10 +74,12 @@ class Modes(nn.Module):
         config, terms = self.config, {}
         arrived = frame.error(self.next_frame(frame, g[:, :-1], seen[:, :-1]), seen[:, 1:])
         terms["video"] = config.video * F.pad(arrived, (1, 0)) * linked
-        terms["inverse"] = config.inverse * (self.inverse(g) - windows.action).square().sum(-1) * linked
+        terms["inverse"] = (
+            config.inverse * (self.infer_action(frame, g, seen) - windows.action).square().sum(-1) * linked
+        )
         chunk = self.policy.shape[0]
         ahead = windows.action[:, 1:].unfold(1, chunk, 1).transpose(-1, -2)  # [B, T - chunk, chunk, A]
         whole = (linked & windows.valid)[:, 1:].unfold(1, chunk, 1).all(-1)
-        error = self.policy.loss(g[:, :-chunk], ahead) * whole
+        error = self.policy.loss(torch.cat([g, seen], -1)[:, :-chunk], ahead) * whole
         terms["policy"] = config.policy * F.pad(error, (0, chunk))
         return terms
