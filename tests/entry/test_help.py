@@ -16,7 +16,7 @@ def test_help_shows_the_groups_and_how_to_choose(tmp_path):
 
 
 def test_the_configuration_can_be_shown_without_a_run(tmp_path):
-    shown = wm_lab(tmp_path, "--cfg", "job", "--resolve", "task=hand/push", "scale=smoke")
+    shown = wm_lab(tmp_path, "--cfg", "job", "--resolve", "task=hand/push", "scale=laptop")
     values = yaml.safe_load(shown.out)
     assert values["task"]["goal"] == "push" and values["task"]["effort"] == 4
     assert values["data"]["episodes"] == 4 * values["scale"]["collect_episodes"], "four times the effort of a reach"
