@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as hand_settings
@@ -18,6 +19,8 @@ from wm_lab.exercises.augmentation import Augmentation, AugmentationConfig
 from wm_lab.exercises.augmentation_arms import ARMS
 from wm_lab.exercises.augmentation_data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
 from wm_lab.exercises.augmentation_report import augmentation_verdicts
+from wm_lab.exercises.clones import train_clones
+from wm_lab.exercises.diet import Diet
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.settings import complete
 from wm_lab.synthesis.filters import FilterConfig
@@ -85,6 +88,22 @@ def test_proportional_batches_are_asked_for_by_an_option(store):
         Augmentation(config).run(bench)
     (new,) = [recipe for name, recipe in clones(store).items() if name not in before and "eyes" in recipe]
     assert "weights" not in new
+
+
+def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store, tmp_path):
+    diets = []
+    with PointBench(replace(point_settings(store), workers=2)) as bench:
+        real = bench.demonstrations(4)
+        extra = synthesis(bench).segments(real, TRUE, 1)
+        mixed = Dataset([*real.shards, *Dataset.open(extra).shards], real.split_config)
+        diets = [Diet(real, "real", steps=STEPS), Diet(mixed, "mixed", eyes=real, weights=[0.5, 0.5], steps=STEPS)]
+        alone = [bench.clone(diet) for diet in diets]
+    with PointBench(replace(point_settings(tmp_path), workers=2)) as bench:
+        together = train_clones(bench, diets)
+    for mine, theirs in zip(alone, together, strict=True):
+        assert mine != theirs and mine.parent.name == theirs.parent.name
+        weights = zip(read(mine)["weights"].values(), read(theirs)["weights"].values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in weights)
 
 
 def test_provenance_says_what_was_made_and_how_wrong_it_is(answer):

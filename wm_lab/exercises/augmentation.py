@@ -26,6 +26,7 @@ from wm_lab.exercises.augmentation_report import (
     provenance_table,
     success_curves,
 )
+from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import build_model, rehearse
 from wm_lab.exercises.workbench import Workbench
@@ -120,12 +121,10 @@ class Augmentation(Exercise):
             steps=config.steps or bench.settings.bc_trainer["steps"],
             state_noise=config.state_noise,
         )
-        played: dict[str, tuple[Meal, Outcomes]] = {}
-        for count in sorted(set(config.counts)):
-            for meal in meals(synthesis, menu, count):
-                arm = replace(bc_arm(bench.settings, bench.clone(meal.diet)), name=meal.name)
-                played[meal.name] = meal, bench.evaluate(arm, manifest, 0)
-        return self._answer(bench, list(played.values()))
+        every = [meal for count in sorted(set(config.counts)) for meal in meals(synthesis, menu, count)]
+        clones = train_clones(bench, [meal.diet for meal in every])
+        arms = [replace(bc_arm(bench.settings, c), name=m.name) for m, c in zip(every, clones, strict=True)]
+        return self._answer(bench, [(m, bench.evaluate(a, manifest, 0)) for m, a in zip(every, arms, strict=True)])
 
     def _answer(self, bench: Workbench, played: Sequence[tuple[Meal, Outcomes]]) -> Answer:
         real = {meal.count: outcomes for meal, outcomes in played if meal.arm == REAL}

@@ -39,7 +39,7 @@ WORDS = {
     FILTERED: "filtered imagined data",
     "simulated": "the same data from the true simulator",
     "untrained": "data from an untrained model",
-    "oracle": "more real demonstrations",
+    "oracle": "the oracle of more real demonstrations",
 }
 """Arms that a verdict speaks of, the headline first."""
 
@@ -78,7 +78,7 @@ def provenance_table(meals: Sequence[Meal], collected: int) -> Table:
     columns = ("N", "trained on", "dose", "beside the real", "labels", "actions", "passes", "error if so", "if not")
     caption = (
         f"The world model learnt from {collected} episodes of the mixture; clones see only what this table names. "
-        "passes: share of segments that all filters let through (the others are left out of `filtered` and `simulated`). "
+        "passes: share of segments that all filters let through, which alone are in `filtered` and `simulated`. "
         "error: of frames against the true simulator, in standard deviations."
     )
     left = frozenset({"trained on", "beside the real", "labels"})

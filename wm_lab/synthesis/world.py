@@ -18,6 +18,9 @@ from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, Windows, WorldModel
 
+ROWS = 512
+"""Segments imagined at a time: images of thousands at once would not fit into memory."""
+
 
 class World(Protocol):
     @property
@@ -60,23 +63,27 @@ class Imagined:
         self.reward = np.zeros((len(starts), 0))
         self.uncertainty: np.ndarray | None = None
 
-    @torch.inference_mode()
     def advance(self, actions: np.ndarray) -> Observations:
         # Imagined anew from the start: a belief in the middle of an imagination is not part of the contract.
         self._actions = torch.cat([self._actions, torch.from_numpy(actions)], dim=1)
-        future = self.model.imagine(self.belief, self._actions[:, None].to(self.device))
-        newest = slice(-actions.shape[1], None)
-        self.reward = future.reward[:, 0].float().cpu().numpy()
-        if future.uncertainty is not None:
-            self.uncertainty = future.uncertainty[:, 0].float().cpu().numpy()
-        recent = Imagination(*(None if part is None else part[:, :, newest] for part in future))  # type: ignore[arg-type]
-        return {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
+        rows = torch.arange(len(actions)).split(ROWS)
+        reward, doubt, seen = zip(*(self._imagine(some, actions.shape[1]) for some in rows), strict=True)
+        self.reward = np.concatenate(reward)
+        self.uncertainty = None if doubt[0] is None else np.concatenate(doubt)
+        return {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}
+
+    @torch.inference_mode()
+    def _imagine(self, rows: Tensor, newest: int) -> tuple[np.ndarray, np.ndarray | None, Observations]:
+        """Reward and doubt [m, steps so far] of some segments, and what is seen in their newest steps."""
+        future = self.model.imagine(self.belief[rows], self._actions[rows, None].to(self.device))
+        recent = Imagination(*(None if part is None else part[:, :, -newest:] for part in future))  # type: ignore[arg-type]
+        seen = {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
+        doubt = None if future.uncertainty is None else _numbers(future.uncertainty[:, 0])
+        return _numbers(future.reward[:, 0]), doubt, seen
 
 
 class Actual:
     """The true simulator, put back to the recorded step by replaying its episode."""
-
-    uncertainty: None = None
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -95,6 +102,11 @@ class Actual:
     @property
     def belief(self) -> SimulatorState:
         return SimulatorState(torch.from_numpy(self._snapshots))
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """None at all: the truth does not disagree with itself."""
+        return np.zeros_like(self.reward)
 
     def advance(self, actions: np.ndarray) -> Observations:
         count, steps = actions.shape[:2]
@@ -146,5 +158,9 @@ def beliefs(model: WorldModel, dataset: Dataset, starts: Starts, device: torch.d
 
 def _recorded(decoded: Tensor) -> np.ndarray:
     """Decoded observations [M, k, ...] as a dataset keeps them: images are bytes."""
-    values = decoded.float().cpu().numpy()
+    values = _numbers(decoded)
     return values.round().clip(0, 255).astype(np.uint8) if values.ndim == 5 else values
+
+
+def _numbers(values: Tensor) -> np.ndarray:
+    return values.float().cpu().numpy()
