@@ -29,6 +29,12 @@ MEASURES = {
 CAPTURED, ABSENT = 0.8, 0.2
 """R² from which on a variable counts as captured, and below which it counts as absent; between them lies a part."""
 
+COPIED = 0.5
+"""Share of observed numbers that stand in the latent as they are, from which on the verdict begins with it."""
+
+CLUSTERED = 0.25
+"""Silhouette below which there is no substantial structure (Kaufman and Rousseeuw 1990, table 4)."""
+
 MARGIN = 0.01
 """Of R²: what training adds counts from here on."""
 
@@ -60,7 +66,7 @@ def latent_tables(found: Findings) -> list[Table]:
         "are apart, over any two; 1 is chance. ρ: Spearman of distances with those of scenes and of steps to success, "
         "over pairs of trajectories. Silhouette, NMI: of phases.",
     )
-    pictures = [(str(p), trust.bounds(), f"{found.noise[p]:.2f}") for p, trust in found.trustworthiness.items()]
+    pictures = [(str(p), short(trust), f"{found.noise[p]:.2f}") for p, trust in found.trustworthiness.items()]
     return [
         *tables,
         structure,
@@ -75,19 +81,13 @@ def latent_tables(found: Findings) -> list[Table]:
 
 def latent_verdicts(found: Findings) -> list[str]:
     """The headline first: what a line through the latent reads."""
-    verdicts = [
+    return [
         capture_verdict(found),
         learning_verdict(found),
         neighbour_verdict(found),
         phase_verdict(found),
         picture_verdict(found),
     ]
-    if found.copied >= 0.5:
-        verdicts.append(
-            f"{found.copied:.0%} of the numbers that the model observes stand in its latent as they are, so that "
-            "reading the state from it is no achievement: the random encoder's row is the bar."
-        )
-    return verdicts
 
 
 def capture_verdict(found: Findings) -> str:
@@ -103,7 +103,9 @@ def capture_verdict(found: Findings) -> str:
     head = "; ".join(found_parts) or "captures no variable for certain"
     absent = f"; not {_listed(groups['not'])}" if groups["not"] else ""
     unsure = f"; cannot tell for {_listed(groups['cannot tell'])}" if groups["cannot tell"] else ""
-    return f"the latent {head}{absent}{unsure} (n={found.trajectories} trajectories)."
+    # Where the latent is a copy of the observation, that is the news, and what can be read of it is none.
+    copy = f", in which {found.copied:.0%} of what is observed stands as it is," if found.copied >= COPIED else ""
+    return f"the latent{copy} {head}{absent}{unsure} (n={found.trajectories} trajectories)."
 
 
 def learning_verdict(found: Findings) -> str:
@@ -127,11 +129,11 @@ def learning_verdict(found: Findings) -> str:
 
 
 def neighbour_verdict(found: Findings) -> str:
-    """Whether similar scenes lie together."""
+    """Whether similar scenes lie together, and more so than before training."""
     ours, bar, best = (found.structure[name]["neighbours"] for name in (LATENT, RANDOM, STATE))
     what = (
-        f"neighbours in the latent, of other trajectories, are {ours.bounds()} times as far apart as any two scenes "
-        f"(random encoder {bar.bounds()}, at best {best.value:.2f}; n={ours.n} trajectories)"
+        f"neighbours of other trajectories are {short(ours)} times as far apart as any two scenes "
+        f"(at best {best.value:.2f}), {_beside(ours, bar)} (n={ours.n} trajectories)"
     )
     if ours.high < 1:
         return f"similar scenes lie together: {what}."
@@ -140,23 +142,24 @@ def neighbour_verdict(found: Findings) -> str:
 
 def phase_verdict(found: Findings) -> str:
     """Whether what goes on (approach, contact, ...) divides the latent."""
-    ours, bar = (found.structure[name]["silhouette"] for name in (LATENT, RANDOM))
     names = ", ".join(found.phases)
     if len(found.phases) < 2:
         return f"cannot tell whether phases cluster: all frames are of one ({names})."
-    what = f"silhouette {ours.bounds()}, random encoder {bar.bounds()}"
-    if ours.positive:
-        return f"phases ({names}) cluster: {what}."
-    if ours.negative:
-        return f"phases ({names}) do not cluster: {what}."
-    return f"cannot tell that phases ({names}) cluster: {what}."
+    ours = found.structure[LATENT]["silhouette"]
+    told, bar = (found.structure[name]["information"] for name in (LATENT, RANDOM))
+    what = f"silhouette {short(ours)}; clusters tell phases with an NMI of {short(told)}, {_beside(told, bar)}"
+    if ours.low >= CLUSTERED:
+        return f"phases ({names}) form clusters: {what}."
+    if ours.high < CLUSTERED:
+        return f"phases ({names}) form no clusters: {what}."
+    return f"cannot tell that phases ({names}) form clusters: {what}."
 
 
 def picture_verdict(found: Findings) -> str:
     """Whether the t-SNE shows more than t-SNE shows of noise."""
     sure = [p for p, trust in found.trustworthiness.items() if trust.low > found.noise[p]]
     p = (sure or list(found.trustworthiness))[0]
-    what = f"trustworthiness {found.trustworthiness[p].bounds()} at perplexity {p}, {found.noise[p]:.2f} for noise"
+    what = f"trustworthiness {short(found.trustworthiness[p])} at perplexity {p}, {found.noise[p]:.2f} for noise"
     if sure:
         return f"the t-SNE keeps true neighbours: {what}."
     return f"cannot tell the t-SNE from one of noise: {what}."
@@ -164,13 +167,15 @@ def picture_verdict(found: Findings) -> str:
 
 def _probe_table(found: Findings, kind: str, title: str) -> Table:
     table = found.r2[kind]
-    columns = ("variable", "in an episode", *table)
     rows = [
-        (name, "moves" if moves else "constant", *(short(row[name]) for row in table.values()))
+        (name if moves else f"{name} (constant)", *(short(row[name]) for row in table.values()))
         for name, moves in found.moves.items()
     ]
-    caption = f"{_sample(found)} PCA: of the observation. Shuffled: the latent asked for states of other trajectories."
-    return Table(title, columns, rows, frozenset({"variable", "in an episode"}), caption)
+    caption = (
+        f"{_sample(found)} PCA: of the observation. Shuffled: the latent, asked for states of other trajectories. "
+        f"Constant: within an episode. {found.copied:.0%} of the observed numbers stand in the latent as they are."
+    )
+    return Table(title, ("variable", *table), rows, frozenset({"variable"}), caption)
 
 
 def _sample(found: Findings) -> str:
@@ -178,9 +183,15 @@ def _sample(found: Findings) -> str:
 
 
 def short(interval: Interval) -> str:
-    """Bounds with three decimals at most: an R² of 0.999998 is 1."""
-    low, value, high, n = interval
-    return Interval(round(low, 3), round(value, 3), round(high, 3), n).bounds()
+    """`0.92 [0.85, 0.96]`, never with more decimals: an R² of 0.999998 is 1."""
+    low, value, high, _ = interval
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if isfinite(value) else "–"
+
+
+def _beside(ours: Interval, bar: Interval) -> str:
+    """The random encoder's interval, and on which side of it the latent's lies."""
+    side = "more than" if ours.low > bar.high else "less than" if ours.high < bar.low else "not told from"
+    return f"{side} the random encoder's {short(bar)}"
 
 
 def _captured(r2: Interval) -> str:

@@ -34,11 +34,12 @@ def scene_maps(flat: Mapping[str, np.ndarray], colours: Mapping[str, np.ndarray]
         grid = figure.subplots(len(colours), len(flat), squeeze=False)
         for row, (name, values) in zip(grid, colours.items(), strict=True):
             shades, legend = _shades(values)
-            for axes, (heading, y) in zip(row, flat.items(), strict=True):
-                _scatter(axes, y, shades, number=int(np.flatnonzero(grid.ravel() == axes)[0]))
-                axes.set_title(heading if row is grid[0] else "")
+            for axes, y in zip(row, flat.values(), strict=True):
+                _scatter(axes, y, shades)
             row[0].set_ylabel(name, color=INK)
             _legend(row[-1], legend)
+        for axes, heading in zip(grid[0], flat, strict=True):
+            axes.set_title(heading)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
@@ -48,9 +49,10 @@ def save_hoverable(figure: Figure, path: Path, titles: Sequence[str]) -> Path:
     style.save(figure, path)
 
     def named(match: re.Match[str]) -> str:
-        return f"{match[0]}<title>{escape(titles[int(match[1])])}</title>"
+        return f"<a><title>{escape(titles[int(match[1])])}</title>"
 
-    path.write_text(re.sub(r'<g id="scene-\d+-(\d+)">', named, path.read_text(encoding="utf-8")), encoding="utf-8")
+    svg = re.sub(r'<a xlink:href="scene-(\d+)"[^>]*>', named, path.read_text(encoding="utf-8"))
+    path.write_text(svg, encoding="utf-8")
     return path
 
 
@@ -86,9 +88,9 @@ def _shades(values: np.ndarray) -> tuple[list, list[tuple[str, object]]]:
     return shades, [(f"{v:.3g}", scale(i)) for v, i in ((low, 0.0), ((low + high) / 2, 0.5), (high, 1.0))]
 
 
-def _scatter(axes: Axes, y: np.ndarray, shades: list, number: int) -> None:
-    for i, (point, shade) in enumerate(zip(y, shades, strict=True)):
-        axes.plot(*point, "o", color=shade, ms=4.5, mec="white", mew=0.4, gid=f"scene-{number}-{i}")
+def _scatter(axes: Axes, y: np.ndarray, shades: list) -> None:
+    points = axes.scatter(y[:, 0], y[:, 1], s=22, c=shades, edgecolors="white", linewidths=0.4)
+    points.set_urls([f"scene-{i}" for i in range(len(y))])  # where `save_hoverable` puts the titles
     axes.set_xticks([])
     axes.set_yticks([])
     axes.margins(0.08)
