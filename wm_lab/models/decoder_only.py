@@ -92,7 +92,8 @@ class DecoderOnly(ActsItself):
         self.frame = Frame(spec, config.embedding, config.depth, config.max_precision)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
         self.transformer = Transformer(width, config.blocks, config.heads, config.window, config.mlp_ratio)
-        # It sees the present as it is beside what the decoder made of the past: attention alone blurs millimetres.
+        # It reads the present as it is beside what the decoder made of the past, so contact need not pass through
+        # attention's average of the window.
         self.transition = mlp(
             width + self.frame.read_size + actions, config.transition_units, config.transition_layers, self.frame.size
         )

@@ -3,7 +3,7 @@
 One backbone, several directions, chosen by what a token may see (Unified World Models, Zhu et al. 2025,
 arXiv 2504.02792, where noise hides what attention hides here). All three heads read the outputs of *observation*
 tokens, which see no action: the policy cannot repeat its own last action, and inverse dynamics cannot look up the
-action that it is to infer. Beside g they read the frames as they are, in which millimetres are not blurred.
+action that it is to infer. Beside g they read the frames as they are.
 """
 
 from __future__ import annotations
@@ -74,9 +74,8 @@ class Modes(nn.Module):
         config, terms = self.config, {}
         arrived = frame.error(self.next_frame(frame, g[:, :-1], seen[:, :-1]), seen[:, 1:])
         terms["video"] = config.video * F.pad(arrived, (1, 0)) * linked
-        terms["inverse"] = (
-            config.inverse * (self.infer_action(frame, g, seen) - windows.action).square().sum(-1) * linked
-        )
+        missed = self.infer_action(frame, g, seen) - windows.action
+        terms["inverse"] = config.inverse * missed.square().sum(-1) * linked
         chunk = self.policy.shape[0]
         ahead = windows.action[:, 1:].unfold(1, chunk, 1).transpose(-1, -2)  # [B, T - chunk, chunk, A]
         whole = (linked & windows.valid)[:, 1:].unfold(1, chunk, 1).all(-1)
