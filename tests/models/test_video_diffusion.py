@@ -178,6 +178,7 @@ def test_half_precision_trains_and_plans_with_every_observation(spec):
         ({"steps": 0}, "model.steps=0"),
         ({"units": 0}, "model.units=0"),
         ({"stretch": -1}, "model.stretch=-1"),
+        ({"stretch": 1, "ensemble": 2}, "model.ensemble=2 .* model.stretch=1"),
     ],
 )
 def test_impossible_sizes_are_refused(options, words):

@@ -61,6 +61,11 @@ class VideoDiffusionConfig(EDMConfig, HeadsConfig):
         require_at_least(self, least)
         if self.condition % 2:
             raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
+        if self.ensemble and self.stretch == 1:
+            raise UserError(
+                f"model.ensemble={self.ensemble} learns from pairs of steps, and model.stretch=1 shows it single ones; "
+                "use a stretch of at least 2, or 0 for whole windows"
+            )
         odd = [c for c in self.channels if c < 1 or c % max(1, c // GROUP)]
         if odd or not self.channels:
             raise UserError(
@@ -120,11 +125,10 @@ class VideoDiffusion(WorldModel):
     def observe(self, windows: Windows, state: State | None = None) -> tuple[FramesState, Imagination]:
         past, z = self._remember(windows, state)
         b, steps = windows.shape
-        now = torch.arange(b, device=z.device)
-        features = self._features(z, self._read(z))[:, None]
-        return FramesState(past(now, torch.full_like(now, steps - 1))), self.heads.imagination(
-            features, windows.action[:, None]
-        )
+        rows = torch.arange(b, device=z.device)
+        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)))
+        features = self._features(z, self._read(z))[:, None]  # [B, 1, T, F]
+        return belief, self.heads.imagination(features, windows.action[:, None])
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)
@@ -154,7 +158,7 @@ class VideoDiffusion(WorldModel):
         return lambda rows, t: known[rows[..., None], index[rows, t]], z
 
     def _read(self, z: Tensor) -> Tensor:
-        """What heads and the vector's denoiser see of a frame: [..., Z] -> [..., R]."""
+        """What heads and the vector's denoiser see of a frame, the vectors first: [..., Z] -> [..., R]."""
         vector, image = self.frames.split(z)
         read = [vector, self.relations(z)]
         if self.encoder is not None:
