@@ -122,7 +122,9 @@ def test_a_broken_run_is_named_with_its_reason_and_command_and_the_others_are_re
 
 def test_jobs_that_never_began_are_listed_as_commands(tmp_path):
     write_run(tmp_path / "0")
-    asked = "hydra: {overrides: {task: ['planner=cem,mppi', 'model=rssm', 'task=toy/push', 'seed=0']}}"
+    # What is typed replaces what the configuration sweeps over.
+    swept, typed = "{planner: 'a,b', model: rssm}", "['planner=cem,mppi', 'task=toy/push', 'seed=0']"
+    asked = f"hydra: {{overrides: {{task: {typed}}}, sweeper: {{params: {swept}}}}}"
     (tmp_path / "multirun.yaml").write_text(asked)
     missing = missing_cells(tmp_path, read_runs([tmp_path]))
     assert missing == [("planner=mppi", "model=rssm", "task=toy/push", "seed=0")]

@@ -102,7 +102,9 @@ def read_run(folder: Path) -> RunRecord:
 def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
     """Overrides of the jobs that a multirun folder was to hold and has not begun."""
     try:
-        asked = [str(x) for x in OmegaConf.load(folder / "multirun.yaml").hydra.overrides.task]
+        hydra = OmegaConf.load(folder / "multirun.yaml").hydra
+        swept = OmegaConf.select(hydra, "sweeper.params") or {}  # of a configuration that is a sweep by itself
+        asked = [*(f"{key}={value}" for key, value in swept.items()), *map(str, hydra.overrides.task)]
     except (OSError, ValueError, AttributeError):
         return []
     begun = {run.overrides for run in runs}
