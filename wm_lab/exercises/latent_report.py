@@ -16,9 +16,9 @@ SHUFFLED = "shuffled"
 """The latent, asked for the states of other trajectories."""
 
 MEASURES = {
-    "neighbours": "neighbours",
+    "neighbours": "neighbours' distance",
     "scene": "ρ scene",
-    "steps_to_go": "ρ to go",
+    "steps_to_go": "ρ steps to go",
     "silhouette": "silhouette",
     "information": "NMI",
     "effective_rank": "effective rank",
@@ -56,13 +56,13 @@ class Findings:
 def latent_tables(found: Findings) -> list[Table]:
     kinds = {"ridge": "Linear probe (ridge)", "mlp": "Nonlinear probe (MLP)"}
     tables = [_probe_table(found, kind, f"{title}: R² on unseen trajectories") for kind, title in kinds.items()]
-    rows = [(name, *(short(row[measure]) for measure in MEASURES)) for name, row in found.structure.items()]
+    rows = [(word, *(short(row[key]) for row in found.structure.values())) for key, word in MEASURES.items()]
     structure = Table(
         "Structure",
-        ("representation", *MEASURES.values()),
+        ("measure", *found.structure),
         rows,
-        frozenset({"representation"}),
-        f"{_sample(found)} Neighbours: how far the true scenes of those from other trajectories "
+        frozenset({"measure"}),
+        f"{_sample(found)} Neighbours' distance: how far the true scenes of those from other trajectories "
         "are apart, over any two; 1 is chance. ρ: Spearman of distances with those of scenes and of steps to success, "
         "over pairs of trajectories. Silhouette, NMI: of phases.",
     )
