@@ -13,39 +13,24 @@ changes. Vectors come first, from an MLP, and tell the U-Net where the robot wil
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from wm_lab.errors import UserError
 from wm_lab.models.blocks import ImageEncoder, mlp
-from wm_lab.models.edm import EDM, EDMConfig, Network
 from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
-from wm_lab.models.observations import Drift, Relations
-from wm_lab.models.raw_frames import IMAGE_CHANGE, RawFrames
-from wm_lab.models.unet import GROUP, AdaptiveMLP, NoiseEmbedding, UNet
+from wm_lab.models.next_frame import DenoiserConfig, NextImage, NextVector
+from wm_lab.models.observations import Relations
+from wm_lab.models.raw_frames import RawFrames
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 
 @dataclass
-class VideoDiffusionConfig(EDMConfig, HeadsConfig):
-    """`layers` are the residual blocks of the vector's denoiser, `depth` the channels of the reward's image encoder."""
+class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
+    """`depth` are the first channels of the image encoder that rewards are read from."""
 
-    layers: int = 3
-    context: int = 2
-    """Frames that are looked back at, the present one included."""
-    width: int = 128
-    """Of the vector's denoiser."""
-    channels: list[int] = field(default_factory=lambda: [32, 64])
-    """Of the U-Net, at each halving."""
-    blocks: int = 1
-    """Residual blocks of the U-Net at each size."""
-    patch: int = 4
-    """Pixels of patch x patch become channels before the U-Net, which makes it that much faster; 1 is DIAMOND's."""
-    condition: int = 64
-    """Width of what tells the networks of noise level and action."""
     stretch: int = 0
     """Steps of a training window that the denoiser learns from, at a random place; 0 for all. Images need few."""
     context_noise: float = 0.1
@@ -56,21 +41,12 @@ class VideoDiffusionConfig(EDMConfig, HeadsConfig):
 
     def __post_init__(self) -> None:
         HeadsConfig.__post_init__(self)
-        EDMConfig.__post_init__(self)
-        least = {"context": 1, "width": 1, "blocks": 1, "patch": 1, "condition": 2, "stretch": 0, "context_noise": 0}
-        require_at_least(self, least)
-        if self.condition % 2:
-            raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
+        DenoiserConfig.__post_init__(self)
+        require_at_least(self, {"stretch": 0, "context_noise": 0})
         if self.ensemble and self.stretch == 1:
             raise UserError(
                 f"model.ensemble={self.ensemble} learns from pairs of steps, and model.stretch=1 shows it single ones; "
                 "use a stretch of at least 2, or 0 for whole windows"
-            )
-        odd = [c for c in self.channels if c < 1 or c % max(1, c // GROUP)]
-        if odd or not self.channels:
-            raise UserError(
-                f"model.channels={list(self.channels)} must be one or more numbers that split into groups of about "
-                f"{GROUP}, such as 16, 32, 64 or 96"
             )
 
 
@@ -205,84 +181,3 @@ class VideoDiffusion(WorldModel):
             return torch.stack(features, 1)
 
         return roll
-
-
-class NextVector(nn.Module):
-    """p(vector | past vectors [M, k, V], reading of the present [M, R], action [M, A])"""
-
-    unit: Tensor
-
-    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec, frames: RawFrames, read: int):
-        super().__init__()
-        size, actions = frames.width, spec.action_size
-        self.edm = EDM(config, offset=0.0)
-        self.drift = Drift(spec, size)
-        self.register_buffer("unit", frames.unit[:size], persistent=False)
-        self.condition = Condition(actions, config.condition)
-        inputs = size + read + (config.context - 1) * size + actions
-        self.net = AdaptiveMLP(inputs, size, config.width, config.layers, config.condition)
-
-    def loss(self, target: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
-        """[M, V]"""
-        guess = self.drift(past[:, -1], action)
-        return self.edm.loss(self._network(past, read, action), (target - guess) / self.unit)
-
-    def sample(self, noise: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
-        guess = self.drift(past[:, -1], action)
-        return guess + self.unit * self.edm.sample(self._network(past, read, action), noise)
-
-    def _network(self, past: Tensor, read: Tensor, action: Tensor) -> Network:
-        known = torch.cat([read, (past.diff(dim=1) / self.unit).flatten(1), action], -1)
-        return lambda x, noise: self.net(torch.cat([x, known], -1), self.condition(noise, action))
-
-
-class NextImage(nn.Module):
-    """p(image | past images [M, k, 3, S, S], vector now and next [M, V], action [M, A])"""
-
-    vector_unit: Tensor
-
-    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec, frames: RawFrames):
-        super().__init__()
-        self.edm, self.patch = EDM(config), config.patch
-        smallest = config.patch * 2 ** (len(config.channels) - 1)
-        if frames.side % smallest:
-            raise UserError(
-                f"an image of side {frames.side} does not split into model.patch={config.patch} and then "
-                f"halve {len(config.channels) - 1} times for model.channels; it must be a multiple of {smallest}"
-            )
-        self.register_buffer("vector_unit", frames.unit[: frames.width], persistent=False)
-        self.condition = Condition(spec.action_size + 2 * frames.width, config.condition)
-        pixel = 3 * config.patch**2
-        inputs = (config.context + 1) * pixel
-        self.net = UNet(inputs, pixel, list(config.channels), config.blocks, config.condition)
-
-    def loss(self, target: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
-        """[M, 3, S, S]"""
-        network = self._network(past, now, vector, action)
-        return self.edm.loss(network, (target - past[:, -1]) / IMAGE_CHANGE)
-
-    def sample(self, noise: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
-        return past[:, -1] + IMAGE_CHANGE * self.edm.sample(self._network(past, now, vector, action), noise)
-
-    def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
-        # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
-        told = torch.cat([action, now, (vector - now) / self.vector_unit], -1)
-        known = F.pixel_unshuffle(past.flatten(1, 2) / self.edm.config.sigma_data, self.patch)
-
-        def network(x: Tensor, noise: Tensor) -> Tensor:
-            seen = torch.cat([F.pixel_unshuffle(x, self.patch), known], 1)
-            return F.pixel_shuffle(self.net(seen, self.condition(noise, told)), self.patch)
-
-        return network
-
-
-class Condition(nn.Module):
-    """Noise level c_noise [M or 1] and what is known besides [M, I], for adaptive normalisations: [M, C]."""
-
-    def __init__(self, known: int, size: int):
-        super().__init__()
-        self.noise, self.known = NoiseEmbedding(size), nn.Linear(known, size)
-        self.net = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
-
-    def forward(self, noise: Tensor, known: Tensor) -> Tensor:
-        return self.net(self.noise(noise) + self.known(known))
