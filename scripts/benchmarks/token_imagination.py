@@ -10,14 +10,15 @@ from wm_lab.models.video_token import VideoToken, VideoTokenConfig, VideoTokenSt
 from wm_lab.world_model import DataSpec, Windows
 
 CANDIDATES, HORIZON, CONTEXT, SIDE, ACTION = 64, 8, 4, 64, 7
-SIZES = {"width": 256, "transformer_layers": 4, "heads": 4, "context": CONTEXT + 1, "levels": [8, 6, 5]}
-ROUNDS = 4
+SIZES = {"width": 256, "transformer_layers": 4, "heads": 4, "context": CONTEXT + 1}
+ROUNDS = 2
 
 
 def run() -> list[Row]:
     torch.manual_seed(0)
     spec = DataSpec({"pixels": (SIDE, SIDE, 3)}, ACTION)
-    grid, single = (VideoToken(VideoTokenConfig(**SIZES, tokens=tokens), spec).eval() for tokens in (16, 1))
+    layouts = ({"tokens": 16}, {"tokens": 1, "levels": [8, 4]})  # the second is the preset video_token_fast
+    grid, single = (VideoToken(VideoTokenConfig(**SIZES, **layout), spec).eval() for layout in layouts)
     actions = torch.rand(1, CANDIDATES, HORIZON, ACTION) * 2 - 1
     with torch.inference_mode():
         beliefs = [model.encode(frames()) for model in (grid, single)]
