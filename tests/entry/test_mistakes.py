@@ -24,7 +24,7 @@ NAMES = {
     "policy=mpc": r"policy@bc, policy@mpc",
     "trainer.steps=abc": r"trainer.steps: Value 'abc'.*Integer",
     "tracking.mode=ofline": r"offline",
-    "--config-name=curse": r"unknown configuration 'curse'.*config",
+    "--config-name=confgi": r"unknown configuration 'confgi'.*config",
     "seed=[1": r"seed=\[1 cannot be read",
     "model._target_=nowhere.Model": r"cannot be imported.*--config-dir",
     "task.goal=psuh": r"did you mean push\?",

@@ -157,7 +157,7 @@ def test_folders_are_searched_and_a_run_counts_once(tmp_path):
 
 
 def test_what_is_not_there_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         read_runs([tmp_path / "nowhere"])
     with pytest.raises(UserError, match="there is no run in"):
         read_runs([tmp_path])
