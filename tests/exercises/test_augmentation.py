@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +29,10 @@ from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.training.checkpoint import read
 from wm_lab.training.trainer import TrainerConfig
 
-STEPS = 12
+STEPS = 6
 GENERATOR = GeneratorConfig(deviate=2, steps=5)
 CONFIG = AugmentationConfig(
-    counts=[4, 6], doses=[1, 3], generator=GENERATOR, steps=STEPS, audit=10, episodes=6, filter=FilterConfig(quantile=1)
+    counts=[4, 6], doses=[3], generator=GENERATOR, steps=STEPS, audit=10, episodes=2, filter=FilterConfig(quantile=1)
 )
 
 
@@ -57,10 +58,10 @@ def clones(store) -> dict[str, dict[str, Any]]:
     return {f.parent.name: json.loads(f.read_text())["recipe"] for f in store.glob("model/bc-*/recipe.json")}
 
 
-def test_every_arm_plays_the_same_episodes_at_every_count_and_dose(answer):
+def test_every_arm_plays_the_same_episodes_at_every_count(answer):
     undosed = {"real", "real_longer", "duplicated", "dart"}
     expected = {f"{arm}_n{n}" for arm in undosed for n in (4, 6)}
-    expected |= {f"{arm}_n{n}_x{dose}" for arm in set(ARMS) - undosed for n in (4, 6) for dose in (1, 3)}
+    expected |= {f"{arm}_n{n}_x3" for arm in set(ARMS) - undosed for n in (4, 6)}
     assert set(answer.outcomes) == expected
     assert len({outcomes.manifest.hash for outcomes in answer.outcomes.values()}) == 1
     assert len(answer.numbers["differences"]) == len(expected) - 2, "each against the real data of its own count"
@@ -75,7 +76,7 @@ def test_all_clones_take_equally_many_gradient_steps_but_the_longer_one(answer, 
 
 def test_mixed_batches_are_one_to_one_seen_with_the_eyes_of_the_real_data(answer, store):
     mixed = [recipe for recipe in clones(store).values() if "weights" in recipe]
-    assert len(mixed) == 2 * (2 + 5 * 2) and all(recipe["weights"] == [0.5, 0.5] for recipe in mixed)
+    assert len(mixed) == 2 * (2 + 5) and all(recipe["weights"] == [0.5, 0.5] for recipe in mixed)
     with PointBench(point_settings(store)) as bench:
         eyes = {bench.demonstrations(count).digest for count in (4, 6)}
     assert {recipe["eyes"] for recipe in mixed} == eyes
@@ -91,7 +92,6 @@ def test_proportional_batches_are_asked_for_by_an_option(store):
 
 
 def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store, tmp_path):
-    diets = []
     with PointBench(replace(point_settings(store), workers=2)) as bench:
         real = bench.demonstrations(4)
         extra = synthesis(bench).segments(real, TRUE, 1)
@@ -113,8 +113,8 @@ def test_provenance_says_what_was_made_and_how_wrong_it_is(answer):
     assert 0 < told["filtered_n4_x3"]["labelled"] <= told["imagined_n4_x3"]["labelled"]
     assert told["filtered_n4_x3"]["kept"] == told["imagined_n4_x3"]["kept"] > 0
     assert told["real_n4"]["labelled"] == 0 and told["oracle_n4_x3"]["made"] == "12 real demonstrations"
-    ratio = told["imagined_n4_x3"]["labelled"] / told["imagined_n4_x1"]["labelled"]
-    assert ratio == pytest.approx(3, rel=0.2)
+    ratio = told["imagined_n4_x3"]["labelled"] / told["duplicated_n4"]["labelled"]
+    assert ratio == pytest.approx(3, rel=0.1)
     table = answer.tables[1]
     assert len(table.rows) == len(answer.outcomes) and "mixture" in table.caption
 
@@ -159,12 +159,15 @@ def test_filtered_shards_hold_the_kept_segments_alone(store):
     np.testing.assert_array_equal(left.episode(0).action, whole.episode(int(kept[0])).action)
 
 
-def test_filters_that_leave_nothing_say_which_of_them_did(store):
+def test_an_arm_that_the_filters_leave_nothing_is_left_out_and_the_others_go_on(store):
+    """From so far, on so slow a way back, nothing returns."""
+    slow = replace(GENERATOR, keep=0.99, strength=5.0)
+    filters = FilterConfig(["achieved"])
+    config = replace(CONFIG, counts=[4], doses=[1], arms=["filtered", "untrained"], generator=slow, filter=filters)
     with PointBench(point_settings(store)) as bench:
-        real = bench.demonstrations(4)
-        making = synthesis(bench, use=["achieved"], keep=0.99)
-        with pytest.raises(UserError, match=r"dropped all \d+ synthetic segments \(passed: achieved 0%\)"):
-            making.filtered(real, making.segments(real, IMAGINED, 1))
+        answer = Augmentation(config).run(bench)
+    assert set(answer.outcomes) == {"real_n4", "untrained_n4_x1"}
+    assert re.match(r"with 4 demonstrations the filters dropped all \d+ .*\(passed: achieved 0%\)", answer.verdicts[-1])
 
 
 # What is refused before any work

@@ -40,11 +40,11 @@ def test_recovery_returns_and_its_labels_are_the_executed_actions(lab, world):
     np.testing.assert_allclose(moved, segments.labels, atol=1e-4)
 
 
-def test_a_recovery_that_kept_over_half_of_its_deviation_did_not_return(lab, world):
+def test_a_recovery_that_kept_over_half_of_its_deviation_and_is_not_close_did_not_return(lab, world):
     segments = lab.make(world, deviate=4, steps=6)
     guide, frames = lab.guide(segments.starts), lab.yardstick(segments.observation)
     off, left = guide.distance(frames[:, 0], 4), guide.distance(frames[:, -1], 10)
-    np.testing.assert_array_equal(segments.achieved, left <= 0.5 * off)
+    np.testing.assert_array_equal(segments.achieved, left <= np.maximum(0.5 * off, 0.5))
     assert 0 < segments.achieved.sum() < len(segments)
 
 

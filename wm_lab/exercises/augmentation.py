@@ -121,10 +121,15 @@ class Augmentation(Exercise):
             steps=config.steps or bench.settings.bc_trainer["steps"],
             state_noise=config.state_noise,
         )
-        every = [meal for count in sorted(set(config.counts)) for meal in meals(synthesis, menu, count)]
+        every: list[Meal] = []
+        left_out: list[str] = []
+        for count in sorted(set(config.counts)):
+            made, without = meals(synthesis, menu, count)
+            every, left_out = every + made, left_out + without
         clones = train_clones(bench, [meal.diet for meal in every])
         arms = [replace(bc_arm(bench.settings, c), name=m.name) for m, c in zip(every, clones, strict=True)]
-        return self._answer(bench, [(m, bench.evaluate(a, manifest, 0)) for m, a in zip(every, arms, strict=True)])
+        answer = self._answer(bench, [(m, bench.evaluate(a, manifest, 0)) for m, a in zip(every, arms, strict=True)])
+        return replace(answer, verdicts=[*answer.verdicts, *left_out])
 
     def _answer(self, bench: Workbench, played: Sequence[tuple[Meal, Outcomes]]) -> Answer:
         real = {meal.count: outcomes for meal, outcomes in played if meal.arm == REAL}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.augmentation_data import IMAGINED, TRUE, UNTRAINED, Synthesis
+from wm_lab.exercises.augmentation_data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
 from wm_lab.exercises.diet import Diet
 
 REAL, FILTERED = "real", "filtered"
@@ -40,8 +41,8 @@ class Meal:
 
     @property
     def name(self) -> str:
-        """Of its outcomes."""
-        return f"{self.arm}_n{self.count}" + ("" if self.dose is None else f"_x{self.dose:g}")
+        """Of its clone and its outcomes."""
+        return self.diet.name
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,27 @@ class Menu:
     state_noise: float
 
 
-def meals(synthesis: Synthesis, menu: Menu, count: int) -> Iterator[Meal]:
-    """All arms around `count` real demonstrations; what an arm needs is made when it is asked for."""
+def meals(synthesis: Synthesis, menu: Menu, count: int) -> tuple[list[Meal], list[str]]:
+    """All arms around `count` real demonstrations, and of those that the filters left nothing to train on, why."""
     real = synthesis.bench.demonstrations(count)
-    for arm in [REAL, *(name for name in ONCE if name in menu.arms)]:
-        yield ONCE[arm](synthesis, menu, real, count) if arm != REAL else _alone(REAL, menu, real, count)
+    makers = [partial(ONCE[arm], synthesis, menu, real, count) for arm in ONCE if arm in (REAL, *menu.arms)]
     for dose in menu.doses:
-        for arm in (name for name in DOSED if name in menu.arms):
-            yield DOSED[arm](synthesis, menu, real, count, dose)
+        makers += [partial(DOSED[arm], synthesis, menu, real, count, dose) for arm in DOSED if arm in menu.arms]
+    made, left_out = [], []
+    for make in makers:
+        try:
+            made.append(make())
+        except NothingLeftError as error:
+            left_out.append(f"with {count} demonstrations {error}")
+    return made, left_out
 
 
 def _alone(arm: str, menu: Menu, real: Dataset, count: int, longer: int = 1) -> Meal:
-    return Meal(arm, count, Diet(real, f"{arm}_n{count}", steps=longer * menu.steps))
+    return Meal(arm, count, Diet(real, _name(arm, count), steps=longer * menu.steps))
+
+
+def _real(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
+    return _alone(REAL, menu, real, count)
 
 
 def _longer(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
@@ -87,7 +97,7 @@ def _state_noise(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, do
     return _mixed("state_noise", menu, real, count, dose, shard, made="noisy observations")
 
 
-def _played(arm: str, where: str, made: str, filtered: bool) -> Any:
+def _played(arm: str, where: str, made: str, filtered: bool) -> Callable[..., Meal]:
     """An arm of segments from the world `where`, all of them or those that the filters let pass."""
 
     def meal(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
@@ -101,12 +111,12 @@ def _played(arm: str, where: str, made: str, filtered: bool) -> Any:
 
 def _oracle(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
     more = synthesis.bench.demonstrations(round(count * (1 + dose)))
-    diet = Diet(more, f"oracle_n{count}_x{dose:g}", steps=menu.steps)
+    diet = Diet(more, _name("oracle", count, dose), steps=menu.steps)
     labelled = _training_actions(more) - _training_actions(real)
     return Meal("oracle", count, diet, dose, made=f"{len(more) - count} real demonstrations", labelled=labelled)
 
 
-ONCE = {"real_longer": _longer, "duplicated": _duplicated, "dart": _dart}
+ONCE = {REAL: _real, "real_longer": _longer, "duplicated": _duplicated, "dart": _dart}
 """Arms that know no dose."""
 
 DOSED = {
@@ -118,7 +128,7 @@ DOSED = {
     "oracle": _oracle,
 }
 
-ARMS = (REAL, *ONCE, *DOSED)
+ARMS = (*ONCE, *DOSED)
 
 
 def _mixed(
@@ -126,12 +136,16 @@ def _mixed(
 ) -> Meal:
     extra = Dataset.open(shard, split=real.split_config)
     mixed = Dataset([*real.shards, *extra.shards], real.split_config)
-    name = f"{arm}_n{count}" + ("" if dose is None else f"_x{dose:g}")
     # The real data's own eyes, for strange frames must not change what a clone makes of real ones.
-    diet = Diet(mixed, name, eyes=real, weights=[0.5, 0.5] if menu.balanced else None, steps=menu.steps)
+    weights = [0.5, 0.5] if menu.balanced else None
+    diet = Diet(mixed, _name(arm, count, dose), eyes=real, weights=weights, steps=menu.steps)
     told = extra.shards[0].manifest["provenance"]
     labelled = _training_actions(mixed) - _training_actions(real)
     return Meal(arm, count, diet, dose, made, labels, told if "kept" in told else None, labelled)
+
+
+def _name(arm: str, count: int, dose: float | None = None) -> str:
+    return f"{arm}_n{count}" + ("" if dose is None else f"_x{dose:g}")
 
 
 def _training_actions(dataset: Dataset) -> int:

@@ -41,7 +41,7 @@ IMAGINED, UNTRAINED, TRUE = "imagined", "untrained", "simulator"
 KEPT, DROPPED = "kept", "dropped"
 """The first is also the column of a synthetic shard that says which segments every filter lets pass."""
 
-REVISION = 1  # raise it with any change of how synthetic data come out
+REVISION = 2  # raise it with any change of how synthetic data come out
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Making:
     generator: GeneratorConfig
     filter: FilterConfig
     audit: int
+
+
+class NothingLeftError(UserError):
+    """The filters dropped every segment."""
 
 
 class Synthesis:
@@ -92,13 +96,13 @@ class Synthesis:
         return self._store(recipe, lambda folder: self._generate(folder, recipe, demonstrations, where, dose))
 
     def filtered(self, demonstrations: Dataset, segments: Path) -> Path:
-        """What is left of a shard of segments once the filters have spoken; UserError where that is nothing."""
+        """What is left of a shard of segments once the filters have spoken; NothingLeftError where that is nothing."""
         whole = Dataset.open(segments, split=demonstrations.split_config)
         kept = np.flatnonzero(whole.shards[0].columns[f"episode.{KEPT}"])
         told = whole.shards[0].manifest["provenance"]
         if not len(kept):
             rates = ", ".join(f"{name} {rate:.0%}" for name, rate in told["passes"].items())
-            raise UserError(
+            raise NothingLeftError(
                 f"the filters dropped all {len(whole)} synthetic segments (passed: {rates}); raise "
                 "exercise.filter.quantile, shorten exercise.generator.steps, or leave a filter out of "
                 "exercise.filter.use"

@@ -73,7 +73,9 @@ LONGEST_PLAN = 5
 """Beyond this a plan exploits its model's errors more than it teaches (MBPO starts at 1, Janner et al. 2019)."""
 
 RETURNED = 0.5
-"""A recovery that keeps more of its deviation than this did not come back."""
+CLOSE = 0.5
+"""A recovery came back where this share of its deviation is left, or where it is this close, in typical one-step changes:
+a model that is not perfect ends a little off, and the small deviations, which teach precision, would be dropped first."""
 
 
 def recovery(world: World, m: Materials, config: GeneratorConfig) -> Segments:
@@ -87,8 +89,9 @@ def recovery(world: World, m: Materials, config: GeneratorConfig) -> Segments:
         executed.append(label)
         seen.append(_last(world.advance(label[:, None])))
     off, left = (guide.distance(guide.yardstick(seen[i])[:, 0], k + j) for i, j in ((0, 0), (-1, config.steps)))
+    came_back = left <= np.maximum(RETURNED * off, CLOSE)
     labels = np.stack(executed, axis=1)
-    return Segments(m.starts, before, labels, labels, _joined(seen), left <= RETURNED * off, _doubt(world))
+    return Segments(m.starts, before, labels, labels, _joined(seen), came_back, _doubt(world))
 
 
 def noisy(world: World, m: Materials, config: GeneratorConfig) -> Segments:
