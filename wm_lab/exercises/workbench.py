@@ -61,7 +61,7 @@ class Workbench:
         self.workers = Workers(settings.workers)
         self.data = read_config(DataConfig, settings.data, "data")
         self.device = torch.device(settings.device)
-        torch.set_num_threads(settings.trainer["threads"])
+        torch.set_num_threads(read_config(TrainerConfig, settings.trainer, "trainer").threads)
         self.seconds: dict[str, float] = {}
         """What was made in this run, and how long it took."""
 
