@@ -53,7 +53,7 @@ class PointLab:
         return Imagined(PointWorld(PointWorldConfig(**options), self.demonstrations.spec))
 
     def make(self, world: World, seed: int = 0, count: int = 40, **options) -> Segments:
-        config = GeneratorConfig(keep=KEEP, **options)
+        config = GeneratorConfig(**{"kind": "recovery", "keep": KEEP, **options})
         starts = self.starts(count, seed)
         world.depart(self.demonstrations, starts)
         tools = self._tools(world) if config.kind == "planner" else {}

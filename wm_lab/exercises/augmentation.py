@@ -146,7 +146,7 @@ class Augmentation(Exercise):
                 "manifest": next(iter(real.values())).manifest.hash,
                 "rows": plain(list(rows.values())),
                 "differences": plain(told),
-                "provenance": {meal.name: provenance(meal) for meal in every},
+                "provenance": {meal.name: plain(provenance(meal)) for meal in every},
                 "model_data": {"episodes": collected, "mixture": bench.data.mixture},
             },
             tables=[augmentation_table(every, rows, differences), provenance_table(every, collected)],
