@@ -1,0 +1,29 @@
+"""Sweeps by other roads: a configuration that is one, and runs side by side."""
+
+from __future__ import annotations
+
+import json
+
+from tests.entry.command import QUIET, SMALL, runs, wm_lab
+
+
+def finished(folder) -> list[dict]:
+    return [json.loads((run / "result.json").read_text()) for run in runs(folder)]
+
+
+def test_the_course_asks_every_question_and_ends_in_one_comparison(furnished):
+    few = ("task=hand/reach", "model=latent_mlp", "exercise=imagination,latent")
+    course = wm_lab(furnished, "--config-name", "course", *QUIET, *few)
+    assert course.code == 0, course.err
+    assert [result["labels"]["exercise"] for result in finished(furnished)] == ["imagination", "latent"]
+    (sweep,) = (furnished / "outputs" / "multiruns").iterdir()
+    assert "Comparison" in course.out and f"results: {sweep / 'report.html'}" in course.out
+    assert "latent_mlp" in (sweep / "report.md").read_text()
+
+
+def test_runs_side_by_side_are_the_same_runs(furnished):
+    sweep = wm_lab(furnished, "-m", *SMALL, "hydra/launcher=joblib", "workers=1", "planner=cem,random_shooting")
+    assert sweep.code == 0, sweep.err
+    cem, shooting = finished(furnished)
+    assert (cem["labels"]["planner"], shooting["labels"]["planner"]) == ("cem", "random_shooting")
+    assert "Comparison" in sweep.out and "random_shooting" in sweep.out
