@@ -128,7 +128,7 @@ def configurable(package: str) -> Iterator[tuple[str, type]]:
     for module in pkgutil.iter_modules([str(folder)]):
         loaded = import_module(f"{package}.{module.name}")
         for _, kind in inspect.getmembers(loaded, inspect.isclass):
-            own = kind.__module__ == loaded.__name__ and not inspect.isabstract(kind)
+            own = f"{kind.__module__}.".startswith(f"{loaded.__name__}.") and not inspect.isabstract(kind)
             if own and hasattr(kind, "Config"):
                 yield module.name, kind
 

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.data.toy import SPEED
+from wm_lab.evaluation.plain import write_json
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.training.checkpoint import save_model
+from wm_lab.training.trainer import REPORT
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 
@@ -78,6 +80,7 @@ class PointBench(Workbench):
 
     def world_model(self, rounds: int | None = None) -> Path:
         path = self.store.root / "point.pt"
+        write_json(path.parent / REPORT, {"parameters": 0, "steps": 0, "seconds": 0.0})
         options = {key: value for key, value in self.settings.model.items() if key != "_target_"}
         save_model(path, PointWorld(PointWorldConfig(**options), self.dataset(0).spec), {})
         return path

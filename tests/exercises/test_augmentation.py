@@ -16,10 +16,10 @@ from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
-from wm_lab.exercises.augmentation import Augmentation, AugmentationConfig
-from wm_lab.exercises.augmentation_arms import ARMS
-from wm_lab.exercises.augmentation_data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
-from wm_lab.exercises.augmentation_report import augmentation_verdicts
+from wm_lab.exercises.augmentation.arms import ARMS
+from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
+from wm_lab.exercises.augmentation.exercise import Augmentation, AugmentationConfig
+from wm_lab.exercises.augmentation.report import augmentation_verdicts
 from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.diet import Diet
 from wm_lab.exercises.workbench import Workbench

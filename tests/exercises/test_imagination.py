@@ -13,13 +13,13 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import Interval
-from wm_lab.exercises.imagination import Imagination, ImaginationConfig, Judge
-from wm_lab.exercises.imagination_frames import Frames, image_key
-from wm_lab.exercises.imagination_plans import error_ratio, execute
-from wm_lab.exercises.imagination_predictions import FLOOR, VELOCITY, fit_linear, predict
-from wm_lab.exercises.imagination_readout import LinearProbe, decoded_state, fit_probe
-from wm_lab.exercises.imagination_report import ratio_verdict
-from wm_lab.exercises.imagination_windows import draw, fair, places, snapshots
+from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig, Judge
+from wm_lab.exercises.imagination.frames import Frames, image_key
+from wm_lab.exercises.imagination.plans import error_ratio, execute
+from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
+from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit_probe
+from wm_lab.exercises.imagination.report import ratio_verdict
+from wm_lab.exercises.imagination.windows import draw, fair, places, snapshots
 from wm_lab.exercises.workbench import Workbench
 
 HORIZON, CONTEXT = 10, 3

@@ -15,10 +15,10 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.exercise import Answer
-from wm_lab.exercises.latent import Latent, LatentConfig, copied, random_encoder
-from wm_lab.exercises.latent_frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
-from wm_lab.exercises.latent_pictures import shown_variable, thumbnails
-from wm_lab.exercises.latent_report import (
+from wm_lab.exercises.latent.exercise import Latent, LatentConfig, copied, random_encoder
+from wm_lab.exercises.latent.frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
+from wm_lab.exercises.latent.pictures import shown_variable, thumbnails
+from wm_lab.exercises.latent.report import (
     LATENT,
     RANDOM,
     ROWS,

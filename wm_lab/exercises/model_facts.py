@@ -31,7 +31,7 @@ def model_facts(bench: Workbench) -> dict[str, float] | None:
 
     def measure(folder: Path) -> None:
         model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
-        (folder / SPEED).write_text(json.dumps({"frames_per_second": imagination_speed(model)}))
+        (folder / SPEED).write_text(json.dumps({"frames_per_second": imagination_speed(model, bench.device)}))
 
     # Measured once and kept, so that a repeated run says the same.
     speed = bench.store.get("speed", {"name": bench.settings.label("model"), "model": folders[-1].name}, measure)
@@ -43,12 +43,13 @@ def model_facts(bench: Workbench) -> dict[str, float] | None:
 
 
 @torch.inference_mode()
-def imagination_speed(model: WorldModel, candidates: int = CANDIDATES, horizon: int = HORIZON) -> float:
+def imagination_speed(
+    model: WorldModel, device: torch.device, candidates: int = CANDIDATES, horizon: int = HORIZON
+) -> float:
     """Imagined steps a second for one belief and so many candidates, median of a few tries on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        device = next(model.parameters()).device
         belief = model.encode(blank_windows(model).to(device))
         actions = torch.zeros(1, candidates, horizon, model.spec.action_size, device=device)
         seconds = [_seconds(model, belief, actions) for _ in range(REPEATS + 1)][1:]  # the first one warms up

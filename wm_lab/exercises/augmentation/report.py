@@ -12,7 +12,7 @@ import numpy as np
 from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.verdicts import claimed, planning_verdict
-from wm_lab.exercises.augmentation_arms import FILTERED, REAL, Meal
+from wm_lab.exercises.augmentation.arms import FILTERED, REAL, Meal
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
 from wm_lab.reports.tables import Table

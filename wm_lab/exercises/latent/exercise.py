@@ -34,7 +34,7 @@ from wm_lab.evaluation.structure import (
 )
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.latent_frames import (
+from wm_lab.exercises.latent.frames import (
     PHASES,
     Frames,
     gather,
@@ -45,9 +45,9 @@ from wm_lab.exercises.latent_frames import (
     spread_over,
     targets,
 )
-from wm_lab.exercises.latent_pictures import draw_maps, thumbnails
-from wm_lab.exercises.latent_probes import ask
-from wm_lab.exercises.latent_report import (
+from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
+from wm_lab.exercises.latent.probes import ask
+from wm_lab.exercises.latent.report import (
     LATENT,
     OBSERVATION,
     PCA,

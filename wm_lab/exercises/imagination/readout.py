@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.exercises.imagination_windows import Stretches
+from wm_lab.exercises.imagination.windows import Stretches
 from wm_lab.world_model import Imagination, WorldModel
 
 STATE = "state"

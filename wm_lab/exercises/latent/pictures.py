@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.imagination_windows import snapshots
-from wm_lab.exercises.latent_frames import Frames
+from wm_lab.exercises.imagination.windows import snapshots
+from wm_lab.exercises.latent.frames import Frames
 from wm_lab.reports.maps import save_hoverable, scene_maps
 from wm_lab.tasks.task import Task, Variable
 

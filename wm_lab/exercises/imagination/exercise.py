@@ -24,11 +24,11 @@ from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.imagination_frames import Frames, frames_table, frames_verdict, image_key
-from wm_lab.exercises.imagination_plans import episode_means, error_ratio, execute, paid, propose
-from wm_lab.exercises.imagination_predictions import fit_linear, predict
-from wm_lab.exercises.imagination_readout import Readout, decoded_state, fit_probe
-from wm_lab.exercises.imagination_report import (
+from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key
+from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, paid, propose
+from wm_lab.exercises.imagination.predictions import fit_linear, predict
+from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
+from wm_lab.exercises.imagination.report import (
     GROUPS,
     PLANNED,
     curve_rows,
@@ -38,7 +38,7 @@ from wm_lab.exercises.imagination_report import (
     ratio_verdict,
     summary,
 )
-from wm_lab.exercises.imagination_windows import Stretches, draw, fair, snapshots
+from wm_lab.exercises.imagination.windows import Stretches, draw, fair, snapshots
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective

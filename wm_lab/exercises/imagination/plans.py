@@ -16,8 +16,8 @@ from torch import Tensor
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import percentile_bounds, resample_counts
 from wm_lab.evaluation.interval import Interval
-from wm_lab.exercises.imagination_readout import STATE, device_of
-from wm_lab.exercises.imagination_windows import SNAPSHOT, Stretches
+from wm_lab.exercises.imagination.readout import STATE, device_of
+from wm_lab.exercises.imagination.windows import SNAPSHOT, Stretches
 from wm_lab.objectives import Objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.augmentation_data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
+from wm_lab.exercises.augmentation.data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
 from wm_lab.exercises.diet import Diet
 
 REAL, FILTERED = "real", "filtered"

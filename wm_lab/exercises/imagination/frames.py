@@ -16,10 +16,10 @@ from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.images import psnr, rms_error, ssim
 from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
 from wm_lab.evaluation.interval import Interval
-from wm_lab.exercises.imagination_plans import episode_means
-from wm_lab.exercises.imagination_predictions import FLOOR, Futures
-from wm_lab.exercises.imagination_readout import device_of
-from wm_lab.exercises.imagination_windows import Stretches
+from wm_lab.exercises.imagination.plans import episode_means
+from wm_lab.exercises.imagination.predictions import FLOOR, Futures
+from wm_lab.exercises.imagination.readout import device_of
+from wm_lab.exercises.imagination.windows import Stretches
 from wm_lab.reports.filmstrip import clip, filmstrip, save_png
 from wm_lab.reports.tables import Table
 from wm_lab.tasks.task import Variable

@@ -17,9 +17,9 @@ from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.arms import bc_arm, is_simulator
-from wm_lab.exercises.augmentation_arms import ARMS, REAL, Meal, Menu, meals
-from wm_lab.exercises.augmentation_data import Making, Synthesis
-from wm_lab.exercises.augmentation_report import (
+from wm_lab.exercises.augmentation.arms import ARMS, REAL, Meal, Menu, meals
+from wm_lab.exercises.augmentation.data import Making, Synthesis
+from wm_lab.exercises.augmentation.report import (
     augmentation_table,
     augmentation_verdicts,
     provenance,

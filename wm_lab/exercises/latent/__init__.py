@@ -1,0 +1,5 @@
+"""Do similar scenes lie together in the latent, and what can be read from it?"""
+
+from wm_lab.exercises.latent.exercise import Latent
+
+__all__ = ["Latent"]
