@@ -38,6 +38,11 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
     for cause in _chain(error):
         if isinstance(cause, UserError | FloatingPointError):
             return _line(cause)
+        if _is_out_of_memory(cause):
+            return (
+                f"out of memory ({_line(cause)}); lower trainer.batch or trainer.length where it happened in training, "
+                "planner.candidates where in planning, or choose a smaller model"
+            )
     if (missing := getattr(error, "missing_cfg_file", None)) is not None:
         return _missing(str(missing), list(getattr(error, "options", None) or []), folders)
     for cause in _chain(error):
@@ -53,6 +58,16 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
                 "outputs=/some/folder"
             )
     return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """PyTorch has a class for a GPU's memory; what the CPU's allocator throws is told by its words alone."""
+    told = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "allocate" in told and "memory" in told)
+    )
 
 
 def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:

@@ -11,8 +11,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 
 from tests.entry.command import QUIET, SMALL, artifacts, wm_lab
+from wm_lab.mistakes import explain
 
 NAMES = {
     "model=rsmm": r"'rsmm'; did you mean rssm",
@@ -112,3 +114,13 @@ def test_a_disk_that_fills_up_is_told_and_the_same_command_goes_on(furnished):
         assert wm_lab(furnished, *command).code == 0
     assert resumed == [before, before], "two of three groups were missing"
     assert len(artifacts(furnished, "dataset")) == len(before_it) + 1
+
+
+def test_memory_that_does_not_suffice_is_told_with_what_shrinks_it():
+    with pytest.raises(RuntimeError) as real:
+        torch.empty(10**15)
+    for error in (real.value, torch.OutOfMemoryError("CUDA out of memory."), MemoryError()):
+        told = explain(error)
+        assert told is not None
+        assert all(name in told for name in ("out of memory", "trainer.batch", "trainer.length", "planner.candidates"))
+    assert explain(RuntimeError("shapes (2, 3) and (4, 5) do not fit")) is None
