@@ -38,6 +38,16 @@ def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "too_long", ["video_token model.context", "decoder_only model.window", "video_diffusion model.context"]
+)
+def test_a_context_longer_than_the_training_windows_is_refused_before_any_work(tmp_path, too_long):
+    model, option = too_long.split()
+    with pytest.raises(UserError, match=rf"{option}=17 .*\b16 steps|{option}=17 .*=16 steps"):
+        check(changed(settings(f"model={model}", f"{option}=17"), tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_can_work_is_let_through(tmp_path):
     check(changed(settings(), tmp_path))
     assert not list(tmp_path.iterdir())

@@ -11,10 +11,11 @@ import torch
 
 from wm_lab.evaluation.plain import read_json
 from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.rehearsal import blank_windows
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import REPORT
-from wm_lab.world_model import Windows, WorldModel
+from wm_lab.world_model import WorldModel
 
 CANDIDATES, HORIZON = 64, 8  # what one robot's planner typically asks for at once
 REPEATS = 5
@@ -50,22 +51,12 @@ def imagination_speed(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        belief = model.encode(blank_windows(model).to(device))
+        belief = model.encode(blank_windows(model.spec, 1).to(device))
         actions = torch.zeros(1, candidates, horizon, model.spec.action_size, device=device)
         seconds = [_seconds(model, belief, actions) for _ in range(REPEATS + 1)][1:]  # the first one warms up
     finally:
         torch.set_num_threads(threads)
     return round(candidates * horizon / statistics.median(seconds), 1)
-
-
-def blank_windows(model: WorldModel) -> Windows:
-    """One observed step of nothing, [1, 1]."""
-    zeros, false = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool)
-    observation = {
-        key: torch.zeros(1, 1, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-        for key, shape in model.spec.observation.items()
-    }
-    return Windows(observation, torch.zeros(1, 1, model.spec.action_size), zeros, ~false, false, ~false)
 
 
 def _seconds(model: WorldModel, belief: object, actions: torch.Tensor) -> float:

@@ -12,10 +12,11 @@ from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.exercises.arms import assemble, is_simulator
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.exercises.true_dynamics import JudgedSimulator
+from wm_lab.models.observations import is_image
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import DataSpec, WorldModel
+from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 
 def rehearse(
@@ -45,9 +46,27 @@ def rehearse(
         Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
 
 
+def rehearse_training(model: WorldModel, steps: int) -> None:
+    """Raise UserError where a model cannot learn from windows of so many steps, as when its context is longer."""
+    with torch.random.fork_rng(), torch.no_grad():
+        model.loss(blank_windows(model.spec, steps))
+
+
 def build_model(settings: Settings, task: Task) -> WorldModel:
     """The chosen world model before it has learnt anything; UserError where it cannot be built for the task."""
     return build(settings.model, "model", task if is_simulator(settings) else blank_spec(task))
+
+
+def blank_windows(spec: DataSpec, steps: int) -> Windows:
+    """The beginning of one episode in which nothing is seen and nothing happens, [1, steps]."""
+    zeros = torch.zeros(1, steps)
+    first = torch.arange(steps)[None] == 0
+    observation = {
+        key: torch.zeros(1, steps, *shape, dtype=torch.uint8 if is_image(shape) else torch.float32)
+        for key, shape in spec.observation.items()
+    }
+    none = torch.zeros(1, steps, dtype=torch.bool)
+    return Windows(observation, torch.zeros(1, steps, spec.action_size), zeros, first, none, ~none)
 
 
 def blank_spec(task: Task) -> DataSpec:

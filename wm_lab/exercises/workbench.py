@@ -25,10 +25,10 @@ from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.arms import Arm, mpc_arm
+from wm_lab.exercises.arms import Arm, is_simulator, mpc_arm
 from wm_lab.exercises.bookkeeping import Clock, tally
 from wm_lab.exercises.diet import Diet
-from wm_lab.exercises.rehearsal import blank_spec, build_model
+from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse_training
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.policies.mpc import MPCConfig
@@ -94,7 +94,7 @@ class Workbench:
         self.task.expert()  # raises where the task has none
         with torch.random.fork_rng():
             build(settings.planner, "planner", card.action_size)
-            build_model(settings, self.task)
+            model = build_model(settings, self.task)
             clone = build(settings.bc, "bc", blank_spec(self.task))
         mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
         horizon, steps = settings.planner["horizon"], card.episode_steps
@@ -117,6 +117,8 @@ class Workbench:
                 f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
                 "lower them or raise it"
             )
+        if not is_simulator(settings):
+            rehearse_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
         if settings.demonstrations < 2:
             raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
 
