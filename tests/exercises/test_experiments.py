@@ -1,0 +1,34 @@
+"""Every preset of `conf/experiment` asks a question that can be asked."""
+
+from __future__ import annotations
+
+import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from tests.exercises.hand_lab import changed, check, settings
+from wm_lab.main import CONF
+
+PRESETS = sorted((CONF / "experiment").glob("*.yaml"))
+
+
+def cells(preset) -> list[list[str]]:
+    """Overrides of the jobs that a preset sweeps over; a single run where it sweeps over nothing."""
+    swept = OmegaConf.select(OmegaConf.load(preset), "hydra.sweeper.params") or {}
+    parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in swept.items()])
+    return BasicSweeper.split_arguments(parsed, None)[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_the_first_and_the_last_cell_of_a_preset_pass_every_check(preset, tmp_path):
+    jobs = cells(preset)
+    for job in (jobs[0], jobs[-1]):
+        check(changed(settings(f"experiment={preset.stem}", *job), tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mixture_of_one_behaviour_holds_no_other():
+    one = cells(CONF / "experiment" / "data_mixture.yaml")[0]
+    mixture = settings("experiment=data_mixture", *one).data["mixture"]
+    assert [name for name, share in mixture.items() if share] == ["noisy_expert"]
