@@ -181,3 +181,14 @@ def test_imagination_and_planning_of_one_choice_meet_in_one_row_and_metres_becom
     row = table(answer_sweep([tmp_path]), "Comparison")[0]
     assert (row["imagined"], row["at 10"], row["sure for"]) == ("block [mm]", "12", "20+")
     assert row["success"].startswith("0.90")
+
+
+def test_what_did_the_same_for_several_choices_stands_once_under_what_they_share(tmp_path):
+    write_run(tmp_path / "0", "cem", 90)
+    write_run(tmp_path / "1", "mppi", 80)
+    write_run(tmp_path / "2", "cem", 70, model="latent_mlp")
+    policy = outcomes(solved(10, 100), "policy", PUSH)
+    for job in "01":
+        save_outcomes(tmp_path / job, {"policy": policy})
+    arms = [row["arm"] for row in table(answer_sweep([tmp_path]), "Success of every arm")]
+    assert arms == ["bc", "mpc (rssm cem)", "mpc (rssm mppi)", "mpc (latent_mlp cem)", "policy (rssm)"]

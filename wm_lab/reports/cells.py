@@ -114,14 +114,17 @@ def _interval(values: dict[str, Any], scale: float) -> Interval:
 
 
 def _varying(settings: Sequence[dict[str, str]]) -> list[str]:
-    """Keys whose values differ between runs, groups first."""
+    """Keys whose values differ between runs of one exercise; what two exercises are asked may differ."""
     keys = dict.fromkeys(key for one in settings for key in one)
+    exercises = [
+        [one for one in settings if one.get("exercise") == name] for name in {one.get("exercise") for one in settings}
+    ]
     differing = [
         key
         for key in keys
         if key not in APART
         and key.split(".")[0].split("/")[0] not in IDLE
-        and len({one.get(key) for one in settings}) > 1
+        and any(len({one.get(key) for one in runs}) > 1 for runs in exercises)
     ]
     return differing or ["model", "planner"]
 

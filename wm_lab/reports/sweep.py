@@ -140,15 +140,37 @@ def _manifests(cells: Sequence[Cell]) -> dict[str, set[str]]:
 
 
 def _arms(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
-    """Every arm once: those that depend on no model or planner are the same for all choices."""
+    """Every arm once: what depends on nothing that was chosen, or on a part of it, did the same for several choices."""
     table: dict[str, dict[str, list[Outcomes]]] = {}
     for task, choices in played.items():
         rows = table.setdefault(task, {})
-        for choice, arms in choices.items():
-            for name, seeds in arms.items():
-                own = len(choices) > 1 and ("mpc" in name or name in ("greedy", "simulator_reward"))
-                rows.setdefault(f"{name} ({choice})" if own else name, seeds)
+        for name in dict.fromkeys(name for arms in choices.values() for name in arms):
+            alike: list[tuple[list[Outcomes], list[str]]] = []
+            for choice, arms in choices.items():
+                if name not in arms:
+                    continue
+                known = next((said for seeds, said in alike if _same(seeds, arms[name])), None)
+                if known is None:
+                    alike.append((arms[name], [choice]))
+                else:
+                    known.append(choice)
+            for seeds, said in alike:
+                rows[name if len(said) == len(choices) else f"{name} ({_common(said)})"] = seeds
     return table
+
+
+def _same(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:
+    """Whether the same was played."""
+    return len(a) == len(b) and all(
+        x.manifest.hash == y.manifest.hash and np.array_equal(x.episode_return, y.episode_return)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _common(choices: Sequence[str]) -> str:
+    """The words that all these choices share, or the first one whole."""
+    shared = [word for word in choices[0].split() if all(word in choice.split() for choice in choices)]
+    return " ".join(shared) or choices[0]
 
 
 def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:

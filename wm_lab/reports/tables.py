@@ -41,7 +41,7 @@ class Table:
         table.caption_justify = "left"
         for name in self.columns:
             justify: Any = "left" if name in self.left else "right"
-            table.add_column(name, justify=justify, no_wrap=name not in self.prose, overflow="fold")
+            table.add_column(name, justify=justify, overflow="fold")  # a narrow terminal breaks cells, and loses none
         for i, row in enumerate(self.rows):
             # Text, not str: "[0.85, 0.96]" must not be read as markup
             table.add_row(*map(Text, row), end_section=i + 1 in self.groups)
@@ -103,8 +103,8 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
 
 
 def difference_table(differences: Sequence[Difference], title: str = "Paired differences") -> Table:
-    """One pair of arms over task types or tasks."""
-    a, b = (differences[0].a, differences[0].b) if differences else ("a", "b")
+    """Pairs of arms, or one pair over task types or tasks."""
+    a, b = (_one_name([getattr(d, side) for d in differences], side) for side in ("a", "b"))
     columns = ("on", a, b, f"{a} − {b}", "p (Holm)", "says", "n")
     body = [
         (
@@ -113,7 +113,7 @@ def difference_table(differences: Sequence[Difference], title: str = "Paired dif
             _number(d.rate_b.value, 2),
             d.difference.bounds(),
             f"{d.p_adjusted:.3f}" if d.p_adjusted >= 0.001 else "<0.001",
-            (a if d.difference.positive else b) if claimed(d) else "cannot tell",
+            (d.a if d.difference.positive else d.b) if claimed(d) else "cannot tell",
             str(d.difference.n),
         )
         for d in differences
@@ -178,6 +178,11 @@ def imagination_table(assessments: Mapping[str, Assessment], title: str = "Imagi
         f"Median error and steps, 95 % intervals over episodes (n); overall is the z-scored whole; >{limit}: censored."
     )
     return Table(title, columns, blank_repeats(body), frozenset({"windows", "variable", "unit"}), caption, starts[1:])
+
+
+def _one_name(names: Sequence[str], stand_in: str) -> str:
+    """The arm that all rows have in common, or a letter for them."""
+    return names[0] if len(set(names)) == 1 else stand_in
 
 
 def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from wm_lab.reports.tables import Table
 
-WIDTH = 160
+WIDTH = 200
 """Columns where there is no terminal to ask, as in a log file."""
 
 
