@@ -5,7 +5,7 @@ Each function returns a matplotlib Figure; `style.save` writes it. Matplotlib is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from wm_lab.evaluation.comparison import SuccessRow
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, Curves
+from wm_lab.evaluation.interval import Interval
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
@@ -124,22 +125,55 @@ def success_latency(rows: Sequence[SuccessRow], title: str = "Success against th
     return figure
 
 
+def choice_latency(rows: Sequence[SuccessRow]) -> Figure:
+    """Success against thinking time in a sweep: `arm` is a choice, its first word the colour, the rest the mark."""
+    points = [(row.task, row.arm, row.decision_ms, row.success) for row in rows]
+    return _choices(points, "milliseconds per decision", "success", {task: task for task, *_ in points})
+
+
 def error_compute(cells: Sequence[Cell], step: int = 10) -> Figure:
-    """Error of imagination at one step against seconds of training, a panel each task; `cells` that are priced."""
-    tasks, choices = list(dict.fromkeys(c.task for c in cells)), list(dict.fromkeys(c.choice for c in cells))
-    shade = style.colours(choices, {})
+    """Error of imagination at one step against seconds of training; `cells` are priced."""
+    points, titles = [], {}
+    for cell in cells:
+        at = str(step) if str(step) in cell.error_at else list(cell.error_at)[-1]
+        points.append((cell.task, cell.choice, cell.fact("seconds"), cell.error_at[at]))
+        titles[cell.task] = f"{cell.task}: {cell.variable} at {at} steps"
+    return _choices(points, "seconds of training", f"median error  [{cells[0].unit}]", titles)
+
+
+def _choices(
+    points: Sequence[tuple[str, str, float, Interval]], across: str, up: str, titles: Mapping[str, str]
+) -> Figure:
+    """Points (task, choice, x, interval), a panel each task, x on a log scale."""
+    words = [choice.partition(" ")[::2] for _, choice, *_ in points]
+    shade = style.colours(dict.fromkeys(first for first, _ in words), {})
+    marks = dict(zip(dict.fromkeys(rest for _, rest in words), "os^Dv<>pP*X" * len(words), strict=False))
+    from matplotlib.ticker import LogLocator
+
     with style.style():
-        figure = style.new_figure(3.6 * len(tasks) + 1.6, 3.0)
-        for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False).flat, tasks, strict=True):
-            for cell in (c for c in cells if c.task == task):
-                at = str(step) if str(step) in cell.error_at else list(cell.error_at)[-1]
-                error, x = cell.error_at[at], cell.fact("seconds")
-                reach = [[error.value - error.low], [error.high - error.value]]
-                axes.errorbar(x, error.value, reach, fmt="o", color=shade[cell.choice], lw=1, label=cell.choice)
-                axes.set_title(f"{task}: {cell.variable} at {at} steps  [{cell.unit}]")
-            axes.set_xlabel("seconds of training")
+        figure = style.new_figure(3.6 * len(titles) + 1.8, 3.2)
+        for axes, (task, title) in zip(
+            figure.subplots(1, len(titles), squeeze=False).flat, titles.items(), strict=True
+        ):
+            for (where, _, x, y), (first, rest) in zip(points, words, strict=True):
+                if where == task:
+                    axes.errorbar(
+                        x, y.value, [[y.value - y.low], [y.high - y.value]], color=shade[first], lw=1, alpha=0.6
+                    )
+                    axes.plot(x, y.value, marks[rest], color=shade[first], ms=6, mec="white", mew=0.6)
+            axes.set_title(title)
+            axes.set_xlabel(across)
             axes.set_xscale("log")
-            axes.set_yscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
+            axes.margins(y=0.08)
+            axes.set_ylim(bottom=0)
+        axes.figure.axes[0].set_ylabel(up)
+        for first, colour in shade.items():
+            axes.plot([], [], "o", color=colour, label=first)
+        for rest, mark in marks.items():
+            axes.plot([], [], mark, color=QUIET, mfc="none", label=rest or "–")
         _legend(figure, axes, right=True)
     return figure
 

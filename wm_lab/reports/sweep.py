@@ -24,7 +24,7 @@ from wm_lab.evaluation.statistics import iqm_interval, probability_of_improvemen
 from wm_lab.evaluation.verdicts import claimed, planning_verdict
 from wm_lab.reports.cells import Cell, cells_of
 from wm_lab.reports.page import write_page
-from wm_lab.reports.plots import error_compute, success_latency
+from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.runs import RunRecord, missing_cells, read_runs
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
@@ -76,7 +76,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.tables.append(cell_table(cells))
     if played:
         answer.tables.append(success_table(success_rows(_arms(played)), "Success of every arm"))
-        answer.figures["success against thinking time"] = success_latency(success_rows(shown))
+        answer.figures["success against thinking time"] = choice_latency(success_rows(shown))
     answer.tables.extend(difference_table(pairs, f"{task}: the best against the others") for task, pairs in duels)
     if (table := _across_tasks(shown)) is not None:
         answer.tables.append(table)
