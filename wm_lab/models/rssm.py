@@ -35,6 +35,7 @@ class RSSMConfig(HeadsConfig):
     classes: int = 16
     unimix: float = 0.01
     minimum_std: float = 0.1
+    reward_bins: int = 63  # finer regression ranks rewards better, and bends a latent that dynamics share
     dynamics_scale: float = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
     representation_scale: float = 0.001  # open-loop loss teaches the dynamics already
     free_nats: float = 1.0
