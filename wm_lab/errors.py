@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -16,3 +17,10 @@ def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
     near = get_close_matches(found, names, n=3)
     offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return UserError(f"unknown {kind} {found!r}; {offer}")
+
+
+def require_at_least(section: str, config: Any, least: Mapping[str, float]) -> None:
+    """UserError, naming option, value and limit, where an option of a `section`'s config is below its least value."""
+    for name, limit in least.items():
+        if not getattr(config, name) >= limit:
+            raise UserError(f"{section}.{name}={getattr(config, name)} must be at least {limit}")

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -22,12 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 from wm_lab import config as schema
 from wm_lab.device import choose_device
 from wm_lab.errors import UserError
+from wm_lab.evaluation.plain import write_json
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
-from wm_lab.reports.runs import save_outcomes
+from wm_lab.reports.runs import JOBS, STATUS, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep import answer_sweep, write_report
 from wm_lab.reports.terminal import tell
@@ -141,15 +144,24 @@ class SweepWatch(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         SweepWatch.folder = Path(config.hydra.sweep.dir).absolute()
+        write_json(SweepWatch.folder / JOBS, {"jobs": jobs_of(config)})
+
+
+def jobs_of(config: DictConfig) -> list[list[str]]:
+    """Overrides of every job that Hydra's own sweeper will start; nothing of sweepers that choose as they go."""
+    sweeper = config.hydra.sweeper
+    if not sweeper._target_.endswith(BasicSweeper.__name__):
+        return []
+    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]  # of a configuration that is a sweep
+    parsed = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
+    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
 
 
 def show_sweep(folder: Path) -> None:
-    """What the runs of a sweep say together."""
-    try:
-        answer = answer_sweep([folder])
-    except UserError as nothing:  # every job failed before it had a folder
-        complain(str(nothing))
+    """What the runs of a sweep say together; nothing where none of them began."""
+    if not any(folder.glob(f"*/{STATUS}")):
         return
+    answer = answer_sweep([folder])
     if answer is not None:
         tell(answer, write_report(folder, f"sweep {folder.name}", answer))
 

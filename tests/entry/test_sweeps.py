@@ -19,6 +19,9 @@ def test_the_course_asks_every_question_and_ends_in_one_comparison(furnished):
     (sweep,) = (furnished / "outputs" / "multiruns").iterdir()
     assert "Comparison" in course.out and f"results: {sweep / 'report.html'}" in course.out
     assert "latent_mlp" in (sweep / "report.md").read_text()
+    # What is typed replaces what the course sweeps over.
+    asked = json.loads((sweep / "jobs.json").read_text())["jobs"]
+    assert [set(few[:2]) <= set(job) for job in asked] == [True, True]
 
 
 def test_runs_side_by_side_are_the_same_runs(furnished):

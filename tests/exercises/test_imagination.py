@@ -300,9 +300,9 @@ def test_a_model_of_images_is_asked_for_states_and_for_frames(store):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"horizon": 0}, r"exercise.horizon=0 is too small; give at least 1"),
+        ({"horizon": 0}, r"exercise.horizon=0 must be at least 1"),
         ({"context": 1}, r"exercise.context=1 shows no velocity"),
-        ({"windows": 1}, r"exercise.windows=1 is too small"),
+        ({"windows": 1}, r"exercise.windows=1 must be at least 2"),
         (
             {"windows": 10, "planned_windows": 11},
             r"exercise.planned_windows=11 must be 0, or from 2 to exercise.windows=10",

@@ -282,7 +282,7 @@ def test_a_latent_that_holds_the_observation_is_said_to():
     ("options", "complaint"),
     [
         ({"scenes": 5}, r"exercise.scenes=5 held-out trajectories are too few .*; give at least 11"),
-        ({"frames": 1}, r"exercise.frames=1 is too small; give at least 2"),
+        ({"frames": 1}, r"exercise.frames=1 must be at least 2"),
         ({"scenes": 12, "neighbours": 12}, r"exercise.neighbours=12 must be below exercise.scenes=12"),
         ({"scenes": 12, "perplexities": [15]}, r"exercise.perplexities=\[15\] must hold a number from 1 to below"),
     ],

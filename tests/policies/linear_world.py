@@ -113,3 +113,13 @@ def play(policy: Policy, seeds: list[int], steps: int, delays: list[int] | None 
             last[row] = action
             actions[row].append(action)
     return np.array(actions), costs
+
+
+def assert_episodes_do_not_meet(policy: Policy, tolerance: float) -> None:
+    """An episode is played the same alone, beside others, and beside others that began earlier."""
+    together, _ = play(policy, [5, 6, 7], 8)
+    late, _ = play(policy, [5, 6, 7], 8, delays=[0, 2, 5])
+    for row, seed in enumerate([5, 6, 7]):
+        alone, _ = play(policy, [seed], 8)
+        np.testing.assert_allclose(together[row], alone[0], atol=tolerance)
+        np.testing.assert_allclose(late[row], alone[0], atol=tolerance)

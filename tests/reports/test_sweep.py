@@ -122,10 +122,8 @@ def test_a_broken_run_is_named_with_its_reason_and_command_and_the_others_are_re
 
 def test_jobs_that_never_began_are_listed_as_commands(tmp_path):
     write_run(tmp_path / "0")
-    # What is typed replaces what the configuration sweeps over.
-    swept, typed = "{planner: 'a,b', model: rssm}", "['planner=cem,mppi', 'task=toy/push', 'seed=0']"
-    asked = f"hydra: {{overrides: {{task: {typed}}}, sweeper: {{params: {swept}}}}}"
-    (tmp_path / "multirun.yaml").write_text(asked)
+    jobs = [[f"planner={name}", "model=rssm", "task=toy/push", "seed=0"] for name in ("cem", "mppi")]
+    (tmp_path / "jobs.json").write_text(json.dumps({"jobs": jobs}))
     missing = missing_cells(tmp_path, read_runs([tmp_path]))
     assert missing == [("planner=mppi", "model=rssm", "task=toy/push", "seed=0")]
     assert "not begun" in [row["why"] for row in table(answer_sweep([tmp_path]), "Without a result")]

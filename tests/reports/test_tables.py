@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 from rich.console import Console
 
 from tests.evaluation.examples import card, outcomes, solved
-from tests.evaluation.test_imagination import STEPS, VARIABLES, episodes_of, errors
 from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
-from wm_lab.evaluation.imagination import assess_groups
 from wm_lab.evaluation.manifest import freeze
-from wm_lab.reports.tables import Table, attribution_table, difference_table, imagination_table, success_table
+from wm_lab.reports.tables import Table, attribution_table, difference_table, success_table
 
 
 def results() -> dict:
@@ -70,18 +67,6 @@ def test_html_escapes_what_a_user_may_have_named():
     html = Table("<T>", ("name",), [("<script>",)], frozenset({"name"})).html()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
-
-
-def test_the_imagination_table_shows_marks_horizons_and_groups():
-    baselines = {"persistence": errors(np.full(20, 0.03)), "linear": errors(np.full(20, 0.0115))}
-    contact = np.arange(120) % 2 == 0
-    table = imagination_table(assess_groups(errors(0.001 * STEPS**1.5), baselines, episodes_of(), contact, VARIABLES))
-    assert table.columns[3:6] == ("at 5", "at 10", "at 20")
-    assert [row[0] for row in table.rows] == ["all", "", "", "contact", "", "", "free", "", ""]
-    block = table.rows[2]
-    assert block[1:3] == ("block", "m")
-    assert block[6].startswith("9 [")  # beats persistence
-    assert block[8].startswith("7 [")  # in tolerance
 
 
 def test_the_attribution_table_names_each_gap():

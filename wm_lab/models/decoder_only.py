@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.attention import Cache, Suffix, Transformer, visible
 from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.frame import Frame, FrameDecoder
-from wm_lab.models.heads import Heads, HeadsConfig, require_at_least
+from wm_lab.models.heads import Heads, HeadsConfig
 from wm_lab.models.modes import Modes, ModesConfig, Said
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
@@ -53,7 +53,7 @@ class DecoderOnlyConfig(HeadsConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = ("heads", "blocks", "transition_units", "transition_layers", "embedding", "chunk", "flow_steps")
-        require_at_least(self, dict.fromkeys(least, 1))
+        require_at_least("model", self, dict.fromkeys(least, 1))
         if self.action_head not in ("flow", "regression"):
             raise UserError(f"model.action_head={self.action_head!r} is not known; choose flow or regression")
         if self.mlp_ratio <= 0:

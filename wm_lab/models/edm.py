@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """F: (c_in x [M, ...], c_noise [M] or [1]) -> [M, ...]"""
@@ -47,15 +47,12 @@ class EDMConfig:
     """Of ln sigma in training; the paper's P_mean and P_std."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"model.steps={self.steps} must be at least 1")
+        require_at_least("model", self, {"steps": 1, "sigma_offset": 0})
         if self.order not in ORDERS:
             raise UserError(f"model.order={self.order!r} is not known; choose {' or '.join(ORDERS)}")
         for name in ("sigma_data", "sigma_min", "rho", "noise_std"):
             if not getattr(self, name) > 0:
                 raise UserError(f"model.{name}={getattr(self, name)} must be above 0")
-        if self.sigma_offset < 0:
-            raise UserError(f"model.sigma_offset={self.sigma_offset} must be at least 0")
         if self.sigma_max <= self.sigma_min:
             raise UserError(
                 f"model.sigma_max={self.sigma_max} leaves nothing to denoise above model.sigma_min={self.sigma_min}; "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.observations import Normaliser, ObservationDecoder
 from wm_lab.world_model import DataSpec, Imagination, Windows
@@ -50,7 +50,7 @@ class HeadsConfig:
             "open_loop_starts": 1,
             "ensemble": 0,
         }
-        require_at_least(self, least)
+        require_at_least("model", self, least)
         if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):
             raise UserError(
                 f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on, or 0 for "
@@ -62,13 +62,6 @@ class HeadsConfig:
             raise UserError(f"model.max_precision={self.max_precision} is coarser than the data; use at least 1")
         if self.ensemble == 1:
             raise UserError("model.ensemble=1 has nobody to disagree with; use 0 for none, or at least 2")
-
-
-def require_at_least(config: Any, least: Mapping[str, float]) -> None:
-    """UserError, naming the option, its value and the limit, where an option of a model is below its least value."""
-    for name, limit in least.items():
-        if not getattr(config, name) >= limit:
-            raise UserError(f"model.{name}={getattr(config, name)} must be at least {limit}")
 
 
 class Decoder(Protocol):

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import mlp, zero
-from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.latents import balanced_kl, gaussian_for
 from wm_lab.models.observations import ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -37,7 +37,7 @@ class LatentMLPConfig(HeadsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, {"variables": 1, "transition_units": 1, "transition_layers": 1, "free_nats": 0})
+        require_at_least("model", self, {"variables": 1, "transition_units": 1, "transition_layers": 1, "free_nats": 0})
         if self.minimum_std <= 0:
             raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
 

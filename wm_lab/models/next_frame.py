@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.edm import EDM, EDMConfig, Network
-from wm_lab.models.heads import require_at_least
 from wm_lab.models.observations import Drift
 from wm_lab.models.raw_frames import IMAGE_CHANGE, RawFrames
 from wm_lab.models.unet import GROUP, AdaptiveMLP, NoiseEmbedding, UNet
@@ -36,7 +35,9 @@ class DenoiserConfig(EDMConfig):
 
     def __post_init__(self) -> None:
         EDMConfig.__post_init__(self)
-        require_at_least(self, {"context": 1, "width": 1, "blocks": 1, "patch": 1, "condition": 2, "layers": 1})
+        require_at_least(
+            "model", self, {"context": 1, "width": 1, "blocks": 1, "patch": 1, "condition": 2, "layers": 1}
+        )
         if self.condition % 2:
             raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
         odd = [c for c in self.channels if c < 1 or c % max(1, c // GROUP)]

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import BlockLinear, mlp, zero
-from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
 from wm_lab.models.observations import ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -42,7 +42,9 @@ class RSSMConfig(HeadsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, {"deter": 1, "hidden": 1, "groups": 1, "variables": 1, "classes": 2, "free_nats": 0})
+        require_at_least(
+            "model", self, {"deter": 1, "hidden": 1, "groups": 1, "variables": 1, "classes": 2, "free_nats": 0}
+        )
         if not 0 <= self.unimix < 1:
             raise UserError(f"model.unimix={self.unimix} must be in [0, 1); 0.01 is DreamerV3's")
         if self.minimum_std <= 0:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import ImageEncoder, mlp
-from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.observations import Relations
 from wm_lab.models.raw_frames import RawFrames
@@ -42,7 +42,7 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     def __post_init__(self) -> None:
         HeadsConfig.__post_init__(self)
         DenoiserConfig.__post_init__(self)
-        require_at_least(self, {"stretch": 0, "context_noise": 0})
+        require_at_least("model", self, {"stretch": 0, "context_noise": 0})
         if self.ensemble and self.stretch == 1:
             raise UserError(
                 f"model.ensemble={self.ensemble} learns from pairs of steps, and model.stretch=1 shows it single ones; "

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.attention import Cache, Suffix, Transformer, frame_causal, visible
 from wm_lab.models.fsq import FSQ, check_levels
-from wm_lab.models.heads import Heads, HeadsConfig, Roll, require_at_least
+from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.token_dynamics import DECODINGS, TokenDynamics
 from wm_lab.models.tokenizer import FrameDecoder, Tokenizer
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -44,7 +44,7 @@ class VideoTokenConfig(HeadsConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = {"width": 1, "transformer_layers": 1, "heads": 1, "context": 1, "vector_codes": 1, "tokens": 0}
-        require_at_least(self, least | {"context_channels": 1, "refine_steps": 1})
+        require_at_least("model", self, least | {"context_channels": 1, "refine_steps": 1})
         check_levels(self.levels)
         if self.decoding not in DECODINGS:
             raise UserError(f"model.decoding={self.decoding!r} is not known; choose one of {', '.join(DECODINGS)}")

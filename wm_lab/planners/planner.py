@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.plan import Plan, to_knots, to_steps
 
@@ -39,9 +39,9 @@ class PlannerConfig:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "action_block", "candidates", "iterations", "elites"):
-            if getattr(self, name) < 1:
-                raise UserError(f"planner.{name}={getattr(self, name)} must be at least 1")
+        require_at_least(
+            "planner", self, dict.fromkeys(("horizon", "action_block", "candidates", "iterations", "elites"), 1)
+        )
         if self.elites > self.candidates:
             raise UserError(
                 f"planner.elites={self.elites} exceeds planner.candidates={self.candidates}; "

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.world_model import DataSpec, Windows
 
@@ -30,9 +30,9 @@ class BehaviourCloningConfig:
     image_features: int = 128  # what is left of each image
 
     def __post_init__(self) -> None:
-        for name in ("history", "chunk", "execute", "hidden", "layers", "image_features"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bc.{name}={getattr(self, name)} must be at least 1")
+        require_at_least(
+            "bc", self, dict.fromkeys(("history", "chunk", "execute", "hidden", "layers", "image_features"), 1)
+        )
         if self.execute > self.chunk:
             raise UserError(f"bc.execute={self.execute} exceeds bc.chunk={self.chunk}; lower execute or raise chunk")
         if not 0 <= self.temporal_average <= 1:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wm_lab.evaluation.imagination import OVERALL
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.statistics import student
@@ -18,7 +19,9 @@ APART = ("exercise", "task", "seed")
 IDLE = ("tracking", "outputs", "workers", "hydra", "scale")
 """Settings whose first word changes no number, or not what is compared."""
 
-OVERALL = "overall"
+PLAYER = "mpc"
+"""The arm that stands for a choice."""
+
 MILLI = 1e3  # of a metre
 
 

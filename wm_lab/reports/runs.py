@@ -13,13 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.tracking.run_folder import RunFolder
 
 STATUS, RESULT = "status.json", "result.json"
+JOBS = "jobs.json"
+"""In the folder of a sweep: {"jobs": the overrides of each}."""
+
 OUTCOMES = "outcomes"
 """Folder in a run folder with one file an arm."""
 
@@ -100,24 +101,10 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
-    """Overrides of the jobs that a multirun folder was to hold and has not begun."""
-    try:
-        hydra = OmegaConf.load(folder / "multirun.yaml").hydra
-        swept = OmegaConf.select(hydra, "sweeper.params") or {}  # of a configuration that is a sweep by itself
-        asked = [*(f"{key}={value}" for key, value in swept.items()), *map(str, hydra.overrides.task)]
-    except (OSError, ValueError, AttributeError):
-        return []
+    """Overrides of the jobs that a sweep was to hold, as it wrote down when it began, and has not begun."""
+    jobs = (_json(folder / JOBS) or {}).get("jobs", [])
     begun = {run.overrides for run in runs}
-    return [cell for cell in map(tuple, _expand(asked)) if cell not in begun]
-
-
-def _expand(asked: Sequence[str]) -> list[list[str]]:
-    """Every job of a sweep, as Hydra's own sweeper counts them."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides(overrides=list(asked))
-    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    return [tuple(job) for job in jobs if tuple(job) not in begun]
 
 
 def _status(folder: Path) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.statistics import iqm_interval, probability_of_improvement
 from wm_lab.evaluation.verdicts import claimed, planning_verdict
-from wm_lab.reports.cells import Cell, cells_of
+from wm_lab.reports.cells import PLAYER, Cell, cells_of
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.runs import RunRecord, missing_cells, read_runs
@@ -36,9 +36,6 @@ from wm_lab.reports.sweep_tables import (
     runs_table,
 )
 from wm_lab.reports.tables import Table, difference_table, success_table
-
-PLAYER = "mpc"
-"""The arm that stands for a choice."""
 
 BEST_AND_REST = 2  # choices that it takes to compare
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.interval import Interval
-from wm_lab.reports.cells import Cell
+from wm_lab.reports.cells import PLAYER, Cell
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table, blank_repeats
 
-PLAYER = "mpc"
 MEGA = 1e6
 
 

@@ -9,14 +9,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
-from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
 from wm_lab.evaluation.verdicts import claimed
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
-
-MARKS = (5, 10, 20)
-"""Imagined steps that the imagination table shows."""
 
 
 @dataclass(frozen=True)
@@ -137,47 +133,6 @@ def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where succe
         "planner: expert − MPC(true dynamics, true cost); cost: true − learned cost; model: true − learned dynamics."
     )
     return Table(title, columns, body, frozenset({"task"}), caption)
-
-
-def imagination_table(assessments: Mapping[str, Assessment], title: str = "Imagination") -> Table:
-    """Median error of the model at 5, 10 and 20 steps and the horizons, by group of windows and variable."""
-    some = next(iter(assessments.values()))
-    limit = some.useful.limit
-    marks = [step for step in MARKS if step <= limit] or [limit]
-    baselines = [name for name in ("persistence", "linear") if name in some.beats]
-    at = [f"at {step}" for step in marks]
-    columns = (
-        "windows",
-        "variable",
-        "unit",
-        *at,
-        *(f"beats {n}" for n in baselines),
-        "in tolerance",
-        "reads actions",
-        "n",
-    )
-    body: list[tuple[str, ...]] = []
-    starts: list[int] = []
-    for group, a in assessments.items():
-        starts.append(len(body))
-        for name in [OVERALL, *(n for n in a.units if n != OVERALL)]:
-            curve = a.curves[MODEL][name]
-            body.append(
-                (
-                    group,
-                    name,
-                    a.units[name],
-                    *(curve.at(step, a.episodes).bounds() for step in marks),
-                    *(a.beats[b][name].bounds() for b in baselines),
-                    a.tolerance[name].bounds() if name in a.tolerance else "–",
-                    a.actions[name].bounds() if name in a.actions else "–",
-                    str(a.episodes),
-                )
-            )
-    caption = (
-        f"Median error and steps, 95 % intervals over episodes (n); overall is the z-scored whole; >{limit}: censored."
-    )
-    return Table(title, columns, blank_repeats(body), frozenset({"windows", "variable", "unit"}), caption, starts[1:])
 
 
 def _one_name(names: Sequence[str], stand_in: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from wm_lab.data.behaviours import ornstein_uhlenbeck
-from wm_lab.errors import UserError, unknown
+from wm_lab.errors import UserError, require_at_least, unknown
 from wm_lab.objectives import Objective
 from wm_lab.planners.planner import Planner
 from wm_lab.synthesis.hindsight import Hindsight
@@ -42,9 +42,7 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         if self.kind not in GENERATORS:
             raise unknown("exercise.generator.kind", self.kind, GENERATORS)
-        for name in ("deviate", "steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"exercise.generator.{name}={getattr(self, name)} must be at least 1")
+        require_at_least("exercise.generator", self, dict.fromkeys(("deviate", "steps"), 1))
         if self.strength <= 0:
             raise UserError(f"exercise.generator.strength={self.strength} leaves the demonstration; use more than 0")
         for name in ("correlation", "keep"):

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 
 HINTS = ("effort", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
@@ -36,9 +36,7 @@ class PlanningHints:
     def __post_init__(self) -> None:
         if not self.std or min(self.std) <= 0:
             raise UserError(f"task.planning.std={list(self.std)} must hold numbers above 0")
-        for name in ("horizon", "action_block", "execute"):
-            if getattr(self, name) < 1:
-                raise UserError(f"task.planning.{name}={getattr(self, name)} must be at least 1")
+        require_at_least("task.planning", self, dict.fromkeys(("horizon", "action_block", "execute"), 1))
         for name in ("action_block", "execute"):
             if getattr(self, name) > self.horizon:
                 raise UserError(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import WindowSampler
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.training.checkpoint import read, save_model, write
 from wm_lab.world_model import Windows
 
@@ -57,9 +57,7 @@ class TrainerConfig:
     """What never changes the trained model."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "round_steps", "batch", "validate", "threads"):
-            if getattr(self, name) < 1:
-                raise UserError(f"trainer.{name}={getattr(self, name)} must be at least 1")
+        require_at_least("trainer", self, dict.fromkeys(("steps", "round_steps", "batch", "validate", "threads"), 1))
         for name in ("learning_rate", "round_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name}={getattr(self, name)} must be above 0")

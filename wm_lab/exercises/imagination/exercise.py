@@ -16,7 +16,7 @@ import numpy as np
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.splits import assign
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.bootstrap import RESAMPLES, paired_difference
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, assess_groups, variable_errors
@@ -60,9 +60,7 @@ class ImaginationConfig:
 
     def __post_init__(self) -> None:
         least = {"horizon": 1, "windows": 2, "planned_windows": 0, "probe_windows": 1, "resamples": 100}
-        for name, bar in least.items():
-            if getattr(self, name) < bar:
-                raise UserError(f"exercise.{name}={getattr(self, name)} is too small; give at least {bar}")
+        require_at_least("exercise", self, least)
         if self.context < 2:
             raise UserError(
                 f"exercise.context={self.context} shows no velocity, which a baseline goes on with; observe at least 2"

@@ -8,10 +8,13 @@ from typing import Any
 from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, Assessment
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.plain import plain
-from wm_lab.reports.tables import MARKS, Table
+from wm_lab.reports.tables import Table
 
 GROUPS = {"all": "all windows", "contact": "in contact", "free": "free motion"}
 """How groups of windows are called in tables."""
+
+MARKS = (5, 10, 20)
+"""Imagined steps that are spelt out."""
 
 PLANNED = "planned"
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, require_at_least
 from wm_lab.evaluation.bootstrap import RESAMPLES, bootstrap_mean
 from wm_lab.evaluation.embedding import NEIGHBOURS, noise_trustworthiness, pca, trustworthiness, tsne
 from wm_lab.evaluation.interval import Interval
@@ -93,10 +93,7 @@ class LatentConfig:
                 f"exercise.scenes={self.scenes} held-out trajectories are too few to hold some out from a probe and to "
                 f"judge a picture; give at least {FEWEST}"
             )
-        least = {"frames": 2, "neighbours": 1, "components": 1, "resamples": 100}
-        for name, bar in least.items():
-            if getattr(self, name) < bar:
-                raise UserError(f"exercise.{name}={getattr(self, name)} is too small; give at least {bar}")
+        require_at_least("exercise", self, {"frames": 2, "neighbours": 1, "components": 1, "resamples": 100})
         if self.neighbours >= self.scenes:
             raise UserError(
                 f"exercise.neighbours={self.neighbours} must be below exercise.scenes={self.scenes}, for they are "
