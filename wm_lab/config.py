@@ -53,7 +53,7 @@ class ScaleConfig:
     """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
 
     collect_episodes: int = 300
-    train_steps: int = 900
+    train_steps: int = 700
     round_steps: int = 300
     round_episodes: int = 20
     demonstrations: int = 50
