@@ -12,6 +12,7 @@ import experts
 import imagination
 import lesson_loop
 import planner_overhead
+import report
 import rssm_step
 import token_imagination
 import torch
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
+    "report": report.run,
 }
 
 

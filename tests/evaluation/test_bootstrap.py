@@ -92,6 +92,8 @@ def test_a_hierarchy_needs_two_seeds():
 
 def test_the_interquartile_mean_is_the_middle_half():
     assert iqm([0, 1, 2, 3, 4, 5, 6, 1000]) == pytest.approx(np.mean([2, 3, 4, 5]))
+    for scores in np.random.default_rng(1).normal(size=(9, 13))[:, :5], np.arange(7.0), [0.3]:
+        assert iqm(scores) == pytest.approx(stats.trim_mean(np.ravel(scores), 0.25))
     found = iqm_interval(np.random.default_rng(0).normal(size=(10, 6)))
     assert found.low < found.value < found.high
     assert found.n == 60

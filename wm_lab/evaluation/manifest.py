@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ class Manifest:
     def physics(self) -> str:
         return self.card["physics"]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """16 hexadecimal digits that change with anything an outcome could depend on."""
         text = json.dumps(plain(self), sort_keys=True, separators=(",", ":"))
@@ -80,13 +81,13 @@ class Manifest:
     def from_dict(cls, values: dict[str, Any], where: str = "this manifest") -> Manifest:
         """Inverse of `to_dict`; UserError where something is missing or was changed by hand."""
         try:
-            fields = {f.name: values[f.name] for f in dataclasses.fields(cls)}
-            manifest = cls(**{**fields, "seeds": tuple(fields["seeds"])})
-            told, found = values["hash"], manifest.hash
+            manifest, told = _thaw(json.dumps(values, sort_keys=True))
         except (KeyError, TypeError) as error:
             raise UserError(f"{where} is not an evaluation manifest ({error!r}); evaluate again") from error
-        if told != found:
-            raise UserError(f"{where} was changed after it was frozen (hash {told}, content {found}); evaluate again")
+        if told != manifest.hash:
+            raise UserError(
+                f"{where} was changed after it was frozen (hash {told}, content {manifest.hash}); evaluate again"
+            )
         return manifest
 
     def save(self, path: Path | str) -> None:
@@ -116,6 +117,14 @@ def freeze(
         )
     seeds = SPLITS[split][offset : offset + episodes]
     return Manifest(card=plain(card), seeds=tuple(seeds), step_budget=budget, split=split)
+
+
+@lru_cache(64)  # thousands of arms of a sweep hold the same few
+def _thaw(text: str) -> tuple[Manifest, str]:
+    """A manifest and the hash it says it has, from `to_dict` as JSON."""
+    values = json.loads(text)
+    fields = {f.name: values[f.name] for f in dataclasses.fields(Manifest)}
+    return Manifest(**{**fields, "seeds": tuple(fields["seeds"])}), values["hash"]
 
 
 def require_same(a: Manifest, b: Manifest) -> None:

@@ -35,9 +35,7 @@ class Outcomes:
 
     def __post_init__(self) -> None:
         for name in ARRAYS:
-            dtype = bool if name in FLAGS else float
-            values = getattr(self, name)
-            array = np.asarray([np.nan if v is None else v for v in np.asarray(values, object).ravel()], dtype)
+            array = np.asarray(getattr(self, name), bool if name in FLAGS else float)  # None, JSON's NaN, becomes one
             if array.shape != (len(self.manifest),):
                 raise UserError(
                     f"arm {self.arm!r} has {array.size} values of {name} for the {len(self.manifest)} episodes of its "

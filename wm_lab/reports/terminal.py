@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from wm_lab.reports.tables import Table
 
 WIDTH = 200
 """Columns where there is no terminal to ask, as in a log file."""
+
+MOST_ROWS = 60
+"""Of a table, on the terminal; more scroll the verdicts away, and the page has them all."""
 
 
 class Told(Protocol):
@@ -29,7 +33,16 @@ def tell(answer: Told, where: Path) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for table in answer.tables:
-        console.print(table.rich())
+        console.print(_shortened(table).rich())
     for i, verdict in enumerate(answer.verdicts):
         console.print(verdict, style="bold" if i == 0 else None, markup=False)
     console.print(f"results: {where}", soft_wrap=True, markup=False)
+
+
+def _shortened(table: Table) -> Table:
+    """The first rows of a long table, and how many more there are."""
+    more = len(table.rows) - MOST_ROWS
+    if more <= 0:
+        return table
+    caption = f"… and {more} more rows in the report. {table.caption}".rstrip()
+    return replace(table, rows=table.rows[:MOST_ROWS], caption=caption)
