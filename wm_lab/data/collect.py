@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.data.behaviours import Exploration, ExplorationConfig, choose
-from wm_lab.data.episode import Episode
 from wm_lab.data.rollout import (
     Advance,
     PlayConfig,
@@ -30,13 +29,15 @@ from wm_lab.data.rollout import (
     describe_group,
     split_into_groups,
 )
-from wm_lab.data.shard import EPISODE_COLUMNS, MANIFEST, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
+from wm_lab.data.shard import EPISODE, MANIFEST
+from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import TaskCard
 
 GROUPS = "groups"
 PLAN = "plan.json"
+LENGTH = EPISODE + "length"
 
 
 def collect(
@@ -88,8 +89,7 @@ def collect(
     build = partial(_build_collector, folder, task, policy, exploration, config)
     with crew(workers) as hands:
         hands.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
-    behaviours = _join(folder, batches, exploration, round_number)
-    write_manifest(folder, card, behaviours, provenance)
+    _join(folder, batches, card, exploration, round_number, provenance)
     shutil.rmtree(folder / GROUPS)
     (folder / PLAN).unlink()
     return folder
@@ -117,7 +117,7 @@ class Collector:
         path = batch.path(self.folder)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as file:
-            np.savez(file, **_columns(episodes))
+            np.savez(file, **step_columns(episodes), **{LENGTH: [episode.steps for episode in episodes]})  # type: ignore[arg-type]
         temporary.rename(path)
         return {"episodes": len(episodes), **counts(episodes)}
 
@@ -126,19 +126,6 @@ def _build_collector(
     folder: Path, task: TaskFactory, policy: PolicyFactory, exploration: ExplorationConfig, config: PlayConfig
 ) -> Collector:
     return Collector(folder, Player(task, Exploration(policy(), exploration), config))
-
-
-def _columns(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """The step columns of some episodes, one after another, and the episodes' lengths."""
-    columns = {
-        OBSERVATION + key: np.concatenate([episode.observation[key] for episode in episodes])
-        for key in episodes[0].observation
-        if key != "snapshot"  # `replay` makes snapshots again from seed and actions
-    }
-    for name in STEP_COLUMNS:
-        columns[name] = np.concatenate([getattr(episode, name) for episode in episodes])
-    columns["episode.length"] = np.array([episode.steps for episode in episodes])
-    return columns
 
 
 def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, Any]) -> None:
@@ -162,42 +149,31 @@ def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, An
         )
 
 
-def _join(folder: Path, batches: Sequence[Batch], exploration: ExplorationConfig, round_number: int) -> list[str]:
-    """Write the columns from the groups, one group in memory at a time; returns the behaviours' names."""
-    lengths = np.concatenate([_load(batch.path(folder), "episode.length")["episode.length"] for batch in batches])
-    rows = int((lengths + 1).sum())
-    columns: dict[str, np.ndarray] = {}
-    start = 0
+def _join(
+    folder: Path,
+    batches: Sequence[Batch],
+    card: TaskCard,
+    exploration: ExplorationConfig,
+    round_number: int,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Make the shard of the groups, one group in memory at a time."""
+    lengths = np.concatenate([_load(batch.path(folder), LENGTH)[LENGTH] for batch in batches])
+    writer = ShardWriter(folder, int((lengths + 1).sum()))
     for batch in batches:
         group = _load(batch.path(folder))
-        del group["episode.length"]
-        for name, part in group.items():
-            if name not in columns:
-                columns[name] = _create(folder, name, (rows, *part.shape[1:]), part.dtype)
-            columns[name][start : start + len(part)] = part
-        start += len(group["reward"])
-
+        del group[LENGTH]
+        writer.append(group)
     seeds = [seed for batch in batches for seed in batch.seeds]
     choices = [choose(exploration, seed) for seed in seeds]
     behaviours = sorted(exploration.weights)
     table = {
-        "episode.offset": np.cumsum(lengths + 1) - (lengths + 1),
-        "episode.length": lengths,
-        "episode.seed": seeds,
-        "episode.behaviour": [behaviours.index(choice.behaviour) for choice in choices],
-        "episode.strength": [choice.strength for choice in choices],
-        "episode.round": [round_number] * len(seeds),
+        "seed": seeds,
+        "behaviour": [behaviours.index(choice.behaviour) for choice in choices],
+        "strength": [choice.strength for choice in choices],
+        "round": [round_number] * len(seeds),
     }
-    for name, dtype in EPISODE_COLUMNS.items():
-        columns[name] = _create(folder, name, (len(seeds),), np.dtype(dtype))
-        columns[name][:] = table[name]
-    for column in columns.values():
-        column.flush()  # type: ignore[attr-defined]
-    return behaviours
-
-
-def _create(folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    return np.lib.format.open_memmap(column_path(folder, name), "w+", dtype, shape)
+    writer.finish(lengths, table, card, behaviours, provenance)
 
 
 def _load(path: Path, *names: str) -> dict[str, np.ndarray]:

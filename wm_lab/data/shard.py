@@ -28,6 +28,7 @@ FORMAT = "wm_lab shard"
 REVISION = 1
 MANIFEST = "manifest.json"
 OBSERVATION = "observation."
+EPISODE = "episode."
 CHUNK = 1 << 24  # bytes read at a time for a checksum
 
 STEP_COLUMNS = ("action", "reward", "success", "contact", "terminal")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.data.episode import Episode
-from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
+from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.tasks.task import TaskCard
 
 
@@ -22,20 +22,8 @@ def save(
     facts: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write a shard; `provenance` says in JSON's terms where it is from, `facts` are further columns, [E] each."""
-    columns = {
-        OBSERVATION + key: np.concatenate([episode.observation[key] for episode in episodes])
-        for key in episodes[0].observation
-    }
-    for name in STEP_COLUMNS:
-        columns[name] = np.concatenate([getattr(episode, name) for episode in episodes])
-    lengths = np.array([episode.steps for episode in episodes])
-    table = {
-        "episode.offset": np.cumsum(lengths + 1) - (lengths + 1),
-        "episode.length": lengths,
-        "episode.seed": [episode.seed for episode in episodes],
-    }
-    for name, dtype in EPISODE_COLUMNS.items():
-        columns[name] = np.asarray(table.get(name, np.zeros(len(episodes))), dtype)
-    for name, values in (columns | {f"episode.{name}": values for name, values in (facts or {}).items()}).items():
-        np.save(column_path(folder, name), values)
-    write_manifest(folder, card, [behaviour], provenance)
+    columns = step_columns(episodes)
+    writer = ShardWriter(folder, len(columns["reward"]))
+    writer.append(columns)
+    table = {"seed": np.array([episode.seed for episode in episodes]), **(facts or {})}
+    writer.finish([episode.steps for episode in episodes], table, card, [behaviour], provenance)

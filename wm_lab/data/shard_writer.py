@@ -1,0 +1,76 @@
+"""Writes a shard some rows at a time, so that what is recorded never has to fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wm_lab.data.episode import Episode
+from wm_lab.data.shard import EPISODE, EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
+from wm_lab.tasks.task import TaskCard
+
+
+class ShardWriter:
+    """Columns of `rows` rows in `folder`; they become a shard when `finish` has vouched for them."""
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder, self.rows = folder, rows
+        self._filled = 0
+        self._columns: dict[str, np.memmap] = {}
+
+    def append(self, columns: Mapping[str, np.ndarray]) -> None:
+        """The next n rows of every step column, {name: [n, ...]}; the first call decides types and shapes."""
+        if not self._columns:
+            self._columns = {
+                name: self._create(name, (self.rows, *part.shape[1:]), part.dtype) for name, part in columns.items()
+            }
+        stop = self._filled + len(columns["reward"])
+        for name, column in self._columns.items():
+            column[self._filled : stop] = columns[name]
+        self._filled = stop
+
+    def finish(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        table: Mapping[str, ArrayLike],
+        card: TaskCard,
+        behaviours: Sequence[str],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Write what is known of every episode, then the manifest.
+
+        lengths: actions of each episode [E]
+        table: {"seed": [E], "behaviour": [E], ...}; what a shard must say and the table does not is 0, further facts
+            are kept beside it
+        """
+        owned = np.asarray(lengths, np.int64) + 1
+        if not self._filled == self.rows == owned.sum():
+            raise ValueError(f"{self._filled} of {self.rows} rows were written, the episodes own {owned.sum()}")
+        told = {"offset": np.cumsum(owned) - owned, "length": lengths, **table}
+        columns = {EPISODE + name: np.asarray(values) for name, values in told.items()}
+        for name, dtype in EPISODE_COLUMNS.items():
+            columns[name] = columns.get(name, np.zeros(len(owned))).astype(dtype)
+        for column in self._columns.values():
+            column.flush()
+        for name, values in columns.items():
+            np.save(column_path(self.folder, name), values)
+        write_manifest(self.folder, card, list(behaviours), provenance)
+
+    def _create(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+        return np.lib.format.open_memmap(column_path(self.folder, name), "w+", dtype, shape)
+
+
+def step_columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
+    """The rows of some episodes, one after another."""
+    columns = {
+        OBSERVATION + key: np.concatenate([episode.observation[key] for episode in episodes])
+        for key in episodes[0].observation
+        if key != "snapshot"  # `replay` makes snapshots again from seed and actions
+    }
+    for name in STEP_COLUMNS:
+        columns[name] = np.concatenate([getattr(episode, name) for episode in episodes])
+    return columns
