@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -76,6 +77,13 @@ class TaskCard:
     physics: str  # e.g. "mujoco 3.3.0"
     variables: tuple[Variable, ...]  # pieces of observation["state"]
     settings: dict[str, Any]  # the dials that made this task: tolerance, goal_distance, ...
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TaskCard:
+        """Inverse of `dataclasses.asdict`, also after a trip through JSON (lists become tuples again)."""
+        shapes = {key: tuple(shape) for key, shape in values["observation"].items()}
+        variables = tuple(Variable(**variable) for variable in values["variables"])
+        return cls(**{**values, "observation": shapes, "tags": tuple(values["tags"]), "variables": variables})
 
 
 class Expert(ABC):

@@ -1,0 +1,46 @@
+"""Our own datasets, and the store's, as a source: what is exported, looked at and checked like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.episode import Episode
+from wm_lab.data.shard import MANIFEST
+from wm_lab.formats.source import Source
+from wm_lab.tasks.task import TaskCard
+
+
+class Own(Source):
+    """One or several shards, in the order of their collection."""
+
+    format = "wm_lab"
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.name = str(folders[0])
+        self.dataset = Dataset.open(*folders)
+        table = self.dataset.table
+        self.card = TaskCard.from_dict(self.dataset.card)
+        self.lengths = table.length
+        self.behaviours = sorted(set(table.behaviour.tolist()))
+        self.table = {
+            "seed": table.seed,
+            "behaviour": [self.behaviours.index(name) for name in table.behaviour.tolist()],
+            "strength": table.strength,
+            "round": table.round,
+        }
+        self.notes: list[str] = []
+        self.origin = self.dataset.shards[0].manifest["provenance"]
+
+    def episodes(self) -> Iterator[Episode]:
+        for index in range(len(self.dataset)):
+            yield self.dataset.episode(index)
+
+    def verify(self) -> None:
+        """Compare every byte with its checksum."""
+        self.dataset.verify()
+
+
+def is_own(path: Path) -> bool:
+    return (path / MANIFEST).is_file()
