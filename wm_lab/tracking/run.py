@@ -19,7 +19,7 @@ from typing import Any, Self
 from wm_lab.errors import UserError
 from wm_lab.tracking.plain import plain_number, plain_value
 from wm_lab.tracking.run_folder import RunFolder, State
-from wm_lab.tracking.signals import Signals
+from wm_lab.tracking.signals import Requeued, Signals
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 
 INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
@@ -140,6 +140,7 @@ def _ending(problem: BaseException | None) -> tuple[State, str, int]:
         code = problem.code if isinstance(problem.code, int) else int(problem.code is not None)
         if code == 0:
             return "finished", "", 0
-        return "failed", str(getattr(problem, "reason", f"exit code {code}")), code
+        state: State = "interrupted" if isinstance(problem, Requeued) else "failed"
+        return state, str(getattr(problem, "reason", f"exit code {code}")), code
     first_line = (str(problem).strip().splitlines() or [""])[0]
     return "failed", f"{type(problem).__name__}: {first_line}".rstrip(": "), 1

@@ -1,10 +1,12 @@
-"""What Ctrl-C and SIGTERM do to a run: the first asks it to close its books, the second Ctrl-C leaves at once."""
+"""What signals do to a run: the first asks it to close its books, a second Ctrl-C leaves at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -17,6 +19,12 @@ class Terminated(SystemExit):
     reason = "terminated by SIGTERM"
 
 
+class Requeued(SystemExit):
+    """SIGUSR2, heard by a launcher that sent the job back to the queue: it starts again in the same folder."""
+
+    reason = "sent back to the queue"
+
+
 class Signals:
     """Handlers for the time of one run; outside the main thread, where Python allows none, it does nothing."""
 
@@ -27,11 +35,13 @@ class Signals:
     def install(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        # A launcher's own handler stays: submitit, for one, requeues the job from it.
+        # A launcher's own handlers stay: submitit, for one, bears a preempting SIGTERM until SIGUSR2 or the end.
         if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             self._before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._terminate)
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
             self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+        if callable(requeue := signal.getsignal(signal.SIGUSR2)):
+            self._before[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, partial(self._requeue, requeue))
 
     def remove(self) -> None:
         while self._before:
@@ -39,6 +49,12 @@ class Signals:
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         raise Terminated(TERMINATED)
+
+    def _requeue(self, launchers: Callable[..., Any], number: int, frame: FrameType | None) -> None:
+        try:
+            launchers(number, frame)
+        except SystemExit as end:
+            raise Requeued(end.code) from None
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._interrupted:

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clusters import one_node
+from tests.entry.conftest import furnished, lab
+
+__all__ = ["furnished", "lab", "slurm"]
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """Environment variables that lead commands to a SLURM cluster of one node."""
+    pytest.importorskip("submitit", reason="needs wm_lab[slurm]")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs wm_lab[slurm]")
+    if missing := one_node.missing():
+        pytest.skip(f"needs Debian's slurm-wlm and munge; there is no {', '.join(missing)}")
+    with one_node.one_node(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
