@@ -1,0 +1,53 @@
+"""What the pages tell a reader to type is understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from tests.entry.command import ROOT
+from wm_lab.main import CONF
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```$", re.S | re.M)
+CODE = re.compile(r"`(wm-lab\s[^`]+)`")
+COMMAND = re.compile(r"(?:^|\s)(?:wm-lab|python3 scripts/run\.py)\s((?:(?!\swm-lab\s).)*)")
+
+
+def commands(text: str) -> list[str]:
+    """Arguments of every `wm-lab …` in a page, be it on a line of a block or inside a sentence."""
+    lines = [line.partition(" #")[0] for block in FENCE.findall(text) for line in block.splitlines()]
+    sentences = [" ".join(code.split()) for code in CODE.findall(FENCE.sub("", text))]
+    return [found.strip() for line in lines + sentences for found in COMMAND.findall(line) if found.strip()]
+
+
+ALL = [(page.name, arguments) for page in PAGES for arguments in commands(page.read_text())]
+
+
+def test_the_pages_hold_commands():
+    assert len(ALL) >= 20
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.mark.parametrize(("page", "arguments"), ALL, ids=[f"{page}: {arguments}" for page, arguments in ALL])
+def test_a_command_of_the_pages_is_understood(page, arguments):
+    words = shlex.split(arguments)
+    if "--config-dir" in words:
+        pytest.skip("with a folder of the reader's own; test_plugins.py does it")
+    name = words[words.index("--config-name") + 1] if "--config-name" in words else "config"
+    overrides = [word for word in words if "=" in word]
+    jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)[0]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for job in (jobs[0], jobs[-1]):
+            assert compose(name, overrides=job).task
