@@ -5,6 +5,7 @@ Rays see geoms only: no sites, textures or lights. Whatever should be seen, such
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import mujoco
@@ -29,6 +30,14 @@ class View(NamedTuple):
     fovy: float  # degrees, vertical field of view
 
 
+class Marker(NamedTuple):
+    """A ball that is drawn into pictures and is no part of the model, such as a goal."""
+
+    position: tuple[float, float, float]  # m
+    radius: float  # m
+    color: tuple[float, float, float] = (1.0, 0.4, 1.0)  # RGB in [0, 1]
+
+
 class RayCamera:
     """Sees a MuJoCo model from one of its cameras, or from its free viewpoint where `camera` is None."""
 
@@ -45,7 +54,7 @@ class RayCamera:
         self._aim: np.ndarray | None = None
         self._directions = np.zeros((rays, 3))
 
-    def render(self, data: mujoco.MjData) -> np.ndarray:
+    def render(self, data: mujoco.MjData, markers: Sequence[Marker] = ()) -> np.ndarray:
         """An image [height, width, 3] uint8 of the present state (positions are brought up to date first)."""
         self._cast(data)
         if _GIVES_NORMALS:
@@ -55,6 +64,8 @@ class RayCamera:
             shade = np.exp(-FADING * self._distance)
         shade[self._geom < 0] = 1.0
         image = self._colors[self._geom] * shade[:, None].astype(np.float32)
+        for marker in markers:
+            self._draw(image, marker, self._view(data).position)
         return image.astype(np.uint8).reshape(*self.size, 3)
 
     def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
@@ -62,6 +73,17 @@ class RayCamera:
         self._cast(data)
         distance = np.where(self._geom < 0, farthest, self._distance)
         return np.minimum(distance, farthest).astype(np.float32).reshape(self.size)
+
+    def _draw(self, image: np.ndarray, marker: Marker, eye: np.ndarray) -> None:
+        """Paint a ball where it stands before everything else; what is drawn hides what is drawn behind it later."""
+        centre = np.asarray(marker.position) - eye
+        along = self._directions @ centre  # [rays] m, to the point of each ray that is nearest to the centre
+        inside = marker.radius**2 - (centre @ centre - along**2)
+        distance = along - np.sqrt(np.maximum(inside, 0.0))
+        seen = (inside > 0) & (distance > 0) & ((self._geom < 0) | (distance < self._distance))
+        facing = np.abs((self._directions[seen] * distance[seen, None] - centre) @ LIGHT) / marker.radius
+        image[seen] = 255 * np.asarray(marker.color) * (AMBIENT + (1 - AMBIENT) * facing)[:, None]
+        self._distance[seen], self._geom[seen] = distance[seen], np.maximum(self._geom[seen], 0)
 
     def _cast(self, data: mujoco.MjData) -> None:
         model = self._model

@@ -1,0 +1,279 @@
+"""What all tasks made of another library's environment have in common.
+
+A subclass makes the environment and adds what its library does not say: the meaning of the numbers, when the task is
+solved, a dense cost and an expert.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from wm_lab.errors import UserError, require_at_least, unknown
+from wm_lab.tasks.mujoco_memory import Memory, Touch
+from wm_lab.tasks.raycast import Marker, RayCamera
+from wm_lab.tasks.task import PlanningHints, Task, TaskCard, Variable, dials
+
+OBSERVATIONS = ("state", "pixels")
+REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
+HEAD = 3  # numbers that lead a snapshot: seed of the start, steps played, whether the episode is over
+
+
+@dataclass
+class EnvConfig:
+    """Dials of every task from another library. None keeps the library's own value."""
+
+    observation: str = "state"
+    """state or pixels."""
+    episode_steps: int | None = None
+    image_size: int = 64
+    effort: float = 1.0
+    """How much more data and training than a short reach this task deserves."""
+    planning: PlanningHints = field(default_factory=PlanningHints)
+
+    def __post_init__(self) -> None:
+        if self.observation not in OBSERVATIONS:
+            raise unknown("task.observation", self.observation, OBSERVATIONS)
+        if self.episode_steps is not None:
+            require_at_least("task", self, {"episode_steps": 1})
+        if not 8 <= self.image_size <= 1024:
+            raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
+        if self.effort <= 0:
+            raise UserError(f"task.effort={self.effort} must be positive")
+
+
+class EnvTask(Task):
+    """A library's environment on MuJoCo as a task; what it keeps outside of MuJoCo is drawn by the seed of a start.
+
+    So a snapshot needs no more than that seed, MuJoCo's state and the few numbers of `_keep`: restoring one of another
+    episode begins that episode anew, which brings back its goal and its scene, and then puts the simulation in place.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - the form Gymnasium asks for
+    render_mode = "rgb_array"
+
+    camera: str | None = None
+    """Of pictures; None: the model's free viewpoint."""
+    fields: Sequence[str] = ()
+    """See `Memory`."""
+
+    def __init__(self, config: EnvConfig, env: Any, actions: spaces.Box, episode_steps: int) -> None:
+        """env: the bare environment, `env.unwrapped`; episode_steps: its own, unless the config asks for another."""
+        self.config: Any = config
+        self._env = env
+        self._episode_steps = config.episode_steps or episode_steps
+        self._middle, self._reach = (actions.high + actions.low) / 2, (actions.high - actions.low) / 2
+        self.action_space = spaces.Box(-1.0, 1.0, actions.shape, np.float32)
+        self._camera: RayCamera | None = None
+        self._seed = -1
+        self._steps = 0
+        self._over = False
+        self._state = np.zeros(0, np.float32)
+        self._prepare()
+        self.reset(seed=0)
+        self.card = self._describe()
+        self.observation_space = spaces.Dict({config.observation: _space(self._observe()[config.observation])})
+
+    # What a subclass says
+
+    @abstractmethod
+    def _draw(self, seed: int | None) -> Any:
+        """Reset the environment to the start that `seed` draws (None: to the next one) and return what is seen."""
+
+    @abstractmethod
+    def _read(self, seen: Any) -> np.ndarray:
+        """The state [D] of what the environment returned."""
+
+    @abstractmethod
+    def _solved(self, info: dict[str, Any]) -> bool:
+        """Whether the task is solved now; `info` is the step's, and empty after a reset."""
+
+    @abstractmethod
+    def _facts(self) -> Facts:
+        """What the card says of this task."""
+
+    def _keep(self) -> np.ndarray:
+        """Numbers that the environment carries from step to step outside of MuJoCo's state."""
+        return np.zeros(0)
+
+    def _recall(self, kept: np.ndarray) -> None:
+        """Give back what `_keep` returned."""
+
+    def _markers(self) -> list[Marker]:
+        """Balls to draw into pictures: goals that the library shows by sites, which no ray can hit."""
+        return []
+
+    # What all have in common
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        super().reset(seed=seed)
+        self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
+        self._steps, self._over = 0, False
+        return self._observe(), {"success": False, "contact": False}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """An episode that has ended stays as it is: futures of equal length may go on beyond its end."""
+        if not np.isfinite(action).all():
+            raise UserError(f"{self.card.name} was given an action that is not a number: {action}")
+        result = {"success": self._advance(action), "contact": self._touches()}
+        return self._observe(), self._reward(), self._over, self._steps >= self._episode_steps, result
+
+    def state(self) -> np.ndarray:
+        return self._state
+
+    def snapshot(self) -> np.ndarray:
+        kept = self._keep()
+        snapshot = np.empty(HEAD + len(self._state) + len(kept) + self._memory.size)
+        snapshot[:HEAD] = self._seed, self._steps, self._over
+        snapshot[HEAD : HEAD + len(self._state)] = self._state
+        snapshot[HEAD + len(self._state) : -self._memory.size] = kept
+        self._memory.save(snapshot[-self._memory.size :])
+        return snapshot
+
+    def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
+        self._return_to(snapshot)
+        return self._observe()
+
+    def _advance(self, action: np.ndarray) -> bool:
+        """One control step; returns success."""
+        info: dict[str, Any] = {}
+        if not self._over:
+            command = self._middle + self._reach * np.clip(action, -1.0, 1.0)
+            seen, reward, terminated, _, info = self._env.step(command)
+            self._over = bool(terminated)
+            self._see(seen, float(reward))
+        self._steps += 1
+        return self._solved(info)
+
+    def _return_to(self, snapshot: np.ndarray) -> None:
+        size = HEAD + len(self._state) + len(self._keep()) + self._memory.size
+        if snapshot.shape != (size,):
+            raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
+        if int(snapshot[0]) != self._seed:
+            self._begin(int(snapshot[0]))
+        self._steps, self._over = int(snapshot[1]), bool(snapshot[2])
+        self._state = snapshot[HEAD : HEAD + len(self._state)].astype(np.float32)
+        self._recall(snapshot[HEAD + len(self._state) : -self._memory.size])
+        self._memory.load(snapshot[-self._memory.size :])
+
+    def states(self, snapshots: np.ndarray) -> np.ndarray:
+        return snapshots[:, HEAD : HEAD + len(self._state)].astype(np.float32)
+
+    def simulate_batch(
+        self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One step after another, on one thread: these environments' controllers run in Python between the steps."""
+        here = self.snapshot()
+        batch, count, horizon = actions.shape[:3]
+        states = np.empty((batch, count, horizon, len(self._state)), np.float32)
+        success = np.zeros((batch, count, horizon), bool)
+        for b, n in np.ndindex(batch, count):
+            self._return_to(snapshots[b])
+            for t in range(horizon):
+                success[b, n, t] = self._advance(actions[b, n, t])
+                states[b, n, t] = self._state
+        self._return_to(here)
+        return states, success
+
+    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+        """An RGB image [size, size, 3] uint8, without any GL library."""
+        size = self.config.image_size if size is None else size
+        if self._camera is None or self._camera.size != (size, size):
+            self._camera = RayCamera(self._env.model, size, size, self.camera)
+        return self._camera.render(self._env.data, self._markers())
+
+    def _prepare(self) -> None:
+        """Ready what reads the simulation."""
+        model = self._env.model
+        self._memory = Memory(model, self._env.data, self.fields)
+        self._touch = Touch(model, self._robot())
+
+    def _robot(self) -> int:
+        """A body of the robot: the one that the first actuator moves."""
+        model = self._env.model
+        return int(model.jnt_bodyid[model.actuator_trnid[0, 0]])
+
+    def _touches(self) -> bool:
+        return self._touch(self._env.data)
+
+    def _begin(self, seed: int) -> None:
+        """Put everything where the episode of this seed starts; a start that is solved already is drawn anew."""
+        self._seed = seed
+        for redraw in range(REDRAWS):
+            self._see(self._draw(None if redraw else seed))
+            if not self._solved({}):
+                return
+        raise UserError(f"{REDRAWS} starts in a row were solved before the first step (seed {seed}); tighten success")
+
+    def _see(self, seen: Any, reward: float = 0.0) -> None:
+        """Take in what the environment returned."""
+        self._state = np.asarray(self._read(seen), np.float32)
+
+    def _reward(self) -> float:
+        return -float(self.cost(torch.from_numpy(self._state)))
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        return {"state": self._state} if self.config.observation == "state" else {"pixels": self.render()}
+
+    def _describe(self) -> TaskCard:
+        facts, observed = self._facts(), self._observe()
+        return TaskCard(
+            name=facts.name,
+            observation={key: value.shape for key, value in observed.items()},
+            action_size=int(np.prod(self.action_space.shape or ())),
+            episode_steps=self._episode_steps,
+            control_hz=facts.control_hz,
+            tags=facts.tags,
+            instruction=facts.instruction,
+            success_test=facts.success_test,
+            physics=f"mujoco {mujoco.__version__}, {facts.library}",
+            variables=facts.variables,
+            settings=dials(self.config) | {"episode_steps": self._episode_steps} | facts.settings,
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a subclass adds to the card; see `TaskCard`."""
+
+    name: str
+    library: str  # with its version, e.g. "gymnasium_robotics 1.4.2"
+    control_hz: float
+    tags: tuple[str, ...]
+    instruction: str
+    success_test: str
+    variables: tuple[Variable, ...]
+    settings: dict[str, Any] = field(default_factory=dict)  # dials with a value of the library's own
+
+
+def make(name: str, **options: Any) -> tuple[Any, int | None]:
+    """The bare environment of a registered id and its episode length; UserError for an id that does not exist."""
+    if name not in gymnasium.registry:
+        raise unknown("task.id", name, gymnasium.registry)
+    env = gymnasium.make(name, disable_env_checker=True, **options)
+    return env.unwrapped, env.spec.max_episode_steps if env.spec else None
+
+
+def pieces(*parts: tuple[str, int, str], tolerance: dict[str, float] | None = None) -> tuple[Variable, ...]:
+    """Variables that follow one another: (name, size, unit) of each; `tolerance` of those that success depends on."""
+    found, start = [], 0
+    for name, size, unit in parts:
+        found.append(Variable(name, start, start + size, unit, (tolerance or {}).get(name)))
+        start += size
+    return tuple(found)
+
+
+def _space(value: np.ndarray) -> spaces.Box:
+    if value.dtype == np.uint8:
+        return spaces.Box(0, 255, value.shape, np.uint8)
+    return spaces.Box(-np.inf, np.inf, value.shape, np.float32)

@@ -1,0 +1,147 @@
+"""`task=fetch/...`: the Fetch arm of gymnasium_robotics (Plappert et al. 2018), reaching, pushing, sliding, picking.
+
+Actions are a displacement of the gripper, up to 5 cm a step in x, y and z, and the opening of its fingers, at 25 Hz.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from torch import Tensor
+
+from wm_lab.errors import UserError, unknown
+from wm_lab.tasks import dense
+from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts, make, pieces
+from wm_lab.tasks.extras import need
+from wm_lab.tasks.fetch_experts import PickExpert, PushExpert, ReachExpert, SlideExpert
+from wm_lab.tasks.raycast import Marker
+from wm_lab.tasks.task import Expert
+
+GRIP, THING, FINGERS = slice(0, 3), slice(3, 6), slice(9, 11)  # in the state of tasks with a thing
+OPEN = 0.05  # m, of each finger
+HELD = 0.49  # opening of the fingers, from 0 to 1, with a block between them
+
+
+class Known(NamedTuple):
+    """What sets one Fetch task apart from the others."""
+
+    cost: Callable[[Tensor], Tensor]
+    expert: Callable[[Any], Expert]
+    tags: tuple[str, ...]
+    instruction: str
+
+
+def _reach(x: Tensor) -> Tensor:
+    return dense.length(x[..., GRIP] - x[..., -3:]) / dense.FAR
+
+
+def _push(x: Tensor) -> Tensor:
+    return dense.push(x[..., GRIP], x[..., THING], x[..., -3:], behind=0.06)
+
+
+def _pick(x: Tensor) -> Tensor:
+    way = dense.length(x[..., THING] - x[..., -3:])
+    opening = x[..., FINGERS].mean(-1) / OPEN
+    return dense.carry(x[..., GRIP], opening, x[..., THING], way, held=HELD, above=0.05, radius=0.02)
+
+
+KNOWN = {
+    "FetchReach": Known(_reach, ReachExpert, ("reach",), "Move the gripper to the pink ball."),
+    "FetchPush": Known(_push, PushExpert, ("contact",), "Push the block across the table to the pink ball."),
+    "FetchSlide": Known(
+        _push, SlideExpert, ("contact", "precise"), "Hit the puck so that it slides to the pink ball and stops there."
+    ),
+    "FetchPickAndPlace": Known(
+        _pick, PickExpert, ("contact",), "Pick up the block and hold it where the pink ball is."
+    ),
+}
+
+
+@dataclass
+class FetchConfig(EnvConfig):
+    id: str = "FetchPush-v4"
+    """FetchReach-v4, FetchPush-v4, FetchSlide-v4 or FetchPickAndPlace-v4."""
+    tolerance: float | None = None
+    """Metres of success; the library's own is 5 cm."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tolerance is not None and not 0 < self.tolerance <= 0.2:
+            raise UserError(f"task.tolerance={self.tolerance} m must lie in (0, 0.2]; the library's own is 0.05")
+
+
+class FetchTask(EnvTask):
+    """Success: the gripper (reach) or the thing (others) is within the tolerance of the goal."""
+
+    Config = FetchConfig
+    camera = "external_camera_0"
+    fields = ("xpos", "xquat")  # the controller moves the gripper from where its body was last seen
+
+    def __init__(self, config: FetchConfig) -> None:
+        gymnasium.register_envs(need("gymnasium_robotics", f"task.id={config.id}"))
+        known = sorted(f"{name}-v4" for name in KNOWN)
+        if config.id not in known:
+            raise unknown("task.id", config.id, known)
+        env, steps = make(config.id)
+        self._known = KNOWN[config.id.partition("-")[0]]
+        self._tolerance = config.tolerance or env.distance_threshold
+        super().__init__(config, env, env.action_space, steps)
+
+    def cost(self, state: Tensor) -> Tensor:
+        return self._known.cost(state)
+
+    def expert(self) -> Expert:
+        return self._known.expert(self)
+
+    def _draw(self, seed: int | None) -> Any:
+        return self._env.reset(seed=seed)[0]
+
+    def _read(self, seen: Any) -> np.ndarray:
+        self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
+        return np.concatenate([seen["observation"], seen["desired_goal"]])
+
+    def _solved(self, info: dict[str, Any]) -> bool:
+        return self._distance < self._tolerance
+
+    def _robot(self) -> int:
+        return self._env.model.body("robot0:gripper_link").id  # some of these robots have no actuator
+
+    def _markers(self) -> list[Marker]:
+        return [Marker(tuple(self._state[-3:].tolist()), 0.02)]
+
+    def _facts(self) -> Facts:
+        thing: tuple[tuple[str, int, str], ...] = ()
+        motion: tuple[tuple[str, int, str], ...] = ()
+        if self._env.has_object:
+            thing = (("block", 3, "m"), ("block_from_gripper", 3, "m, difference"))
+            motion = (
+                ("block_rotation", 3, "rad"),
+                ("block_velocity", 3, "m/step, from the gripper's"),
+                ("block_turning", 3, "rad/step"),
+            )
+        moved = "block" if thing else "gripper"
+        return Facts(
+            name=f"fetch/{self.config.id}",
+            library=f"gymnasium_robotics {version('gymnasium_robotics')}",
+            control_hz=1.0 / self._env.dt,
+            tags=self._known.tags,
+            instruction=self._known.instruction,
+            success_test=f"{moved}-to-goal<{self._tolerance:g}@1",
+            variables=pieces(
+                ("gripper", 3, "m"),
+                *thing,
+                ("fingers", 2, "m"),
+                *motion,
+                ("gripper_velocity", 3, "m/step"),
+                ("finger_velocity", 2, "m/step"),
+                ("goal", 3, "m"),
+                tolerance={moved: self._tolerance},
+            ),
+            settings={"tolerance": self._tolerance},
+        )
