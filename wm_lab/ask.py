@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer
@@ -28,9 +28,9 @@ def ask(*overrides: str) -> Answer:
             config = compose("config", overrides=list(overrides), return_hydra_config=True)
         with open_dict(config):
             config.hydra.runtime.output_dir = config.hydra.run.dir
-            HydraConfig.instance().set_config(config)
-            own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-        return run(own)
+            HydraConfig.instance().set_config(config)  # keeps what it needs of it
+            del config["hydra"]
+        return run(config)
     except Exception as error:
         told = explain(error, [CONF])
         if told is None or isinstance(error, UserError):
