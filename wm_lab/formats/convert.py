@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.errors import UserError
 from wm_lab.formats import lerobot_writer
-from wm_lab.formats.source import Source
-
-Advance = Callable[[int], object]
+from wm_lab.formats.source import Advance, Source
 
 
-def import_dataset(source: Source, destination: Path, advance: Advance | None = None) -> Path:
-    """Write a source as one shard of the lab's; returns `destination`, which must not exist yet.
+def import_dataset(
+    source: Source, destination: Path, advance: Advance | None = None, without: Sequence[int] = ()
+) -> Path:
+    """Write a source, but for the episodes `without`, as one shard of the lab's; returns `destination`, which is new.
 
-    Raises UserError where the source is damaged; then nothing is left behind.
+    Raises UserError where the source is damaged or holds values that are not numbers; then nothing is left behind.
     """
+    for index in without:
+        if not 0 <= index < len(source):
+            raise UserError(f"{source.name} has the episodes 0 to {len(source) - 1}, and none is {index}")
+    kept = np.setdiff1d(np.arange(len(source)), without)
+    lengths = source.lengths[kept]
     with _new_folder(destination) as folder:
-        writer = ShardWriter(folder, source.rows)
-        for episode in source.episodes():
-            writer.append(step_columns([episode]))
+        writer = ShardWriter(folder, int((lengths + 1).sum()))
+        for index, episode in enumerate(source.episodes()):
+            if index not in without:
+                columns = step_columns([episode])
+                _require_numbers(columns, source, index)
+                writer.append(columns)
             if advance is not None:
                 advance(1)
-        provenance = {"imported": {"format": source.format, "from": Path(source.name).name, "notes": source.notes}}
-        writer.finish(source.lengths, source.table, source.card, source.behaviours, provenance | source.origin)
+        table = {name: np.asarray(values)[kept] for name, values in source.table.items()}
+        told = {
+            "format": source.format,
+            "from": Path(source.name).name,
+            "notes": source.notes,
+            "without": list(without),
+        }
+        writer.finish(lengths, table, source.card, source.behaviours, {"imported": told} | source.origin)
     return destination
 
 
-def export_dataset(source: Source, destination: Path) -> Path:
+def export_dataset(source: Source, destination: Path, advance: Advance | None = None) -> Path:
     """Write a source as a LeRobotDataset v3.0; the same promises."""
     with _new_folder(destination) as folder:
-        lerobot_writer.write(source, folder)
+        lerobot_writer.write(source, folder, advance)
     return destination
 
 
@@ -51,3 +67,13 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         folder.rename(destination)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_numbers(columns: Mapping[str, np.ndarray], source: Source, episode: int) -> None:
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and not (whole := np.isfinite(values)).all():
+            step = int(np.argmin(whole.reshape(len(values), -1).all(1)))
+            raise UserError(
+                f"episode {episode} of {source.name} holds values of {name} that are not numbers, first after {step} "
+                f"steps; leave it out with --without {episode}"
+            )

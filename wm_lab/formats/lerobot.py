@@ -6,7 +6,6 @@ recording ended, not that the task did; an end is terminal only where `next.trun
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +34,7 @@ from wm_lab.formats.lerobot_layout import (
 )
 from wm_lab.formats.parquet import Parquet, numbers
 from wm_lab.formats.source import ActionScale, Frames, Source, Vectors, Wishes, describe, keep_only
+from wm_lab.formats.still import decoded, resized
 from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard
 
@@ -191,9 +191,6 @@ class LeRobot(Source):
 
     def _frames(self, episode: int, table: Parquet, rows: slice) -> Frames:
         parts = {key: table.column(OBSERVATION + key, size)[rows] for key, size in self.vectors.sizes.items()}
-        for key, part in parts.items():
-            if not np.isfinite(part).all():
-                raise UserError(f"episode {episode} of {self.name} holds values of {key} that are not numbers")
         if self._whole:
             observation = {key: part.astype(np.float32) for key, part in parts.items()}
         else:
@@ -218,7 +215,7 @@ class LeRobot(Source):
     ) -> np.ndarray:
         """[L, H, W, 3] uint8"""
         if self.info["features"][feature]["dtype"] == "image":
-            return np.stack([self._still(content) for content in table.bytes(feature)[rows]])
+            return resized(decoded(table.bytes(feature)[rows]), self.wishes.image_size)
         name, facts = f"videos/{feature}/", self._meta
         path = self.folder / self.info["video_path"].format(
             video_key=feature,
@@ -232,14 +229,6 @@ class LeRobot(Source):
             video = videos[feature] = VideoReader(path, self.fps, self.wishes.image_size)
         first = round(float(facts[name + "from_timestamp"][episode]) * self.fps)
         return video.read(first, rows.stop - rows.start)
-
-    def _still(self, content: bytes) -> np.ndarray:
-        from PIL import Image
-
-        image = Image.open(io.BytesIO(content)).convert("RGB")
-        if self.wishes.image_size is not None:
-            image = image.resize((self.wishes.image_size,) * 2, Image.Resampling.BOX)
-        return np.asarray(image)
 
 
 def is_lerobot(path: Path) -> bool:

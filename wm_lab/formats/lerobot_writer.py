@@ -39,17 +39,19 @@ from wm_lab.formats.lerobot_layout import (
     feature_name,
 )
 from wm_lab.formats.lerobot_stats import Stats, gather, merge
-from wm_lab.formats.source import Source, need
+from wm_lab.formats.source import Advance, Source, need
 from wm_lab.formats.video import CODEC, VideoWriter, pixel_format
 
 CHANNELS = ["height", "width", "channels"]
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path, advance: Advance | None = None) -> None:
     """Fill `folder`; UserError where something of the source has no place in the format."""
     writer = _Writer(source, folder)
     for index, episode in enumerate(source.episodes()):
         writer.add(index, episode)
+        if advance is not None:
+            advance(1)
     writer.finish()
 
 
@@ -72,14 +74,14 @@ class _Writer:
         count = len(episode.action)
         if not self.features:
             self.features = self._features(images, columns)
-        own = {
+        own: dict[str, np.ndarray] = {
             "timestamp": (np.arange(count) / self.fps).astype(np.float32),
             "frame_index": np.arange(count),
             "episode_index": np.full(count, index),
             "index": self.frames + np.arange(count),
             "task_index": np.zeros(count, int),
         }
-        row = {
+        row: dict[str, Any] = {
             "episode_index": index,
             "tasks": [self.source.card.instruction],
             "length": count,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import MANIFEST
-from wm_lab.formats.source import Source
+from wm_lab.formats.source import ActionScale, Source
 from wm_lab.tasks.task import TaskCard
 
 
@@ -26,11 +28,12 @@ class Own(Source):
         self.behaviours = sorted(set(table.behaviour.tolist()))
         self.table = {
             "seed": table.seed,
-            "behaviour": [self.behaviours.index(name) for name in table.behaviour.tolist()],
+            "behaviour": np.array([self.behaviours.index(name) for name in table.behaviour.tolist()]),
             "strength": table.strength,
             "round": table.round,
         }
         self.notes: list[str] = []
+        self.scale = ActionScale(-np.ones(self.card.action_size), np.ones(self.card.action_size))
         self.origin = self.dataset.shards[0].manifest["provenance"]
 
     def episodes(self) -> Iterator[Episode]:

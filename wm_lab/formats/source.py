@@ -7,7 +7,7 @@ the last action, whose outcome nobody recorded, is left out, and L - 1 actions r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
@@ -18,6 +18,9 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import TaskCard, Variable
+
+Advance = Callable[[int], object]
+"""Hears how many episodes are done since the last call."""
 
 
 class Source(ABC):
@@ -33,6 +36,7 @@ class Source(ABC):
     behaviours: list[str]  # names that table["behaviour"] points at
     notes: list[str]  # a sentence for whatever was left out or changed
     origin: dict[str, Any]  # of the recording, in JSON's terms, as far as it is known
+    scale: ActionScale  # by which its actions came into [-1, 1]
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:
@@ -65,14 +69,12 @@ class ActionScale:
 
     @classmethod
     def of(cls, parts: Iterable[np.ndarray], name: str) -> ActionScale:
-        """The smallest that holds the actions [n, A] of all parts; UserError where one is not a number."""
+        """The smallest that holds the actions [n, A] of all parts."""
         lows, highs = [], []
         for part in parts:
-            if not np.isfinite(part).all():
-                raise UserError(f"{name} holds actions that are not numbers; leave their episodes out of the recording")
             if len(part):
-                lows.append(part.min(0))
-                highs.append(part.max(0))
+                lows.append(np.where(np.isfinite(part), part, np.inf).min(0))
+                highs.append(np.where(np.isfinite(part), part, -np.inf).max(0))
         if not lows:
             raise UserError(f"{name} holds no action; record some episodes first")
         low, high = np.min(lows, 0).astype(np.float64), np.max(highs, 0).astype(np.float64)
@@ -157,7 +159,7 @@ class Vectors:
 
 def describe(
     name: str,
-    images: dict[str, tuple[int, ...]],
+    images: Mapping[str, tuple[int, ...]],
     vectors: Vectors,
     scale: ActionScale,
     lengths: np.ndarray,

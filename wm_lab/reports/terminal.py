@@ -6,9 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wm_lab.reports.tables import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH = 200
 """Columns where there is no terminal to ask, as in a log file."""
@@ -29,14 +32,25 @@ class Told(Protocol):
 
 def tell(answer: Told, where: Path) -> None:
     """Print the answer to standard output."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = _console()
     for table in answer.tables:
         console.print(_shortened(table).rich())
     for i, verdict in enumerate(answer.verdicts):
         console.print(verdict, style="bold" if i == 0 else None, markup=False)
     console.print(f"results: {where}", soft_wrap=True, markup=False)
+
+
+def show_tables(tables: Sequence[Table]) -> None:
+    """Print tables to standard output, whole."""
+    console = _console()
+    for table in tables:
+        console.print(table.rich())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def _shortened(table: Table) -> Table:

@@ -1,0 +1,147 @@
+"""The command `wm-lab-data`: what a dataset holds, whether it is whole, and from one format to another.
+
+wm-lab-data info PATH [--sheet FRAMES.png]       validate PATH
+wm-lab-data import PATH FOLDER                   LeRobot, robomimic or Minari -> a dataset of the lab
+wm-lab-data export PATH FOLDER                   a dataset of the lab -> LeRobot
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wm_lab.errors import UserError
+from wm_lab.formats.convert import export_dataset, import_dataset
+from wm_lab.formats.detect import open_source
+from wm_lab.formats.own import Own
+from wm_lab.formats.source import Source, Wishes
+from wm_lab.formats.survey import survey
+from wm_lab.reports.filmstrip import grid, save_png
+from wm_lab.reports.survey_tables import survey_tables
+from wm_lab.reports.terminal import show_tables
+from wm_lab.tracking.progress import progress
+
+MISTAKE = 2  # exit code of whatever the user can mend
+
+IMAGE_SIZE = 64
+"""Side of imported images: what the lab's models of images begin with."""
+
+SHEET = (6, 8)
+"""Episodes and frames of each on a contact sheet."""
+
+
+def cli() -> None:
+    """The command line."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(words: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(words)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"wm-lab-data: {error}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("wm-lab-data: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Print what a dataset holds, and save frames of it."""
+    source = _open(arguments)
+    episodes, frames = SHEET if arguments.sheet else (0, 0)
+    with progress("read", len(source)) as bar:
+        found = survey(source, min(episodes, len(source)), frames, bar.advance)
+    if arguments.sheet:
+        if not found.images:
+            raise UserError(f"{arguments.path} holds no images; leave out --sheet")
+        rows = {f"{key} {i + 1}": row for key, images in found.images.items() for i, row in enumerate(images)}
+        save_png(grid(rows, [str(i + 1) for i in range(frames)]), arguments.sheet)
+    show_tables(survey_tables(source, found))
+    for line in [*source.notes, *found.oddities()]:
+        print(line)
+    if arguments.sheet:
+        print(f"frames: {arguments.sheet}")
+
+
+def validate(arguments: argparse.Namespace) -> None:
+    """Read every byte; UserError where something is damaged or missing."""
+    source = _open(arguments)
+    if isinstance(source, Own):
+        source.verify()
+    with progress("read", len(source)) as bar:
+        found = survey(source, advance=bar.advance)
+    if missing := found.missing():
+        raise UserError(f"{arguments.path} is not whole: {'; '.join(missing)}")
+    for line in [*source.notes, *found.oddities()]:
+        print(line)
+    print(f"{arguments.path} is a whole {source.format} dataset: {len(source)} episodes, {source.rows} observations")
+
+
+def import_(arguments: argparse.Namespace) -> None:
+    """Write a foreign dataset as one of the lab's."""
+    source = _open(arguments)
+    if isinstance(source, Own):
+        raise UserError(
+            f"{arguments.path} is a dataset of the lab already; use it as it is: data.path={arguments.path}"
+        )
+    with progress("import", len(source)) as bar:
+        import_dataset(source, arguments.folder, bar.advance, arguments.without)
+    for line in source.notes:
+        print(line)
+    if not source.scale.is_identity:
+        print("actions beyond [-1, 1] were scaled; task.settings in the manifest tells from what")
+    kept = len(source) - len(set(arguments.without))
+    print(f"{arguments.folder}: {kept} episodes; train on it with data=recorded data.path={arguments.folder}")
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write one of the lab's datasets as LeRobot's."""
+    source = _open(arguments)
+    with progress("export", len(source)) as bar:
+        export_dataset(source, arguments.folder, bar.advance)
+    print(f"{arguments.folder}: {len(source)} episodes in LeRobot's format, version 3.0")
+
+
+def _open(arguments: argparse.Namespace) -> Source:
+    size = getattr(arguments, "image_size", 0)
+    keys = getattr(arguments, "keys", None)
+    return open_source(arguments.path, Wishes(size or None, arguments.hz, keys))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wm-lab-data", description="Datasets of robot episodes, in and out.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, told: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=told, description=told)
+        found.add_argument("path", type=Path, metavar="PATH", help="a dataset of any known format")
+        found.add_argument("--hz", type=float, help="control steps a second, where the format does not tell")
+        found.set_defaults(run=run)
+        return found
+
+    look = command("info", info, "shapes, statistics, what is missing or odd")
+    look.add_argument("--sheet", type=Path, metavar="PNG", help="save a contact sheet of frames")
+    command("validate", validate, "read everything and say whether it is whole")
+    bring = command("import", import_, "LeRobot, robomimic or Minari to a dataset of the lab")
+    bring.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    bring.add_argument(
+        "--image-size",
+        type=int,
+        default=IMAGE_SIZE,
+        metavar="N",
+        help="side of the square that images are brought to (default: %(default)s, 0: as recorded)",
+    )
+    bring.add_argument(
+        "--keys", type=lambda text: text.split(","), metavar="A,B", help="observations to keep (default: all)"
+    )
+    bring.add_argument(
+        "--without", type=int, nargs="+", default=[], metavar="EPISODE", help="numbers of episodes to leave out"
+    )
+    send = command("export", export, "a dataset to LeRobot's format, version 3.0")
+    send.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    return parser

@@ -1,0 +1,30 @@
+"""Which format a path is of, and the source to read it with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wm_lab.errors import UserError
+from wm_lab.formats.lerobot import LeRobot, is_lerobot
+from wm_lab.formats.minari import Minari, is_minari
+from wm_lab.formats.own import Own, is_own
+from wm_lab.formats.robomimic import Robomimic, is_robomimic
+from wm_lab.formats.source import Source, Wishes
+
+
+def open_source(path: Path, wishes: Wishes | None = None) -> Source:
+    """The dataset at `path`, whatever its format; UserError where it is of none that the lab knows, or damaged."""
+    if is_own(path):
+        return Own([path])
+    if is_lerobot(path):
+        return LeRobot(path, wishes or Wishes())
+    if is_minari(path):
+        return Minari(path, wishes or Wishes())
+    if is_robomimic(path):
+        return Robomimic(path, wishes or Wishes())
+    if not path.exists():
+        raise UserError(f"there is no dataset at {path}; correct the path")
+    raise UserError(
+        f"{path} is no dataset that the lab knows: not its own (manifest.json), LeRobot's (meta/info.json), Minari's "
+        "(data/main_data.hdf5) or robomimic's (an HDF5 file with the group data)"
+    )
