@@ -27,7 +27,7 @@ from wm_lab.settings import complete
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.training.checkpoint import read
-from wm_lab.training.trainer import TrainerConfig
+from wm_lab.training.config import TrainerConfig
 
 STEPS = 6
 GENERATOR = GeneratorConfig("recovery", deviate=2, steps=5)

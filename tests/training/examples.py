@@ -14,7 +14,7 @@ from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
-from wm_lab.training.trainer import TrainerConfig
+from wm_lab.training.config import TrainerConfig
 from wm_lab.world_model import DataSpec, Windows
 
 QUICK = {"steps": 40, "batch": 4, "length": 6, "validate": 4, "warmup": 5}

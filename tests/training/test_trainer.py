@@ -14,7 +14,8 @@ from wm_lab.data.windows import newest_weights
 from wm_lab.errors import UserError
 from wm_lab.training import trainer as module
 from wm_lab.training.checkpoint import load_model, read
-from wm_lab.training.trainer import BEST, LAST, REPORT, TrainerConfig, learning_rate, train
+from wm_lab.training.config import TrainerConfig, learning_rate
+from wm_lab.training.trainer import BEST, LAST, REPORT, train
 
 
 class Killed(BaseException):

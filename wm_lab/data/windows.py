@@ -48,9 +48,9 @@ class WindowSampler:
         windows = np.bincount(shard, weights=places, minlength=len(dataset.shards)).astype(np.int64)
         self._bins, self._shares = _strata(windows, shard_weights, split)
 
-    def sample(self) -> Windows:
-        """The next batch."""
-        chosen = self._draw()
+    def sample(self, share: slice = slice(None)) -> Windows:
+        """The next batch, or a share of its windows."""
+        chosen = self._draw()[share]
         return self._reader.read(self._episode[chosen], self._start[chosen])
 
     def __iter__(self) -> Iterator[Windows]:

@@ -39,7 +39,9 @@ from wm_lab.tasks.task import HINTS, Task, TaskCard
 from wm_lab.tracking.progress import progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
-from wm_lab.training.trainer import BEST, TrainerConfig, train
+from wm_lab.training.config import TrainerConfig
+from wm_lab.training.distributed import require_devices
+from wm_lab.training.trainer import BEST, train
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +108,7 @@ class Workbench:
             raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
         for section, name in ((settings.trainer, "trainer"), (settings.bc_trainer, "bc_trainer")):
             trainer: TrainerConfig = read_config(TrainerConfig, section, name)
+            require_devices(trainer.devices, self.device, f"{name}.devices")
             if trainer.length > steps + 1:
                 raise UserError(
                     f"{name}.length={trainer.length} is longer than the episodes of {card.name}, which hold "
@@ -250,7 +253,7 @@ class Workbench:
         self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, rounds: int
     ) -> Section:
         kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
-        return {
+        recipe = {
             "name": f"{name}-{self.card.name}",
             "model": section,
             "revision": getattr(target(section, name), "REVISION", 0),
@@ -260,6 +263,8 @@ class Workbench:
             "seed": self.settings.seed,
             "device": self.device.type,
         }
+        # Several devices draw other noise than one, which keeps the name that it had before they came.
+        return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}
 
     def _train(
         self,

@@ -11,17 +11,19 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.splits import SplitConfig
 from wm_lab.data.windows import WindowSampler
-from wm_lab.errors import UserError, require_at_least
 from wm_lab.training.checkpoint import read, save_model, write
+from wm_lab.training.config import TrainerConfig, learning_rate
+from wm_lab.training.distributed import Place, together
 from wm_lab.world_model import Windows
 
 LAST, BEST = "last.pt", "best.pt"
@@ -32,48 +34,6 @@ VALIDATION_BATCHES = 8
 
 Log = Callable[[int, Mapping[str, float]], object]
 """log(step, scalars)"""
-
-
-@dataclass
-class TrainerConfig:
-    steps: int = 3000
-    round_steps: int = 1500  # more, after each round of on-policy data
-    round_rate: float = 0.5  # share of the learning rate that a round starts with
-    batch: int = 64
-    length: int = 16  # steps in a window
-    learning_rate: float = 1e-3
-    warmup: int = 100  # steps of linear increase
-    hold: float = 0.3  # share of the steps at the full rate, before a cosine lowers it
-    final_rate: float = 0.02  # what is left of the rate at the end
-    weight_decay: float = 1e-4
-    clip: float = 100.0  # largest norm of the gradient
-    ema: float = 0.998  # the averaged weights are the ones that are kept
-    precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the GPU has it
-    validate: int = 10  # how often, over the whole training
-    save_seconds: float = 20.0  # between writings of last.pt
-    threads: int = 1  # of torch; small models gain little from a second one, and two busy processes lose much
-
-    SILENT: ClassVar[tuple[str, ...]] = ("save_seconds", "threads")
-    """What never changes the trained model."""
-
-    def __post_init__(self) -> None:
-        require_at_least("trainer", self, dict.fromkeys(("steps", "round_steps", "batch", "validate", "threads"), 1))
-        for name in ("learning_rate", "round_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"trainer.{name}={getattr(self, name)} must be above 0")
-        for name in ("hold", "final_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"trainer.{name}={getattr(self, name)} is a share; it must be in [0, 1]")
-        if self.length < 2:
-            raise UserError(f"trainer.length={self.length} shows a model no change; use at least 2")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise UserError(f"trainer.precision={self.precision!r} is not known; choose auto, float32 or bfloat16")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"trainer.ema={self.ema} must be in [0, 1)")
-
-    def for_round(self) -> TrainerConfig:
-        """How training goes on when a round of on-policy data has come in."""
-        return replace(self, steps=self.round_steps, learning_rate=self.round_rate * self.learning_rate)
 
 
 def train(
@@ -92,12 +52,29 @@ def train(
     `folder` may hold a killed attempt of the same training; its `last.pt` is gone on from. Raises UserError where the
     data is shorter than `config.length`, and FloatingPointError, naming the loss term, where a loss is not finite.
     """
-    torch.set_num_threads(config.threads)
-    with torch.random.fork_rng(devices=[device] if torch.device(device).type == "cuda" else []):
-        torch.manual_seed(seed)
-        session = Session(model, dataset, config, folder, seed, torch.device(device), shard_weights)
-        session.run(log or (lambda step, scalars: None))
+    part = partial(_help, model, [shard.folder for shard in dataset.shards], dataset.split_config, config, folder, seed)
+    device = torch.device(device)
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        together(partial(part, shard_weights), config.devices, device) as place,
+    ):
+        Session(model, dataset, config, folder, seed, place, shard_weights).run(log or (lambda step, scalars: None))
     return folder / BEST
+
+
+def _help(
+    model: nn.Module,
+    shards: Sequence[Path],
+    split: SplitConfig,
+    config: TrainerConfig,
+    folder: Path,
+    seed: int,
+    shard_weights: Sequence[float] | None,
+    place: Place,
+) -> None:
+    """What a further process of the same training does."""
+    dataset = Dataset.open(*shards, split=split, verify_up_to=0)  # whoever asked has compared the checksums
+    Session(model, dataset, config, folder, seed, place, shard_weights).follow()
 
 
 class Session:
@@ -110,11 +87,14 @@ class Session:
         config: TrainerConfig,
         folder: Path,
         seed: int,
-        device: torch.device,
+        place: Place,
         shard_weights: Sequence[float] | None,
     ) -> None:
-        self.config, self.folder, self.device = config, folder, device
-        self.model = model.to(device).train()
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(seed)
+        self.config, self.folder, self.seed = config, folder, seed
+        self.place, self.device = place, place.device
+        self.model = model.to(self.device).train()
         keys = tuple(model.spec.observation)  # type: ignore[union-attr,arg-type]
         weights = shard_weights
         self.sampler = WindowSampler(
@@ -130,13 +110,14 @@ class Session:
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.step, self.best, self.seconds = 0, math.inf, 0.0
         self._resume()
+        self.loss = place.share_gradients(self.model)
 
     def run(self, log: Log) -> None:
         config = self.config
         every = max(1, config.steps // config.validate)
         saved = self._clock = time.monotonic()
         while self.step < config.steps:
-            logs = self._advance(self.sampler.sample().to(self.device))
+            logs = self._advance(self._share())
             if self.step % every == 0 or self.step == config.steps:
                 log(self.step, {**_floats(logs), **self._validate()})
             if time.monotonic() - saved > config.save_seconds:
@@ -151,14 +132,25 @@ class Session:
         report = {"parameters": parameters, "steps": self.step, "seconds": round(self.seconds, 1)}
         (self.folder / REPORT).write_text(json.dumps(report))
 
+    def follow(self) -> None:
+        """Every step and nothing else: to validate, write and tell is left to whoever leads."""
+        while self.step < self.config.steps:
+            self._advance(self._share())
+
+    def _share(self) -> Windows:
+        """This process's part of the next batch."""
+        return self.sampler.sample(self.place.share).to(self.device)
+
     def _advance(self, windows: Windows) -> dict[str, Tensor]:
         """One optimiser step."""
+        self.place.seed(self.seed, self.step)
         rate = learning_rate(self.config, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self._precision():
-            loss, logs = self.model.loss(windows)  # type: ignore[operator]
-        if not torch.isfinite(loss):
+            loss, logs = self.loss(windows)
+        mean, logs = self.place.mean(loss.detach(), logs)
+        if not torch.isfinite(mean):
             raise FloatingPointError(_diagnosis(self.step, logs))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -167,7 +159,7 @@ class Session:
             self.optimiser.step()
         self.step += 1
         self._update_average()
-        return {"loss": loss.detach(), **logs, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
+        return {"loss": mean, **logs, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
 
     def _update_average(self) -> None:
         # Early weights are poor: the average starts short and grows to its full length.
@@ -232,15 +224,6 @@ class Session:
         torch.set_rng_state(content["random"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(content["random_cuda"], self.device)
-
-
-def learning_rate(config: TrainerConfig, step: int) -> float:
-    """Linear warm-up, a plateau, then a cosine down to `final_rate` of the full rate."""
-    rise = min(1.0, (step + 1) / max(1, config.warmup))
-    held = config.hold * config.steps
-    progress = min(1.0, max(0.0, (step - held) / max(1.0, config.steps - held)))
-    fall = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
-    return config.learning_rate * rise * fall
 
 
 def _floats(logs: Mapping[str, Tensor]) -> dict[str, float]:
