@@ -167,7 +167,7 @@ def _join(
     seeds = [seed for batch in batches for seed in batch.seeds]
     choices = [choose(exploration, seed) for seed in seeds]
     behaviours = sorted(exploration.weights)
-    table = {
+    table: dict[str, list[Any]] = {
         "seed": seeds,
         "behaviour": [behaviours.index(choice.behaviour) for choice in choices],
         "strength": [choice.strength for choice in choices],

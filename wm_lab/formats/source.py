@@ -124,8 +124,8 @@ class Frames:
         reward = np.zeros(steps + 1, np.float32)
         if self.reward is not None:
             reward[1:] = self.reward[:steps]
-        flags = (_arrived(flag, steps) for flag in (self.success, self.contact, self.terminal))
-        return Episode(seed, observation, action, reward, *flags)
+        success, contact, terminal = (_arrived(flag, steps) for flag in (self.success, self.contact, self.terminal))
+        return Episode(seed, observation, action, reward, success, contact, terminal)
 
 
 def _arrived(flag: np.ndarray | None, steps: int) -> np.ndarray:
