@@ -39,8 +39,13 @@ def carry(
     """
     beside = length(tip[..., :2] - thing[..., :2])
     height = tip[..., 2] - thing[..., 2] - above * (1.0 - near(beside, APPROACH_RADIUS))
-    approach = length(torch.stack([beside, height], -1))
+    approach = length(join(beside, height))
     around = near(approach, radius)
     squeeze = 1.0 - (opening - held).abs() / (1.0 - held)
     handling = 0.4 * approach / FAR + 0.4 * (1.0 - around * squeeze) + 0.1 * (1.0 - around) * (1.0 - opening).abs()
     return (way / FAR + handling) / 2.0
+
+
+def join(*parts: Tensor) -> Tensor:
+    """K numbers [...] as one vector [..., K]."""
+    return torch.stack(parts, -1)

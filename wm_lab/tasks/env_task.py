@@ -19,12 +19,12 @@ from gymnasium import spaces
 
 from wm_lab.errors import UserError, require_at_least, unknown
 from wm_lab.tasks.mujoco_memory import Memory, Touch
-from wm_lab.tasks.raycast import Marker, RayCamera
+from wm_lab.tasks.raycast import Marker, RayCamera, View
 from wm_lab.tasks.task import PlanningHints, Task, TaskCard, Variable, dials
 
 OBSERVATIONS = ("state", "pixels")
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
-HEAD = 3  # numbers that lead a snapshot: seed of the start, steps played, whether the episode is over
+HEAD = 4  # numbers that lead a snapshot: seed of the start, steps played, whether it was terminated, or cut short
 
 
 @dataclass
@@ -60,7 +60,7 @@ class EnvTask(Task):
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - the form Gymnasium asks for
     render_mode = "rgb_array"
 
-    camera: str | None = None
+    camera: str | View | None = None
     """Of pictures; None: the model's free viewpoint."""
     fields: Sequence[str] = ()
     """See `Memory`."""
@@ -75,7 +75,7 @@ class EnvTask(Task):
         self._camera: RayCamera | None = None
         self._seed = -1
         self._steps = 0
-        self._over = False
+        self._terminated = self._truncated = False
         self._state = np.zeros(0, np.float32)
         self._prepare()
         self.reset(seed=0)
@@ -85,11 +85,11 @@ class EnvTask(Task):
     # What a subclass says
 
     @abstractmethod
-    def _draw(self, seed: int | None) -> Any:
-        """Reset the environment to the start that `seed` draws (None: to the next one) and return what is seen."""
+    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment to the start that `seed` draws (None: to the next one): what is seen, and `info`."""
 
     @abstractmethod
-    def _read(self, seen: Any) -> np.ndarray:
+    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         """The state [D] of what the environment returned."""
 
     @abstractmethod
@@ -118,7 +118,7 @@ class EnvTask(Task):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
-        self._steps, self._over = 0, False
+        self._steps, self._terminated, self._truncated = 0, False, False
         return self._observe(), {"success": False, "contact": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
@@ -126,19 +126,15 @@ class EnvTask(Task):
         if not np.isfinite(action).all():
             raise UserError(f"{self.card.name} was given an action that is not a number: {action}")
         result = {"success": self._advance(action), "contact": self._touches()}
-        return self._observe(), self._reward(), self._over, self._steps >= self._episode_steps, result
+        cut = self._truncated or self._steps >= self._episode_steps
+        return self._observe(), self._reward(), self._terminated, cut, result
 
     def state(self) -> np.ndarray:
         return self._state
 
     def snapshot(self) -> np.ndarray:
-        kept = self._keep()
-        snapshot = np.empty(HEAD + len(self._state) + len(kept) + self._memory.size)
-        snapshot[:HEAD] = self._seed, self._steps, self._over
-        snapshot[HEAD : HEAD + len(self._state)] = self._state
-        snapshot[HEAD + len(self._state) : -self._memory.size] = kept
-        self._memory.save(snapshot[-self._memory.size :])
-        return snapshot
+        head = (self._seed, self._steps, self._terminated, self._truncated)
+        return np.concatenate([head, self._state, self._keep(), self._memory.save()])
 
     def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
         self._return_to(snapshot)
@@ -147,13 +143,22 @@ class EnvTask(Task):
     def _advance(self, action: np.ndarray) -> bool:
         """One control step; returns success."""
         info: dict[str, Any] = {}
-        if not self._over:
+        if self._terminated or self._truncated:
+            self._rest()
+        else:
             command = self._middle + self._reach * np.clip(action, -1.0, 1.0)
-            seen, reward, terminated, _, info = self._env.step(command)
-            self._over = bool(terminated)
-            self._see(seen, float(reward))
+            seen, reward, terminated, truncated, info = self._play(command)
+            self._terminated, self._truncated = bool(terminated), bool(truncated)
+            self._cut = bool(truncated)
+            self._see(seen, info, float(reward))
         self._steps += 1
         return self._solved(info)
+
+    def _rest(self) -> None:
+        """A step after the end of the episode: nothing changes."""
+
+    def _play(self, command: np.ndarray) -> tuple[Any, ...]:
+        return self._env.step(command)
 
     def _return_to(self, snapshot: np.ndarray) -> None:
         size = HEAD + len(self._state) + len(self._keep()) + self._memory.size
@@ -161,10 +166,11 @@ class EnvTask(Task):
             raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
         if int(snapshot[0]) != self._seed:
             self._begin(int(snapshot[0]))
-        self._steps, self._over = int(snapshot[1]), bool(snapshot[2])
+        self._memory.load(snapshot[-self._memory.size :])
+        self._steps = int(snapshot[1])
+        self._terminated, self._truncated = bool(snapshot[2]), bool(snapshot[3])
         self._state = snapshot[HEAD : HEAD + len(self._state)].astype(np.float32)
         self._recall(snapshot[HEAD + len(self._state) : -self._memory.size])
-        self._memory.load(snapshot[-self._memory.size :])
 
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         return snapshots[:, HEAD : HEAD + len(self._state)].astype(np.float32)
@@ -189,35 +195,35 @@ class EnvTask(Task):
         """An RGB image [size, size, 3] uint8, without any GL library."""
         size = self.config.image_size if size is None else size
         if self._camera is None or self._camera.size != (size, size):
-            self._camera = RayCamera(self._env.model, size, size, self.camera)
-        return self._camera.render(self._env.data, self._markers())
+            self._camera = RayCamera(self._env.unwrapped.model, size, size, self.camera)
+        return self._camera.render(self._env.unwrapped.data, self._markers())
 
     def _prepare(self) -> None:
         """Ready what reads the simulation."""
-        model = self._env.model
-        self._memory = Memory(model, self._env.data, self.fields)
+        model = self._env.unwrapped.model
+        self._memory: Any = Memory(model, self._env.unwrapped.data, self.fields)
         self._touch = Touch(model, self._robot())
 
     def _robot(self) -> int:
         """A body of the robot: the one that the first actuator moves."""
-        model = self._env.model
+        model = self._env.unwrapped.model
         return int(model.jnt_bodyid[model.actuator_trnid[0, 0]])
 
     def _touches(self) -> bool:
-        return self._touch(self._env.data)
+        return self._touch(self._env.unwrapped.data)
 
     def _begin(self, seed: int) -> None:
         """Put everything where the episode of this seed starts; a start that is solved already is drawn anew."""
         self._seed = seed
         for redraw in range(REDRAWS):
-            self._see(self._draw(None if redraw else seed))
+            self._see(*self._draw(None if redraw else seed))
             if not self._solved({}):
                 return
         raise UserError(f"{REDRAWS} starts in a row were solved before the first step (seed {seed}); tighten success")
 
-    def _see(self, seen: Any, reward: float = 0.0) -> None:
+    def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
         """Take in what the environment returned."""
-        self._state = np.asarray(self._read(seen), np.float32)
+        self._state = np.asarray(self._read(seen, info), np.float32)
 
     def _reward(self) -> float:
         return -float(self.cost(torch.from_numpy(self._state)))

@@ -91,7 +91,7 @@ class FetchTask(EnvTask):
         env, steps = make(config.id)
         self._known = KNOWN[config.id.partition("-")[0]]
         self._tolerance = config.tolerance or env.distance_threshold
-        super().__init__(config, env, env.action_space, steps)
+        super().__init__(config, env, env.action_space, steps or 0)
 
     def cost(self, state: Tensor) -> Tensor:
         return self._known.cost(state)
@@ -99,10 +99,16 @@ class FetchTask(EnvTask):
     def expert(self) -> Expert:
         return self._known.expert(self)
 
-    def _draw(self, seed: int | None) -> Any:
-        return self._env.reset(seed=seed)[0]
+    def _prepare(self) -> None:
+        super()._prepare()
+        model = self._env.model
+        cross = model.geom_bodyid == model.body("robot0:mocap").id
+        model.geom_rgba[cross, 3] = 0.0  # green lines to the ends of the world, which hide what matters
 
-    def _read(self, seen: Any) -> np.ndarray:
+    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        return self._env.reset(seed=seed)
+
+    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
         return np.concatenate([seen["observation"], seen["desired_goal"]])
 

@@ -1,28 +1,32 @@
-"""`task=gym/...`: any Gymnasium environment on MuJoCo with continuous actions, behind the contract of a task.
+"""`task=gym task.id=MyEnv-v0`: any Gymnasium environment with bounded continuous actions, as a task.
 
-The adapter knows no environment by name. What Gymnasium does not say of one (when it has succeeded, how far it still
-is, who can solve it) stands in `KNOWN`; an environment without an entry there needs `success_key`.
+The adapter knows no environment by name. What the lab has been told of one (when it has succeeded, how far it still is,
+who can solve it) stands in `KNOWN`; of others, the options `success_key`, `success_return`, `success` and `expert` say
+it. Without them an environment has its reward alone: its state ends in the reward of arriving there, whose negative is
+the cost, and tables show its returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
-import torch
 from gymnasium import spaces
+from PIL import Image
 from torch import Tensor
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks import gym_reacher
-from wm_lab.tasks.raycast import RayCamera
-from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard, Variable, dials
+from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts
+from wm_lab.tasks.replay import Replay
+from wm_lab.tasks.task import NO_SUCCESS, Expert, Variable
 
-STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+STOCK = "gymnasium.envs.mujoco"  # environments of this module keep all of their state in MuJoCo
 
 
 @dataclass(frozen=True)
@@ -56,199 +60,286 @@ KNOWN = {
 
 
 @dataclass
-class GymConfig:
-    """Which environment, and its dials. None keeps the environment's own value."""
-
+class GymConfig(EnvConfig):
     id: str = "Reacher-v5"
-    observation: str = "state"
-    """state or pixels."""
+    """Of a registered environment; `my_module:MyEnv-v0` imports the module that registers it."""
     tolerance: float | None = None
-    """Of success, in the unit of the success test: metres for Reacher."""
+    """Of success where the lab knows the environment, in the unit of its success test: metres for Reacher."""
     success_key: str | None = None
-    """Key of Gymnasium's `info` that says success, for environments that the lab knows nothing of."""
-    episode_steps: int | None = None
-    image_size: int = 64
-    effort: float = 1.0
-    """How much more data and training than a short reach this task deserves."""
-    planning: PlanningHints = field(default_factory=PlanningHints)
+    """Key of `info` that says success."""
+    success_return: float | None = None
+    """Sum of rewards, from the episode's start on, from which it counts as solved."""
+    success: str | None = None
+    """`my_module:function` of (observation, info), as the environment returned them: whether it is solved now."""
+    expert: str | None = None
+    """`my_module:function` of (observation, env): the action, in the environment's own units. None: there is none."""
 
     def __post_init__(self) -> None:
-        if self.observation not in ("state", "pixels"):
-            raise unknown("task.observation", self.observation, ("state", "pixels"))
+        super().__post_init__()
         if self.tolerance is not None and self.tolerance <= 0:
             raise UserError(f"task.tolerance={self.tolerance} must be positive")
-        if self.episode_steps is not None and self.episode_steps < 1:
-            raise UserError(f"task.episode_steps={self.episode_steps} must be at least 1")
-        if not 8 <= self.image_size <= 1024:
-            raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
-        if self.effort <= 0:
-            raise UserError(f"task.effort={self.effort} must be positive")
+        told = [name for name in ("success_key", "success_return", "success") if getattr(self, name) is not None]
+        if len(told) > 1:
+            raise UserError(f"task.{' and task.'.join(told)} both say when the task is solved; keep one of them")
 
 
-class GymTask(Task):
-    """A Gymnasium environment as a task. Only for environments whose whole state is MuJoCo's."""
+class GymTask(EnvTask):
+    """A Gymnasium environment as a task; observations of numbers, nested or not, become one vector."""
 
     Config = GymConfig
-    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - the form Gymnasium asks for
-    render_mode = "rgb_array"
 
     def __init__(self, config: GymConfig) -> None:
-        self.config = config
-        self._env, self._episode_steps = _make(config.id, config.episode_steps)
+        env, actions, steps = _make(config.id, config.episode_steps)
         self._known = KNOWN.get(config.id)
-        if self._known is None and config.success_key is None:
-            raise UserError(
-                f"nothing says when task.id={config.id} has succeeded; set task.success_key to a key of its info, "
-                f"or take one that is known: {', '.join(KNOWN)}"
-            )
+        told = config.success_key or config.success_return is not None or config.success
+        self._distance = self._known.distance if self._known and not told else None
         self._tolerance = config.tolerance or (self._known.tolerance if self._known else 0.0)
-        box = self._env.action_space
-        self._middle, self._reach = (box.high + box.low) / 2, (box.high - box.low) / 2
-        self._actions = int(box.low.size)
-        self._camera: RayCamera | None = None
-        self._steps = 0
-        self._state = np.zeros(0, np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, box.shape, np.float32)
-        self.reset(seed=0)
-        self.card = self._describe()
-        self.observation_space = spaces.Dict({config.observation: _space(self._observe()[config.observation])})
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        super().reset(seed=seed)
-        # The environment draws from its own generator, so a start that is solved already is drawn anew without a seed.
-        seen, info = self._env.reset(seed=seed, options=options)
-        self._see(seen)
-        while self._is_solved(info):
-            seen, info = self._env.reset(options=options)
-            self._see(seen)
-        self._steps = 0
-        return self._observe(), {"success": False, "contact": False}
-
-    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        if not np.isfinite(action).all():
-            raise UserError(f"{self.config.id} was given an action that is not a number: {action}")
-        seen, reward, terminated, _, info = self._env.step(self._middle + self._reach * np.clip(action, -1.0, 1.0))
-        self._see(seen)
-        self._steps += 1
-        if self._known is not None:
-            reward = -float(self._known.cost(torch.from_numpy(self._state)))
-        result = {"success": self._is_solved(info), "contact": self._env.data.ncon > 0}
-        return self._observe(), float(reward), bool(terminated), self._steps >= self._episode_steps, result
-
-    def state(self) -> np.ndarray:
-        return self._state
+        self._test = None if config.success is None else _function(config.success, "task.success")
+        self._chosen = None if config.expert is None else _function(config.expert, "task.expert")
+        self._size = spaces.flatdim(env.observation_space)
+        self._seen: Any = None
+        self._return = 0.0
+        self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
+        self._replayed = not type(env.unwrapped).__module__.startswith(STOCK)
+        super().__init__(config, env, actions, steps)
+        self._rehearse()
 
     def cost(self, state: Tensor) -> Tensor:
-        return self._knowledge("dense cost").cost(state)
+        return -state[..., -1] if self._known is None else self._known.cost(state)
 
     def goal_state(self, state: Tensor) -> Tensor:
-        return self._knowledge("goal state").goal_state(state)
-
-    def expert(self) -> Expert:
-        return self._knowledge("expert").expert(self)
-
-    def snapshot(self) -> np.ndarray:
-        """MuJoCo's state, the observation (which Gymnasium derives a substep late), and the steps played."""
-        size = self._physics_size
-        snapshot = np.empty(size + len(self._state) + 1)
-        mujoco.mj_getState(self._env.model, self._env.data, snapshot[:size], STATE)
-        snapshot[size:-1] = self._state
-        snapshot[-1] = self._steps
-        return snapshot
-
-    def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
-        size = self._physics_size
-        if snapshot.shape != (size + len(self._state) + 1,):
-            raise UserError(
-                f"{self.config.id} has snapshots of {size + len(self._state) + 1} numbers; found {snapshot.shape}"
-            )
-        model, data = self._env.model, self._env.data
-        mujoco.mj_setState(model, data, snapshot[:size], STATE)
-        mujoco.mj_forward(model, data)
-        mujoco.mj_setState(model, data, snapshot[:size], STATE)  # `mj_forward` overwrites the solver's warm start
-        self._state = snapshot[size:-1].astype(np.float32)
-        self._steps = int(snapshot[-1])
-        return self._observe()
-
-    def states(self, snapshots: np.ndarray) -> np.ndarray:
-        return snapshots[:, self._physics_size : -1].astype(np.float32)
-
-    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
-        """An RGB image [size, size, 3] uint8 from the model's free viewpoint."""
-        size = self.config.image_size if size is None else size
-        if self._camera is None or self._camera.size != (size, size):
-            self._camera = RayCamera(self._env.model, size, size)
-        return self._camera.render(self._env.data)
+        return super().goal_state(state) if self._known is None else self._known.goal_state(state)
 
     @property
-    def _physics_size(self) -> int:
-        return mujoco.mj_stateSize(self._env.model, STATE)
+    def has_expert(self) -> bool:
+        return self._chosen is not None or self._known is not None
 
-    def _see(self, seen: Any) -> None:
-        self._state = np.asarray(spaces.flatten(self._env.observation_space, seen), np.float32)
+    def expert(self) -> Expert:
+        if self._chosen is not None:
+            return GivenExpert(self, self._chosen)
+        return super().expert() if self._known is None else self._known.expert(self)
 
-    def _observe(self) -> dict[str, np.ndarray]:
-        return {"pixels": self.render()} if self.config.observation == "pixels" else {"state": self._state}
+    def act(self, choose: Callable[[Any, Any], Any]) -> np.ndarray:
+        """What a user's expert chooses now, in [-1, 1]."""
+        chosen = np.asarray(choose(self._seen, self._env.unwrapped), float)
+        space = self._env.action_space
+        if chosen.shape != space.shape or not np.isfinite(chosen).all():
+            raise UserError(f"task.expert={self.config.expert} must return an action of shape {space.shape}: {chosen}")
+        if np.any(chosen < space.low - 1e-6) or np.any(chosen > space.high + 1e-6):
+            raise UserError(
+                f"task.expert={self.config.expert} chose {chosen}, outside of the action space of {self.config.id}, "
+                f"{space}; clip what it returns, in the environment's own units"
+            )
+        return ((chosen - self._middle) / self._reach).clip(-1.0, 1.0).astype(np.float32).ravel()
 
-    def _is_solved(self, info: dict[str, Any]) -> bool:
-        if self.config.success_key is not None:
-            return bool(info.get(self.config.success_key, False))
-        return self._knowledge("success test").distance(self._state) < self._tolerance
+    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+        """By rays where MuJoCo knows what there is to see, else the environment's own picture."""
+        if self._on_mujoco:
+            return super().render(size)
+        size = self.config.image_size if size is None else size
+        try:
+            frame = self._env.render()
+        except gymnasium.error.DependencyNotInstalled as missing:
+            raise UserError(f"task.id={self.config.id} cannot draw itself: {missing}") from missing
+        if not isinstance(frame, np.ndarray) or frame.ndim != 3:
+            raise UserError(f"task.id={self.config.id} has no render_mode rgb_array; set task.observation=state")
+        return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
 
-    def _knowledge(self, wanted: str) -> Known:
+    def _prepare(self) -> None:
+        if self._on_mujoco:
+            super()._prepare()
+        if self._replayed:
+            self._memory = Replay(self._env, self._again, self._episode_steps, self._env.action_space.shape)
+
+    def _again(self) -> None:
+        self._begin(self._seed)
+
+    def _robot(self) -> int:
+        return super()._robot() if self._env.unwrapped.model.nu else 1
+
+    def _touches(self) -> bool:
+        return self._on_mujoco and super()._touches()
+
+    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        self._return = 0.0
+        if isinstance(self._memory, Replay):
+            self._memory.begin()
+        return self._env.reset(seed=seed)
+
+    def _play(self, command: np.ndarray) -> tuple[Any, ...]:
+        if isinstance(self._memory, Replay):
+            self._memory.note(command.ravel())
+        return super()._play(command)
+
+    def _return_to(self, snapshot: np.ndarray) -> None:
+        super()._return_to(snapshot)
+        if isinstance(self._memory, Replay):
+            self._env = self._memory.env
+
+    def _keep(self) -> np.ndarray:
+        return np.array([self._return])
+
+    def _recall(self, kept: np.ndarray) -> None:
+        self._return = float(kept[0])
+
+    def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
+        self._seen = seen
+        self._return += reward
+        state: Any = spaces.flatten(self._env.observation_space, seen)
+        if state.shape != (self._size,):
+            raise UserError(
+                f"task.id={self.config.id} showed {state.size} numbers, and its observation_space declares {self._size}"
+            )
+        if not np.isfinite(state).all() or not np.isfinite(reward):
+            what = "a reward" if np.isfinite(state).all() else "an observation"
+            raise UserError(
+                f"task.id={self.config.id} returned {what} that is not a finite number, after {self._steps} steps of "
+                f"the episode with seed {self._seed}"
+            )
+        self._state = np.asarray(state if self._known else np.append(state, reward), np.float32)
+
+    def _rest(self) -> None:
         if self._known is None:
-            raise UserError(f"task.id={self.config.id} has no {wanted}; known environments: {', '.join(KNOWN)}")
-        return self._known
+            self._state = np.append(self._state[:-1], np.float32(0.0))  # nothing more is paid
 
-    def _describe(self) -> TaskCard:
-        config, known, env = self.config, self._known, self._env
-        size = len(self._state)
-        measure = known.measure if known else ""
-        test = f"info[{config.success_key!r}]@1" if config.success_key else f"{measure}<{self._tolerance:g}@1"
-        variables = known.variables if known else (Variable("observation", 0, size, "as the environment has it"),)
-        return TaskCard(
+    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
+        raise NotImplementedError  # `_see` does it all
+
+    def _solved(self, info: dict[str, Any]) -> bool:
+        if self._distance is not None:
+            return self._distance(self._state) < self._tolerance
+        if self._test is not None:
+            return bool(self._test(self._seen, info))
+        if self.config.success_return is not None:
+            return self._steps > 0 and self._return >= self.config.success_return
+        return bool(info.get(self.config.success_key, False))
+
+    def _rehearse(self) -> None:
+        """Refuse, before any work, an environment that does not keep its promises."""
+        name, nothing = self.config.id, np.zeros(self.action_space.shape or ())
+        firsts: list[np.ndarray] = []
+        for _ in range(2):
+            self.reset(seed=0)
+            began = self._state
+            result = self.step(nothing)
+            firsts.append(np.concatenate([began, self._state]))
+            if result[2]:
+                raise UserError(f"task.id={name} ends in its first step; nothing can be planned or learnt there")
+        if not np.array_equal(firsts[0], firsts[1]):
+            raise UserError(
+                f"task.id={name} does not repeat itself: after reset(seed=0) it showed different numbers the second "
+                "time; draw all that is random from self.np_random"
+            )
+        self.reset(seed=0)
+        *_, info = self._play(np.broadcast_to(self._middle, self.action_space.shape or ()))
+        key = self.config.success_key
+        if key is not None and key not in info:
+            raise UserError(
+                f"task.success_key={key} is not in the info of {name}; found: {', '.join(info) or 'nothing'}"
+            )
+        self.reset(seed=0)
+
+    def _facts(self) -> Facts:
+        config, known = self.config, self._known
+        variables = known.variables if known else _variables(self._env.observation_space)
+        scaled = (replace(v, tolerance=self._tolerance) if v.tolerance is not None else v for v in variables)
+        steps = getattr(self._env.unwrapped, "dt", None) or 1.0 / self._env.metadata.get("render_fps", 30)
+        return Facts(
             name=f"gym/{config.id}",
-            observation={key: value.shape for key, value in self._observe().items()},
-            action_size=self._actions,
-            episode_steps=self._episode_steps,
-            control_hz=1.0 / env.dt,
+            library=f"gymnasium {gymnasium.__version__}",
+            control_hz=1.0 / steps,
             tags=known.tags if known else (),
             instruction=known.instruction if known else f"Solve {config.id}.",
-            success_test=test,
-            physics=f"mujoco {mujoco.__version__}, gymnasium {gymnasium.__version__}",
-            variables=tuple(
-                replace(piece, tolerance=self._tolerance) if piece.tolerance is not None else piece
-                for piece in variables
-            ),
-            settings=dials(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
+            success_test=self._success_test(),
+            variables=tuple(scaled),
+            settings={"tolerance": self._tolerance} if known else {},
         )
 
+    def _success_test(self) -> str:
+        config = self.config
+        if self._distance is not None and self._known is not None:
+            return f"{self._known.measure}<{self._tolerance:g}@1"
+        if config.success is not None:
+            return f"{config.success}@1"
+        if config.success_return is not None:
+            return f"return>={config.success_return:g}@1"
+        return NO_SUCCESS if config.success_key is None else f"info[{config.success_key!r}]@1"
 
-def _make(name: str, episode_steps: int | None) -> tuple[Any, int]:
-    """The bare environment and its episode length; says in one sentence why an environment cannot be a task."""
-    if name not in gymnasium.registry:
-        raise unknown("task.id", name, gymnasium.registry)
+
+class GivenExpert(Expert):
+    """A function of the user's own."""
+
+    def __init__(self, task: GymTask, choose: Callable[[Any, Any], Any]) -> None:
+        self._task, self._choose = task, choose
+
+    def act(self) -> np.ndarray:
+        return self._task.act(self._choose)
+
+
+def _make(name: str, episode_steps: int | None) -> tuple[Any, spaces.Box, int]:
+    """The environment with its own wrappers, its actions and its episode length; UserError says why it cannot be."""
+    module, _, bare = name.rpartition(":")
+    if module:
+        try:
+            import_module(module)
+        except ImportError as missing:
+            raise UserError(f"task.id={name}: the module {module} cannot be imported ({missing})") from missing
+    if bare not in gymnasium.registry:
+        raise unknown("task.id", bare, gymnasium.registry)
     try:
-        env = gymnasium.make(name, disable_env_checker=True)
+        # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
+        env: Any = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1)
+        if "rgb_array" in env.metadata.get("render_modes", ()) and env.render_mode is None:
+            env = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1, render_mode="rgb_array")
+    except gymnasium.error.DependencyNotInstalled as missing:
+        raise UserError(f"task.id={name} lacks a package: {missing}") from missing
     except ImportError as missing:
-        raise UserError(
-            f"task.id={name} needs the package {missing.name!r}, which is missing; pip install 'gymnasium[mujoco]'"
-        ) from missing
-    steps = episode_steps or (env.spec.max_episode_steps if env.spec else None)
-    bare = env.unwrapped
-    box = bare.action_space
+        raise UserError(f"task.id={name} lacks a package: {missing}; pip install 'gymnasium[mujoco]'") from missing
+    box = env.action_space
     if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():
-        raise UserError(f"task.id={name} takes {box}, but planners here need bounded continuous actions (a finite Box)")
-    if not isinstance(getattr(bare, "model", None), mujoco.MjModel):
-        raise UserError(f"task.id={name} does not run on MuJoCo, so it cannot be put back in time exactly")
+        raise UserError(
+            f"task.id={name} takes {box}, but planners here need bounded continuous actions (a finite Box); wrap the "
+            "environment, for instance in gymnasium.wrappers.RescaleAction"
+        )
+    for key, space in _leaves(env.observation_space):
+        if not isinstance(space, spaces.Box):
+            raise UserError(f"task.id={name} shows {space} as {key}; observations must be numbers: Box, Dict or Tuple")
+        if len(space.shape) == 3:
+            raise UserError(
+                f"task.id={name} shows pictures {space.shape} as {key}; let it observe numbers, and set "
+                "task.observation=pixels to see the picture that it renders"
+            )
+    steps = episode_steps or gymnasium.spec(bare).max_episode_steps
     if steps is None:
         raise UserError(f"task.id={name} names no episode length; set task.episode_steps")
-    return bare, steps
+    return env, box, steps
 
 
-def _space(value: np.ndarray) -> spaces.Box:
-    if value.dtype == np.uint8:
-        return spaces.Box(0, 255, value.shape, np.uint8)
-    return spaces.Box(-np.inf, np.inf, value.shape, np.float32)
+def _leaves(space: spaces.Space, name: str = "observation") -> list[tuple[str, spaces.Space]]:
+    """The plain spaces of a nested one, in the order in which they are flattened."""
+    if isinstance(space, spaces.Dict):
+        return [leaf for key, inner in space.spaces.items() for leaf in _leaves(inner, str(key))]
+    if isinstance(space, spaces.Tuple):
+        return [leaf for i, inner in enumerate(space.spaces) for leaf in _leaves(inner, f"{name}{i}")]
+    return [(name, space)]
+
+
+def _variables(space: spaces.Space) -> tuple[Variable, ...]:
+    found, start = [], 0
+    for key, leaf in _leaves(space):
+        size = spaces.flatdim(leaf)
+        found.append(Variable(key, start, start + size, "as the environment has it"))
+        start += size
+    return (*found, Variable("reward", start, start + 1, "of arriving here"))
+
+
+def _function(path: str, name: str) -> Callable[..., Any]:
+    """What `module:function` names."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{name}={path} cannot be imported ({error}); write module:function, with the module's file in the folder "
+            "given to --config-dir or installed"
+        ) from error

@@ -23,13 +23,11 @@ class Memory:
         self._views = [getattr(data, name) for name in fields]
         self.size = self._integration + sum(view.size for view in self._views)
 
-    def save(self, out: np.ndarray) -> None:
-        """Write everything into `out` [size] float64."""
-        mujoco.mj_getState(self._model, self._data, out[: self._integration], STATE)
-        start = self._integration
-        for view in self._views:
-            out[start : start + view.size] = view.ravel()
-            start += view.size
+    def save(self) -> np.ndarray:
+        """Everything, [size] float64."""
+        state = np.empty(self._integration)
+        mujoco.mj_getState(self._model, self._data, state, STATE)
+        return np.concatenate([state, *(view.ravel() for view in self._views)])
 
     def load(self, saved: np.ndarray) -> None:
         """Go back to what `save` wrote."""

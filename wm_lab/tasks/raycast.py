@@ -13,6 +13,7 @@ import numpy as np
 
 SKY = (0.55, 0.65, 0.75)
 FADING = 0.5  # 1/m, how fast colours darken with distance where the release of MuJoCo gives no normals
+ROOM = 1.5  # m, extent of a model up to which they do; in a larger one they darken more slowly
 LIGHT = np.array([0.3, -0.3, 0.9]) / np.linalg.norm([0.3, -0.3, 0.9])  # where the light comes from
 AMBIENT = 0.45  # brightness of a face turned away from the light
 CUTOFF = 1e3  # m, nothing is seen beyond
@@ -29,6 +30,15 @@ class View(NamedTuple):
     rotation: np.ndarray  # [3, 3], columns are the camera's axes in the world
     fovy: float  # degrees, vertical field of view
 
+    @classmethod
+    def towards(cls, target: Sequence[float], eye: Sequence[float], fovy: float = 45.0) -> View:
+        """From `eye` to `target` (m), upright; not for looking straight up or down."""
+        back = np.subtract(eye, target)
+        back = back / np.linalg.norm(back)
+        right = np.cross([0.0, 0.0, 1.0], back)
+        right /= np.linalg.norm(right)
+        return cls(np.asarray(eye, float), np.stack([right, np.cross(back, right), back], axis=1), fovy)
+
 
 class Marker(NamedTuple):
     """A ball that is drawn into pictures and is no part of the model, such as a goal."""
@@ -39,13 +49,16 @@ class Marker(NamedTuple):
 
 
 class RayCamera:
-    """Sees a MuJoCo model from one of its cameras, or from its free viewpoint where `camera` is None."""
+    """Sees a MuJoCo model from one of its cameras, from a view of one's own, or (None) from its free viewpoint."""
 
-    def __init__(self, model: mujoco.MjModel, width: int = 64, height: int = 64, camera: str | None = None) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, width: int = 64, height: int = 64, camera: str | View | None = None
+    ) -> None:
         self._model = model
         self.size = (height, width)
-        self._camera = None if camera is None else model.camera(camera).id
-        self._free = _free_view(model)
+        self._camera = model.camera(camera).id if isinstance(camera, str) else None
+        self._fixed = camera if isinstance(camera, View) else _free_view(model)
+        self._fading = FADING / max(1.0, model.stat.extent / ROOM)
         rays = width * height
         self._geom = np.zeros(rays, np.int32)
         self._distance = np.zeros(rays)
@@ -61,7 +74,7 @@ class RayCamera:
             facing = np.abs(self._normals.reshape(-1, 3) @ LIGHT)
             shade = AMBIENT + (1 - AMBIENT) * facing
         else:
-            shade = np.exp(-FADING * self._distance)
+            shade = np.exp(-self._fading * self._distance)
         shade[self._geom < 0] = 1.0
         image = self._colors[self._geom] * shade[:, None].astype(np.float32)
         for marker in markers:
@@ -113,7 +126,7 @@ class RayCamera:
 
     def _view(self, data: mujoco.MjData) -> View:
         if self._camera is None:
-            return self._free
+            return self._fixed
         rotation = data.cam_xmat[self._camera].reshape(3, 3)
         return View(data.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError, require_at_least
+
+NO_SUCCESS = "none"
+"""The success test of a task that has none, only rewards: tables show its returns, and no success."""
 
 HINTS = ("effort", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
@@ -105,6 +108,9 @@ class Task(gymnasium.Env, ABC):
 
     Config: type
 
+    playable: ClassVar[bool] = True
+    """False of what is only described, such as a recording: there is no simulator behind it."""
+
     card: TaskCard
 
     @abstractmethod
@@ -123,9 +129,17 @@ class Task(gymnasium.Env, ABC):
     def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
         """Go back to a snapshot and return the observation there; what follows repeats bit for bit."""
 
-    @abstractmethod
+    @property
+    def has_expert(self) -> bool:
+        """Whether somebody can show how it is done; where not, data come from random actions and planners alone."""
+        return True
+
     def expert(self) -> Expert:
         """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
+        raise UserError(
+            f"{self.card.name} has no expert; give it one (task.expert), or do without: data.mixture={{random:1}} "
+            "exercise.clone=false exercise.advised=false"
+        )
 
     def goal_state(self, state: Tensor) -> Tensor:
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""

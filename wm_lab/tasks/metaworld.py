@@ -1,0 +1,148 @@
+"""`task=metaworld/...`: the fifty tasks of Meta-World (Yu et al. 2019; McLean et al. 2025), with its bundled policies.
+
+Actions are a displacement of the hand, up to 1 cm a step in x, y and z, and the closing of its fingers, at 80 Hz. The
+library draws starts from a fixed list of fifty; here each seed draws its own from the same ranges.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from wm_lab.errors import unknown
+from wm_lab.tasks import dense
+from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts, pieces
+from wm_lab.tasks.extras import need
+from wm_lab.tasks.raycast import Marker, View
+from wm_lab.tasks.task import Expert
+
+HAND, OPENING, THING, OTHER = slice(0, 3), 3, slice(4, 7), slice(11, 14)
+FRAME = 18  # numbers of one frame; a state holds this frame, the one before, and the goal
+GRASP_DEPTH = 0.045  # m, of the fingertips below what the library calls the hand
+HELD = 0.6  # opening of the fingers with a thin handle between them
+FOREVER = 10**9  # steps after which the library would refuse to go on
+
+
+@dataclass
+class MetaworldConfig(EnvConfig):
+    name: str = "push-v3"
+    """Any of the fifty, such as reach-v3, drawer-open-v3 or peg-insert-side-v3."""
+
+
+class MetaworldTask(EnvTask):
+    """Success is the library's own, in the step's `info`."""
+
+    Config = MetaworldConfig
+    camera = View.towards((0.0, 0.62, 0.1), eye=(0.65, 1.35, 0.75))  # the library's own stand on their heads
+
+    def __init__(self, config: MetaworldConfig) -> None:
+        wanted = f"task.name={config.name}"
+        kinds = need("metaworld.env_dict", wanted).ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
+        known = [name.removesuffix("-goal-observable") for name in kinds]
+        if config.name not in known:
+            raise unknown("task.name", config.name, known)
+        env = kinds[f"{config.name}-goal-observable"]()
+        env.seeded_rand_vec, env._freeze_rand_vec = True, False  # starts are drawn anew, from the environment's seed
+        env.max_path_length = FOREVER
+        self._policy = need("metaworld.policies", wanted).ENV_POLICY_MAP[config.name]
+        self._cost = COSTS.get(config.name, _guess)
+        super().__init__(config, env, env.action_space, type(env).max_path_length)
+
+    def cost(self, state: Tensor) -> Tensor:
+        return self._cost(state)
+
+    def expert(self) -> Expert:
+        return MetaworldExpert(self, self._policy())
+
+    @property
+    def seen(self) -> np.ndarray:
+        """What the library's policies read: the state [39], in double precision."""
+        return self._seen
+
+    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self._env.seed(seed)
+        return self._env.reset()
+
+    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
+        self._seen = seen
+        return seen
+
+    def _solved(self, info: dict[str, Any]) -> bool:
+        if not info:
+            info = self._env.evaluate_state(self._seen, np.zeros(4, np.float32))[1]
+        return bool(info["success"])
+
+    def _keep(self) -> np.ndarray:
+        return np.concatenate([self._env._prev_obs, self._seen])
+
+    def _recall(self, kept: np.ndarray) -> None:
+        self._env._prev_obs, self._seen = kept[:FRAME].copy(), kept[FRAME:].copy()
+
+    def _markers(self) -> list[Marker]:
+        return [Marker(tuple(self._state[-3:].tolist()), 0.015)]
+
+    def _facts(self) -> Facts:
+        frame = (
+            ("hand", 3, "m"),
+            ("opening", 1, "1"),
+            ("thing", 3, "m"),
+            ("thing_rotation", 4, "quaternion"),
+            ("other", 3, "m"),
+            ("other_rotation", 4, "quaternion"),
+        )
+        # The frame before is no second set of points: how things lie to one another is asked of the present alone.
+        before = tuple((f"{name}_before", size, "m, before" if unit == "m" else unit) for name, size, unit in frame)
+        words = self.config.name.removesuffix("-v3").replace("-", " ")
+        return Facts(
+            name=f"metaworld/{self.config.name}",
+            library=f"metaworld {version('metaworld')}",
+            control_hz=1.0 / self._env.dt,
+            tags=TAGS.get(self.config.name, ("contact",)),
+            instruction=INSTRUCTIONS.get(self.config.name, f"Do what is called {words}."),
+            success_test=f"metaworld {self.config.name} info['success']@1",
+            variables=pieces(*frame, *before, ("goal", 3, "m")),
+        )
+
+
+class MetaworldExpert(Expert):
+    """The library's own policy for the task, which sees no more than the state."""
+
+    def __init__(self, task: MetaworldTask, policy: Any) -> None:
+        self._task, self._policy = task, policy
+
+    def act(self) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that actions will be clipped
+            return np.clip(self._policy.get_action(self._task.seen), -1.0, 1.0).astype(np.float32)
+
+
+def _guess(x: Tensor) -> Tensor:
+    """For tasks that nobody has written a cost for: hand to thing, and thing to goal."""
+    return (dense.length(x[..., THING] - x[..., -3:]) + 0.3 * dense.length(x[..., HAND] - x[..., THING])) / dense.FAR
+
+
+def _reach(x: Tensor) -> Tensor:
+    return dense.length(x[..., HAND] - x[..., -3:]) / dense.FAR
+
+
+COSTS: dict[str, Callable[[Tensor], Tensor]] = {"reach-v3": _reach, "reach-wall-v3": _reach}
+TAGS = {
+    "reach-v3": ("reach",),
+    "reach-wall-v3": ("reach",),
+    "peg-insert-side-v3": ("contact", "precise"),
+    "assembly-v3": ("contact", "precise", "long-horizon"),
+}
+INSTRUCTIONS = {
+    "reach-v3": "Move the hand to the pink ball.",
+    "push-v3": "Push the puck to the pink ball.",
+    "pick-place-v3": "Pick up the puck and hold it where the pink ball is.",
+    "peg-insert-side-v3": "Pick up the peg and put it into the hole of the box from the side.",
+    "assembly-v3": "Pick up the wrench by its handle and put its ring over the peg.",
+}
