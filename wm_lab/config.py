@@ -100,6 +100,8 @@ class RootConfig:
     """cpu, cuda, mps, or auto: the best there is."""
     workers: int | None = None
     """Processes that collect and evaluate; null: one per core. Never changes a number."""
+    optimized_metric: str | None = None
+    """What a hyperparameter search maximises: success (of planning) or H_skill (of imagination)."""
     outputs: str = "outputs"
     """Where runs and the store are written, below the folder that the command is called from."""
 

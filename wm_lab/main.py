@@ -11,30 +11,29 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
 from wm_lab.device import choose_device
 from wm_lab.errors import UserError
-from wm_lab.evaluation.plain import write_json
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.metric import check_metric, metric
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
-from wm_lab.reports.runs import JOBS, STATUS, save_outcomes
+from wm_lab.reports.provenance import run_table
+from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
-from wm_lab.reports.sweep import answer_sweep, write_report
 from wm_lab.reports.terminal import tell
+from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, read_config
+from wm_lab.sweep import SweepWatch
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.wandb_run import TrackingConfig
 
@@ -109,12 +108,14 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     for table in answer.tables:
         record.table(table.title, table.columns, table.rows)
     save_outcomes(record.folder.path, answer.outcomes)
+    manifests = [outcomes.manifest for outcomes in answer.outcomes.values()]
     page = write_page(
         record.folder.path / "report.html",
         f"{bench.settings.label('exercise')}: {bench.card.name}",
         verdicts=answer.verdicts,
-        tables=answer.tables,
+        tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, bench.seconds)],
         figures=plots | answer.pictures,
+        texts={"settings": (record.folder.path / "config.yaml").read_text(encoding="utf-8")},
     )
     record.html("report", page)
     record.finish(
@@ -137,47 +138,22 @@ def show(answer: Answer, folder: Path) -> None:
     tell(answer, folder)
 
 
-class SweepWatch(Callback):
-    """Hears from Hydra where a sweep is written: the only hook that is also called when a job fails."""
-
-    folder: ClassVar[Path | None] = None
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        SweepWatch.folder = Path(config.hydra.sweep.dir).absolute()
-        write_json(SweepWatch.folder / JOBS, {"jobs": jobs_of(config)})
-
-
-def jobs_of(config: DictConfig) -> list[list[str]]:
-    """Overrides of every job that Hydra's own sweeper will start; nothing of sweepers that choose as they go."""
-    sweeper = config.hydra.sweeper
-    if not sweeper._target_.endswith(BasicSweeper.__name__):
-        return []
-    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]  # of a configuration that is a sweep
-    parsed = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
-    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
-
-
-def show_sweep(folder: Path) -> None:
-    """What the runs of a sweep say together; nothing where none of them began."""
-    if not any(folder.glob(f"*/{STATUS}")):
-        return
-    answer = answer_sweep([folder])
-    if answer is not None:
-        tell(answer, write_report(folder, f"sweep {folder.name}", answer))
-
-
 def cli() -> None:
     """The command `wm-lab`."""
     os.environ.setdefault(TRACEBACK, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach the handlers below, which say them in one sentence
-    own = config_folders(sys.argv[1:])
-    share_user_code(own)
+    own: list[Path] = []
+    SweepWatch.current = None
     try:
+        sys.argv[1:] = resumed(sys.argv[1:])
+        own += config_folders(sys.argv[1:])
+        share_user_code(own)
+        SweepWatch.user_code = own
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         finally:
-            if SweepWatch.folder is not None and SweepWatch.folder.is_dir():
-                show_sweep(SweepWatch.folder)
+            if SweepWatch.current is not None:
+                SweepWatch.current.close()
     except KeyboardInterrupt:
         complain("interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(INTERRUPTED)
@@ -192,10 +168,19 @@ def cli() -> None:
         sys.exit(MISTAKE)
 
 
-def job(cfg: DictConfig) -> None:
-    """One run, whose failure is told here: on its own it ends the program, in a sweep the others go on."""
+def job(cfg: DictConfig) -> float | None:
+    """One run, whose failure is told here: on its own it ends the program, in a sweep the others go on.
+
+    Returns the number that `optimized_metric` names, for sweepers that search.
+    """
     try:
-        run(cfg)
+        check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
+            log.info("finished before: %s", folder)
+        else:
+            run(cfg)
+        return metric(read_run(folder), cfg.optimized_metric)
     except Exception as error:
         told = explain(error)
         if wants_traceback() or (told is None and is_multirun()):

@@ -47,6 +47,9 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.seeds)
 
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
     @property
     def task(self) -> str:
         return self.card["name"]

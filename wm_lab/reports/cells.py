@@ -63,10 +63,12 @@ class Cell:
     @property
     def useful(self) -> tuple[int, int] | None:
         """Steps for which the model surely beats persistence, the fewest of all seeds; and the steps imagined."""
-        if not self.imagined:
-            return None
-        skills = [run["held_out"]["all"]["variables"][self.variable]["H_skill"] for run in self.imagined]
-        return min(skill["sure"] for skill in skills), skills[0]["limit"]
+        return (min(skill["sure"] for skill in self.skill), self.skill[0]["limit"]) if self.imagined else None
+
+    @property
+    def skill(self) -> list[dict[str, Any]]:
+        """H_skill of every seed, the last step to which the model beats persistence."""
+        return [run["held_out"]["all"]["variables"][self.variable]["H_skill"] for run in self.imagined]
 
     @property
     def priced(self) -> bool:

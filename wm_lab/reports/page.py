@@ -17,26 +17,42 @@ TEMPLATE = """<!doctype html>
 <title>{{ title }}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 1080px; margin: 2.5rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem; } h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
-.verdict { font-size: 1.1rem; border-left: 4px solid #0072B2; padding: .4rem 0 .4rem 1rem; margin: 1.2rem 0; }
-.scroll { overflow-x: auto; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; overflow-wrap: anywhere; }
+h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
+.verdict { border-left: 4px solid #cfd4dc; padding: .2rem 0 .2rem 1rem; margin: .8rem 0; overflow-wrap: anywhere; }
+.verdict.headline { font-size: 1.15rem; border-color: #0072B2; padding: .4rem 0 .4rem 1rem; margin: 1.2rem 0; }
+.scroll { overflow-x: auto; /* a shadow says that there is more to see; at the ends, white covers scroll over it */
+  background:
+    linear-gradient(90deg, #fff 30%, #fff0) 0 0 / 2rem 100%,
+    linear-gradient(270deg, #fff 30%, #fff0) 100% 0 / 2rem 100%,
+    linear-gradient(90deg, #1f243033, #fff0) 0 0 / .6rem 100%,
+    linear-gradient(270deg, #1f243033, #fff0) 100% 0 / .6rem 100%;
+  background-repeat: no-repeat; background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: #6b7280; font-weight: 500; border-bottom: 1px solid #d1d5db; }
 th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; vertical-align: top; }
 .number { text-align: right; } td.prose { white-space: normal; min-width: 16rem; }
 tr.group td { border-top: 1px solid #e5e7eb; }
-.caption, figcaption, footer { color: #6b7280; font-size: .85rem; }
+.caption, figcaption { color: #6b7280; font-size: .85rem; margin: .4rem 0; }
 figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; }
+summary { cursor: pointer; margin-top: 2rem; }
 pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
+@page { size: A4 landscape; margin: 12mm; }
+@media print {
+  body { max-width: none; margin: 0; font-size: 11px; }
+  .scroll { overflow: visible; background: none; }
+  th, td { white-space: normal; overflow-wrap: anywhere; padding-right: .5rem; } td.prose { min-width: 8rem; }
+  figure, tr, .verdict { break-inside: avoid; } h3 { break-after: avoid; }
+}
 </style>
 </head>
 <body>
 <h1>{{ title }}</h1>
-{% for verdict in verdicts %}<p class="verdict">{{ verdict }}</p>
+{% for verdict in verdicts %}<p class="verdict{{ ' headline' if loop.first }}">{{ verdict }}</p>
 {% endfor %}
 {% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
-{% for table in tables %}<div class="scroll">{{ table.html()|safe }}</div>
+{% for table in tables %}{{ table.html()|safe }}
 {% endfor %}
 {% for name, text in texts.items() %}<details><summary>{{ name }}</summary><pre>{{ text }}</pre></details>
 {% endfor %}
@@ -60,7 +76,8 @@ def write_page(
     from jinja2 import Environment
 
     shown = [
-        {"caption": caption, "body": _embed(Path(file), i)} for i, (caption, file) in enumerate((figures or {}).items())
+        {"caption": caption.replace("_", " "), "body": _embed(Path(file), i)}
+        for i, (caption, file) in enumerate((figures or {}).items())
     ]
     template = Environment(autoescape=True).from_string(TEMPLATE)
     html = template.render(title=title, verdicts=verdicts, tables=tables, figures=shown, texts=texts or {})

@@ -77,7 +77,7 @@ def success_bars(rows: Sequence[SuccessRow], title: str = "") -> Figure:
     shade = style.colours(arms, ARMS)
     width = 0.82 / len(arms)
     with style.style():
-        figure = style.new_figure(max(3.6, 0.9 + 0.28 * len(tasks) * (len(arms) + 1)), 2.9)
+        figure = style.new_figure(max(6.4, 0.9 + 0.28 * len(tasks) * (len(arms) + 1)), 2.9)
         axes = figure.subplots()
         for row in rows:
             x = tasks.index(row.task) + (arms.index(row.arm) - (len(arms) - 1) / 2) * width
@@ -91,7 +91,7 @@ def success_bars(rows: Sequence[SuccessRow], title: str = "") -> Figure:
         axes.grid(axis="x", visible=False)
         axes.set_title(
             title
-            or f"Success on {_counts(rows)} paired episodes a task, 95 % intervals; white line: still so at the end"
+            or f"Success on {_counts(rows)} paired episodes a task, 95 % intervals\nwhite line: still so at the end"
         )
         _legend(figure, axes)
     return figure
@@ -172,7 +172,7 @@ def _choices(
         axes.figure.axes[0].set_ylabel(up)
         for first, colour in shade.items():
             axes.plot([], [], "o", color=colour, label=first)
-        for rest, mark in marks.items():
+        for rest, mark in marks.items() if len(marks) > 1 else ():
             axes.plot([], [], mark, color=QUIET, mfc="none", label=rest or "–")
         _legend(figure, axes, right=True)
     return figure
@@ -233,7 +233,8 @@ def _legend(figure: Figure, axes: Axes, right: bool = False) -> None:
     if right:
         figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     else:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 7), fontsize=8)
+        across = max(3, round(figure.get_figwidth()))  # names of about an inch
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), across, 7), fontsize=8)
 
 
 def _task_label(task: str, rows: Sequence[SuccessRow]) -> str:

@@ -37,6 +37,7 @@ class RunRecord:
     reason: str
     overrides: tuple[str, ...]
     environment: dict[str, Any]
+    started: str
     result: dict[str, Any] | None
 
     @property
@@ -87,7 +88,7 @@ def read_runs(folders: Iterable[Path | str]) -> list[RunRecord]:
 
 def read_run(folder: Path) -> RunRecord:
     """One run folder, whatever state it is in."""
-    state, reason = _status(folder)
+    state, reason, started = _status(folder)
     result = _json(folder / RESULT)
     if result is None and (folder / RESULT).exists():
         state, reason = "unreadable", f"{RESULT} cannot be read; delete the folder and run it again"
@@ -97,7 +98,7 @@ def read_run(folder: Path) -> RunRecord:
         overrides = tuple((folder / "overrides.txt").read_text(encoding="utf-8").splitlines())
     except OSError:
         overrides = ()
-    return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, result)
+    return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, started, result)
 
 
 def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
@@ -107,13 +108,14 @@ def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ..
     return [tuple(job) for job in jobs if tuple(job) not in begun]
 
 
-def _status(folder: Path) -> tuple[str, str]:
+def _status(folder: Path) -> tuple[str, str, str]:
+    """State, reason, and when the run began."""
     try:
         status = RunFolder(folder).status()
     except (OSError, ValueError, TypeError):
-        return "unreadable", f"{STATUS} cannot be read"
+        return "unreadable", f"{STATUS} cannot be read", "–"
     assert status is not None  # the file was found
-    return status.state, status.reason
+    return status.state, status.reason, status.started
 
 
 def _json(file: Path) -> dict[str, Any] | None:

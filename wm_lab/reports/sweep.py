@@ -25,6 +25,7 @@ from wm_lab.evaluation.verdicts import claimed, planning_verdict
 from wm_lab.reports.cells import PLAYER, Cell, cells_of
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
+from wm_lab.reports.provenance import manifests_table, where_table
 from wm_lab.reports.runs import RunRecord, missing_cells, read_runs
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
@@ -32,7 +33,6 @@ from wm_lab.reports.sweep_tables import (
     cell_table,
     failed_table,
     imagined_table,
-    provenance_table,
     runs_table,
 )
 from wm_lab.reports.tables import Table, difference_table, success_table
@@ -91,7 +91,11 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.tables.append(failed_table(failed))
     if any(cell.imagined for cell in cells):
         answer.details.append(imagined_table(cells))
-    answer.details.extend([runs_table(records), provenance_table(records)])
+    answer.details.append(runs_table(records))
+    if played:
+        arms = (run for cell in cells for arms in cell.outcomes for run in arms.values())
+        answer.details.append(manifests_table(run.manifest for run in arms))
+    answer.details.append(where_table(records))
     return answer
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.interval import Interval
@@ -76,32 +75,6 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
         for record in records
     ]
     return Table("Runs", columns, rows, frozenset(columns), prose=frozenset({"says", "command"}))
-
-
-def provenance_table(records: Sequence[RunRecord]) -> Table:
-    """Machines and versions behind the numbers: one row where all agree."""
-    kinds: dict[tuple[str, ...], int] = {}
-    for record in records:
-        row = _provenance(record.environment)
-        kinds[row] = kinds.get(row, 0) + 1
-    columns = ("hardware", "device", "physics", "versions", "git", "runs")
-    return Table("Where", columns, [(*row, str(count)) for row, count in kinds.items()], frozenset(columns[:-1]))
-
-
-def _provenance(environment: dict[str, Any]) -> tuple[str, ...]:
-    packages = environment.get("packages", {})
-    versions = [f"wm_lab {environment.get('wm_lab', '?')}", f"python {environment.get('python', '?')}"]
-    versions += [f"{name} {packages[name]}" for name in ("torch", "mujoco", "numpy") if name in packages]
-    git = environment.get("git") or {}
-    commit = str(git.get("commit", "–"))[:10] + (" + changes" if git.get("dirty") else "")
-    hardware = f"{environment.get('cpu', '?')}, {environment.get('cores', '?')} cores"
-    return (
-        hardware,
-        str(environment.get("device", "–")),
-        str(environment.get("physics", "–")),
-        ", ".join(versions),
-        commit,
-    )
 
 
 def _by_task(cells: Sequence[Cell]) -> list[Cell]:

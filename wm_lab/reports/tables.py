@@ -58,7 +58,7 @@ class Table:
         return "\n".join([*parts, "", self.caption] if self.caption else parts) + "\n"
 
     def html(self) -> str:
-        """A bare `<table>`; the page brings the style."""
+        """Heading, `<table>` in a box that scrolls by itself, caption; the page brings the style."""
         styles = ["prose" if name in self.prose else "" if name in self.left else "number" for name in self.columns]
         kind = [f' class="{style}"' if style else "" for style in styles]
 
@@ -69,9 +69,8 @@ class Table:
         body = "\n".join(line(row, "td", i in self.groups) for i, row in enumerate(self.rows))
         head, caption = line(self.columns, "th"), escape(self.caption)
         note = f"<p class=caption>{caption}</p>" if caption else ""
-        return (
-            f"<h3>{escape(self.title)}</h3>\n<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table>\n{note}"
-        )
+        table = f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table>"
+        return f'<h3>{escape(self.title)}</h3>\n<div class="scroll">{table}</div>\n{note}'
 
 
 def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:

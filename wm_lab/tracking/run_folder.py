@@ -66,8 +66,10 @@ class RunFolder:
             _write_json(self.path / "environment.json", environment() | dict(facts))
 
     def begin(self) -> None:
-        """Mark the run as running, by this process."""
+        """Mark the run as running, by this process; an earlier attempt's answer is no longer this run's."""
         self._set_status("running", "", None)
+        with self._spoken():
+            (self.path / "result.json").unlink(missing_ok=True)
 
     def end(self, state: State, reason: str, exit_code: int) -> None:
         """Mark how the run ended."""

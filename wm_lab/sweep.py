@@ -1,0 +1,87 @@
+"""A sweep as a whole: what it is to hold and where, and the report that it ends in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from filelock import FileLock
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.plain import write_json
+from wm_lab.reports.runs import JOBS, STATUS
+from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
+from wm_lab.reports.terminal import tell
+from wm_lab.resume import code_hash, command, place
+from wm_lab.settings import read_config
+from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
+
+REPORT = "report"
+"""Job type of the tracker's run that holds a sweep's tables and page."""
+
+MISTAKE = 2
+
+
+class SweepWatch(Callback):
+    """Hears from Hydra what is swept, before any job: the only hook that is also called when a job fails."""
+
+    current: ClassVar[Sweep | None] = None
+    user_code: ClassVar[list[Path]] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        asked = {"jobs": jobs_of(config), "code": code_hash(self.user_code), "command": command(sys.argv[1:])}
+        try:
+            folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
+            tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
+        except UserError as error:  # Hydra makes a warning of a callback's exception and would go on
+            print(f"wm-lab: {error}", file=sys.stderr, flush=True)
+            sys.exit(MISTAKE)
+        with read_write(config), open_dict(config):
+            config.hydra.sweep.dir = str(folder)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
+        write_json(folder / JOBS, asked)
+        SweepWatch.current = Sweep(folder, lock, tracking)
+
+
+class Sweep:
+    """A sweep that runs, in a folder that is its own until it is closed."""
+
+    def __init__(self, folder: Path, lock: FileLock, tracking: TrackingConfig) -> None:
+        self.folder, self._lock, self._tracking = folder, lock, tracking
+
+    def close(self) -> None:
+        """Say what its runs say together, on the terminal, in its folder and in the tracker."""
+        try:
+            # Where none of them began there is nothing to say.
+            if any(self.folder.glob(f"*/{STATUS}")) and (answer := answer_sweep([self.folder])) is not None:
+                page = write_report(self.folder, f"sweep {self.folder.name}", answer)
+                self._show(answer, page)
+                tell(answer, page)
+        finally:
+            self._lock.release()
+
+    def _show(self, answer: SweepAnswer, page: Path) -> None:
+        """One run of the sweep's group with its tables and its page."""
+        self._tracking.group = self._tracking.group or self.folder.name
+        self._tracking.name = self._tracking.name or f"{REPORT} {self.folder.name}"
+        tracker = Tracker(self._tracking, self.folder, {}, REPORT)
+        for table in [*answer.tables, *answer.details]:
+            tracker.table(table.title, table.columns, table.rows)
+        tracker.html(REPORT, page)
+        tracker.summary({"verdicts": answer.verdicts})
+        tracker.finish(0)
+
+
+def jobs_of(config: DictConfig) -> list[list[str]]:
+    """Overrides of every job that Hydra's own sweeper will start; nothing of sweepers that choose as they go."""
+    sweeper = config.hydra.sweeper
+    if not sweeper._target_.endswith(BasicSweeper.__name__):
+        return []
+    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]  # of a configuration that is a sweep
+    parsed = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
+    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
