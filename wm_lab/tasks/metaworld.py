@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import mujoco
 import numpy as np
 from torch import Tensor
 
@@ -24,8 +25,12 @@ from wm_lab.tasks.task import Expert
 
 HAND, OPENING, THING, OTHER = slice(0, 3), 3, slice(4, 7), slice(11, 14)
 FRAME = 18  # numbers of one frame; a state holds this frame, the one before, and the goal
-GRASP_DEPTH = 0.045  # m, of the fingertips below what the library calls the hand
-HELD = 0.6  # opening of the fingers with a thin handle between them
+FINGERTIPS = (0.0, 0.0, -0.045)  # m, from what the library calls the hand
+HEAD = (
+    -0.13,
+    0.0,
+    -0.01,
+)  # m, from where the peg is grasped to its head; the wrench's ring lies as far from its handle
 FOREVER = 10**9  # steps after which the library would refuse to go on
 
 
@@ -76,6 +81,7 @@ class MetaworldTask(EnvTask):
 
     def _solved(self, info: dict[str, Any]) -> bool:
         if not info:
+            mujoco.mj_forward(self._env.model, self._env.data)  # a reset leaves positions where they were before it
             info = self._env.evaluate_state(self._seen, np.zeros(4, np.float32))[1]
         return bool(info["success"])
 
@@ -132,7 +138,33 @@ def _reach(x: Tensor) -> Tensor:
     return dense.length(x[..., HAND] - x[..., -3:]) / dense.FAR
 
 
-COSTS: dict[str, Callable[[Tensor], Tensor]] = {"reach-v3": _reach, "reach-wall-v3": _reach}
+def _insert(x: Tensor) -> Tensor:
+    """The peg's head to the hole, off its axis counting double as it does for success, from a step in front of it."""
+    gap = x[..., THING] + x.new_tensor(HEAD) - x[..., -3:]
+    aside = dense.length(gap[..., 1:])
+    front = 0.1 * (1.0 - dense.near(aside, 0.03))
+    return _take(x, dense.length(dense.join(gap[..., 0] - front, 2.0 * aside)), held=0.3)
+
+
+def _assemble(x: Tensor) -> Tensor:
+    """The wrench's ring over the top of the peg, and then down."""
+    gap = x[..., THING] + x.new_tensor(HEAD) - x[..., -3:]
+    aside = dense.length(gap[..., :2])
+    above = 0.08 * (1.0 - dense.near(aside, 0.02)) - 0.02
+    return _take(x, dense.length(dense.join(aside, gap[..., 2] - above)), held=0.49)
+
+
+def _take(x: Tensor, way: Tensor, held: float) -> Tensor:
+    tip = x[..., HAND] + x.new_tensor(FINGERTIPS)
+    return dense.carry(tip, x[..., OPENING], x[..., THING], way, held=held, above=0.06, radius=0.02)
+
+
+COSTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "reach-v3": _reach,
+    "reach-wall-v3": _reach,
+    "peg-insert-side-v3": _insert,
+    "assembly-v3": _assemble,
+}
 TAGS = {
     "reach-v3": ("reach",),
     "reach-wall-v3": ("reach",),
