@@ -97,16 +97,14 @@ class Transformer(nn.Module):
         candidates' own frames so far and takes in this one. `allowed` [K, L] further restricts which of all tokens,
         these included, each may see.
         """
-        tokens = x.shape[2]
         rotation = self._rotation(position[:, None])
-        suffix.step.append(position[:, None].expand(-1, tokens))
+        suffix.open(position, x.shape[2], self.window)
         seen = visible(position[:, None], torch.cat([prefix.step, *suffix.step], 1), self.window)  # [B, 1, L]
-        seen = seen if allowed is None else seen & allowed
-        bias = x.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1 or K, L]
+        seen = suffix.in_sight(seen if allowed is None else seen & allowed)
+        bias = x.new_zeros(seen.shape).masked_fill_(~seen, -torch.inf)[:, None, None]  # [B, 1, 1, 1 or K, L]
         for i, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             x = block.extend(x, rotation, bias, suffix, i)
-        suffix.length += tokens
         return self.norm(x)
 
     def nothing(self, rows: int, tokens: int) -> Cache:
@@ -123,7 +121,11 @@ class Transformer(nn.Module):
 
 
 class Suffix:
-    """Keys and values of the frames that N candidates imagined themselves, in memory laid out once."""
+    """Keys and values of the frames that N candidates imagined themselves, in memory laid out once.
+
+    As the window moves on, what no row sees any longer is left out of the products: the prefix from `past` on and the
+    suffix from `old` on are all that attention reads.
+    """
 
     def __init__(self, prefix: Cache, candidates: int, tokens: int):
         b, layers, heads, _, size = prefix.keys.shape
@@ -133,23 +135,46 @@ class Suffix:
         self.keys, self.values = (prefix.keys.new_empty(() if self.grows else shape) for _ in range(2))
         # Split once: to pick a layer at every frame would make the backward pass fill all of them every time.
         self.prefix = list(zip(prefix.keys.unbind(1), prefix.values.unbind(1), strict=True))
+        self.prefix_step = prefix.step
         self.lists: list[tuple[Tensor, Tensor]] = []
         self.step: list[Tensor] = []
-        self.length = 0
+        self.ages: list[int] = []
+        self.past = self.old = self.length = 0
+
+    def open(self, position: Tensor, tokens: int, window: int) -> None:
+        """Make room for a frame of so many tokens at the steps `position` [B], one after the last."""
+        if not self.step:
+            # Of each token for the row that saw it last; asked for once, since it waits for the device.
+            self.ages = (position[:, None] - self.prefix_step).amin(0).tolist()
+        frame = len(self.step)
+        self.step.append(position[:, None].expand(-1, tokens))
+        self.length += tokens
+        self.past = next((i for i, age in enumerate(self.ages) if age + frame < window), len(self.ages))
+        self.old = sum(step.shape[1] for step in self.step[: max(0, frame + 1 - window)])
+
+    def in_sight(self, columns: Tensor) -> Tensor:
+        """Of all tokens' columns [..., L], those of tokens that attention reads."""
+        known = len(self.ages)
+        return torch.cat([columns[..., self.past : known], columns[..., known + self.old :]], -1)
+
+    def shared(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Keys and values [B, heads, P, dh] of the prefix, as far as it is still seen."""
+        keys, values = self.prefix[layer]
+        return keys[:, :, self.past :], values[:, :, self.past :]
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Take in [B, heads, N, K, dh] of one layer; returns all of it so far, [B, heads, N, S, dh]."""
+        """Take in [B, heads, N, K, dh] of one layer; returns all that is still seen, [B, heads, N, S, dh]."""
         if self.grows:
-            if self.length:
+            if layer < len(self.lists):
                 key, value = (torch.cat(pair, 3) for pair in zip(self.lists[layer], (key, value), strict=True))
                 self.lists[layer] = (key, value)
             else:
                 self.lists.append((key, value))
-            return key, value
-        end = self.length + key.shape[3]
-        self.keys[layer, :, :, :, self.length : end] = key
-        self.values[layer, :, :, :, self.length : end] = value
-        return self.keys[layer, :, :, :, :end], self.values[layer, :, :, :, :end]
+            return key[:, :, :, self.old :], value[:, :, :, self.old :]
+        begin = self.length - key.shape[3]
+        self.keys[layer, :, :, :, begin : self.length] = key
+        self.values[layer, :, :, :, begin : self.length] = value
+        return self.keys[layer, :, :, :, self.old : self.length], self.values[layer, :, :, :, self.old : self.length]
 
 
 class Block(nn.Module):
@@ -161,14 +186,14 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, width))
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.SiLU(inplace=True), nn.Linear(hidden, width))
 
     def forward(
         self, x: Tensor, rotation: Rotation, mask: Tensor, before: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x [B, L, W] after it has seen what the mask shows, and its keys and values [B, heads, L, dh]."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k = rotate(q, rotation), rotate(k, rotation)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        (q, k), v = rotate(qkv[:2], rotation), qkv[2]
         own = k, v
         if before is not None:
             k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
@@ -178,15 +203,14 @@ class Block(nn.Module):
     def extend(self, x: Tensor, rotation: Rotation, bias: Tensor, suffix: Suffix, layer: int) -> Tensor:
         """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1 or K, L] for prefix and suffix, this frame included."""
         n, tokens = x.shape[1:3]
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
-        turn = rotation[0][:, None], rotation[1][:, None]
-        q, k = rotate(q, turn), rotate(k, turn)  # [B, heads, N, K, dh]
-        prefix, (keys, values) = suffix.prefix[layer], suffix.append(layer, k, v)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        (q, k), v = rotate(qkv[:2], (rotation[0][:, None], rotation[1][:, None])), qkv[2]  # [B, heads, N, K, dh]
+        prefix, (keys, values) = suffix.shared(layer), suffix.append(layer, k, v)
         q = q * q.shape[-1] ** -0.5
         # One softmax over both parts is what makes this exactly attention over their concatenation.
         shared = q.flatten(2, 3) @ prefix[0].transpose(-1, -2)  # [B, heads, N K, P]: the prefix is nobody's copy
         scores = torch.cat([shared.unflatten(2, (n, tokens)), q @ keys.transpose(-1, -2)], -1)
-        weight = (scores + bias).softmax(-1).to(v.dtype)
+        weight = scores.add_(bias).softmax(-1).to(v.dtype)
         split = shared.shape[-1]
         seen = (weight[..., :split].flatten(2, 3) @ prefix[1]).unflatten(2, (n, tokens)) + weight[..., split:] @ values
         return self._finish(x, seen.permute(0, 2, 3, 1, 4).flatten(3))
@@ -197,10 +221,11 @@ class Block(nn.Module):
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn the pairs (x_i, x_{i + dh/2}) of x [B, heads, ..., dh] by the angles of their step."""
+    """Turn the pairs (x_i, x_{i + dh/2}) of x [..., B, heads, ..., dh] by the angles of their step."""
     cos, sin = (part[:, None] for part in rotation)
     a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
+    turned = torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)
+    return torch.cat(turned, -1).to(x.dtype)
 
 
 def visible(query: Tensor, key: Tensor, window: int) -> Tensor:

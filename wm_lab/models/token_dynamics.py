@@ -64,7 +64,8 @@ class TokenDynamics(nn.Module):
 
     def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs of a group [..., group_size, W] -> h [..., W], and where tokens are foretold [..., tokens, W]."""
-        return outputs[..., 0, :], outputs[..., -self.tokens :, :]
+        # One matrix of rows: the logits of a slice would be a product for each candidate.
+        return outputs[..., 0, :], outputs[..., -self.tokens :, :].contiguous()
 
     def loss(self, places: Tensor, codes: Tensor) -> Tensor:
         """Cross-entropy of the codes [..., codes, dims] that came, summed over them: [...].
