@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from tests.data.toy import PointTask, ScriptedPolicy
 from wm_lab.data.collect import collect
@@ -71,3 +73,35 @@ class OneNumber(nn.Module):
             error = torch.tensor(self.validation[0])
         total = error + friction
         return total, {"pull": error.detach(), "friction": friction}
+
+
+@dataclass
+class LineConfig:
+    fails: str = ""  # what the second of two processes does at its third step: "nan", "raise" or "die"
+
+
+class Line(nn.Module):
+    """Rewards as a line over states; nothing is drawn, so the loss of a batch is the mean of its parts' losses."""
+
+    Config = LineConfig
+
+    def __init__(self, config: LineConfig, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.weight = nn.Parameter(torch.zeros(len(spec.mean["state"])))
+        self.steps = 0
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        error = (windows.observation["state"] @ self.weight - windows.reward).square().mean()
+        if self.training and torch.is_grad_enabled():
+            self.steps += 1
+            if self.steps == 3 and self.config.fails and distributed.get_rank() == 1:
+                error = self._fail() * error
+        return error, {"windows": torch.tensor(float(len(windows.reward)))}
+
+    def _fail(self) -> float:
+        if self.config.fails == "raise":
+            raise ValueError("a part is missing")
+        if self.config.fails == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return torch.nan

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -49,10 +50,13 @@ class Place:
         return slice(self.rank, None, self.size)
 
     def share_gradients(self, model: nn.Module) -> Loss:
-        """`model.loss`, after which every process has the mean of all gradients; their weights become the leader's."""
+        """`model.loss`, whose `backward` leaves the mean of all processes' gradients; weights become the leader's.
+
+        A parameter that gets no gradient in a step is an error, which names it where TORCH_DISTRIBUTED_DEBUG=INFO.
+        """
         if self.size == 1:
             return model.loss  # type: ignore[return-value]
-        return DistributedDataParallel(_Loss(model), find_unused_parameters=True)
+        return DistributedDataParallel(_Loss(model))
 
     def mean(self, loss: Tensor, logs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and logs of the whole batch."""
@@ -84,7 +88,8 @@ def together(help: Callable[[Place], object], size: int, device: torch.device) -
         places = [
             Place(torch.device("cuda", rank) if device.type == "cuda" else device, rank, size) for rank in range(size)
         ]
-        helpers = [_Helper(help, place, meeting) for place in places[1:]]
+        part = pickle.dumps(help)  # multiprocessing's own pickles would share the weights' memory with the leader
+        helpers = [_Helper(part, place, meeting) for place in places[1:]]
         try:
             with _group(places[0], meeting):
                 try:
@@ -97,6 +102,7 @@ def together(help: Callable[[Place], object], size: int, device: torch.device) -
         finally:
             for helper in helpers:
                 helper.process.kill()
+                helper.process.join()
 
 
 def require_devices(count: int, device: torch.device, name: str) -> None:
@@ -117,11 +123,11 @@ def require_devices(count: int, device: torch.device, name: str) -> None:
 class _Helper:
     """The leader's end of one further process, which hears no signals: they are the leader's to answer."""
 
-    def __init__(self, help: Callable[[Place], object], place: Place, meeting: str) -> None:
+    def __init__(self, part: bytes, place: Place, meeting: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = f"process {place.rank + 1} of {place.size} of the training"
         self.words, theirs = context.Pipe(duplex=False)
-        self.process: BaseProcess = context.Process(target=_enter, args=(help, place, meeting, theirs), daemon=True)
+        self.process: BaseProcess = context.Process(target=_enter, args=(part, place, meeting, theirs), daemon=True)
         resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2})
         self.process.start()
@@ -159,12 +165,12 @@ class _Loss(nn.Module):
         return self.model.loss(windows)  # type: ignore[operator]
 
 
-def _enter(help: Callable[[Place], object], place: Place, meeting: str, words: Connection) -> None:
+def _enter(part: bytes, place: Place, meeting: str, words: Connection) -> None:
     """A helper's life, which ends when the leader's does."""
     threading.Thread(target=_leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     with _group(place, meeting):
         try:
-            help(place)
+            pickle.loads(part)(place)
         except Exception:
             words.send((time.monotonic(), traceback.format_exc()))  # before the others see the connection close
             os._exit(1)
