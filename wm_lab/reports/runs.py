@@ -114,7 +114,8 @@ def _status(folder: Path) -> tuple[str, str, str]:
         status = RunFolder(folder).status()
     except (OSError, ValueError, TypeError):
         return "unreadable", f"{STATUS} cannot be read", "–"
-    assert status is not None  # the file was found
+    if status is None:
+        return "missing", f"there is no {STATUS}", "–"
     return status.state, status.reason, status.started
 
 
