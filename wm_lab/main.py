@@ -24,7 +24,7 @@ from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
-from wm_lab.metric import check_metric, metric
+from wm_lab.metric import check_metric, metrics_of
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import run_table
@@ -100,6 +100,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
 
 def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     """Plots, tables, page and numbers into the run folder and to the tracker."""
+    exercise = bench.settings.label("exercise")
     plots = {name: save(figure, record.folder.plots / f"{name}.svg") for name, figure in answer.figures.items()}
     for name, plot in plots.items():
         record.image(name, plot)
@@ -111,7 +112,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     manifests = [outcomes.manifest for outcomes in answer.outcomes.values()]
     page = write_page(
         record.folder.path / "report.html",
-        f"{bench.settings.label('exercise')}: {bench.card.name}",
+        f"{exercise}: {bench.card.name}",
         verdicts=answer.verdicts,
         tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, bench.seconds)],
         figures=plots | answer.pictures,
@@ -120,7 +121,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     record.html("report", page)
     record.finish(
         {
-            "exercise": bench.settings.label("exercise"),
+            "exercise": exercise,
             "labels": bench.settings.labels,
             "task": bench.card.name,
             "seed": bench.settings.seed,
@@ -129,6 +130,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
             "numbers": answer.numbers,
             "model": answer.model,
             "seconds": bench.seconds,
+            **metrics_of(exercise, answer.numbers, answer.outcomes),
         }
     )
 
@@ -180,7 +182,7 @@ def job(cfg: DictConfig) -> float | None:
             log.info("finished before: %s", folder)
         else:
             run(cfg)
-        return metric(read_run(folder), cfg.optimized_metric)
+        return (read_run(folder).result or {}).get(cfg.optimized_metric)
     except Exception as error:
         told = explain(error)
         if wants_traceback() or (told is None and is_multirun()):

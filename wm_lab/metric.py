@@ -1,41 +1,36 @@
-"""The one number of a run that a hyperparameter search maximises."""
+"""The one number of a run that searches maximise: `optimized_metric`, and what W&B sweeps find in the summary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.reports.cells import PLAYER, Cell, cells_of
-from wm_lab.reports.runs import RunRecord
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.reports.cells import PLAYER, Cell
+
+TOLD_BY = {"success": "planning", "H_skill": "imagination"}
+"""{metric: the exercise that tells it}"""
 
 
-def success(cell: Cell) -> float:
-    """Share of episodes that planning solved."""
-    return float(cell.arm(PLAYER)[0].success.mean())
+def metrics_of(exercise: str, numbers: dict[str, Any], outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
+    """What a finished run of this exercise is judged by.
 
-
-def h_skill(cell: Cell) -> float:
-    """Imagined steps for which the model beats persistence, on what success depends on."""
-    return float(cell.skill[0]["value"])
-
-
-METRICS: dict[str, tuple[str, Callable[[Cell], float]]] = {
-    "success": ("planning", success),
-    "H_skill": ("imagination", h_skill),
-}
-"""{name: (the exercise that tells it, how it is read)}"""
+    success: share of episodes that planning solved
+    H_skill: imagined steps for which the model beats persistence, on what success depends on
+    """
+    if exercise == TOLD_BY["success"] and PLAYER in outcomes:
+        return {"success": float(outcomes[PLAYER].success.mean())}
+    if exercise == TOLD_BY["H_skill"]:
+        return {"H_skill": float(Cell("", "", imagined=[numbers]).skill[0]["value"])}
+    return {}
 
 
 def check_metric(name: str | None, exercise: str) -> None:
     """UserError where a run of this exercise will not tell the metric `optimized_metric`."""
     if name is None:
         return
-    if name not in METRICS:
-        raise unknown("optimized_metric", name, METRICS)
-    if METRICS[name][0] != exercise:
-        raise UserError(f"optimized_metric={name} is told by exercise={METRICS[name][0]}, and this is {exercise}")
-
-
-def metric(record: RunRecord, name: str | None) -> float | None:
-    """The number that this finished run is judged by; None where no metric is asked for."""
-    return None if name is None else METRICS[name][1](cells_of([record])[0])
+    if name not in TOLD_BY:
+        raise unknown("optimized_metric", name, TOLD_BY)
+    if TOLD_BY[name] != exercise:
+        raise UserError(f"optimized_metric={name} is told by exercise={TOLD_BY[name]}, and this is {exercise}")

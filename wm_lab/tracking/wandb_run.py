@@ -232,8 +232,11 @@ def _unanswered(server: str, seconds: float) -> str | None:
 
 
 def _run_id(folder: Path) -> str:
-    """The wandb id of this run folder, made at the first call."""
+    """The wandb id of this run folder: made at the first call, or given by the agent of a W&B sweep."""
     file = folder / ID_FILE
+    if os.environ.get("WANDB_SWEEP_ID") and (given := os.environ.get("WANDB_RUN_ID")):
+        file.write_text(f"{given}\n")
+        return given
     if file.exists() and re.fullmatch(r"[a-z0-9]{8}", found := file.read_text().strip()):
         return found
     new = secrets.token_hex(4)
