@@ -73,13 +73,23 @@ def test_pixels_come_without_gl_and_show_the_target(reacher: GymTask) -> None:
     assert np.any(seen["pixels"] != other["pixels"])
 
 
+TOYS = "tests.tasks.toy_envs:"
+
+
+def toy(name: str = "Line", **options: object) -> GymTask:
+    return GymTask(GymConfig(id=f"{TOYS}{name}-v0", **options))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("Reacher-v55", "did you mean Reacher-v5"),
+        ("no_such_module:Reacher-v5", "module no_such_module cannot be imported"),
         ("CartPole-v1", "bounded continuous actions"),
-        ("Pendulum-v1", "does not run on MuJoCo"),
-        ("HalfCheetah-v5", "set task.success_key"),
+        (TOYS + "Unbounded-v0", "bounded continuous actions"),
+        (TOYS + "Seeing-v0", "shows pictures"),
+        (TOYS + "Forgetful-v0", "does not repeat itself"),
+        (TOYS + "Short-v0", "ends in its first step"),
     ],
 )
 def test_an_environment_that_cannot_be_a_task_is_refused_in_a_sentence(name: str, message: str) -> None:
@@ -87,10 +97,90 @@ def test_an_environment_that_cannot_be_a_task_is_refused_in_a_sentence(name: str
         GymTask(GymConfig(id=name))
 
 
-def test_an_unknown_environment_plays_by_its_success_key_and_says_what_it_lacks() -> None:
-    task = GymTask(GymConfig(id="HalfCheetah-v5", success_key="solved"))
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Blind", "an observation that is not a finite number, after 2 steps of the episode with seed 7"),
+        ("Priceless", "a reward that is not a finite number"),
+        ("Growing", "showed 3 numbers, and its observation_space declares 2"),
+    ],
+)
+def test_an_environment_that_breaks_its_promise_midway_is_named_with_the_episode(name: str, message: str) -> None:
+    task = toy(name)
+    task.reset(seed=7)
+    with pytest.raises(UserError, match=message):
+        for _ in range(5):
+            task.step(np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("told", [{"success_key": "there"}, {"success": "tests.tasks.toy_envs:close"}])
+def test_an_environment_of_ones_own_has_the_expert_and_the_success_that_it_was_given(told: dict[str, str]) -> None:
+    task = toy(expert="tests.tasks.toy_envs:expert", **told)
+    assert task.has_expert
+    task.reset(seed=1000)
+    expert = task.expert()
+    assert [task.step(expert.act())[4]["success"] for _ in range(10)][-1]
+
+
+def test_success_may_be_a_return() -> None:
+    task = toy(success_return=-1e3)
     task.reset(seed=0)
-    *_, info = task.step(np.zeros(6, np.float32))
-    assert info["success"] is False
+    assert task.step(np.zeros(1, np.float32))[4]["success"]
+    assert task.card.success_test == "return>=-1000@1"
+
+
+def test_what_is_said_of_success_and_expert_is_checked() -> None:
+    with pytest.raises(UserError, match=r"success_key=done is not in the info .* found: there"):
+        toy(success_key="done")
+    with pytest.raises(UserError, match="both say when the task is solved"):
+        toy(success_key="there", success_return=1.0)
+    with pytest.raises(UserError, match="write module:function"):
+        toy(expert="tests.tasks.toy_envs:nobody")
+    with pytest.raises(UserError, match="outside of the action space"):
+        toy(expert="tests.tasks.toy_envs:wild").expert().act()
+
+
+def test_an_environment_with_rewards_alone_costs_what_it_does_not_pay() -> None:
+    task = toy()
+    assert not task.has_expert and task.card.success_test == "none"
+    task.reset(seed=0)
+    state, reward, *_ = task.step(np.ones(1, np.float32))
+    assert task.cost(torch.from_numpy(state["state"])) == pytest.approx(-reward)
+    assert reward == pytest.approx(-abs(state["state"][0] - state["state"][1]), abs=1e-6)
     with pytest.raises(UserError, match="has no expert"):
         task.expert()
+
+
+def test_actions_in_the_unit_range_reach_the_environments_own_bounds() -> None:
+    task = toy()
+    task.reset(seed=0)
+    start = task.state()[1]
+    task.step(np.ones(1, np.float32))
+    assert task.state()[1] - start == pytest.approx(0.4, abs=0.01)
+
+
+def test_an_environment_without_mujoco_goes_back_in_time_by_playing_its_episode_again() -> None:
+    task = toy()
+    actions = np.random.default_rng(0).uniform(-1, 1, (2, 3, 8, 1)).astype(np.float32)
+    snapshots, states = [], []
+    for seed in (1, 2):
+        task.reset(seed=seed)
+        for action in actions[0, 0]:
+            task.step(action)
+        snapshots.append(task.snapshot())
+        for action in actions[seed - 1, 2]:
+            task.step(action)
+            states.append(task.state())
+    here = task.snapshot()
+    simulated, _ = task.simulate_batch(np.stack(snapshots), actions)
+    np.testing.assert_array_equal(simulated[:, 2].reshape(-1, 3), states)
+    np.testing.assert_array_equal(task.snapshot(), here)
+
+
+def test_nothing_more_happens_or_is_paid_after_the_end_of_an_episode() -> None:
+    task = toy()
+    task.reset(seed=0)
+    ended = next(result for _ in range(30) if (result := task.step(np.ones(1, np.float32)))[2])
+    state, reward, terminated, *_ = task.step(np.ones(1, np.float32))
+    assert terminated and reward == 0.0
+    np.testing.assert_array_equal(state["state"][:-1], ended[0]["state"][:-1])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.raycast import RayCamera
+from wm_lab.tasks.raycast import Marker, RayCamera, View
 
 SCENE = """
 <mujoco><worldbody>
@@ -111,3 +111,16 @@ def test_a_larger_picture_can_be_asked_for() -> None:
 
 def test_no_gl_library_is_loaded() -> None:
     assert not any(name.split(".")[0] == "OpenGL" for name in sys.modules)
+
+
+def test_a_marker_is_seen_where_it_stands_and_hidden_behind_what_stands_before_it() -> None:
+    xml = '<mujoco><worldbody><geom type="box" size=".1 .1 .1" rgba="0 0 1 1"/></worldbody></mujoco>'
+    model = mujoco.MjModel.from_xml_string(xml)
+    camera = RayCamera(model, 65, 65, View.towards((0, 0, 0), eye=(2, 0, 0)))
+    data = mujoco.MjData(model)
+
+    def middle(x: float) -> np.ndarray:
+        return camera.render(data, [Marker((x, 0.0, 0.0), 0.05, (1.0, 0.0, 0.0))])[32, 32]
+
+    assert middle(0.5)[0] > middle(0.5)[2]  # before the box
+    np.testing.assert_array_equal(middle(-0.5), camera.render(data)[32, 32])  # behind it

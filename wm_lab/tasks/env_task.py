@@ -118,7 +118,6 @@ class EnvTask(Task):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
-        self._steps, self._terminated, self._truncated = 0, False, False
         return self._observe(), {"success": False, "contact": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
@@ -215,6 +214,7 @@ class EnvTask(Task):
     def _begin(self, seed: int) -> None:
         """Put everything where the episode of this seed starts; a start that is solved already is drawn anew."""
         self._seed = seed
+        self._steps, self._terminated, self._truncated = 0, False, False
         for redraw in range(REDRAWS):
             self._see(*self._draw(None if redraw else seed))
             if not self._solved({}):

@@ -28,8 +28,8 @@ class Replay:
         self.size = 1 + self._commands.size
 
     def begin(self) -> None:
-        """A new episode starts."""
-        self._count = 0
+        """An episode starts, perhaps another one."""
+        self._count, self._place = 0, None
 
     def note(self, command: np.ndarray) -> None:
         """The environment was given this command [size]."""
@@ -49,7 +49,6 @@ class Replay:
         commands = saved[1:].reshape(-1, self._commands.shape[1])
         count = int(saved[0])
         if self._place is None or self._place[0] != name:
-            self._place = None
             self._restart()
             for command in commands[:count]:
                 self.env.step(command.reshape(self._shape))

@@ -1,0 +1,81 @@
+"""Gymnasium environments of a user's own, sound and unsound; importing this module registers them."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Line(gymnasium.Env):
+    """A place on a line that drifts a little, and a goal. The observation is nested, the actions are lopsided."""
+
+    metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012 - the form Gymnasium asks for
+    observation_space = spaces.Dict({"goal": spaces.Box(-10, 10, (1,)), "place": spaces.Box(-10, 10, (1,))})
+    action_space = spaces.Box(-2.0, 4.0, (1,))
+    end = 5.0  # m, where the episode ends
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.goal, self.steps = self.np_random.uniform(-1, 0), self.np_random.uniform(1, 2), 0
+        return self.look(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.place += 0.1 * float(action[0]) + 0.001 * self.np_random.standard_normal()
+        far = abs(self.place - self.goal)
+        return self.look(), -far, abs(self.place) > self.end, False, {"there": far < 0.05}
+
+    def look(self):
+        return {"goal": np.array([self.goal]), "place": np.array([self.place])}
+
+
+class Forgetful(Line):
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=None, options=options)
+
+
+class Short(Line):
+    end = 0.0
+
+
+class Blind(Line):
+    """From the third step on it no longer knows where it is."""
+
+    def look(self):
+        return super().look() | ({"place": np.array([np.nan])} if self.steps > 2 else {})
+
+
+class Priceless(Line):
+    def step(self, action):
+        seen, _, *rest = super().step(action)
+        return seen, np.inf if self.steps > 2 else 0.0, *rest
+
+
+class Growing(Line):
+    def look(self):
+        return super().look() | ({"place": np.zeros(2)} if self.steps > 2 else {})
+
+
+class Seeing(Line):
+    observation_space = spaces.Box(0, 255, (8, 8, 3), np.uint8)
+
+
+class Unbounded(Line):
+    action_space = spaces.Box(-np.inf, np.inf, (1,))
+
+
+for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Unbounded):
+    gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
+
+
+def expert(observation, env):
+    return np.clip(10 * (observation["goal"] - observation["place"]), -2, 4)
+
+
+def wild(observation, env):
+    return 100 * observation["goal"]
+
+
+def close(observation, info):
+    return abs(observation["goal"] - observation["place"]).item() < 0.3
