@@ -17,8 +17,12 @@ MAX_SEED = 2**30 // (EPISODES_PER_ROUND * ROUNDS_PER_SEED) - 1
 
 @dataclass
 class DataConfig:
-    """A dataset: episodes of the scripted expert under a mix of behaviours, then rounds of a planner's own episodes."""
+    """A dataset: episodes of the scripted expert under a mix of behaviours, then rounds of a planner's own episodes.
 
+    Or one that was recorded elsewhere: with `path`, only the split is still to be chosen.
+    """
+
+    path: str | None = None  # of a dataset to train on; None: collect one
     episodes: int = 400
     mixture: dict[str, float] = field(
         default_factory=lambda: {"noisy_expert": 0.5, "random": 0.2, "perturb_recover": 0.3}
@@ -48,6 +52,8 @@ class DataConfig:
         ):
             if not least <= count <= EPISODES_PER_ROUND:
                 raise UserError(f"data.{name}={count} is outside {least}..{EPISODES_PER_ROUND}")
+        if self.path is not None and self.rounds:
+            raise UserError(f"data.rounds={self.rounds} would add to the recording {self.path}; set data.rounds=0")
         if self.rounds >= ROUNDS_PER_SEED:
             raise UserError(f"data.rounds={self.rounds} exceeds {ROUNDS_PER_SEED - 1}")
         if not 0 <= self.seed <= MAX_SEED:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,19 @@ class Table:
 class Dataset:
     """Rows of all shards are numbered through: shard 0's first, then shard 1's."""
 
-    def __init__(self, shards: Sequence[Shard], split: SplitConfig | None = None) -> None:
+    def __init__(
+        self, shards: Sequence[Shard], split: SplitConfig | None = None, keys: Sequence[str] | None = None
+    ) -> None:
+        """keys: the observations that models see; None: those that the task card names."""
         if not shards:
             raise UserError("a dataset needs at least one shard; collect one first")
         for shard in shards[1:]:
             _require_same_task(shards[0], shard)
         self.shards = tuple(shards)
+        for key in keys or ():
+            if key not in observed(shards[0]):
+                raise unknown(f"observation in {shards[0].folder}", key, observed(shards[0]))
+        self._keys = None if keys is None or set(keys) == set(shards[0].card["observation"]) else tuple(keys)
         self.split_config = split or SplitConfig()
         self.first_row = np.cumsum([0, *(shard.rows for shard in shards)])
         self.table = self._table()
@@ -60,18 +68,26 @@ class Dataset:
 
     @classmethod
     def open(
-        cls, *folders: Path | str, split: SplitConfig | None = None, verify_up_to: int | None = VERIFY_UP_TO
+        cls,
+        *folders: Path | str,
+        split: SplitConfig | None = None,
+        keys: Sequence[str] | None = None,
+        verify_up_to: int | None = VERIFY_UP_TO,
     ) -> Dataset:
         """Open shards in the order of their collection, comparing up to so many bytes of each with their checksums.
 
         Raises UserError that names the file or folder which is missing, damaged, foreign or of another task.
         """
-        return cls([open_shard(Path(folder), verify_up_to) for folder in folders], split)
+        return cls([open_shard(Path(folder), verify_up_to) for folder in folders], split, keys)
 
     @property
     def card(self) -> dict[str, Any]:
         """The task card in JSON's terms."""
-        return self.shards[0].card
+        card = self.shards[0].card
+        if self._keys is None:
+            return card
+        columns = self.shards[0].columns
+        return {**card, "observation": {key: list(columns[OBSERVATION + key].shape[1:]) for key in self._keys}}
 
     @property
     def rows(self) -> int:
@@ -90,6 +106,12 @@ class Dataset:
             raise unknown("split", split, (*SPLITS, "all"))
         return np.flatnonzero(self.table.split == split)
 
+    def only(self, episodes: np.ndarray) -> Dataset:
+        """The same rows, with no more than these episodes to be seen."""
+        some = copy(self)
+        some.table = Table(**{column.name: getattr(self.table, column.name)[episodes] for column in fields(Table)})
+        return some
+
     def episode(self, index: int) -> Episode:
         """A recorded episode; its arrays are read-only views of the files."""
         start = int(self.table.offset[index])
@@ -101,7 +123,7 @@ class Dataset:
     @property
     def observation_keys(self) -> tuple[str, ...]:
         """Every recorded observation: the task's own and always "state"."""
-        return tuple(name.removeprefix(OBSERVATION) for name in self.shards[0].columns if name.startswith(OBSERVATION))
+        return observed(self.shards[0])
 
     def slice(self, column: str, start: int, stop: int) -> np.ndarray:
         """Rows start to stop of one column, which must lie in one shard (those of an episode do)."""
@@ -139,8 +161,10 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """sha256 of all manifests and the split: what a trained model's name in the store depends on."""
-        told = json.dumps([[shard.manifest for shard in self.shards], vars(self.split_config)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        told: list[Any] = [[shard.manifest for shard in self.shards], vars(self.split_config)]
+        if self._keys is not None:
+            told.append(self._keys)
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def verify(self) -> None:
         """Compare every byte of every shard with its checksum; UserError names the first file that differs."""
@@ -172,6 +196,11 @@ class Dataset:
             round=joined["round"],
             split=np.array(SPLITS)[split],
         )
+
+
+def observed(shard: Shard) -> tuple[str, ...]:
+    """Every recorded observation of a shard."""
+    return tuple(name.removeprefix(OBSERVATION) for name in shard.columns if name.startswith(OBSERVATION))
 
 
 def _require_same_task(first: Shard, other: Shard) -> None:

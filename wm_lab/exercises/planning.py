@@ -8,15 +8,24 @@ dynamics and {learned, true} cost says whether the planner, the cost or the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from wm_lab.errors import UserError
-from wm_lab.evaluation.comparison import Attribution, attribute, compare, compare_by_type, success_rows
+from wm_lab.evaluation.comparison import (
+    Attribution,
+    SuccessRow,
+    attribute,
+    compare,
+    compare_by_type,
+    compare_returns,
+    success_rows,
+)
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
-from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict
+from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict, return_verdict
 from wm_lab.exercises.arms import (
     LEARNED_REWARD,
     TRUE_COST,
@@ -42,6 +51,9 @@ TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
 
 GREEDY = {"horizon": 1, "action_block": 1}
+
+RIVALS = ("bc", "policy", "greedy", "random", "noop")
+"""Whose returns planning is held against where there is no success."""
 
 PAIRS = [
     ("mpc", "bc"),
@@ -84,6 +96,7 @@ class Planning(Exercise):
 
     def check(self, bench: Workbench) -> None:
         config, settings, task = self.config, bench.settings, bench.task
+        bench.require_playable("exercise=planning")
         if is_simulator(settings):
             rehearse(settings, task, judged_by=TRUE_COST)
             return
@@ -92,6 +105,8 @@ class Planning(Exercise):
                 f"exercise.attribution compares costs on decoded states, and {bench.card.name} shows "
                 f"{', '.join(bench.card.observation)}; set exercise.attribution=false or task.observation=state"
             )
+        if config.clone:
+            task.expert()  # raises where the task has none to clone
         rehearse(settings, task)
         if config.advised:
             rehearse(settings, task, advised=True)
@@ -111,9 +126,11 @@ class Planning(Exercise):
 
         shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
         rows = success_rows({task: arms})
+        if not manifest.success_test:
+            return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
         pairs = [compare(shared[a], shared[b], f"{a} − {b}") for a, b in PAIRS if a in shared and b in shared]
         by_type = compare_by_type({task: shared}, "mpc", "bc")
-        verdicts = [planning_verdict(by_type)] if "mpc" in shared and "bc" in shared else []
+        verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
         tables = [success_table(rows), difference_table(pairs)]
         numbers = {
             "manifest": manifest.hash,
@@ -133,7 +150,7 @@ class Planning(Exercise):
     def _arms(self, bench: Workbench) -> Iterator[Arm]:
         """Every arm once; what an arm needs is trained when it is asked for."""
         config, settings = self.config, bench.settings
-        yield from scripted_arms()
+        yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
         if is_simulator(settings):
             yield replace(mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
             return
@@ -164,6 +181,20 @@ class Planning(Exercise):
                 arm = mpc_arm(bench.settings, name + suffix, model, judged_by=weights)
                 if arm.recipe != first.recipe:
                     yield arm
+
+
+def _answer_by_returns(
+    manifest: str,
+    rows: Sequence[SuccessRow],
+    shared: Mapping[str, Outcomes],
+    arms: dict[str, Outcomes],
+    model: dict[str, Any] | None,
+) -> Answer:
+    """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
+    gaps = {name: compare_returns(shared["mpc"], other) for name, other in shared.items() if name in RIVALS}
+    verdicts = [return_verdict(gaps), exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"))]
+    numbers = {"manifest": manifest, "rows": plain(rows), "differences": [], "by_type": [], "returns": plain(gaps)}
+    return Answer(verdicts, numbers, [success_table(rows, "Returns")], {}, arms, model=model)
 
 
 def _attribute(arms: Mapping[str, Outcomes]) -> Attribution | None:

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,18 +21,20 @@ from wm_lab.data.collect import collect
 from wm_lab.data.config import MAX_SEED, DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, TaskFactory, play
+from wm_lab.data.splits import assign
+from wm_lab.data.window_reader import require_length
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.arms import Arm, is_simulator, mpc_arm
+from wm_lab.exercises.arms import Arm, mpc_arm
 from wm_lab.exercises.bookkeeping import Clock, tally
+from wm_lab.exercises.checks import check_playing, check_training
 from wm_lab.exercises.diet import Diet
-from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse_training
+from wm_lab.exercises.recorded_data import open_recording
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
 from wm_lab.exercises.settings import Section, Settings
-from wm_lab.policies.mpc import MPCConfig
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build, read_config, target
 from wm_lab.store import Store
@@ -40,7 +43,6 @@ from wm_lab.tracking.progress import progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.config import TrainerConfig
-from wm_lab.training.distributed import require_devices
 from wm_lab.training.trainer import BEST, train
 
 log = logging.getLogger(__name__)
@@ -92,45 +94,39 @@ class Workbench:
 
     def check(self) -> None:
         """Raise UserError for settings that cannot work together, before anything is made."""
-        settings, card = self.settings, self.card
-        self.task.expert()  # raises where the task has none
-        with torch.random.fork_rng():
-            build(settings.planner, "planner", card.action_size)
-            model = build_model(settings, self.task)
-            clone = build(settings.bc, "bc", blank_spec(self.task))
-        mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
-        horizon, steps = settings.planner["horizon"], card.episode_steps
-        if mpc.execute > horizon:
+        check_training(self.settings, self.task)
+        if self.task.playable:
+            check_playing(self.settings, self.task)
+        if self.data.path is not None:
+            require_length(self.recording, "train", read_config(TrainerConfig, self.settings.trainer, "trainer").length)
+
+    def require_playable(self, exercise: str) -> None:
+        """Raise UserError unless there is a simulator to play in."""
+        if not self.task.playable:
             raise UserError(
-                f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other"
+                f"{exercise} plays episodes, and {self.card.name} is a recording without a simulator; choose "
+                "exercise=imagination or exercise=latent, or the task that was recorded"
             )
-        if horizon > steps:
-            raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
-        for section, name in ((settings.trainer, "trainer"), (settings.bc_trainer, "bc_trainer")):
-            trainer: TrainerConfig = read_config(TrainerConfig, section, name)
-            require_devices(trainer.devices, self.device, f"{name}.devices")
-            if trainer.length > steps + 1:
-                raise UserError(
-                    f"{name}.length={trainer.length} is longer than the episodes of {card.name}, which hold "
-                    f"{steps + 1} observations; lower {name}.length or raise task.episode_steps"
-                )
-        sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
-        if sees + predicts > length:
-            raise UserError(
-                f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
-                "lower them or raise it"
-            )
-        if not is_simulator(settings):
-            rehearse_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
-        if settings.demonstrations < 2:
-            raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
 
     # Data
 
     def dataset(self, rounds: int | None = None) -> Dataset:
-        """The collection and its on-policy rounds; all of them, or the first few."""
+        """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
+        if self.data.path is not None:
+            return self.recording
         rounds = self.data.rounds if rounds is None else rounds
         return self._open([self._collection(self.data), *(self._round(k + 1) for k in range(rounds))])
+
+    @cached_property
+    def recording(self) -> Dataset:
+        """The dataset at `data.path`."""
+        return open_recording(self.data, self.card)
+
+    def held_out(self) -> int:
+        """How many episodes there are, or will be, to validate on."""
+        if self.data.path is not None:
+            return len(self.recording.episodes("validation"))
+        return int((assign(np.array(self.data.seeds()), self.data.episodes, self.data.split()) == 1).sum())
 
     def demonstrations(self, count: int | None = None) -> Dataset:
         """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for."""
@@ -146,7 +142,12 @@ class Workbench:
         return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST))])
 
     def unseen(self, episodes: int) -> Dataset:
-        """Episodes like the collection's, from the frozen test starts: no model was trained or chosen on them."""
+        """Episodes like the collection's, from the frozen test starts: no model was trained or chosen on them.
+
+        Of a recording, so many of its test split, or as many as there are.
+        """
+        if not self.task.playable:
+            return self.recording.only(self.recording.episodes("test")[:episodes])
         return self._open([self._collection(self.data, seeds=list(self.manifest(episodes).seeds))])
 
     def _open(self, folders: list[Path]) -> Dataset:
@@ -308,7 +309,7 @@ class Workbench:
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
         manifest = freeze(self.card, episodes)
-        require_unseen(manifest, self.data.seeds())
+        require_unseen(manifest, self.data.seeds() if self.data.path is None else self.recording.table.seed.tolist())
         return manifest
 
     def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:

@@ -62,7 +62,7 @@ class LeRobot(Source):
         files = self._files()
         self.scale = ActionScale.of((self._column(path, ACTION) for path in files), self.name)
         self._require_rows(files)
-        self.table = {"seed": np.arange(len(frames))} | self._own_table()
+        self.table = {"seed": np.arange(len(frames))} | (self._own_table() if ours else {})
         self.behaviours = ours.get("behaviours", ["recorded"])
         self.origin = {"fps": self.info["fps"], "robot_type": self.info.get("robot_type")} | ours.get("provenance", {})
         self.card = self._card(ours)

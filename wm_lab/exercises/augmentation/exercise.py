@@ -78,6 +78,8 @@ class Augmentation(Exercise):
 
     def check(self, bench: Workbench) -> None:
         config, settings, card = self.config, bench.settings, bench.card
+        bench.require_playable("exercise=augmentation")
+        bench.task.expert()  # raises where there is none to clone
         if is_simulator(settings):
             raise UserError(
                 "exercise=augmentation asks what a learnt model is worth, and model=simulator is the truth, which is "

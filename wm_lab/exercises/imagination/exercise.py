@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.data.splits import assign
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.bootstrap import RESAMPLES, paired_difference
@@ -40,6 +39,7 @@ from wm_lab.exercises.imagination.report import (
 )
 from wm_lab.exercises.imagination.windows import Stretches, draw, fair, snapshots
 from wm_lab.exercises.model_facts import model_facts
+from wm_lab.exercises.recorded_data import require_truth
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves
@@ -86,14 +86,16 @@ class Imagination(Exercise):
                 f"exercise.context={config.context} and exercise.horizon={config.horizon} need {length} observations, "
                 f"and an episode of {card.name} has {longest}; lower exercise.horizon or raise task.episode_steps"
             )
-        held = int((assign(np.array(data.seeds()), data.episodes, data.split()) == 1).sum())
-        if held < 2:
+        if (held := bench.held_out()) < 2:
+            what = f"data.episodes={data.episodes}" if data.path is None else f"data.path={data.path}"
             raise UserError(
-                f"data.episodes={data.episodes} with data.validation_fraction={data.validation_fraction} holds out "
-                f"{held}, and an interval over episodes needs 2; raise one of them"
+                f"{what} with data.validation_fraction={data.validation_fraction} holds out {held}, and an interval "
+                "over episodes needs 2; raise one of them"
             )
+        if data.path is not None:
+            require_truth(bench.recording, card, "exercise=imagination")
         told = [name for name in ("task_cost", "goal_distance") if bench.settings.objective.get(name)]
-        if config.planned_windows and told and "state" not in card.observation and not is_simulator(bench.settings):
+        if self._plans(bench) and told and "state" not in card.observation and not is_simulator(bench.settings):
             raise UserError(
                 f"objective.{told[0]} judges states, and {card.name} shows {', '.join(card.observation)}; choose "
                 "objective=reward, or set exercise.planned_windows=0"
@@ -135,14 +137,20 @@ class Imagination(Exercise):
             answer.verdicts.append(groups)
         keep_curves(bench, "held_out", found)
         shown = dict(found)
-        if config.planned_windows:
+        if self._plans(bench):
             some = stretches[: fair(stretches.episode, config.planned_windows)]
             shown[PLANNED] = self._add_planned(answer, judge, collection, some, errors[MODEL])
+        elif not bench.task.playable:
+            answer.verdicts.append(f"the planner's own sequences are not judged: {card.name} has no simulator.")
         answer.tables[:0] = imagination_tables(shown)
         if frames is not None:
             self._add_frames(answer, frames, bench)
         answer.model = model_facts(bench)
         return answer
+
+    def _plans(self, bench: Workbench) -> bool:
+        """Whether the planner's own sequences are judged, which somebody must execute."""
+        return self.config.planned_windows > 0 and bench.task.playable
 
     def _readout(self, model: WorldModel, training: Dataset, bench: Workbench) -> Readout:
         """The model's own decoder of states, or a probe that learns it from what was filtered in training episodes."""

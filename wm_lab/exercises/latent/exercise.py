@@ -115,7 +115,13 @@ class Latent(Exercise):
     def check(self, bench: Workbench) -> None:
         if is_simulator(bench.settings):
             raise UserError("model=simulator has no latent, its features are the true state; choose a learned model")
-        bench.manifest(self.config.scenes)  # raises where there are not so many test starts
+        if bench.task.playable:
+            bench.manifest(self.config.scenes)  # raises where there are not so many test starts
+        elif (scenes := len(bench.unseen(self.config.scenes))) < FEWEST:
+            raise UserError(
+                f"data.path={bench.data.path} with data.test_fraction={bench.data.test_fraction} holds out {scenes} "
+                f"trajectories, and exercise=latent needs at least {FEWEST}; raise data.test_fraction"
+            )
 
     def run(self, bench: Workbench) -> Answer:
         config = self.config
@@ -140,7 +146,7 @@ class Latent(Exercise):
             phases={name: int(n) for name in PHASES if (n := (frames.phase[chosen] == name).sum())},
             copied=copied(posterior, observed_vectors(frames, model.observation_keys)),
             frames=len(chosen),
-            trajectories=config.scenes,
+            trajectories=len(data),
         )
         answer = Answer(latent_verdicts(found), plain(found) | {"data": data.digest}, latent_tables(found))
         if bench.run is not None:

@@ -1,0 +1,76 @@
+"""A task that is only a description: what was recorded elsewhere can be learnt from, and played by nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from torch import Tensor
+
+from wm_lab.data.shard import OBSERVATION, open_shard
+from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard
+
+
+@dataclass
+class RecordedTaskConfig:
+    path: str | None = None
+    """A dataset of the lab, such as `wm-lab-data import` writes."""
+    observation: list[str] | None = None
+    """What models see of all that was recorded; null: what its card names."""
+    effort: float = 1.0
+    planning: PlanningHints = field(default_factory=PlanningHints)
+
+
+class RecordedTask(Task):
+    """Has a card and a first state; whatever would need a simulator raises UserError."""
+
+    Config = RecordedTaskConfig
+    playable = False
+
+    def __init__(self, config: RecordedTaskConfig) -> None:
+        if config.path is None:
+            raise UserError("a recorded task is described by its dataset; choose data=recorded data.path=FOLDER")
+        shard = open_shard(Path(config.path), 0)
+        self.card = TaskCard.from_dict(shard.card)
+        self._first = np.array(shard.columns[OBSERVATION + "state"][0])
+        if config.observation is not None:
+            shapes = {
+                name.removeprefix(OBSERVATION): tuple(column.shape[1:])
+                for name, column in shard.columns.items()
+                if name.startswith(OBSERVATION)
+            }
+            for key in config.observation:
+                if key not in shapes:
+                    raise unknown("recorded observation", key, shapes)
+            self.card = replace(self.card, observation={key: shapes[key] for key in config.observation})
+
+    def state(self) -> np.ndarray:
+        """The first state that was recorded."""
+        return self._first
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> NoReturn:
+        self._refuse()
+
+    def step(self, action: np.ndarray) -> NoReturn:
+        self._refuse()
+
+    def cost(self, state: Tensor) -> NoReturn:
+        self._refuse()
+
+    def snapshot(self) -> NoReturn:
+        self._refuse()
+
+    def restore(self, snapshot: np.ndarray) -> NoReturn:
+        self._refuse()
+
+    def expert(self) -> Expert:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UserError(
+            f"{self.card.name} is a recording and has no simulator to play in; ask exercise=imagination or "
+            "exercise=latent of it, or choose the task that was recorded"
+        )

@@ -1,0 +1,62 @@
+"""What cannot work together, found in the settings alone, before anything is made."""
+
+from __future__ import annotations
+
+import torch
+
+from wm_lab.data.config import DataConfig
+from wm_lab.errors import UserError
+from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse_training
+from wm_lab.exercises.settings import Settings
+from wm_lab.policies.mpc import MPCConfig
+from wm_lab.settings import build, read_config
+from wm_lab.tasks.task import Task
+from wm_lab.training.config import TrainerConfig
+from wm_lab.training.distributed import require_devices
+
+
+def check_training(settings: Settings, task: Task) -> None:
+    """Raise UserError where the model cannot be built for the task, or not learn from windows of this length."""
+    with torch.random.fork_rng():
+        model = build_model(settings, task)
+    _check_trainer(settings, task, "trainer")
+    if not is_simulator(settings):
+        rehearse_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
+
+
+def check_playing(settings: Settings, task: Task) -> None:
+    """Raise UserError where nobody could collect, plan or clone."""
+    card = task.card
+    data: DataConfig = read_config(DataConfig, settings.data, "data")
+    if not task.has_expert and any(weight for name, weight in data.mixture.items() if name != "random"):
+        task.expert()  # raises, and says what can be done without one
+    with torch.random.fork_rng():
+        build(settings.planner, "planner", card.action_size)
+        clone = build(settings.bc, "bc", blank_spec(task))
+    mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+    horizon, steps = settings.planner["horizon"], card.episode_steps
+    if mpc.execute > horizon:
+        raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
+    if horizon > steps:
+        raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
+    _check_trainer(settings, task, "bc_trainer")
+    sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
+    if sees + predicts > length:
+        raise UserError(
+            f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
+            "lower them or raise it"
+        )
+    if settings.demonstrations < 2:
+        raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
+
+
+def _check_trainer(settings: Settings, task: Task, name: str) -> None:
+    trainer: TrainerConfig = read_config(TrainerConfig, getattr(settings, name), name)
+    require_devices(trainer.devices, torch.device(settings.device), f"{name}.devices")
+    longest = task.card.episode_steps + 1
+    if trainer.length > longest:
+        raise UserError(
+            f"{name}.length={trainer.length} is longer than the episodes of {task.card.name}, which hold "
+            f"{longest} observations; lower {name}.length or raise task.episode_steps"
+        )
