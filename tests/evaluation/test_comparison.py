@@ -12,6 +12,7 @@ from wm_lab.evaluation.comparison import (
     compare,
     compare_by_task,
     compare_by_type,
+    compare_returns,
     exploitation,
     success_rows,
 )
@@ -21,6 +22,7 @@ from wm_lab.evaluation.verdicts import (
     claimed,
     exploitation_verdict,
     planning_verdict,
+    return_verdict,
 )
 
 N = 100
@@ -165,3 +167,15 @@ def test_a_real_difference_is_claimed_more_often_than_not():
         luck = rng.random(N)
         claims.append(claimed(compare(outcomes(luck < 0.8), outcomes(luck < 0.65 + 0.05 * rng.random(N), "bc"))))
     assert np.mean(claims) > 0.8
+
+
+def test_a_task_with_rewards_alone_is_told_by_its_returns():
+    manifest = freeze(card("toy/hop", success_test=""), N)
+    never = np.zeros(N, bool)
+    mpc = outcomes(never, "mpc", manifest, episode_return=np.full(N, 12.0))
+    noop = outcomes(never, "noop", manifest, episode_return=np.full(N, 12.0) + np.resize([1.0, -1.0], N))
+    weak = outcomes(never, "random", manifest, episode_return=np.linspace(0, 4, N))
+    row = success_rows({"toy/hop": {"mpc": mpc}})[0]
+    assert np.isnan(row.success.value) and row.success.n == N and row.episode_return.value == 12.0
+    told = return_verdict({"random": compare_returns(mpc, weak), "noop": compare_returns(mpc, noop)})
+    assert told.startswith("planning earns 10 more than random (") and told.endswith("cannot tell it from noop.")

@@ -142,7 +142,7 @@ def test_what_is_said_of_success_and_expert_is_checked() -> None:
 
 def test_an_environment_with_rewards_alone_costs_what_it_does_not_pay() -> None:
     task = toy()
-    assert not task.has_expert and task.card.success_test == "none"
+    assert not task.has_expert and task.card.success_test == ""
     task.reset(seed=0)
     state, reward, *_ = task.step(np.ones(1, np.float32))
     assert task.cost(torch.from_numpy(state["state"])) == pytest.approx(-reward)

@@ -10,7 +10,7 @@ from scipy import special
 
 from wm_lab.evaluation import proportions
 from wm_lab.evaluation.bootstrap import bootstrap_mean, hierarchical_mean
-from wm_lab.evaluation.interval import LEVEL, Interval
+from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
 from wm_lab.evaluation.statistics import holm
 
@@ -108,6 +108,13 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(d, p_adjusted=float(p)) for d, p in zip(differences, adjusted, strict=True)]
 
 
+def compare_returns(a: Arm, b: Arm) -> Interval:
+    """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
+    runs([*runs(a), *runs(b)])  # refuses to pair different manifests
+    mine, theirs = (_over_seeds(stack(arm, "episode_return")) for arm in (a, b))
+    return bootstrap_mean(mine - theirs)
+
+
 def attribute(
     *, expert: Arm, true_true: Arm, true_learned: Arm, learned_true: Arm, learned_learned: Arm
 ) -> Attribution:
@@ -133,12 +140,13 @@ def exploitation(arm: Arm) -> Interval:
 
 def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
     every: list[Outcomes] = runs(arm)
+    tested = bool(every[0].manifest.success_test)
     return SuccessRow(
         task=task,
         arm=name,
         tags=every[0].manifest.tags,
-        success=_rate(stack(arm, "success")),
-        at_end=_rate(stack(arm, "success_at_end")),
+        success=_rate(stack(arm, "success")) if tested else undefined(len(every[0].manifest)),
+        at_end=_rate(stack(arm, "success_at_end")) if tested else undefined(),
         steps=bootstrap_mean(_over_seeds(stack(arm, "steps_to_success"))),
         episode_return=bootstrap_mean(_over_seeds(stack(arm, "episode_return"))),
         decision_ms=float(np.median(stack(arm, "decision_ms"))),

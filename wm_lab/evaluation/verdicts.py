@@ -43,6 +43,18 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     return "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups) + "."
 
 
+def return_verdict(gaps: Mapping[str, Interval]) -> str:
+    """What planning earns more than each other arm, on a task that has nothing but rewards."""
+    told = {name: gap for name, gap in gaps.items() if gap.positive or gap.negative}
+    parts = [
+        f"{abs(gap.value):.3g} {'more' if gap.positive else 'less'} than {ARM_WORDS.get(name, name)} ({gap})"
+        for name, gap in told.items()
+    ]
+    found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
+    open_ = [ARM_WORDS.get(name, name) for name in gaps if name not in told]
+    return found + (f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else "") + "."
+
+
 def attribution_verdict(gaps: Attribution) -> str:
     """Whose fault the distance to the expert is."""
     if not gaps.total.positive:

@@ -24,7 +24,7 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.tasks import gym_reacher
 from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts
 from wm_lab.tasks.replay import Replay
-from wm_lab.tasks.task import NO_SUCCESS, Expert, Variable
+from wm_lab.tasks.task import Expert, Variable
 
 STOCK = "gymnasium.envs.mujoco"  # environments of this module keep all of their state in MuJoCo
 
@@ -263,7 +263,7 @@ class GymTask(EnvTask):
             return f"{config.success}@1"
         if config.success_return is not None:
             return f"return>={config.success_return:g}@1"
-        return NO_SUCCESS if config.success_key is None else f"info[{config.success_key!r}]@1"
+        return "" if config.success_key is None else f"info[{config.success_key!r}]@1"
 
 
 class GivenExpert(Expert):

@@ -13,9 +13,6 @@ from torch import Tensor
 
 from wm_lab.errors import UserError, require_at_least
 
-NO_SUCCESS = "none"
-"""The success test of a task that has none, only rewards: tables show its returns, and no success."""
-
 HINTS = ("effort", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
 
@@ -76,7 +73,7 @@ class TaskCard:
     control_hz: float
     tags: tuple[str, ...]  # of: reach, contact, precise, long-horizon
     instruction: str  # one sentence, for language-conditioned models
-    success_test: str  # named and versioned with its tolerance, e.g. "block-to-goal-xy<0.02@1"
+    success_test: str  # named and versioned with its tolerance, e.g. "block-to-goal-xy<0.02@1"; "": rewards alone
     physics: str  # e.g. "mujoco 3.3.0"
     variables: tuple[Variable, ...]  # pieces of observation["state"]
     settings: dict[str, Any]  # the dials that made this task: tolerance, goal_distance, ...
