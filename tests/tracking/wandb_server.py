@@ -66,7 +66,16 @@ class WandbServer:
 
     def _graphql(self, request: dict[str, Any]) -> dict[str, Any]:
         operation = request.get("operationName") or re.findall(r"(?:query|mutation)\s+(\w+)", request["query"])[0]
-        known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        known = self.operations()
+        if operation not in known:
+            return {"data": None, "errors": [{"message": f"{operation} is not in the stand-in"}]}
+        variables = request.get("variables") or {}
+        variables = variables["input"] if set(variables) == {"input"} else variables  # both forms are in use
+        return {"data": known[operation](variables)}
+
+    def operations(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """What is answered, by the name of the GraphQL operation."""
+        return {
             "Viewer": lambda _: {"viewer": _VIEWER},
             "ServerFeaturesQuery": lambda _: {"serverInfo": {"features": []}},
             "UpsertBucket": self._upsert,
@@ -74,11 +83,6 @@ class WandbServer:
             "RunStoppedStatus": lambda _: {"project": {"run": {"stopped": False}}},
             "CreateRunFiles": self._upload_places,
         }
-        if operation not in known:
-            return {"data": None, "errors": [{"message": f"{operation} is not in the stand-in"}]}
-        variables = request.get("variables") or {}
-        variables = variables["input"] if set(variables) == {"input"} else variables  # both forms are in use
-        return {"data": known[operation](variables)}
 
     def _upsert(self, sent: dict[str, Any]) -> dict[str, Any]:
         name = sent.get("name") or base64.b64decode(sent["id"]).decode()
@@ -91,7 +95,7 @@ class WandbServer:
 
     def _resume(self, sent: dict[str, Any]) -> dict[str, Any]:
         run = self.runs.get(sent["name"])
-        return {"model": {**_project(sent), "bucket": self._bucket(sent["name"], run) if run else None}}
+        return {"model": {**project_of(sent), "bucket": self._bucket(sent["name"], run) if run else None}}
 
     def _upload_places(self, sent: dict[str, Any]) -> dict[str, Any]:
         files = [
@@ -121,7 +125,7 @@ class WandbServer:
             "config": json.dumps(run.config),
             "wandbConfig": json.dumps({"t": 1}),
             "sweepName": None,
-            "project": _project(run.fields),
+            "project": project_of(run.fields),
             "state": "running" if run.exit_code is None else "finished",
             "tags": run.fields.get("tags") or [],
             "group": run.fields.get("groupName"),
@@ -145,7 +149,7 @@ _VIEWER = {
 }
 
 
-def _project(sent: dict[str, Any]) -> dict[str, Any]:
+def project_of(sent: dict[str, Any]) -> dict[str, Any]:
     return {"id": "p1", "name": sent.get("project") or "wm_lab", "entity": {"id": "e1", "name": "local"}}
 
 

@@ -1,0 +1,103 @@
+"""A sweep that was stopped, however hard, goes on: finished cells stay, and the tables are those of a quiet run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.entry.command import SMALL, start, wm_lab
+
+SWEEP = ("-m", *SMALL, "planner=cem,mppi")
+
+MEASURED = {"ms/decision", "train s", "frames/s"}
+"""Columns that depend on the machine's mood."""
+
+KILLED = """
+import os, signal
+from unittest import mock
+from wm_lab import main
+
+def die(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with mock.patch("{where}", die):
+    main.cli()
+"""
+
+
+def sweeps(folder: Path) -> list[Path]:
+    return sorted((folder / "outputs" / "multiruns").iterdir())
+
+
+def tables(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """Every table of the only sweep below `folder`, without what was measured by a clock."""
+    (sweep,) = sweeps(folder)
+    found = {}
+    for file in sorted((sweep / "tables").glob("*.csv")):
+        rows = list(csv.DictReader(file.open(encoding="utf-8")))
+        found[file.name] = [{k: v for k, v in row.items() if k not in MEASURED} for row in rows]
+    return found
+
+
+def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(furnished, tmp_path_factory):
+    quiet = tmp_path_factory.mktemp("quiet")
+    (quiet / "outputs").symlink_to(furnished / "outputs")  # both find the small run's model; its sweeps are moved away
+    first = wm_lab(quiet, *SWEEP)
+    assert first.code == 0, first.err
+    expected = tables(quiet)
+    assert len(expected["comparison.csv"]) == 2
+    (furnished / "outputs" / "multiruns").rename(furnished / "quiet")
+    for played in furnished.glob("outputs/store/outcomes/mpc-*"):
+        for file in played.iterdir():
+            file.unlink()
+        played.rmdir()
+
+    for where in (
+        "wm_lab.exercises.planning.success_rows",  # everything is played, nothing is said
+        "wm_lab.tracking.run_folder.RunFolder.end",  # the answer is there, and does not say that it is all
+        "wm_lab.sweep.write_report",  # all cells are finished, the report is not
+    ):
+        killed = start(furnished, *SWEEP, script=KILLED.format(where=where))
+        killed.communicate(timeout=300)
+        assert killed.returncode == -signal.SIGKILL, where
+    last = wm_lab(furnished, *SWEEP)
+    assert last.code == 0 and last.err.count("finished before") == 2, last.err
+    assert tables(furnished) == expected
+
+
+@pytest.fixture
+def interrupted(furnished) -> Path:
+    """A sweep of two cells, of which the second failed."""
+    assert wm_lab(furnished, *SWEEP).code == 0
+    (sweep,) = sweeps(furnished)
+    (sweep / "1" / "result.json").unlink()
+    status = json.loads((sweep / "1" / "status.json").read_text())
+    (sweep / "1" / "status.json").write_text(json.dumps({**status, "state": "failed", "reason": "no luck"}))
+    return furnished
+
+
+def test_sweep_resume_runs_what_failed_from_anywhere_and_without_the_command(interrupted):
+    (sweep,) = sweeps(interrupted)
+    before = (sweep / "0" / "result.json").stat().st_mtime_ns
+    again = wm_lab(interrupted, f"sweep.resume={sweep}")
+    assert again.code == 0 and again.err.count("finished before") == 1, again.err
+    assert sweeps(interrupted) == [sweep]
+    assert (sweep / "0" / "result.json").stat().st_mtime_ns == before
+    assert json.loads((sweep / "1" / "status.json").read_text())["state"] == "finished"
+    assert "Without a result" not in (sweep / "report.md").read_text()
+    assert "sweep.resume" not in (sweep / "report.md").read_text()
+
+
+def test_a_folder_is_one_sweep_and_one_process_s(interrupted):
+    from filelock import FileLock
+
+    (sweep,) = sweeps(interrupted)
+    other = wm_lab(interrupted, "-m", *SMALL, "planner=cem,random_shooting,mppi", f"sweep.resume={sweep}")
+    assert other.code == 2 and "holds another sweep, of 2 jobs where 3 are asked for" in other.complaint
+    with FileLock(sweep / ".lock"):
+        assert "is still running" in wm_lab(interrupted, f"sweep.resume={sweep}").complaint
+    assert "there is no sweep at" in wm_lab(interrupted, "sweep.resume=nowhere").complaint
