@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,73 @@ def test_a_build_killed_without_warning_is_resumed_by_the_next_process(tmp_path:
     path = store.get("model", recipe, lambda folder: found.extend(sorted(file.name for file in folder.iterdir())))
     assert found == ["recipe.json", "started", "step-1"]
     assert (path / "step-1").read_text() == "kept"
+
+
+def test_a_machine_waits_for_another_and_goes_on_where_that_one_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = """
+        import socket, sys, time
+        from wm_lab.store import Store
+        socket.gethostname = lambda: "node-a"
+        def build(folder):
+            (folder / "step-1").write_text("kept")
+            (folder / "started").touch()
+            time.sleep(60)
+        Store(sys.argv[1]).get("model", {"name": "rssm"}, build)
+    """
+    store, recipe = Store(tmp_path), {"name": "rssm"}
+    lost = start(script, tmp_path)
+    wait_for(tmp_path / "model" / f".building-{store.key('model', recipe)[:12]}" / "started")
+    monkeypatch.setattr("socket.gethostname", lambda: "node-b")
+    warning = logging.getLogger("wm_lab.store").warning
+
+    def lose(*words: object) -> None:
+        warning(*words)
+        lost.send_signal(signal.SIGKILL)
+
+    monkeypatch.setattr("wm_lab.store.log.warning", lose)
+    path = store.get("model", recipe, lambda folder: (folder / "step-2").write_text((folder / "step-1").read_text()))
+    assert f"built by process {lost.pid} on node-a" in caplog.text
+    assert (path / "step-2").read_text() == "kept"
+    assert store.get("model", recipe, refuse_to_build) == path
+    lost.communicate(timeout=10)
+
+
+def test_what_another_machine_has_built_is_found_although_it_was_remembered_as_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    path = store.get("data", RECIPE, write_a_file)
+    exists, listed = Path.exists, os.listdir
+    remembered = {path}  # as NFS remembers it for `acdirmax` seconds: until the folder above is listed
+
+    def ask(self: Path, **options: bool) -> bool:
+        return self not in remembered and exists(self, **options)
+
+    def look(folder: Path) -> list[str]:
+        remembered.clear()
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "exists", ask)
+    monkeypatch.setattr(os, "listdir", look)
+    assert store.get("data", RECIPE, refuse_to_build) == path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is POSIX's")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with (
+        pytest.warns() if code == errno.ENOSYS else nullcontext(),
+        pytest.raises(UserError, match="without file locks"),
+    ):
+        Store(tmp_path).get("data", RECIPE, refuse_to_build)
 
 
 def test_a_recipe_cut_short_by_a_kill_is_written_again(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ Asking for an artifact either finds it or builds it once, however many processes
 
 A build runs in `<root>/<kind>/.building-<hash>` under a file lock and is renamed when it is complete, so a folder with
 a plain name is always whole. A killed build leaves its folder behind, and the next `build` goes on from what it finds.
+The lock is the system's own (flock): it ends with the process that holds it, and on a network file system with the
+machine, so that nothing dead is ever waited for.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLock, Timeout
 
 from wm_lab.errors import UserError
 
@@ -39,6 +41,7 @@ HASH_LENGTH = 12  # hex digits in folder names: 48 bits, so a clash among a mill
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class Artifact(NamedTuple):
@@ -67,7 +70,7 @@ class Store:
             return self._checked(place, kind, recipe)
         workshop = place.with_name(f".building-{_digest(kind, recipe)[:HASH_LENGTH]}")
         with self._spoken(), self._alone(place, workshop):
-            if not place.exists():  # otherwise somebody built it while this process waited
+            if not _is_there(place):  # otherwise somebody built it while this process waited
                 self._prepare(workshop, kind, recipe)
                 build(workshop)
                 _flush(workshop)
@@ -126,6 +129,8 @@ class Store:
             log.warning("waiting for %s, which is being built by %s", place.name, _holder(holder))
             lock.acquire()
         try:
+            if isinstance(lock, SoftFileLock):  # filelock's makeshift: one that a lost machine held would stay for ever
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}")
             yield
         finally:
@@ -147,6 +152,11 @@ class Store:
             if error.errno in REFUSED and ours:
                 raise UserError(
                     f"the store {self.root} cannot be written ({error}); make it writable or choose another folder"
+                ) from error
+            if error.errno in LOCKLESS and ours:
+                raise UserError(
+                    f"the store {self.root} lies on a file system without file locks ({error}); mount it with them, "
+                    "or choose another folder"
                 ) from error
             if isinstance(error, NotADirectoryError | FileExistsError) and ours:
                 raise UserError(
@@ -202,6 +212,11 @@ def _differences(found: Any, asked: Any, where: str = "") -> Iterator[str]:
             yield from _differences(found.get(key), asked.get(key), f"{where}.{key}".lstrip("."))
     elif found != asked:
         yield where
+
+
+def _is_there(place: Path) -> bool:
+    """Whether a folder exists now: a network file system may remember for a minute that it did not, until it lists."""
+    return place.name in os.listdir(place.parent)  # noqa: PTH208
 
 
 def _holder(file: Path) -> str:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 import collection
 import experts
 import imagination
+import launchers
 import lesson_loop
 import planner_overhead
 import report
 import rssm_step
 import token_imagination
 import torch
+import windows
 from measure import Row, machine
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -26,6 +28,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
+    "windows": windows.run,
+    "launchers": launchers.run,
     "report": report.run,
 }
 
