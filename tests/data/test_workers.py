@@ -104,6 +104,33 @@ def test_a_worker_that_was_killed_while_idle_is_replaced_without_a_word(pool):
     assert [value for value, _, _ in results] == [101, 102] and victim not in pids(results)
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR2])
+def test_what_a_cluster_signals_to_all_processes_is_left_to_the_parent(pool, sent):
+    before = pids(pool.map(ADD, [1, 2]))
+    for process in before:
+        os.kill(process, sent)
+    assert pids(pool.map(ADD, [1, 2])) == before
+
+
+def test_a_crew_that_nobody_sent_home_does_not_keep_its_parent_from_leaving(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(FORGETFUL)
+    here = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(here)}
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, env=environment)
+    assert (ended.returncode, ended.stdout) == (0, "2\n"), ended.stderr
+
+
+FORGETFUL = """
+from functools import partial
+from tests.data.crew import Adder
+from wm_lab.data.workers import Workers
+if __name__ == "__main__":
+    crew = Workers(2)
+    print(len(crew.map(partial(Adder, 1), [1, 2])))
+"""
+
+
 def test_a_crew_that_was_handed_in_stays_and_one_of_its_own_goes(pool):
     with crew(pool) as hands:
         mine = pids(hands.map(ADD, [1, 2]))

@@ -1,7 +1,7 @@
 """One worker process and the pipe to it: it keeps the tools of the last build it was given, and answers item by item.
 
-It hears nothing of Ctrl-C (the parent hears it, and sends its workers home), computes on one thread, and ends when its
-parent closes the pipe or dies.
+It hears nothing of Ctrl-C or of a cluster that wants its machine back (the parent hears it and sends its workers home),
+computes on one thread, and ends when its parent closes the pipe or dies.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -20,7 +21,9 @@ from typing import Any, NamedTuple
 from wm_lab.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-GRACE = 2.0  # seconds a worker gets to leave before it is killed
+GRACE = 2.0  # seconds to learn how a worker died
+UNHEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2}
+"""Signals that reach all processes of a terminal, or of a cluster's job, and are the parent's to answer."""
 
 
 class Worker:
@@ -32,8 +35,9 @@ class Worker:
         self._process = context.Process(target=_work, args=(theirs,), daemon=True)
         self._tools: bytes | None = None
         resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
-        with _single_thread_environment(), _without_interrupts():
+        with _single_thread_environment(), _without_signals():
             self._process.start()
+        weakref.finalize(self, self._process.kill)  # at exit, Python would ask by SIGTERM and wait
         theirs.close()  # now the worker's death closes the pipe, and so does ours for the worker
 
     @property
@@ -64,14 +68,11 @@ class Worker:
     def dismiss(self) -> None:
         """Ask it to leave, whatever it is busy with; returns at once."""
         self.pipe.close()
-        self._process.terminate()
+        self._process.kill()
 
     def see_off(self) -> None:
         """Wait until a dismissed worker is gone."""
-        self._process.join(GRACE)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._process.join()
 
 
 class WorkerTraceback(Exception):
@@ -143,9 +144,9 @@ def _single_thread_environment() -> Iterator[None]:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Children started inside keep SIGINT blocked for life, from before their first import on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _without_signals() -> Iterator[None]:
+    """Children started inside keep these signals blocked for life, from before their first import on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
     try:
         yield
     finally:
