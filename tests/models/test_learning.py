@@ -103,8 +103,6 @@ def test_from_pixels_a_moving_square_is_foreseen(kind):
 
     data, held_out = play(512, 0), play(64, 1)
     sizes = {"variables": 16} if kind in LATENT else {}
-    if kind == "video_token":
-        sizes = {"tokens": 1}
     if kind == "video_diffusion":
         sizes = {"stretch": 2, "patch": 2, "channels": [32], "open_loop": 1}
     spec = DataSpec({"pixels": (size, size, 3)}, 2)

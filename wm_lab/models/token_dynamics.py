@@ -1,6 +1,6 @@
 """From the codes of a frame and the action that follows to the codes of the next: a transformer over groups of tokens.
 
-    group of step t:   [ prompt_t | token_t,1 ... token_t,P ]        prompt: a_{t+1}, the vector, the context frame
+    group of step t:   [ prompt_t | token_t,1 ... token_t,P ]        prompt: a_{t+1}, vector, context frame, all codes
     its outputs:       [ h_{t+1}  | foretells token_t+1,1 ... P ]
 
 A frame's next codes are thus foretold where its present ones stand, all in one pass. A token holds one code or several
@@ -40,7 +40,10 @@ class TokenDynamics(nn.Module):
         super().__init__()
         self.fsq, self.transformer, self.tokens, self.per_token = fsq, transformer, tokens, codes // tokens
         width = transformer.width
-        self.prompt = mlp(prompt, width, 1, width)
+        # Attention alone takes hundreds of steps to find where an action moves what; so the prompt reads the whole
+        # frame, and has a word for each of its tokens.
+        reads = prompt + (codes * fsq.dims if tokens > 1 else 0)
+        self.prompt = mlp(reads, width, 1, self.group_size * width)
         self.embed = nn.Linear(self.per_token * fsq.dims, width)
         self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.logits = nn.Linear(width, self.per_token * fsq.size)
@@ -58,9 +61,10 @@ class TokenDynamics(nn.Module):
 
     def group(self, codes: Tensor, prompt: Tensor) -> Tensor:
         """Codes [..., codes, dims] of a frame and what its prompt reads [..., I] -> [..., group_size, W]."""
-        prompt = self.prompt(prompt)[..., None, :]
-        tokens = self.embed(self._packed(codes)) + self.place + prompt
-        return tokens if self.tokens == 1 else torch.cat([prompt, tokens], -2)
+        reads = prompt if self.tokens == 1 else torch.cat([prompt, codes.flatten(-2)], -1)
+        told = self.prompt(reads).unflatten(-1, (self.group_size, -1))
+        tokens = self.embed(self._packed(codes)) + self.place + told[..., -self.tokens :, :]
+        return tokens if self.tokens == 1 else torch.cat([told[..., :1, :], tokens], -2)
 
     def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs of a group [..., group_size, W] -> h [..., W], and where tokens are foretold [..., tokens, W]."""

@@ -79,6 +79,7 @@ class Reading:
 
 class VideoToken(WorldModel):
     Config = VideoTokenConfig
+    REVISION = 3
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
