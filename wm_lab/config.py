@@ -23,7 +23,7 @@ from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET
 from wm_lab.tracking.wandb_run import TrackingConfig
-from wm_lab.training.trainer import TrainerConfig
+from wm_lab.training.config import TrainerConfig
 
 SECTIONS: dict[str, type | None] = {
     "exercise": None,
