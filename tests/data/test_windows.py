@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.data.toy import SPEED, ConstantPolicy, PointConfig, PointTask, ScriptedPolicy
+from wm_lab.data import window_reader
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
@@ -180,3 +181,20 @@ def test_a_thousand_batches_of_16_windows_of_64_steps_a_second(tmp_path):
             sampler.sample()
         best = min(best, time.process_time() - begin)
     assert 50 / best > 1000
+
+
+def test_columns_larger_than_memory_are_streamed_with_the_same_windows(tmp_path, monkeypatch):
+    task = partial(PointTask, PointConfig(observation=["state", "pixels"]))
+    folder = make(tmp_path / "shard", task=task, play=PlayConfig(stop_after_success=0))
+
+    def drawn(held: int):
+        monkeypatch.setattr(window_reader, "HELD", held)
+        data = Dataset.open(folder)
+        return data, [WindowSampler(data, "train", 64, length, seed=0).sample() for length in (18, 5)]
+
+    (held, expected), (streamed, found) = drawn(1 << 30), drawn(0)
+    assert held._joined and not streamed._joined, "nothing was brought into memory"
+    assert not expected[0].valid.all(), "some are padded"
+    for a, b in zip(expected, found, strict=True):
+        assert equal(a, b) and torch.equal(a.reward, b.reward) and torch.equal(a.terminal, b.terminal)
+        assert torch.equal(a.valid, b.valid) and b.observation["pixels"].dtype == torch.uint8

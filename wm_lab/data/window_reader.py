@@ -1,9 +1,10 @@
-"""Reads windows at given places: small columns from memory, images from their files."""
+"""Reads windows at given places: small columns from memory, images and what is larger than `HELD` from their files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.shard import OBSERVATION
 from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import Windows
+
+HELD = 1 << 30
+"""Bytes of a column that is kept in memory; a larger one is read from the disk, window by window."""
 
 
 class WindowReader:
@@ -22,16 +26,16 @@ class WindowReader:
         self._steps = torch.arange(length)
         self._first = torch.from_numpy(dataset.table.offset)  # [E] first row of each episode
         self._end = self._first + torch.from_numpy(dataset.table.length) + 1  # [E] row after the last
-        self._vectors: dict[str, Tensor] = {}
-        self._images: list[str] = []
-        for key in tuple(dataset.card["observation"]) if keys is None else keys:
+        keys = tuple(dataset.card["observation"]) if keys is None else tuple(keys)
+        for key in keys:
             if key not in dataset.observation_keys:
                 raise unknown("observation in this dataset", key, dataset.observation_keys)
-            if dataset.shards[0].columns[OBSERVATION + key].ndim == 2:
-                self._vectors[key] = self._column(OBSERVATION + key)
-            else:
-                self._images.append(key)
-        self._action, self._reward, self._terminal = map(self._column, ("action", "reward", "terminal"))
+        self._keys = keys
+        self._held: dict[str, Tensor] = {}
+        for name in (*(OBSERVATION + key for key in keys), "action", "reward", "terminal"):
+            columns = [shard.columns[name] for shard in dataset.shards]
+            if columns[0].ndim <= 2 and sum(column.nbytes for column in columns) <= HELD:
+                self._held[name] = torch.from_numpy(dataset.column(name))
 
     def read(self, episode: Tensor, start: Tensor) -> Windows:
         """Windows that start at the rows `start` [B] of the episodes `episode` [B]."""
@@ -44,21 +48,22 @@ class WindowReader:
             rows = torch.minimum(rows, end[:, None] - 1)  # padding repeats the last observation
         flat = rows.view(-1)
 
-        def gather(column: Tensor) -> Tensor:
+        def gather(name: str) -> Tensor:
+            column = self._held.get(name)
+            if column is None:
+                return self._stream(name, start, end)
             return column.index_select(0, flat).view(batch, length, *column.shape[1:])
 
         first = torch.zeros(batch, length, dtype=torch.bool)
         first[:, 0] = start == self._first[episode]
         windows = Windows(
-            observation={key: gather(column) for key, column in self._vectors.items()},
-            action=gather(self._action),
-            reward=gather(self._reward),
+            observation={key: gather(OBSERVATION + key) for key in self._keys},
+            action=gather("action"),
+            reward=gather("reward"),
             first=first,
-            terminal=gather(self._terminal),
+            terminal=gather("terminal"),
             valid=valid,
         )
-        for key in self._images:
-            windows.observation[key] = self._read_images(OBSERVATION + key, start, end)
         if not whole:
             windows.action *= valid[..., None]
             windows.reward *= valid
@@ -67,22 +72,17 @@ class WindowReader:
 
     def column(self, name: str, start: Tensor) -> Tensor:
         """Another column [B, T, ...] beside whole windows, e.g. "contact" or "observation.state"."""
-        rows = (start[:, None] + self._steps).view(-1)
-        column = self._column(name)
-        return column.index_select(0, rows).view(len(start), self.length, *column.shape[1:])
+        return self._stream(name, start, start + self.length)
 
-    def _column(self, name: str) -> Tensor:
-        return torch.from_numpy(self._dataset.column(name))
-
-    def _read_images(self, column: str, start: Tensor, end: Tensor) -> Tensor:
-        shape = self._dataset.shards[0].columns[column].shape[1:]
-        images = torch.empty(len(start), self.length, *shape, dtype=torch.uint8)
+    def _stream(self, name: str, start: Tensor, end: Tensor) -> Tensor:
+        """[B, T, ...] read from the files, row `end - 1` repeated beyond the end."""
+        column = self._dataset.shards[0].columns[name]
+        out = np.empty((len(start), self.length, *column.shape[1:]), column.dtype)
         for row, (begin, limit) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
-            part = self._dataset.slice(column, begin, min(begin + self.length, limit))
-            target = images[row].numpy()
-            target[: len(part)] = part
-            target[len(part) :] = part[-1]
-        return images
+            part = self._dataset.slice(name, begin, min(begin + self.length, limit))
+            out[row, : len(part)] = part
+            out[row, len(part) :] = part[-1]
+        return torch.from_numpy(out)
 
 
 def require_length(dataset: Dataset, split: str, length: int) -> None:

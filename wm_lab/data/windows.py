@@ -40,10 +40,10 @@ class WindowSampler:
         episodes = dataset.episodes(split)
         require_length(dataset, split, length)
         places = np.maximum(dataset.table.length[episodes] + 2 - length, 1)  # starts in each episode
-        first = np.cumsum(places) - places
-        start = np.repeat(dataset.table.offset[episodes] - first, places) + np.arange(places.sum())
-        self._start = torch.from_numpy(start)  # [W] first row of each possible window, ordered by shard
-        self._episode = torch.from_numpy(np.repeat(episodes, places))  # [W]
+        # Windows are numbered through, episode after episode and so ordered by shard; their list is never made.
+        self._stop = torch.from_numpy(np.cumsum(places))  # [E] number of the first window that is not the episode's
+        self._shift = torch.from_numpy(dataset.table.offset[episodes] - np.cumsum(places) + places)  # [E] to its row
+        self._episodes = torch.from_numpy(episodes)
         shard = dataset.table.shard[episodes]
         windows = np.bincount(shard, weights=places, minlength=len(dataset.shards)).astype(np.int64)
         self._bins, self._shares = _strata(windows, shard_weights, split)
@@ -51,7 +51,8 @@ class WindowSampler:
     def sample(self, share: slice = slice(None)) -> Windows:
         """The next batch, or a share of its windows."""
         chosen = self._draw()[share]
-        return self._reader.read(self._episode[chosen], self._start[chosen])
+        episode = torch.searchsorted(self._stop, chosen, right=True)
+        return self._reader.read(self._episodes[episode], chosen + self._shift[episode])
 
     def __iter__(self) -> Iterator[Windows]:
         while True:
@@ -60,7 +61,7 @@ class WindowSampler:
     @property
     def windows(self) -> int:
         """How many different windows there are."""
-        return len(self._start)
+        return int(self._stop[-1])
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is, in tensors and numbers (loads with `weights_only=True`)."""
