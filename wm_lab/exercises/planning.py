@@ -191,7 +191,8 @@ def _answer_by_returns(
     model: dict[str, Any] | None,
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
-    gaps = {name: compare_returns(shared["mpc"], other) for name, other in shared.items() if name in RIVALS}
+    rivals = [name for name in RIVALS if name in shared and "mpc" in shared]  # the slow play fewer episodes
+    gaps = {name: compare_returns(shared["mpc"], shared[name]) for name in rivals}
     verdicts = [return_verdict(gaps), exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"))]
     numbers = {"manifest": manifest, "rows": plain(rows), "differences": [], "by_type": [], "returns": plain(gaps)}
     return Answer(verdicts, numbers, [success_table(rows, "Returns")], {}, arms, model=model)

@@ -134,7 +134,7 @@ class Task(gymnasium.Env, ABC):
     def expert(self) -> Expert:
         """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
         raise UserError(
-            f"{self.card.name} has no expert; give it one (task.expert), or do without: data.mixture={{random:1}} "
+            f"{self.card.name} has no expert; give it one (task.expert), or do without: data=random "
             "exercise.clone=false exercise.advised=false"
         )
 
