@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from torch import Tensor
 
-from wm_lab.data.shard import OBSERVATION, open_shard
+from wm_lab.data.shard import MANIFEST, OBSERVATION, Shard, open_shard
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard
 
@@ -24,6 +24,15 @@ class RecordedTaskConfig:
     planning: PlanningHints = field(default_factory=PlanningHints)
 
 
+def open_recorded(path: Path) -> Shard:
+    """The dataset at `path`, its contents unchecked; UserError says how one of another format becomes one of ours."""
+    if path.exists() and not (path / MANIFEST).exists():
+        raise UserError(
+            f"data.path={path} is no dataset of the lab; bring it into one first: wm-lab-data import {path} NEW_FOLDER"
+        )
+    return open_shard(path, 0)
+
+
 class RecordedTask(Task):
     """Has a card and a first state; whatever would need a simulator raises UserError."""
 
@@ -33,7 +42,7 @@ class RecordedTask(Task):
     def __init__(self, config: RecordedTaskConfig) -> None:
         if config.path is None:
             raise UserError("a recorded task is described by its dataset; choose data=recorded data.path=FOLDER")
-        shard = open_shard(Path(config.path), 0)
+        shard = open_recorded(Path(config.path))
         self.card = TaskCard.from_dict(shard.card)
         self._first = np.array(shard.columns[OBSERVATION + "state"][0])
         if config.observation is not None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import SAME, Dataset
-from wm_lab.data.shard import MANIFEST, OBSERVATION
+from wm_lab.data.recording import open_recorded
+from wm_lab.data.shard import OBSERVATION
 from wm_lab.errors import UserError
 from wm_lab.evaluation.plain import plain
 from wm_lab.tasks.task import TaskCard
@@ -26,10 +27,7 @@ def open_recording(data: DataConfig, card: TaskCard) -> Dataset:
     Raises UserError where there is none, or where observations or actions have other shapes than the task's.
     """
     path = Path(str(data.path))
-    if path.exists() and not (path / MANIFEST).exists():
-        raise UserError(
-            f"data.path={path} is no dataset of the lab; bring it into one first: wm-lab-data import {path} NEW_FOLDER"
-        )
+    open_recorded(path)
     dataset = Dataset.open(path, split=data.split(), keys=tuple(card.observation))
     for key, shape in card.observation.items():
         recorded = dataset.shards[0].columns[OBSERVATION + key].shape[1:]

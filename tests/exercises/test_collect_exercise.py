@@ -1,0 +1,78 @@
+"""exercise=collect: what is collected is found by later runs, and a killed one goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from tests.data.toy import PointConfig, PointTask
+from tests.exercises.point_world import PointBench, settings
+from wm_lab.data.dataset import Dataset
+from wm_lab.errors import UserError
+from wm_lab.exercises.collect import Collect, CollectConfig
+from wm_lab.exercises.workbench import Workbench
+
+
+@dataclass
+class MortalConfig(PointConfig):
+    fuse: str = ""  # a file: where it is, the worker dies in the episode of seed 20 and takes the file along
+
+
+class MortalTask(PointTask):
+    Config = MortalConfig
+
+    def reset(self, *, seed=None, options=None):
+        if seed == 20 and self.config.fuse and os.path.exists(self.config.fuse):  # noqa: PTH110
+            os.unlink(self.config.fuse)  # noqa: PTH108
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().reset(seed=seed, options=options)
+
+
+def collected(bench):
+    exercise = Collect(CollectConfig(demonstrations=True))
+    exercise.check(bench)
+    return exercise.run(bench)
+
+
+def test_every_episode_is_counted_by_its_behaviour_and_found_again(tmp_path):
+    with PointBench(settings(tmp_path)) as bench:
+        answer = collected(bench)
+        (folder,) = answer.numbers["data"]["folders"]
+        data = Dataset.open(folder)
+        names, counts = np.unique(data.table.behaviour, return_counts=True)
+        assert answer.numbers["data"]["behaviours"] == {
+            f"{name} in round 0": count for name, count in zip(names.tolist(), counts.tolist(), strict=True)
+        }
+        solved = np.mean([data.episode(e).solved for e in range(40)])
+        assert answer.numbers["data"]["solved"] == pytest.approx(solved)
+        assert answer.numbers["demonstrations"]["episodes"] == 2
+        assert answer.verdicts[0].startswith("data: 40 episodes of toy/point with 800 steps")
+    with PointBench(settings(tmp_path)) as again:
+        collected(again)
+        assert "collection" not in again.seconds, "nothing is collected twice"
+
+
+def test_a_killed_worker_loses_only_the_groups_that_were_playing(tmp_path):
+    fuse = tmp_path / "fuse"
+    fuse.touch()
+    task = {"_target_": "tests.exercises.test_collect_exercise.MortalTask", "fuse": str(fuse)}
+    mortal = replace(settings(tmp_path / "store"), task=task, workers=2, data={"episodes": 96})
+    sentence = r"killed by SIGKILL\) while busy with the episodes with seeds 16 to 31"
+    with Workbench(mortal) as bench, pytest.raises(UserError, match=sentence):
+        bench.dataset()
+    kept = {path.name for path in (tmp_path / "store/dataset").glob(".building-*/groups/*.npz")}
+    assert "000001.npz" not in kept
+    with Workbench(mortal) as bench:
+        resumed = bench.dataset()
+    with Workbench(replace(mortal, store=tmp_path / "other", workers=1)) as bench:
+        assert bench.dataset().digest == resumed.digest, "to the byte what an undisturbed collection gives"
+
+
+def test_a_recording_is_collected_already(tmp_path):
+    bench = PointBench(replace(settings(tmp_path), data={"path": str(tmp_path)}))
+    with pytest.raises(UserError, match="is collected already"):
+        Collect(CollectConfig()).check(bench)
