@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from wm_lab.evaluation.bootstrap import bootstrap_mean, hierarchical_mean, paired_difference, resample_counts
-from wm_lab.evaluation.statistics import holm, iqm, iqm_interval, probability_of_improvement
+from wm_lab.evaluation.statistics import holm, iqm, iqm_interval, iqm_over_episodes, probability_of_improvement
 
 
 def test_the_interval_of_a_mean_agrees_with_scipy_and_the_normal_theory():
@@ -117,3 +117,26 @@ def test_holm_gives_the_textbook_values():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
     assert holm([]).shape == (0,)
+
+
+def test_holm_agrees_with_statsmodels():
+    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed")
+    p = np.random.default_rng(0).uniform(0, 0.2, size=12)
+    assert holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
+
+
+def test_a_hundred_skewed_episodes_and_ten_seeds_on_five_tasks_are_covered_as_often_as_is_said():
+    rng = np.random.default_rng(0)
+    means = [bootstrap_mean(rng.gamma(2.0, size=100) - 2, resamples=1000) for _ in range(1000)]
+    assert 0.93 <= np.mean([i.low <= 0 <= i.high for i in means]) <= 0.97
+    tasks = np.linspace(-0.2, 0.2, 5)
+    middles = [iqm_interval(rng.normal(size=(10, 5)) + tasks, resamples=500) for _ in range(1000)]
+    assert 0.93 <= np.mean([i.low <= 0 <= i.high for i in middles]) <= 0.97
+
+
+def test_one_seed_on_several_tasks_is_uncertain_by_its_episodes():
+    flags = [np.arange(100) < solved for solved in (20, 40, 50, 60, 90)]
+    found = iqm_over_episodes(flags)
+    assert found.value == pytest.approx(iqm([0.2, 0.4, 0.5, 0.6, 0.9]))
+    assert 0.05 < found.high - found.low < 0.2
+    assert found.n == 5

@@ -6,15 +6,17 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.evaluation.examples import card, outcomes, solved
 from wm_lab import report
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze
+from wm_lab.evaluation.verdicts import claimed
 from wm_lab.reports.cells import cells_of
 from wm_lab.reports.runs import missing_cells, read_run, read_runs, save_outcomes
-from wm_lab.reports.sweep import answer_sweep, write_report
+from wm_lab.reports.sweep import _against_best, answer_sweep, write_report
 
 PUSH = freeze(card("toy/push"), 100)
 REACH = freeze(card("toy/reach", ("reach",)), 100)
@@ -190,3 +192,41 @@ def test_what_did_the_same_for_several_choices_stands_once_under_what_they_share
         save_outcomes(tmp_path / job, {"policy": policy})
     arms = [row["arm"] for row in table(answer_sweep([tmp_path]), "Success of every arm")]
     assert arms == ["bc", "mpc (rssm cem)", "mpc (rssm mppi)", "mpc (latent_mlp cem)", "policy (rssm)"]
+
+
+def test_under_the_null_a_sweep_names_a_best_choice_in_at_most_5_percent_of_experiments():
+    """The best of five is compared because it looked best; correcting over four questions would not be enough."""
+    rng = np.random.default_rng(0)
+
+    def claims() -> bool:
+        hardness = rng.random(100)
+        choices = {f"choice {k}": [outcomes(rng.random(100) < hardness, manifest=PUSH)] for k in range(5)}
+        return any(claimed(pair) for pair in _against_best(choices))
+
+    assert np.mean([claims() for _ in range(100)]) <= 0.05
+
+
+def test_where_nothing_is_sure_the_verdict_says_so(tmp_path):
+    write_run(tmp_path / "0", "cem", 90)
+    write_run(tmp_path / "1", "mppi", 89)
+    assert answer_sweep([tmp_path]).verdicts[0].startswith("toy/push: cannot tell which solves most; cem comes first")
+
+
+def test_what_was_run_is_told_with_its_episodes(tmp_path):
+    write_run(tmp_path / "0", "cem", 95)
+    write_run(tmp_path / "1", "mppi", 60)
+    answer = answer_sweep([tmp_path])
+    (episodes,) = table(answer, "Episodes")
+    assert (episodes["manifest"], episodes["episodes"]) == (PUSH.hash, "100")
+    assert table(answer, "Where")[0]["runs"] == "2"
+
+
+def test_unreadable_outcomes_cost_one_run_and_not_the_report(tmp_path):
+    write_run(tmp_path / "0", "cem", 95)
+    write_run(tmp_path / "1", "mppi", 60)
+    (write_run(tmp_path / "2", "random_shooting") / "outcomes" / "mpc.json").write_text('{"half')
+    (write_run(tmp_path / "3", "icem") / "result.json").write_text('{"task": "toy/push"}')
+    answer = answer_sweep([tmp_path])
+    lost = table(answer, "Without a result")
+    assert [row["why"].partition(":")[0] for row in lost] == ["unreadable", "unreadable"]
+    assert {row["choice"] for row in table(answer, "Comparison")} == {"cem", "mppi"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds
+from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 
@@ -34,6 +36,20 @@ def iqm_interval(scores: ArrayLike, *, level: float = LEVEL, resamples: int = RE
     resampled = x[drawn, np.arange(tasks)].reshape(resamples, -1)
     low, high = percentile_bounds(_middle_half(resampled), n=x.size, level=level)
     return Interval(float(low), iqm(x), float(high), x.size)
+
+
+def iqm_over_episodes(
+    scores: Sequence[ArrayLike], *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """IQM over the means of one run on each of K tasks, `scores` [E] a task; resamples the episodes of every task.
+
+    What a single training seed can tell: how well this model does, not how well another one would. n is K.
+    """
+    tasks = [np.asarray(one, float) for one in scores]
+    rng = np.random.default_rng(seed)
+    resampled = np.stack([resample_counts(len(one), resamples, rng) @ one / len(one) for one in tasks], axis=1)
+    low, high = percentile_bounds(_middle_half(resampled), n=min(map(len, tasks)), level=level)
+    return Interval(float(low), iqm([one.mean() for one in tasks]), float(high), len(tasks))
 
 
 def _middle_half(scores: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def cells_of(records: Sequence[RunRecord]) -> list[Cell]:
             cell.imagined.append(result["numbers"])
         if record.outcomes:
             cell.outcomes.append(record.outcomes)
-            cell.manifests.append(result["numbers"]["manifest"])
+            cell.manifests.append(max((run.manifest for run in record.outcomes.values()), key=len).hash)
     return list(cells.values())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ JOBS = "jobs.json"
 
 OUTCOMES = "outcomes"
 """Folder in a run folder with one file an arm."""
+
+NEEDED = {"labels", "task", "seed", "verdict", "numbers"}
+"""What a report reads of a result."""
 
 DEPTH = 4
 """Folders below a given one in which runs are looked for: outputs/multiruns/<time>/<job>."""
@@ -90,7 +93,9 @@ def read_run(folder: Path) -> RunRecord:
     """One run folder, whatever state it is in."""
     state, reason, started = _status(folder)
     result = _json(folder / RESULT)
-    if result is None and (folder / RESULT).exists():
+    if result is not None and (broken := _broken(result)):
+        result, state, reason = None, "unreadable", broken
+    elif result is None and (folder / RESULT).exists():
         state, reason = "unreadable", f"{RESULT} cannot be read; delete the folder and run it again"
     elif result is None and state == "finished":
         state, reason = "incomplete", f"{RESULT} is missing"
@@ -99,6 +104,15 @@ def read_run(folder: Path) -> RunRecord:
     except OSError:
         overrides = ()
     return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, started, result)
+
+
+def with_outcomes(run: RunRecord) -> RunRecord:
+    """The run with its outcomes read, or without a result where they cannot be."""
+    try:
+        _ = run.outcomes if run.result is not None else {}
+    except UserError as error:
+        return replace(run, state="unreadable", reason=str(error), result=None)
+    return run
 
 
 def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
@@ -117,6 +131,12 @@ def _status(folder: Path) -> tuple[str, str, str]:
     if status is None:
         return "missing", f"there is no {STATUS}", "–"
     return status.state, status.reason, status.started
+
+
+def _broken(result: dict[str, Any]) -> str:
+    """What keeps this result out of a report, in a sentence; empty where nothing does."""
+    lacking = sorted(NEEDED - result.keys())
+    return f"{RESULT} lacks {', '.join(lacking)}; delete the folder and run it again" if lacking else ""
 
 
 def _json(file: Path) -> dict[str, Any] | None:

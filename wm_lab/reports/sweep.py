@@ -13,20 +13,22 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, success_rows
+from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
-from wm_lab.evaluation.statistics import iqm_interval, probability_of_improvement
+from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.verdicts import claimed, planning_verdict
 from wm_lab.reports.cells import PLAYER, Cell, cells_of
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.provenance import manifests_table, where_table
-from wm_lab.reports.runs import RunRecord, missing_cells, read_runs
+from wm_lab.reports.runs import RunRecord, missing_cells, read_runs, with_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
     across_table,
@@ -55,7 +57,7 @@ class SweepAnswer:
 
 def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     """What the runs in `folders` say together; None where there are fewer than two of them. UserError without any."""
-    records = read_runs(folders)
+    records = [with_outcomes(record) for record in read_runs(folders)]
     missing = [cell for folder in folders for cell in missing_cells(Path(folder), records)]
     if len(records) + len(missing) < BEST_AND_REST:
         return None
@@ -74,7 +76,9 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     if played:
         answer.tables.append(success_table(success_rows(_arms(played)), "Success of every arm"))
         answer.figures["success against thinking time"] = choice_latency(success_rows(shown))
-    answer.tables.extend(difference_table(pairs, f"{task}: the best against the others") for task, pairs in duels)
+    answer.tables.extend(
+        difference_table(pairs, f"{task}: the best against the others", "all pairs of choices") for task, pairs in duels
+    )
     if (table := _across_tasks(shown)) is not None:
         answer.tables.append(table)
     by_type = _planning_against_cloning(played)
@@ -175,14 +179,16 @@ def _common(choices: Sequence[str]) -> str:
 
 
 def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
-    """The choice with the highest success against each other one on the same task, with Holm's correction."""
+    """The choice with the highest success against each other one on the same task.
+
+    Holm's correction is over all pairs: which one is the best was chosen by looking at every one of them.
+    """
     named = {name: [replace(run, arm=name) for run in seeds] for name, seeds in choices.items()}
     order = sorted(named, key=lambda name: (-_rate(named[name]), float(np.median(named[name][0].decision_ms))))
-    best, *rest = order
     pairs = [
-        compare(named[best], named[name], f"{best} − {name}") for name in rest if _pairable(named[best], named[name])
+        compare(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
     ]
-    return adjust(pairs)
+    return [pair for pair in adjust(pairs) if pair.a == order[0]]
 
 
 def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | None:
@@ -200,7 +206,7 @@ def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | 
     rows = [
         (
             name,
-            iqm_interval(scores[name]),
+            iqm_interval(scores[name]) if len(scores[name]) > 1 else _one_seed(shown, name),
             float(
                 np.mean([probability_of_improvement(scores[name], scores[other]) for other in names if other != name])
             ),
@@ -208,6 +214,10 @@ def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | 
         for name in names
     ]
     return across_table(sorted(rows, key=lambda row: -row[1].value), len(shown), seeds.pop())
+
+
+def _one_seed(shown: Mapping[str, Mapping[str, list[Outcomes]]], name: str) -> Interval:
+    return iqm_over_episodes([choices[name][0].success for choices in shown.values()])
 
 
 def _planning_against_cloning(played: Played) -> list[Difference]:
@@ -229,8 +239,11 @@ def _verdicts(
         if not pairs:
             continue
         best, sure = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
-        rest = f"surely better than {', '.join(sure)}" if sure else "cannot be told from the others"
-        said.append(f"{task}: {best} solves most ({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n}); {rest}.")
+        rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
+        if sure:
+            said.append(f"{task}: {best} solves most {rate}; surely better than {', '.join(sure)}.")
+        else:
+            said.append(f"{task}: cannot tell which solves most; {best} comes first {rate}.")
     said += [
         f"{task} was played on {len(found)} different manifests; they are shown apart, never pooled."
         for task, found in _manifests(cells).items()

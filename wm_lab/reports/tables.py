@@ -97,8 +97,10 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
-def difference_table(differences: Sequence[Difference], title: str = "Paired differences") -> Table:
-    """Pairs of arms, or one pair over task types or tasks."""
+def difference_table(
+    differences: Sequence[Difference], title: str = "Paired differences", corrected_over: str = "the rows"
+) -> Table:
+    """Pairs of arms, or one pair over task types or tasks; `corrected_over` says among which questions they stand."""
     a, b = (_one_name([getattr(d, side) for d in differences], side) for side in ("a", "b"))
     columns = ("on", a, b, f"{a} − {b}", "p (Holm)", "says", "n")
     body = [
@@ -113,7 +115,10 @@ def difference_table(differences: Sequence[Difference], title: str = "Paired dif
         )
         for d in differences
     ]
-    caption = "Same episodes for both arms. Intervals: Tango's score interval; p: exact McNemar, Holm over the rows."
+    caption = (
+        "Same episodes for both arms. Intervals: Tango's score interval; p: exact McNemar, or Student's t over seeds; "
+        f"Holm over {corrected_over}."
+    )
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
 
 
