@@ -147,3 +147,8 @@ def test_a_missing_library_is_told_with_what_brings_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "gymnasium_robotics", None)
     with pytest.raises(UserError, match=r"task.id=FetchPush-v4 needs .* pip install 'wm_lab\[tasks\]'"):
         FetchTask(FetchConfig())
+
+
+def test_the_experiment_of_the_suite_sweeps_over_all_of_it() -> None:
+    swept = OmegaConf.load(CONF / "experiment" / "suite.yaml").hydra.sweeper.params.task
+    assert sorted(swept.replace(" ", "").split(",")) == [f"suite/{name}" for name in SUITE]
