@@ -184,3 +184,14 @@ def test_nothing_more_happens_or_is_paid_after_the_end_of_an_episode() -> None:
     state, reward, terminated, *_ = task.step(np.ones(1, np.float32))
     assert terminated and reward == 0.0
     np.testing.assert_array_equal(state["state"][:-1], ended[0]["state"][:-1])
+
+
+def test_the_given_expert_sees_what_there_is_after_a_way_back() -> None:
+    task = toy(expert="tests.tasks.toy_envs:expert")
+    task.reset(seed=0)
+    snapshot, chosen = task.snapshot(), task.expert().act()
+    for _ in range(8):
+        task.step(task.expert().act())
+    assert task.expert().act() != pytest.approx(chosen)
+    task.restore(snapshot)
+    assert task.expert().act() == pytest.approx(chosen)

@@ -17,37 +17,14 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from wm_lab.errors import UserError, require_at_least, unknown
+from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.raycast import Marker, RayCamera, View
-from wm_lab.tasks.task import PlanningHints, Task, TaskCard, Variable, dials
+from wm_lab.tasks.task import Task, TaskCard, Variable, dials
 
-OBSERVATIONS = ("state", "pixels")
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
 HEAD = 4  # numbers that lead a snapshot: seed of the start, steps played, whether it was terminated, or cut short
-
-
-@dataclass
-class EnvConfig:
-    """Dials of every task from another library. None keeps the library's own value."""
-
-    observation: str = "state"
-    """state or pixels."""
-    episode_steps: int | None = None
-    image_size: int = 64
-    effort: float = 1.0
-    """How much more data and training than a short reach this task deserves."""
-    planning: PlanningHints = field(default_factory=PlanningHints)
-
-    def __post_init__(self) -> None:
-        if self.observation not in OBSERVATIONS:
-            raise unknown("task.observation", self.observation, OBSERVATIONS)
-        if self.episode_steps is not None:
-            require_at_least("task", self, {"episode_steps": 1})
-        if not 8 <= self.image_size <= 1024:
-            raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
-        if self.effort <= 0:
-            raise UserError(f"task.effort={self.effort} must be positive")
 
 
 class EnvTask(Task):
@@ -71,7 +48,7 @@ class EnvTask(Task):
         self._env = env
         self._episode_steps = config.episode_steps or episode_steps
         self._middle, self._reach = (actions.high + actions.low) / 2, (actions.high - actions.low) / 2
-        self.action_space = spaces.Box(-1.0, 1.0, actions.shape, np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (self._middle.size,), np.float32)
         self._camera: RayCamera | None = None
         self._seed = -1
         self._steps = 0
@@ -145,7 +122,7 @@ class EnvTask(Task):
         if self._terminated or self._truncated:
             self._rest()
         else:
-            command = self._middle + self._reach * np.clip(action, -1.0, 1.0)
+            command = self._middle + self._reach * np.clip(action, -1.0, 1.0).reshape(self._middle.shape)
             seen, reward, terminated, truncated, info = self._play(command)
             self._terminated, self._truncated = bool(terminated), bool(truncated)
             self._cut = bool(truncated)
@@ -236,7 +213,7 @@ class EnvTask(Task):
         return TaskCard(
             name=facts.name,
             observation={key: value.shape for key, value in observed.items()},
-            action_size=int(np.prod(self.action_space.shape or ())),
+            action_size=self._middle.size,
             episode_steps=self._episode_steps,
             control_hz=facts.control_hz,
             tags=facts.tags,

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts, make, pieces
+from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.fetch_experts import PickExpert, PushExpert, ReachExpert, SlideExpert
 from wm_lab.tasks.raycast import Marker

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -20,9 +19,11 @@ from gymnasium import spaces
 from PIL import Image
 from torch import Tensor
 
-from wm_lab.errors import UserError, unknown
+from wm_lab.errors import UserError
 from wm_lab.tasks import gym_reacher
-from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts
+from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_task import EnvTask, Facts
+from wm_lab.tasks.gym_environment import function_at, open_environment, variables_of
 from wm_lab.tasks.replay import Replay
 from wm_lab.tasks.task import Expert, Variable
 
@@ -89,13 +90,13 @@ class GymTask(EnvTask):
     Config = GymConfig
 
     def __init__(self, config: GymConfig) -> None:
-        env, actions, steps = _make(config.id, config.episode_steps)
+        env, actions, steps = open_environment(config.id, config.episode_steps)
         self._known = KNOWN.get(config.id)
         told = config.success_key or config.success_return is not None or config.success
         self._distance = self._known.distance if self._known and not told else None
         self._tolerance = config.tolerance or (self._known.tolerance if self._known else 0.0)
-        self._test = None if config.success is None else _function(config.success, "task.success")
-        self._chosen = None if config.expert is None else _function(config.expert, "task.expert")
+        self._test = None if config.success is None else function_at(config.success, "task.success")
+        self._chosen = None if config.expert is None else function_at(config.expert, "task.expert")
         self._size = spaces.flatdim(env.observation_space)
         self._seen: Any = None
         self._return = 0.0
@@ -181,29 +182,36 @@ class GymTask(EnvTask):
 
     def _recall(self, kept: np.ndarray) -> None:
         self._return = float(kept[0])
+        self._seen = spaces.unflatten(self._env.observation_space, self._state[: self._size])
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
+        if not np.isfinite(reward):
+            raise self._broken("a reward")
         self._seen = seen
         self._return += reward
+        super()._see(seen, info, reward)
+        if self._known is None:
+            self._state = np.append(self._state, np.float32(reward))
+
+    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         state: Any = spaces.flatten(self._env.observation_space, seen)
         if state.shape != (self._size,):
             raise UserError(
                 f"task.id={self.config.id} showed {state.size} numbers, and its observation_space declares {self._size}"
             )
-        if not np.isfinite(state).all() or not np.isfinite(reward):
-            what = "a reward" if np.isfinite(state).all() else "an observation"
-            raise UserError(
-                f"task.id={self.config.id} returned {what} that is not a finite number, after {self._steps} steps of "
-                f"the episode with seed {self._seed}"
-            )
-        self._state = np.asarray(state if self._known else np.append(state, reward), np.float32)
+        if not np.isfinite(state).all():
+            raise self._broken("an observation")
+        return state
+
+    def _broken(self, what: str) -> UserError:
+        return UserError(
+            f"task.id={self.config.id} returned {what} that is not a finite number, after {self._steps} steps of the "
+            f"episode with seed {self._seed}"
+        )
 
     def _rest(self) -> None:
         if self._known is None:
             self._state = np.append(self._state[:-1], np.float32(0.0))  # nothing more is paid
-
-    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
-        raise NotImplementedError  # `_see` does it all
 
     def _solved(self, info: dict[str, Any]) -> bool:
         if self._distance is not None:
@@ -231,7 +239,7 @@ class GymTask(EnvTask):
                 "time; draw all that is random from self.np_random"
             )
         self.reset(seed=0)
-        *_, info = self._play(np.broadcast_to(self._middle, self.action_space.shape or ()))
+        *_, info = self._play(self._middle)
         key = self.config.success_key
         if key is not None and key not in info:
             raise UserError(
@@ -241,7 +249,7 @@ class GymTask(EnvTask):
 
     def _facts(self) -> Facts:
         config, known = self.config, self._known
-        variables = known.variables if known else _variables(self._env.observation_space)
+        variables = known.variables if known else variables_of(self._env.observation_space)
         scaled = (replace(v, tolerance=self._tolerance) if v.tolerance is not None else v for v in variables)
         steps = getattr(self._env.unwrapped, "dt", None) or 1.0 / self._env.metadata.get("render_fps", 30)
         return Facts(
@@ -274,72 +282,3 @@ class GivenExpert(Expert):
 
     def act(self) -> np.ndarray:
         return self._task.act(self._choose)
-
-
-def _make(name: str, episode_steps: int | None) -> tuple[Any, spaces.Box, int]:
-    """The environment with its own wrappers, its actions and its episode length; UserError says why it cannot be."""
-    module, _, bare = name.rpartition(":")
-    if module:
-        try:
-            import_module(module)
-        except ImportError as missing:
-            raise UserError(f"task.id={name}: the module {module} cannot be imported ({missing})") from missing
-    if bare not in gymnasium.registry:
-        raise unknown("task.id", bare, gymnasium.registry)
-    try:
-        # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
-        env: Any = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1)
-        if "rgb_array" in env.metadata.get("render_modes", ()) and env.render_mode is None:
-            env = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1, render_mode="rgb_array")
-    except gymnasium.error.DependencyNotInstalled as missing:
-        raise UserError(f"task.id={name} lacks a package: {missing}") from missing
-    except ImportError as missing:
-        raise UserError(f"task.id={name} lacks a package: {missing}; pip install 'gymnasium[mujoco]'") from missing
-    box = env.action_space
-    if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():
-        raise UserError(
-            f"task.id={name} takes {box}, but planners here need bounded continuous actions (a finite Box); wrap the "
-            "environment, for instance in gymnasium.wrappers.RescaleAction"
-        )
-    for key, space in _leaves(env.observation_space):
-        if not isinstance(space, spaces.Box):
-            raise UserError(f"task.id={name} shows {space} as {key}; observations must be numbers: Box, Dict or Tuple")
-        if len(space.shape) == 3:
-            raise UserError(
-                f"task.id={name} shows pictures {space.shape} as {key}; let it observe numbers, and set "
-                "task.observation=pixels to see the picture that it renders"
-            )
-    steps = episode_steps or gymnasium.spec(bare).max_episode_steps
-    if steps is None:
-        raise UserError(f"task.id={name} names no episode length; set task.episode_steps")
-    return env, box, steps
-
-
-def _leaves(space: spaces.Space, name: str = "observation") -> list[tuple[str, spaces.Space]]:
-    """The plain spaces of a nested one, in the order in which they are flattened."""
-    if isinstance(space, spaces.Dict):
-        return [leaf for key, inner in space.spaces.items() for leaf in _leaves(inner, str(key))]
-    if isinstance(space, spaces.Tuple):
-        return [leaf for i, inner in enumerate(space.spaces) for leaf in _leaves(inner, f"{name}{i}")]
-    return [(name, space)]
-
-
-def _variables(space: spaces.Space) -> tuple[Variable, ...]:
-    found, start = [], 0
-    for key, leaf in _leaves(space):
-        size = spaces.flatdim(leaf)
-        found.append(Variable(key, start, start + size, "as the environment has it"))
-        start += size
-    return (*found, Variable("reward", start, start + 1, "of arriving here"))
-
-
-def _function(path: str, name: str) -> Callable[..., Any]:
-    """What `module:function` names."""
-    module, _, attribute = path.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"{name}={path} cannot be imported ({error}); write module:function, with the module's file in the folder "
-            "given to --config-dir or installed"
-        ) from error

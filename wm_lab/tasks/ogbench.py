@@ -16,7 +16,8 @@ from torch import Tensor
 
 from wm_lab.errors import unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts, make, pieces
+from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker
 from wm_lab.tasks.task import Expert

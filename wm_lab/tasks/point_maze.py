@@ -21,7 +21,8 @@ from torch import Tensor
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_task import EnvConfig, EnvTask, Facts, make, pieces
+from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker, View
 from wm_lab.tasks.task import Expert
