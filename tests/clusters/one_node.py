@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -68,30 +68,33 @@ def one_node(folder: Path) -> Iterator[dict[str, str]]:
     munge = [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
     with ExitStack() as daemons:
 
-        def start(*command: str) -> subprocess.Popen[bytes]:
+        def start(*command: str) -> None:
             log = daemons.enter_context((folder / f"{command[0]}.log").open("wb"))
             daemon = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
             daemons.callback(_stop, daemon)
-            return daemon
 
         start("munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *munge)
         _wait_until(lambda: (folder / "munge.socket").exists(), folder)
         start("slurmctld", "-D")
         start("slurmd", "-D")
         _wait_until(lambda: "idle" in _ask(environment, "sinfo", "--noheader", "--format=%T"), folder)
-        yield environment
+        try:
+            yield environment
+        finally:  # a job has answered before its last process has left
+            _ask(environment, "scancel", f"--user={getpass.getuser()}")
+            _wait_until(lambda: not _ask(environment, "squeue", "--noheader"), folder)
 
 
 def _ask(environment: dict[str, str], *command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment).stdout
 
 
-def _wait_until(condition, folder: Path) -> None:
+def _wait_until(condition: Callable[[], bool], folder: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             logs = "\n".join(f"{log.name}:\n{log.read_text()[-2000:]}" for log in folder.glob("*.log"))
-            raise TimeoutError(f"SLURM did not start within {PATIENCE:.0f} s\n{logs}")
+            raise TimeoutError(f"SLURM did not answer as it should within {PATIENCE:.0f} s\n{logs}")
         time.sleep(0.1)
 
 

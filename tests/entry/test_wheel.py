@@ -40,3 +40,4 @@ def test_a_built_wheel_runs_from_another_folder(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     assert str(site / "wm_lab" / "conf") in shown.stdout, "the wheel carries its own YAML"
+    assert (site / "hydra_plugins" / "wm_lab_ray.py").is_file(), "and its launcher"
