@@ -63,7 +63,7 @@ def run(cfg: DictConfig) -> Answer:
             folder,
             config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
             config_text=OmegaConf.to_yaml(cfg, resolve=True),
-            overrides=list(HydraConfig.get().overrides.task),
+            overrides=typed(),
             tracking=tracking,
             facts={"device": settings.device, "physics": bench.card.physics},
             job_type=settings.label("exercise"),
@@ -74,6 +74,11 @@ def run(cfg: DictConfig) -> Answer:
             keep(answer, record, bench)
     show(answer, folder)
     return answer
+
+
+def typed() -> list[str]:
+    """What has this run again, and it alone: not the search that chose it."""
+    return [word for word in HydraConfig.get().overrides.task if not word.startswith("hparams_search=")]
 
 
 def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:

@@ -15,12 +15,11 @@ SWEEP = "sweep1"
 
 
 class SweepServer(WandbServer):
-    """`states` is what the agent last told of each of its runs."""
+    """`sweep` is the configuration that `wandb sweep` sent."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sweep: dict[str, Any] = {}
-        self.states: dict[str, str] = {}
         self._left: list[dict[str, Any]] = []
 
     def operations(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
@@ -43,10 +42,8 @@ class SweepServer(WandbServer):
         return {"id": "1", "name": SWEEP, "state": "RUNNING", "config": yaml.dump(self.sweep), "runs": {"edges": []}}
 
     def _heartbeat(self, sent: dict[str, Any]) -> dict[str, Any]:
-        self.states |= json.loads(sent.get("runState") or "{}")
-        commands: list[dict[str, Any]] = []
-        if "running" not in json.loads(sent.get("runState") or "{}").values():
-            commands = [self._next() if self._left else {"type": "exit"}]
+        busy = any(json.loads(sent.get("runState") or "{}").values())
+        commands = [] if busy else [self._next() if self._left else {"type": "exit"}]
         return {"agentHeartbeat": {"agent": {"id": "agent1"}, "commands": json.dumps(commands)}}
 
     def _next(self) -> dict[str, Any]:
