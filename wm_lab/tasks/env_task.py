@@ -6,6 +6,7 @@ solved, a dense cost and an expert.
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -243,7 +244,9 @@ def make(name: str, **options: Any) -> tuple[Any, int | None]:
     """The bare environment of a registered id and its episode length; UserError for an id that does not exist."""
     if name not in gymnasium.registry:
         raise unknown("task.id", name, gymnasium.registry)
-    env = gymnasium.make(name, disable_env_checker=True, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of missing screens: nothing here needs one
+        env = gymnasium.make(name, disable_env_checker=True, **options)
     return env.unwrapped, env.spec.max_episode_steps if env.spec else None
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from torch import Tensor
 
 from wm_lab.errors import unknown
@@ -49,7 +50,8 @@ class OGBenchTask(EnvTask):
             raise unknown("task.id", config.id, CUBES)
         env, _ = make(config.id, mode="data_collection", terminate_at_goal=False, visualize_info=False)
         env.reset(seed=0)  # builds the model
-        super().__init__(config, env, env.action_space, SUBGOAL_STEPS)
+        actions = spaces.Box(-1.0, 1.0, (5,), np.float32)  # its own, but for a warning at each look at it
+        super().__init__(config, env, actions, SUBGOAL_STEPS)
 
     def cost(self, state: Tensor) -> Tensor:
         tip, cube, goal = state[..., TIP], state[..., CUBE], state[..., -3:]
