@@ -38,7 +38,7 @@ class SweepWatch(Callback):
         try:
             folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
             tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
-        except UserError as error:  # Hydra makes a warning of a callback's exception and would go on
+        except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
             print(f"wm-lab: {error}", file=sys.stderr, flush=True)
             sys.exit(MISTAKE)
         with read_write(config), open_dict(config):
@@ -59,11 +59,20 @@ class Sweep:
         try:
             # Where none of them began there is nothing to say.
             if any(self.folder.glob(f"*/{STATUS}")) and (answer := answer_sweep([self.folder])) is not None:
-                page = write_report(self.folder, f"sweep {self.folder.name}", answer)
-                self._show(answer, page)
-                tell(answer, page)
+                tell(answer, self._write(answer))
         finally:
             self._lock.release()
+
+    def _write(self, answer: SweepAnswer) -> Path:
+        """The report's page, or the folder where a full disk takes no more: the answer is told in any case."""
+        try:
+            page = write_report(self.folder, f"sweep {self.folder.name}", answer)
+        except OSError as error:
+            again = f"wm-lab-report {self.folder} --output FOLDER"
+            print(f"wm-lab: the report cannot be written ({error}); free some space, then {again}", file=sys.stderr)
+            return self.folder
+        self._show(answer, page)
+        return page
 
     def _show(self, answer: SweepAnswer, page: Path) -> None:
         """One run of the sweep's group with its tables and its page."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import signal
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
+from tests.reports.test_sweep import write_run
+from wm_lab.sweep import Sweep
+from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")
 
@@ -69,6 +75,20 @@ def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(f
     assert tables(furnished) == expected
 
 
+def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_answer(tmp_path, capsys):
+    for job, planner in enumerate(("cem", "mppi")):
+        write_run(tmp_path / str(job), planner)
+    lock = FileLock(tmp_path / ".lock")
+    lock.acquire()
+    full = OSError(errno.ENOSPC, "No space left on device", "report.html")
+    with mock.patch("wm_lab.sweep.write_report", side_effect=full):
+        Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled)).close()
+    told = capsys.readouterr()
+    assert "No space left on device" in told.err and "wm-lab-report" in told.err
+    assert "Comparison" in told.out
+    assert not lock.is_locked
+
+
 @pytest.fixture
 def interrupted(furnished) -> Path:
     """A sweep of two cells, of which the second failed."""
@@ -93,8 +113,6 @@ def test_sweep_resume_runs_what_failed_from_anywhere_and_without_the_command(int
 
 
 def test_a_folder_is_one_sweep_and_one_process_s(interrupted):
-    from filelock import FileLock
-
     (sweep,) = sweeps(interrupted)
     other = wm_lab(interrupted, "-m", *SMALL, "planner=cem,random_shooting,mppi", f"sweep.resume={sweep}")
     assert other.code == 2 and "holds another sweep, of 2 jobs where 3 are asked for" in other.complaint

@@ -212,6 +212,13 @@ def test_where_nothing_is_sure_the_verdict_says_so(tmp_path):
     assert answer_sweep([tmp_path]).verdicts[0].startswith("toy/push: cannot tell which solves most; cem comes first")
 
 
+def test_a_sweep_without_a_choice_begins_with_what_each_run_found(tmp_path):
+    write_run(tmp_path / "0")
+    write_run(tmp_path / "1", manifest=REACH)
+    verdicts = answer_sweep([tmp_path]).verdicts
+    assert "planning on toy/push: cem did so." in verdicts and "planning on toy/reach: cem did so." in verdicts
+
+
 def test_what_was_run_is_told_with_its_episodes(tmp_path):
     write_run(tmp_path / "0", "cem", 95)
     write_run(tmp_path / "1", "mppi", 60)

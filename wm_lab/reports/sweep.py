@@ -41,6 +41,9 @@ from wm_lab.reports.tables import Table, difference_table, success_table
 
 BEST_AND_REST = 2  # choices that it takes to compare
 
+MOST_VERDICTS = 10
+"""Runs of a sweep without a choice that speak for themselves at the top; the others do below."""
+
 Played = dict[str, dict[str, dict[str, list[Outcomes]]]]
 """{task: {choice: {arm: one Outcomes a seed}}}"""
 
@@ -244,6 +247,9 @@ def _verdicts(
             said.append(f"{task}: {best} solves most {rate}; surely better than {', '.join(sure)}.")
         else:
             said.append(f"{task}: cannot tell which solves most; {best} comes first {rate}.")
+    if not said:  # nothing was chosen between: what each run found is the answer
+        results = [record.result for record in records if record.result is not None]
+        said = [f"{r['labels'].get('exercise', 'run')} on {r['task']}: {r['verdict']}" for r in results[:MOST_VERDICTS]]
     said += [
         f"{task} was played on {len(found)} different manifests; they are shown apart, never pooled."
         for task, found in _manifests(cells).items()
