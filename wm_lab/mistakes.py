@@ -29,6 +29,9 @@ DISK = {
 }
 """Refusals of the file system that the user can do something about."""
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Those that need no file to be understood; a write to an open one names none."""
+
 HYDRA_ERRORS = "hydra.errors"
 NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "To append to your", "Config search path:")
 
@@ -52,10 +55,10 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
     for cause in _chain(error):
-        if isinstance(cause, OSError) and cause.errno in DISK and cause.filename is not None:
+        if isinstance(cause, OSError) and (cause.errno in FULL or (cause.errno in DISK and cause.filename is not None)):
             return (
-                f"{cause.filename}: {cause.strerror}; free some space, make it writable, or choose another folder with "
-                "outputs=/some/folder"
+                f"{cause.filename or 'outputs'}: {cause.strerror}; free some space, make it writable, or choose "
+                "another folder with outputs=/some/folder"
             )
     return None
 

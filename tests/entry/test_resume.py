@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
 from tests.reports.test_sweep import write_run
+from wm_lab.mistakes import explain
 from wm_lab.sweep import Sweep
 from wm_lab.tracking import Mode, TrackingConfig
 
@@ -87,6 +88,10 @@ def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_a
     assert "No space left on device" in told.err and "wm-lab-report" in told.err
     assert "Comparison" in told.out
     assert not lock.is_locked
+
+
+def test_a_full_disk_is_told_in_a_sentence_whoever_meets_it():
+    assert (explain(OSError(errno.ENOSPC, "No space left on device")) or "").startswith("outputs: No space left")
 
 
 @pytest.fixture
