@@ -7,6 +7,7 @@ another cube.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -45,6 +46,7 @@ class OGBenchTask(EnvTask):
     fields = ("site_xpos", "site_xmat", "cfrc_ext")  # which the controller, and the expert, read before a step
 
     def __init__(self, config: OGBenchConfig) -> None:
+        logging.getLogger("absl").setLevel(logging.WARNING)  # its model builder reports which screens it found
         need("ogbench.manipspace", f"task.id={config.id}")
         if config.id not in CUBES:
             raise unknown("task.id", config.id, CUBES)
