@@ -17,6 +17,10 @@ from wm_lab.main import CONF
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```$", re.S | re.M)
 CODE = re.compile(r"`(wm-lab\s[^`]+)`")
+PLUGINS = {
+    "hparams_search=optuna": "hydra_plugins.hydra_optuna_sweeper",
+    "hydra/launcher=slurm": "hydra_plugins.hydra_submitit_launcher",
+}
 COMMAND = re.compile(r"(?:^|\s)(?:wm-lab|python3 scripts/run\.py)\s((?:(?!\swm-lab\s).)*)")
 
 
@@ -43,8 +47,11 @@ def clean():
 @pytest.mark.parametrize(("page", "arguments"), ALL, ids=[f"{page}: {arguments}" for page, arguments in ALL])
 def test_a_command_of_the_pages_is_understood(page, arguments):
     words = shlex.split(arguments)
-    if "--config-dir" in words:
-        pytest.skip("with a folder of the reader's own; test_plugins.py does it")
+    if "--config-dir" in words or any(word.startswith("sweep.resume=") for word in words):
+        pytest.skip("with a folder of the reader's own; test_plugins.py and test_resume.py do it")
+    for said, plugin in PLUGINS.items():
+        if said in arguments:
+            pytest.importorskip(plugin, reason=f"{said} needs pip install -e '.[all]'")
     name = words[words.index("--config-name") + 1] if "--config-name" in words else "config"
     overrides = [word for word in words if "=" in word]
     jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)[0]
