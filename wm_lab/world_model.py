@@ -55,7 +55,7 @@ class Windows:
     """A batch of consecutive steps. Every tensor leads with `[B, T]`.
 
     observation: {key: [B, T, ...]}; vectors float32, images uint8 `[B, T, H, W, 3]`
-    action: [B, T, A] in [-1, 1], the action that led to step t (zeros where `first`)
+    action: [B, T, A] in [-1, 1], the action that led to step t (zeros where `first`; NaN where it was not recorded)
     reward: [B, T], of arriving at step t (zero where `first`)
     first: [B, T] bool, an episode begins here; nothing before it may matter
     terminal: [B, T] bool, the episode truly ended here (not a time limit)
@@ -139,6 +139,9 @@ class WorldModel(nn.Module, ABC):
     """Raise it with any change of code after which old checkpoints mean something else; it is part of their names."""
 
     spec: DataSpec
+
+    labelled: float = 1.0
+    """Share of the training episodes whose actions it wants to be shown; the others' are NaN."""
 
     @property
     def observation_keys(self) -> tuple[str, ...]:

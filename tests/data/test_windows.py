@@ -198,3 +198,12 @@ def test_columns_larger_than_memory_are_streamed_with_the_same_windows(tmp_path,
     for a, b in zip(expected, found, strict=True):
         assert equal(a, b) and torch.equal(a.reward, b.reward) and torch.equal(a.terminal, b.terminal)
         assert torch.equal(a.valid, b.valid) and b.observation["pixels"].dtype == torch.uint8
+
+
+def test_a_share_of_the_episodes_shows_its_actions_and_always_the_same_ones(dataset):
+    whole, part = (WindowSampler(dataset, "train", 1000, 5, seed=1, labelled=share).sample() for share in (1.0, 0.3))
+    shown = part.action.isfinite().all((-1, -2))
+    assert torch.equal(part.action[shown], whole.action[shown]) and part.action[~shown].isnan().all()
+    goal = part.observation["state"][:, 0, 2:4]  # an episode's own
+    assert not {tuple(g) for g in goal[shown].tolist()} & {tuple(g) for g in goal[~shown].tolist()}
+    assert 0.15 < shown.float().mean() < 0.45

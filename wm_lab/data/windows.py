@@ -20,7 +20,8 @@ class WindowSampler:
 
     A window starts at any row of its episode, the first included. An episode shorter than T is one window, padded.
     `shard_weights` fixes the share of each batch that comes from each shard; None draws all windows alike.
-    The stream depends on the seed alone and goes on exactly after `load_state_dict`.
+    The stream depends on the seed alone and goes on exactly after `load_state_dict`. Only the share `labelled` of the
+    episodes, always the same ones, shows its actions; the others' are NaN.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class WindowSampler:
         *,
         keys: Sequence[str] | None = None,
         shard_weights: Sequence[float] | None = None,
+        labelled: float = 1.0,
     ) -> None:
         self.batch = batch
         self._reader = WindowReader(dataset, length, keys)
@@ -44,6 +46,8 @@ class WindowSampler:
         self._stop = torch.from_numpy(np.cumsum(places))  # [E] number of the first window that is not the episode's
         self._shift = torch.from_numpy(dataset.table.offset[episodes] - np.cumsum(places) + places)  # [E] to its row
         self._episodes = torch.from_numpy(episodes)
+        order = torch.randperm(len(episodes), generator=torch.Generator().manual_seed(0))
+        self._hidden = order >= round(labelled * len(episodes))  # [E] bool
         shard = dataset.table.shard[episodes]
         windows = np.bincount(shard, weights=places, minlength=len(dataset.shards)).astype(np.int64)
         self._bins, self._shares = _strata(windows, shard_weights, split)
@@ -52,7 +56,9 @@ class WindowSampler:
         """The next batch, or a share of its windows."""
         chosen = self._draw()[share]
         episode = torch.searchsorted(self._stop, chosen, right=True)
-        return self._reader.read(self._episodes[episode], chosen + self._shift[episode])
+        windows = self._reader.read(self._episodes[episode], chosen + self._shift[episode])
+        windows.action[self._hidden[episode]] = torch.nan
+        return windows
 
     def __iter__(self) -> Iterator[Windows]:
         while True:

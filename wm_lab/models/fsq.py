@@ -62,6 +62,7 @@ class FSQ(nn.Module):
         return self.levels // 2
 
 
-def check_levels(levels: Sequence[int]) -> None:
-    if not levels or min(levels) < 2:
-        raise UserError(f"model.levels={list(levels)} must be numbers of at least 2, such as [8, 6, 5]")
+def check_levels(levels: Sequence[int], name: str = "model.levels", least: int = 2) -> None:
+    """Two levels are hardly taught: `tanh` is flat where they lie, a little off the middle (see `FSQ.forward`)."""
+    if not levels or min(levels) < least:
+        raise UserError(f"{name}={list(levels)} must be numbers of at least {least}, such as [8, 6, 5]")

@@ -20,6 +20,7 @@ from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.attention import Cache, Suffix, Transformer, frame_causal, visible
 from wm_lab.models.fsq import FSQ, check_levels
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.latent_actions import LatentActions, LatentActionsConfig
 from wm_lab.models.token_dynamics import DECODINGS, TokenDynamics
 from wm_lab.models.tokenizer import FrameDecoder, Tokenizer
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -40,6 +41,7 @@ class VideoTokenConfig(HeadsConfig):
     decoding: str = "parallel"
     refine_steps: int = 3  # rounds of maskgit
     dynamics_scale: float = 0.1
+    latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,7 +85,12 @@ class VideoToken(WorldModel):
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
-        self.config, self.spec = config, spec
+        self.config, self.spec, self.labelled = config, spec, config.latent_actions.labelled
+        self.latent: LatentActions | None = None
+        if config.latent_actions.levels:
+            sizes = config.units, config.layers, config.depth, config.max_precision
+            self.latent = LatentActions(config.latent_actions, spec, *sizes)
+            spec = self.latent.spec
         fsq = FSQ(config.levels)
         tokenizer = Tokenizer(
             spec,
@@ -132,6 +139,9 @@ class VideoToken(WorldModel):
                 f"model.context={config.context} is longer than windows of {windows.shape[1]} steps, so that its far "
                 "end would never be trained; lower it or raise trainer.length"
             )
+        more: dict[str, Tensor] = {}
+        if self.latent is not None:
+            windows, more = self.latent.watch(windows)
         seen = self._read(windows, None)
         target = torch.cat([seen.vector, seen.codes.flatten(-2)], -1)
         terms = self.heads.losses(self._features(seen.h, seen.vector, seen.codes, seen.frame), windows, target)
@@ -139,7 +149,7 @@ class VideoToken(WorldModel):
             coded = vectors.decode(self.tokenizer.split(seen.codes)[1], seen.before, windows.action)
             terms["tokens"] = config.decoder_scale * vectors.error(coded, seen.vector) * seen.linked
         terms["dynamics"] = config.dynamics_scale * self.dynamics.loss(seen.places, seen.codes) * seen.linked
-        total, logs = self.heads.total(terms, windows.valid)
+        total, logs = self.heads.total(terms | more, windows.valid)
         if config.open_loop:
             ahead = self.heads.open_loop(windows, lambda rows, t: self._roll_from(seen, rows, t))
             total, logs["open_loop"] = total + ahead, ahead.detach()
@@ -149,6 +159,7 @@ class VideoToken(WorldModel):
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[VideoTokenState, Imagination]:
         assert state is None or isinstance(state, VideoTokenState)
+        windows = windows if self.latent is None else self.latent.translate(windows)
         seen = self._read(windows, state)
         features = self._features(seen.h, seen.vector, seen.codes, seen.frame)[:, None]
         kept = (self.config.context - 1) * self.dynamics.group_size
@@ -159,6 +170,7 @@ class VideoToken(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, VideoTokenState)
+        actions = actions if self.latent is None else self.latent.adapt(actions)
         features = self._roll(state, actions, likely=not self.training)
         start = self._features(state.h, state.vector, state.codes, state.frame)[:, None, None]
         before = torch.cat([start.expand(-1, actions.shape[1], -1, -1), features[:, :, :-1]], 2)

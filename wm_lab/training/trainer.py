@@ -96,10 +96,8 @@ class Session:
         self.place, self.device = place, place.device
         self.model = model.to(self.device).train()
         keys = tuple(model.spec.observation)  # type: ignore[union-attr,arg-type]
-        weights = shard_weights
-        self.sampler = WindowSampler(
-            dataset, "train", config.batch, config.length, seed, keys=keys, shard_weights=weights
-        )
+        more: dict[str, Any] = {"shard_weights": shard_weights, "labelled": getattr(model, "labelled", 1.0)}
+        self.sampler = WindowSampler(dataset, "train", config.batch, config.length, seed, keys=keys, **more)
         has_validation = len(dataset.episodes("validation")) > 0
         split = "validation" if has_validation else "train"
         held_out = WindowSampler(dataset, split, config.batch, config.length, 0, keys=keys)
