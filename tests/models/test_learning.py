@@ -15,7 +15,7 @@ def test_rssm_forecasts_a_partly_seen_linear_system_nearly_as_well_as_its_kalman
     world = LinearWorld()
     data, held_out = world.play(1024, STEPS, seed=0), world.play(512, STEPS, seed=1)
     ahead = {"open_loop": STEPS - CONTEXT, "open_loop_starts": 4, "open_loop_scale": 5.0}
-    model = make("rssm-gaussian", spec_of(data), units=16, **ahead)
+    model = make("rssm-gaussian", spec_of(data), units=16, heads_read="all", **ahead)  # z holds half of the state
     fit(model, data, steps=300, rate=1.5e-2)
     truth = held_out.observation["state"][:, CONTEXT:]
     best = rmse(world.forecast(held_out, CONTEXT), truth)

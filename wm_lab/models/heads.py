@@ -75,8 +75,8 @@ class Decoder(Protocol):
 class Heads(nn.Module):
     """`target_size` is the width of the latent that the ensemble predicts one step ahead.
 
-    `offset` is where the observed vectors stand in the features, if they do. A model whose features hold more than
-    the heads should read brings its own `decoder`, and puts the `features` numbers that they read first.
+    `offset` is where the observed vectors stand in the features, if they do. Heads read the first `features` numbers of
+    what they are given; a model may bring its own `decoder`, which then reads what it likes.
     """
 
     def __init__(

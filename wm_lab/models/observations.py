@@ -86,6 +86,7 @@ class ObservationDecoder(nn.Module):
     Where the vectors stand in the features as they are (from `offset` on), the network only corrects them. Their error
     is counted in units of one-step changes, by a Huber loss since contact makes rare large ones: a block that seldom
     moves, but matters when it does, is otherwise lost among fast joints.
+    Features beyond the first `inputs` are not read.
     """
 
     scale: Tensor
@@ -101,6 +102,7 @@ class ObservationDecoder(nn.Module):
         offset: int | None = None,
     ):
         super().__init__()
+        self.inputs = inputs
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
         self.sizes: dict[str, int] = {}
         for key, shape in spec.observation.items():
@@ -118,6 +120,7 @@ class ObservationDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Images come out as float in [0, 255]."""
+        features = features[..., : self.inputs]
         out = {key: net(features).clamp(0, 1) * 255 for key, net in self.images.items()}
         pieces = self._vector(features).split(list(self.sizes.values()), -1)
         for (key, normaliser), piece in zip(self.vectors.items(), pieces, strict=True):
@@ -127,6 +130,7 @@ class ObservationDecoder(nn.Module):
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """Squared error summed over pixels, Huber summed over vector dimensions: [...]."""
+        features = features[..., : self.inputs]
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, net in self.images.items():
             total = total + (net(features) - observation[key].float() / 255).square().sum((-1, -2, -3))

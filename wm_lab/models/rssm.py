@@ -3,7 +3,7 @@
     h_t = f(h_{t-1}, z_{t-1}, a_{t-1})      z_t ~ q(z | h_t, o_t)      prior  p(z | h_t)
     loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
 
-h is deterministic (a block GRU), z stochastic (Gaussian or categorical); what others read are the features [h, z].
+h is deterministic (a block GRU), z stochastic (Gaussian or categorical); what others read are the features [z, h].
 While training, z is sampled; in `eval()` mode it is the most likely value, so that filtering and imagination repeat.
 """
 
@@ -35,7 +35,8 @@ class RSSMConfig(HeadsConfig):
     classes: int = 16
     unimix: float = 0.01
     minimum_std: float = 0.1
-    reward_bins: int = 63  # finer regression ranks rewards better, and bends a latent that dynamics share
+    heads_read: str = "auto"
+    """latent: z alone; all: z and h; auto: z where it holds the state. A planner finds what h can be talked into."""
     dynamics_scale: float = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
     representation_scale: float = 0.001  # open-loop loss teaches the dynamics already
     free_nats: float = 1.0
@@ -51,6 +52,8 @@ class RSSMConfig(HeadsConfig):
             raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
         if self.latent not in ("gaussian", "categorical"):
             raise UserError(f"model.latent={self.latent!r} is not known; choose gaussian or categorical")
+        if self.heads_read not in ("auto", "latent", "all"):
+            raise UserError(f"model.heads_read={self.heads_read!r} is not known; choose auto, latent or all")
         if self.deter % self.groups:
             raise UserError(
                 f"model.deter={self.deter} does not split into model.groups={self.groups}; make it a multiple"
@@ -65,6 +68,7 @@ class RSSMState(State):
 
 class RSSM(WorldModel):
     Config = RSSMConfig
+    REVISION = 3
 
     def __init__(self, config: RSSMConfig, spec: DataSpec):
         super().__init__()
@@ -72,8 +76,11 @@ class RSSM(WorldModel):
         self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
         self.latent = make_latent(config, spec)
         self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
-        offset = config.deter if isinstance(self.latent, GaussianLatent) else None
-        self.heads = Heads(config, spec, config.deter + self.latent.read_size, self.latent.size, offset)
+        holds_vectors = isinstance(self.latent, GaussianLatent)
+        holds_state = holds_vectors and set(spec.observation) == {"state"}
+        from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
+        read = self.latent.read_size + (0 if from_latent else config.deter)
+        self.heads = Heads(config, spec, read, self.latent.size, 0 if holds_vectors else None)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -134,7 +141,7 @@ class RSSM(WorldModel):
         return h_all, z_all, posteriors
 
     def _features(self, h: Tensor, z: Tensor) -> Tensor:
-        return torch.cat([h, self.latent.read(z)], -1)
+        return torch.cat([self.latent.read(z), h], -1)
 
     def _roll(self, state: RSSMState, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
