@@ -7,6 +7,7 @@ All machines see the same files: jobs run in the folder that the sweep was start
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ class RayLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        answer_to_sigterm = signal.getsignal(signal.SIGTERM)
         ray = connect(self.address)
         try:
             Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
@@ -70,6 +72,7 @@ class RayLauncher(Launcher):
             return [finished(ray, config, job) for config, job in jobs]
         finally:
             ray.shutdown()
+            signal.signal(signal.SIGTERM, answer_to_sigterm)  # Ray leaves its own behind
 
 
 def connect(address: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from unittest import mock
 
@@ -22,15 +23,18 @@ def address() -> Iterator[str]:
     with mock.patch.dict(os.environ, quiet):
         from ray.cluster_utils import Cluster
 
+        answer_to_sigterm = signal.getsignal(signal.SIGTERM)  # which a node replaces for good
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             cluster.add_node(num_cpus=1)
             yield cluster.address
         finally:
             cluster.shutdown()
+            signal.signal(signal.SIGTERM, answer_to_sigterm)
 
 
 def test_a_sweep_runs_on_the_nodes_of_a_cluster_and_ends_in_one_comparison(furnished, address):
+    before = signal.getsignal(signal.SIGTERM)
     sweep = wm_lab(furnished, "-m", *SMALL, RAY, f"hydra.launcher.address={address}", "planner=cem,random_shooting")
     assert sweep.code == 0, sweep.err
     results = [json.loads((run / "result.json").read_text()) for run in runs(furnished)]
@@ -38,6 +42,7 @@ def test_a_sweep_runs_on_the_nodes_of_a_cluster_and_ends_in_one_comparison(furni
     assert "Comparison" in sweep.out and "random_shooting" in sweep.out
     processes = {json.loads((run / "status.json").read_text())["pid"] for run in runs(furnished)}
     assert len(processes) == 2 and os.getpid() not in processes
+    assert signal.getsignal(signal.SIGTERM) == before, "Ray's own answer to SIGTERM ends with the sweep"
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path):
