@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from contextlib import suppress
 
 # A shell that starts the suite in the background leaves Ctrl-C ignored, and children inherit that; a handler of our own
 # does not pass to them, so they start with the system's default.
@@ -20,3 +22,10 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 os.environ["WANDB_ERROR_REPORTING"] = "false"
 os.environ["NETRC"] = os.devnull
+
+# absl, which some libraries of tasks log with, closes its stream whenever logging is set up anew; imported during a test
+# it would close pytest's own.
+with suppress(ImportError):
+    from absl import logging as absl_logging
+
+    absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
