@@ -23,8 +23,8 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ["WANDB_ERROR_REPORTING"] = "false"
 os.environ["NETRC"] = os.devnull
 
-# absl, which some libraries of tasks log with, closes its stream whenever logging is set up anew; imported during a test
-# it would close pytest's own.
+# absl, which some libraries of tasks log with, closes its stream whenever logging is set up anew; imported during a
+# test it would close pytest's own.
 with suppress(ImportError):
     from absl import logging as absl_logging
 
