@@ -43,6 +43,23 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+def start_building(store: Store, recipe: dict, folder: Path) -> subprocess.Popen[str]:
+    """A process on a machine called node-a that has kept one step of a model, and would take long for the next."""
+    script = """
+        import json, socket, sys, time
+        from wm_lab.store import Store
+        socket.gethostname = lambda: "node-a"
+        def build(folder):
+            (folder / "step-1").write_text("kept")
+            (folder / "started").touch()
+            time.sleep(60)
+        Store(sys.argv[1]).get("model", json.loads(sys.argv[2]), build)
+    """
+    builder = start(script, folder, json.dumps(recipe))
+    wait_for(folder / "model" / f".building-{store.key('model', recipe)[:12]}" / "started")
+    return builder
+
+
 def test_an_artifact_is_built_once_and_found_again(tmp_path: Path) -> None:
     first = Store(tmp_path).get("data", RECIPE, write_a_file)
     again = Store(tmp_path).get("data", RECIPE, refuse_to_build)
@@ -150,18 +167,8 @@ def test_two_processes_that_want_the_same_artifact_build_it_once(tmp_path: Path)
 
 
 def test_a_build_killed_without_warning_is_resumed_by_the_next_process(tmp_path: Path) -> None:
-    script = """
-        import sys, time
-        from wm_lab.store import Store
-        def build(folder):
-            (folder / "step-1").write_text("kept")
-            (folder / "started").touch()
-            time.sleep(60)
-        Store(sys.argv[1]).get("model", {"name": "rssm"}, build)
-    """
     store, recipe = Store(tmp_path), {"name": "rssm"}
-    victim = start(script, tmp_path)
-    wait_for(tmp_path / "model" / f".building-{store.key('model', recipe)[:12]}" / "started")
+    victim = start_building(store, recipe, tmp_path)
     victim.send_signal(signal.SIGKILL)
     victim.communicate(timeout=10)
     assert not store.path("model", recipe).exists()
@@ -175,19 +182,8 @@ def test_a_build_killed_without_warning_is_resumed_by_the_next_process(tmp_path:
 def test_a_machine_waits_for_another_and_goes_on_where_that_one_was_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    script = """
-        import socket, sys, time
-        from wm_lab.store import Store
-        socket.gethostname = lambda: "node-a"
-        def build(folder):
-            (folder / "step-1").write_text("kept")
-            (folder / "started").touch()
-            time.sleep(60)
-        Store(sys.argv[1]).get("model", {"name": "rssm"}, build)
-    """
     store, recipe = Store(tmp_path), {"name": "rssm"}
-    lost = start(script, tmp_path)
-    wait_for(tmp_path / "model" / f".building-{store.key('model', recipe)[:12]}" / "started")
+    lost = start_building(store, recipe, tmp_path)
     monkeypatch.setattr("socket.gethostname", lambda: "node-b")
     warning = logging.getLogger("wm_lab.store").warning
 

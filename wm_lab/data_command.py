@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wm_lab.errors import UserError
+from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.detect import open_source
 from wm_lab.formats.own import Own
@@ -21,8 +21,6 @@ from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import show_tables
 from wm_lab.tracking.progress import progress
-
-MISTAKE = 2  # exit code of whatever the user can mend
 
 IMAGE_SIZE = 64
 """Side of imported images: what the lab's models of images begin with."""
@@ -42,10 +40,10 @@ def main(words: list[str]) -> int:
     try:
         arguments.run(arguments)
     except UserError as error:
-        print(f"wm-lab-data: {error}", file=sys.stderr)
+        complain(error, "wm-lab-data")
         return MISTAKE
     except KeyboardInterrupt:
-        print("wm-lab-data: interrupted; nothing was written", file=sys.stderr)
+        complain("interrupted; nothing was written", "wm-lab-data")
         return 130
     return 0
 

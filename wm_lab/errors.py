@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
+
+MISTAKE = 2
+"""Exit code of whatever the user can mend."""
 
 
 class UserError(Exception):
@@ -24,3 +28,8 @@ def require_at_least(section: str, config: Any, least: Mapping[str, float]) -> N
     for name, limit in least.items():
         if not getattr(config, name) >= limit:
             raise UserError(f"{section}.{name}={getattr(config, name)} must be at least {limit}")
+
+
+def complain(sentence: object, program: str = "wm-lab") -> None:
+    """Say on standard error what went wrong."""
+    print(f"{program}: {sentence}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
 from wm_lab.device import choose_device
-from wm_lab.errors import UserError
+from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
@@ -43,7 +43,6 @@ HERE = Path(__file__).parent
 CONF = next((f for f in (HERE / "conf", HERE.parent / "conf") if (f / "config.yaml").is_file()), HERE / "conf")
 """Inside an installed wheel, or beside the package in a checkout, where a user edits it."""
 
-MISTAKE = 2  # exit code of whatever the user can mend
 INTERRUPTED = 130
 TRACEBACK = "WM_LAB_TRACEBACK"
 """Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
@@ -203,10 +202,6 @@ def job(cfg: DictConfig) -> float | None:
 
 class JobFailed(UserError):
     """What a sweep hears of a job whose own error has been told."""
-
-
-def complain(sentence: str) -> None:
-    print(f"wm-lab: {sentence}", file=sys.stderr, flush=True)
 
 
 def is_multirun() -> bool:

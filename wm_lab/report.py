@@ -9,11 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from wm_lab.errors import UserError
+from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.reports.sweep import answer_sweep, write_report
 from wm_lab.reports.terminal import tell
-
-MISTAKE = 2  # exit code of whatever the user can mend
 
 
 def cli() -> None:
@@ -26,7 +24,7 @@ def cli() -> None:
     try:
         report(arguments.folders, arguments.output, arguments.title)
     except UserError as error:
-        print(f"wm-lab-report: {error}", file=sys.stderr)
+        complain(error, "wm-lab-report")
         sys.exit(MISTAKE)
 
 

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from wm_lab.errors import UserError
+from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.plain import write_json
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
@@ -23,8 +23,6 @@ from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 
 REPORT = "report"
 """Job type of the tracker's run that holds a sweep's tables and page."""
-
-MISTAKE = 2
 
 
 class SweepWatch(Callback):
@@ -39,7 +37,7 @@ class SweepWatch(Callback):
             folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
             tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
         except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
-            print(f"wm-lab: {error}", file=sys.stderr, flush=True)
+            complain(error)
             sys.exit(MISTAKE)
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(folder)
@@ -69,7 +67,7 @@ class Sweep:
             page = write_report(self.folder, f"sweep {self.folder.name}", answer)
         except OSError as error:
             again = f"wm-lab-report {self.folder} --output FOLDER"
-            print(f"wm-lab: the report cannot be written ({error}); free some space, then {again}", file=sys.stderr)
+            complain(f"the report cannot be written ({error}); free some space, then {again}")
             return self.folder
         self._show(answer, page)
         return page

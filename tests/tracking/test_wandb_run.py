@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,11 @@ import torch
 from omegaconf import OmegaConf
 
 from tests.tracking.wandb_files import OfflineRun, read_offline_run
-from tests.tracking.wandb_server import WandbServer
+from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
 from wm_lab.tracking import Mode, Run, Tracker, TrackingConfig, write_gif
 
 CONFIG = {"model": {"name": "rssm", "sizes": [8, 16]}, "seed": 3}
-KEY = "0" * 40
-
-
-@pytest.fixture
-def logged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A key in the environment; wandb reads the environment once a session, so each test gets a session."""
-    import wandb
-
-    wandb.teardown()
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    yield monkeypatch
-    wandb.teardown()
 
 
 def open_run(folder: Path, mode: Mode = Mode.offline, **tracking: Any) -> Run:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.entry.command import ROOT, wm_lab
-from tests.tracking.wandb_server import ServedRun, WandbServer
+from tests.tracking.wandb_server import KEY, ServedRun, WandbServer
 from tests.tracking.wandb_sweeps import SWEEP, SweepServer
 from wm_lab.metric import TOLD_BY
 from wm_lab.tracking.wandb_run import LONGEST_TAG
@@ -42,7 +41,6 @@ class Flaky(Exercise):
         bench.run.log(1, loss=0.5)
         return Answer([f"an episode takes {bench.card.episode_steps} steps"], {})
 '''
-KEY = "0" * 40
 
 
 @pytest.fixture
@@ -52,17 +50,6 @@ def flaky(tmp_path: Path) -> Path:
     (tmp_path / "mine" / "flaky.py").write_text(FLAKY)
     (tmp_path / "mine" / "exercise" / "flaky.yaml").write_text("_target_: flaky.Flaky\n")
     return tmp_path
-
-
-@pytest.fixture
-def logged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    import wandb
-
-    wandb.teardown()
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    yield monkeypatch
-    wandb.teardown()
 
 
 def by_type(server: WandbServer, kind: str) -> list[ServedRun]:

@@ -14,6 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
+KEY = "0" * 40
+"""An API key, as long as the client wants them."""
+
 STREAM = re.compile(r"/files/[^/]+/[^/]+/(?P<run>[^/]+)/file_stream")
 
 

@@ -182,12 +182,12 @@ def _common(choices: Sequence[str]) -> str:
 
 
 def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
-    """The choice with the highest success against each other one on the same task.
+    """The choice with the highest success, of equals the first to be swept, against each other one on the same task.
 
     Holm's correction is over all pairs: which one is the best was chosen by looking at every one of them.
     """
     named = {name: [replace(run, arm=name) for run in seeds] for name, seeds in choices.items()}
-    order = sorted(named, key=lambda name: (-_rate(named[name]), float(np.median(named[name][0].decision_ms))))
+    order = sorted(named, key=lambda name: -_rate(named[name]))
     pairs = [
         compare(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
     ]

@@ -31,3 +31,9 @@ class EnvConfig:
             raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
         if self.effort <= 0:
             raise UserError(f"task.effort={self.effort} must be positive")
+
+
+def require_tolerance(tolerance: float | None, most: float, own: float) -> None:
+    """UserError where a tolerance, in metres, is not in (0, most]; None keeps the library's `own`."""
+    if tolerance is not None and not 0 < tolerance <= most:
+        raise UserError(f"task.tolerance={tolerance} m must lie in (0, {most:g}]; the library's own is {own:g}")

@@ -63,10 +63,6 @@ class EnvTask(Task):
     # What a subclass says
 
     @abstractmethod
-    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environment to the start that `seed` draws (None: to the next one): what is seen, and `info`."""
-
-    @abstractmethod
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         """The state [D] of what the environment returned."""
 
@@ -77,6 +73,10 @@ class EnvTask(Task):
     @abstractmethod
     def _facts(self) -> Facts:
         """What the card says of this task."""
+
+    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment to the start that `seed` draws (None: to the next one): what is seen, and `info`."""
+        return self._env.reset(seed=seed)
 
     def _keep(self) -> np.ndarray:
         """Numbers that the environment carries from step to step outside of MuJoCo's state."""
@@ -90,6 +90,10 @@ class EnvTask(Task):
         return []
 
     # What all have in common
+
+    def _goal_ball(self, radius: float) -> Marker:
+        """The goal of a task whose state ends in one."""
+        return Marker(tuple(self._state[-3:].tolist()), radius)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -15,9 +15,9 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
-from wm_lab.errors import UserError, unknown
+from wm_lab.errors import unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_config import EnvConfig, require_tolerance
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.fetch_experts import PickExpert, PushExpert, ReachExpert, SlideExpert
@@ -73,8 +73,7 @@ class FetchConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tolerance is not None and not 0 < self.tolerance <= 0.2:
-            raise UserError(f"task.tolerance={self.tolerance} m must lie in (0, 0.2]; the library's own is 0.05")
+        require_tolerance(self.tolerance, most=0.2, own=0.05)
 
 
 class FetchTask(EnvTask):
@@ -106,9 +105,6 @@ class FetchTask(EnvTask):
         cross = model.geom_bodyid == model.body("robot0:mocap").id
         model.geom_rgba[cross, 3] = 0.0  # green lines to the ends of the world, which hide what matters
 
-    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
-        return self._env.reset(seed=seed)
-
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
         return np.concatenate([seen["observation"], seen["desired_goal"]])
@@ -120,7 +116,7 @@ class FetchTask(EnvTask):
         return self._env.model.body("robot0:gripper_link").id  # some of these robots have no actuator
 
     def _markers(self) -> list[Marker]:
-        return [Marker(tuple(self._state[-3:].tolist()), 0.02)]
+        return [self._goal_ball(0.02)]
 
     def _facts(self) -> Facts:
         thing: tuple[tuple[str, int, str], ...] = ()

@@ -165,7 +165,7 @@ class GymTask(EnvTask):
         self._return = 0.0
         if isinstance(self._memory, Replay):
             self._memory.begin()
-        return self._env.reset(seed=seed)
+        return super()._draw(seed)
 
     def _play(self, command: np.ndarray) -> tuple[Any, ...]:
         if isinstance(self._memory, Replay):

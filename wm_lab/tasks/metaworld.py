@@ -93,7 +93,7 @@ class MetaworldTask(EnvTask):
         self._env._prev_obs, self._seen = kept[:FRAME].copy(), kept[FRAME:].copy()
 
     def _markers(self) -> list[Marker]:
-        return [Marker(tuple(self._state[-3:].tolist()), 0.015)]
+        return [self._goal_ball(0.015)]
 
     def _facts(self) -> Facts:
         frame = (

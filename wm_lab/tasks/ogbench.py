@@ -66,9 +66,6 @@ class OGBenchTask(EnvTask):
     def expert(self) -> Expert:
         return CubeExpert(self._env)
 
-    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
-        return self._env.reset(seed=seed)
-
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         target = info["privileged/target_block"]
         order = [target, *(i for i in range(CUBES[self.config.id]) if i != target)]
@@ -94,7 +91,7 @@ class OGBenchTask(EnvTask):
         return float(np.linalg.norm(self._state[CUBE] - self._state[-3:])) <= TOLERANCE
 
     def _markers(self) -> list[Marker]:
-        return [Marker(tuple(self._state[-3:].tolist()), 0.015)]
+        return [self._goal_ball(0.015)]
 
     def _facts(self) -> Facts:
         names = ("cube", *(f"cube{i + 1}" for i in range(1, CUBES[self.config.id])))

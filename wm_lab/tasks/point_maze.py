@@ -19,9 +19,9 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
-from wm_lab.errors import UserError, unknown
+from wm_lab.errors import unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.env_config import EnvConfig, require_tolerance
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker, View
@@ -42,8 +42,7 @@ class PointMazeConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tolerance is not None and not 0 < self.tolerance <= 0.45:
-            raise UserError(f"task.tolerance={self.tolerance} m must lie in (0, 0.45]; the library's own is 0.45")
+        require_tolerance(self.tolerance, most=0.45, own=0.45)
 
 
 class PointMazeTask(EnvTask):
@@ -91,9 +90,6 @@ class PointMazeTask(EnvTask):
         states[..., 4:] = self.states(snapshots)[:, None, None, 4:]
         self._return_to(here)
         return states, np.linalg.norm(states[..., :2] - states[..., 4:], axis=-1) <= self._tolerance
-
-    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
-        return self._env.reset(seed=seed)
 
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
