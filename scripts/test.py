@@ -1,6 +1,6 @@
 """Run the tests: `python3 scripts/test.py [pytest arguments…]`; paths are relative to the repository.
 
-Without arguments all of them, on all cores: a file belongs to one process, in the order of the folders, slow rooms first.
+Without arguments all of them, on all cores; a file belongs to one process, and the slow rooms come first.
 """
 
 import os
