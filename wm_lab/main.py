@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import traceback
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def wants_traceback() -> bool:
 def config_folders(arguments: list[str]) -> list[Path]:
     """The folders named by `--config-dir`."""
     found = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         option, _, value = argument.partition("=")
         if option in ("--config-dir", "-cd"):
             found.append(Path(value or following).absolute())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from unittest import mock
 
 from tests.entry.command import SMALL, artifacts, runs, wm_lab
+from wm_lab.errors import UserError
 
 WORK = re.compile(r"^(collect|train|play) ", re.MULTILINE)
 
@@ -20,6 +22,14 @@ def test_one_command_collects_trains_plans_and_answers(lab):
     assert "scale=smoke" in (run / "overrides.txt").read_text().split()
     for name in ("config.yaml", "environment.json", "metrics.jsonl", "report.html", "log.txt", "plots/success.svg"):
         assert (run / name).stat().st_size > 0, name
+
+
+def test_without_a_word_the_default_question_is_asked(tmp_path):
+    with mock.patch("wm_lab.main.run", side_effect=UserError("far enough")) as run:
+        ended = wm_lab(tmp_path)
+    (asked,) = run.call_args.args
+    assert ended.complaint == "wm-lab: far enough"
+    assert (asked.task.goal, asked.model._target_, asked.exercise.episodes) == ("reach", "wm_lab.models.rssm.RSSM", 100)
 
 
 def test_the_same_command_again_finds_everything_and_says_the_same(lab):
