@@ -36,6 +36,7 @@ from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, read_config
 from wm_lab.sweep import SweepWatch
 from wm_lab.tracking.run import Run
+from wm_lab.tracking.signals import leave_with_parent
 from wm_lab.tracking.wandb_run import TrackingConfig
 
 log = logging.getLogger(__name__)
@@ -181,7 +182,10 @@ def job(cfg: DictConfig) -> float | None:
     Returns the number that `optimized_metric` names, for sweepers that search.
     """
     try:
-        check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
+        choices = HydraConfig.get().runtime.choices
+        if choices["hydra/launcher"] == "joblib" and SweepWatch.current is None:  # a worker, that hears of no end
+            leave_with_parent()
+        check_metric(cfg.optimized_metric, choices["exercise"])
         folder = Path(HydraConfig.get().runtime.output_dir)
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)

@@ -101,3 +101,22 @@ def planned(folder: Path) -> list[float]:
     outcomes = json.loads(files[-1].read_text())
     assert outcomes["arm"] == "mpc"
     return outcomes["episode_return"] + outcomes["imagined"]
+
+
+def test_workers_of_a_killed_sweep_leave_and_close_their_runs(furnished):
+    long = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "workers=1", "trainer.steps=100000", "seed=0,1")
+    sweep = start(furnished, "-m", *SMALL, *long)
+
+    def wait_for(state):
+        deadline = time.monotonic() + 60
+        while (found := states()) != [state] * 2:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+    def states():
+        return [json.loads(run.read_text())["state"] for run in furnished.glob("outputs/multiruns/*/*/status.json")]
+
+    wait_for("running")
+    sweep.kill()
+    wait_for("failed")
+    sweep.communicate()
