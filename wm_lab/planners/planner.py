@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -113,6 +113,31 @@ class Planner(ABC):
             failed=torch.zeros(rows, dtype=torch.bool, device=mean.device),
             block=self.config.action_block,
         )
+
+    def rerank(self, plan: Plan, score: Score) -> tuple[Plan, Tensor]:
+        """What another score thinks best of a finished search: of its elites, or its mean in place of the last one.
+
+        The score is asked once, about these E candidates. Returns the plan, with the candidates in their new order for
+        elites and the chosen one for the next search to start from, and which of them was chosen, [B]. A row that the
+        score finds impossible throughout keeps the plan it had.
+        """
+        usable = (plan.elite_scores > -torch.inf)[..., None, None]
+        mean = plan.mean[:, None]
+        knots = torch.cat([mean, torch.where(usable, plan.elites, mean)[:, :-1]], dim=1)  # [B, E, K, A]
+        scores = self.rate(score, knots)
+        order = scores.argsort(dim=1, descending=True, stable=True)
+        rows = torch.arange(len(knots), device=knots.device)
+        best = knots[rows, order[:, 0]]
+        reordered = replace(
+            plan,
+            actions=to_steps(best, self.config.horizon, self.config.action_block),
+            score=scores.amax(dim=1),
+            mean=best,
+            elites=knots[rows[:, None], order],
+            elite_scores=scores.gather(1, order),
+        )
+        judged = scores.amax(dim=1) > -torch.inf
+        return plan.put(judged, reordered[judged]), order[:, 0]
 
     def to(self, device: torch.device | str) -> Self:
         """Search on another device; noise is still drawn where the generators live, so it stays the same."""
