@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import sys
 import traceback
@@ -182,10 +183,9 @@ def job(cfg: DictConfig) -> float | None:
     Returns the number that `optimized_metric` names, for sweepers that search.
     """
     try:
-        choices = HydraConfig.get().runtime.choices
-        if choices["hydra/launcher"] == "joblib" and SweepWatch.current is None:  # a worker, that hears of no end
+        if multiprocessing.parent_process() is not None:  # a worker of a sweep, which may be killed
             leave_with_parent()
-        check_metric(cfg.optimized_metric, choices["exercise"])
+        check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
         folder = Path(HydraConfig.get().runtime.output_dir)
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)

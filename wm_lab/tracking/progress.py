@@ -7,6 +7,7 @@ with progress("collect hand/push", total=400) as bar:
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -33,7 +34,8 @@ class Progress(ABC):
 def progress(description: str, total: int | None, stream: TextIO | None = None) -> Iterator[Progress]:
     """Show how far some work is, on standard error unless told otherwise."""
     stream = stream or sys.stderr
-    if stream.isatty():
+    alone = multiprocessing.parent_process() is None  # two processes' bars would overwrite each other
+    if stream.isatty() and alone:
         with _bar(stream) as live:
             yield _Bar(live, description, total)
     else:
