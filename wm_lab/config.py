@@ -22,6 +22,7 @@ from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET
+from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.config import TrainerConfig
 
@@ -36,6 +37,7 @@ SECTIONS: dict[str, type | None] = {
     "data": DataConfig,
     "trainer": TrainerConfig,
     "bc_trainer": TrainerConfig,
+    "evaluation": EvaluationConfig,
 }
 """What a run is made of, with its dataclass; None where `_target_` names a class that has its own."""
 
@@ -91,6 +93,7 @@ class RootConfig:
     trainer: Any = MISSING
     bc_trainer: Any = MISSING
     tracking: Any = MISSING
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     demonstrations: int = 50
     """Expert episodes that behaviour cloning learns from."""

@@ -98,6 +98,46 @@ def test_a_plan_in_the_true_simulator_pays_what_it_promises_also_from_workers(tm
     np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)
 
 
+def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(tmp_path):
+    wanted = changed(settings("data=on_policy", "data.rounds=1"), tmp_path)
+    varied = changed(wanted, tmp_path, evaluation={"variation": "physics"})
+    with Workbench(varied) as bench, Workbench(wanted) as other:
+        arm = mpc_arm(varied, "mpc", bench.world_model())
+        played = bench.evaluate(arm, bench.manifest(2), 0)
+        assert other.world_model() == bench.world_model() and other.seconds == {}, "it was found in the store"
+    assert np.isfinite(played.imagined).all()
+    assert bench.card == other.card == other.evaluated.card != bench.evaluated.card
+    assert played.manifest != other.manifest(2) and played.manifest.seeds == other.manifest(2).seeds
+
+
+def test_the_true_simulator_plans_in_the_world_that_it_plays_in(tmp_path):
+    wanted = changed(settings(), tmp_path, evaluation={"variation": "physics"})
+    arm = mpc_arm(wanted, "simulator", None, true_dynamics=True, judged_by=TRUE_COST)
+    with Workbench(wanted) as bench:
+        outcomes = bench.evaluate(arm, bench.manifest(2), 0)
+    np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"evaluation": {"variation": "visual"}}, "changes pictures, and hand/reach shows state"),
+        ({"evaluation": {"variation": "visul"}}, "unknown evaluation.variation 'visul'; did you mean visual"),
+    ],
+)
+def test_a_variation_that_nobody_would_see_is_refused_before_any_work(tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(), tmp_path, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("exercise", ["imagination", "latent", "collect"])
+def test_exercises_that_compare_no_arms_refuse_to_vary(tmp_path, exercise):
+    wanted = changed(settings(f"exercise={exercise}", "evaluation.variation=physics"), tmp_path)
+    with pytest.raises(UserError, match=f"evaluation.variation=physics .* exercise={exercise} looks at"):
+        check(wanted)
+
+
 def test_playing_on_shows_whether_success_lasts(tmp_path):
     expert = scripted_arms()[0]
     with Workbench(changed(settings(), tmp_path)) as bench:

@@ -25,6 +25,7 @@ from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tasks.varied import vary
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import ActsItself, DataSpec, WorldModel
 
@@ -111,6 +112,11 @@ def assemble(
     return MPC(config, model, search, score, None if clone is None else BCProposals(config.proposals, clone))
 
 
+def evaluated_task(task: Section, variation: str) -> Task:
+    """The task as frozen episodes are played in it, whose snapshots hold what varies: the truth plans with that too."""
+    return vary(build(task, "task"), variation)
+
+
 def _make_bc(task_section: Section, checkpoint: Path) -> Policy:
     task: Task = build(task_section, "task")
     return BCPolicy(_load(checkpoint, task.card))  # type: ignore[arg-type]
@@ -129,7 +135,7 @@ def _make_mpc(
     true_dynamics: bool,
     proposals: Path | None,
 ) -> Policy:
-    task: Task = build(settings.task, "task")
+    task = evaluated_task(settings.task, settings.variation)
     learned = None if checkpoint is None else _load(checkpoint, task.card, settings.device)
     clone = None if proposals is None else _load(proposals, task.card, settings.device)
     model: Any = learned

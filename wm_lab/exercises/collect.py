@@ -32,6 +32,7 @@ class Collect(Exercise):
 
     def check(self, bench: Workbench) -> None:
         bench.require_playable("exercise=collect")
+        bench.require_nominal("exercise=collect")
         if bench.data.path is not None:
             raise UserError(
                 f"data.path={bench.data.path} is collected already; set data.path=null, or choose data=mixture"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wm_lab.tasks.variation import NONE
+
 Section = dict[str, Any]
 """Options of one choice, with `_target_` where they say which class they are for."""
 
@@ -29,7 +31,13 @@ class Settings:
     device: str = "cpu"
     workers: int | None = None
     store: Path = Path("outputs/store")
+    evaluation: Section = field(default_factory=lambda: {"variation": NONE})
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def variation(self) -> str:
+        """What is held out in evaluation episodes, and in them alone."""
+        return self.evaluation["variation"]
 
     def label(self, group: str) -> str:
         """How this choice is called in tables."""

@@ -28,7 +28,7 @@ from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.arms import Arm, mpc_arm
+from wm_lab.exercises.arms import Arm, evaluated_task, mpc_arm
 from wm_lab.exercises.bookkeeping import Clock, tally
 from wm_lab.exercises.checks import check_playing, check_training
 from wm_lab.exercises.diet import Diet
@@ -39,6 +39,7 @@ from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build, read_config, target
 from wm_lab.store import Store
 from wm_lab.tasks.task import HINTS, Task, TaskCard
+from wm_lab.tasks.variation import NONE
 from wm_lab.tracking.progress import progress
 from wm_lab.tracking.run import Run
 from wm_lab.training.checkpoint import load_model
@@ -88,6 +89,16 @@ class Workbench:
         """A task of one's own, to ask and to replay with."""
         return self.make_task()
 
+    @cached_property
+    def make_evaluated(self) -> TaskFactory:
+        """As `make_task`, with what is held out in the frozen episodes."""
+        return partial(evaluated_task, self.settings.task, self.settings.variation)
+
+    @cached_property
+    def evaluated(self) -> Task:
+        """The task as the frozen episodes are played in it."""
+        return self.task if self.settings.variation == NONE else self.make_evaluated()
+
     @property
     def card(self) -> TaskCard:
         return self.task.card
@@ -96,7 +107,7 @@ class Workbench:
         """Raise UserError for settings that cannot work together, before anything is made."""
         check_training(self.settings, self.task)
         if self.task.playable:
-            check_playing(self.settings, self.task)
+            check_playing(self.settings, self.evaluated)
         if self.data.path is not None:
             require_length(self.recording, "train", read_config(TrainerConfig, self.settings.trainer, "trainer").length)
 
@@ -106,6 +117,15 @@ class Workbench:
             raise UserError(
                 f"{exercise} plays episodes, and {self.card.name} is a recording without a simulator; choose "
                 "exercise=imagination or exercise=latent, or the task that was recorded"
+            )
+
+    def require_nominal(self, exercise: str) -> None:
+        """Raise UserError where evaluation episodes are to vary: this exercise plays none."""
+        if self.settings.variation != NONE:
+            raise UserError(
+                f"evaluation.variation={self.settings.variation} is for episodes that arms are compared on, and "
+                f"{exercise} looks at episodes like those of the collection; set evaluation.variation=none, or choose "
+                "exercise=planning or exercise=augmentation"
             )
 
     # Data
@@ -167,7 +187,8 @@ class Workbench:
         return self._collect(recipe, ExpertPolicy, data.exploration(), seeds, 0, {"name": "expert"}, title, play)
 
     def _round(self, number: int) -> Path:
-        arm = mpc_arm(self.settings, "collector", self.world_model(number - 1))
+        unvaried = replace(self.settings, evaluation={"variation": NONE})
+        arm = mpc_arm(unvaried, "collector", self.world_model(number - 1))
         recipe = {
             "name": f"{self.card.name}-round{number}",
             "task": identity(self.settings.task),
@@ -308,7 +329,7 @@ class Workbench:
 
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
-        manifest = freeze(self.card, episodes)
+        manifest = freeze(self.evaluated.card, episodes)
         require_unseen(manifest, self.data.seeds() if self.data.path is None else self.recording.table.seed.tolist())
         return manifest
 
@@ -331,14 +352,14 @@ class Workbench:
             config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
             with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
                 episodes = play(
-                    self.make_task,
+                    self.make_evaluated,
                     arm.make,
                     manifest.seeds,
                     config,
                     workers=self.workers,
                     advance=tally(bar),
                 )
-            latency = decision_milliseconds(self.make_task, arm.make, manifest.seeds[0], self.workers)
+            latency = decision_milliseconds(self.make_evaluated, arm.make, manifest.seeds[0], self.workers)
             outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
 
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)

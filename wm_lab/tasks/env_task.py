@@ -10,6 +10,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -20,9 +21,11 @@ from gymnasium import spaces
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.raycast import Marker, RayCamera, View
 from wm_lab.tasks.task import Task, TaskCard, Variable, dials
+from wm_lab.tasks.variation import TRAIN, Factors
 
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
 HEAD = 4  # numbers that lead a snapshot: seed of the start, steps played, whether it was terminated, or cut short
@@ -51,6 +54,7 @@ class EnvTask(Task):
         self._middle, self._reach = (actions.high + actions.low) / 2, (actions.high - actions.low) / 2
         self.action_space = spaces.Box(-1.0, 1.0, (self._middle.size,), np.float32)
         self._camera: RayCamera | None = None
+        self._factors = TRAIN
         self._seed = -1
         self._steps = 0
         self._terminated = self._truncated = False
@@ -112,6 +116,15 @@ class EnvTask(Task):
 
     def state(self) -> np.ndarray:
         return self._state
+
+    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
+        self._factors = factors
+        self._mechanics.take_on(factors)
+        return self._observe()
+
+    @cached_property
+    def _mechanics(self) -> Mechanics:
+        return Mechanics(self._env.unwrapped.model, self._robot())
 
     def snapshot(self) -> np.ndarray:
         head = (self._seed, self._steps, self._terminated, self._truncated)
@@ -177,6 +190,7 @@ class EnvTask(Task):
         size = self.config.image_size if size is None else size
         if self._camera is None or self._camera.size != (size, size):
             self._camera = RayCamera(self._env.unwrapped.model, size, size, self.camera)
+        self._camera.factors = self._factors
         return self._camera.render(self._env.unwrapped.data, self._markers())
 
     def _prepare(self) -> None:

@@ -26,6 +26,7 @@ from wm_lab.tasks.env_task import EnvTask, Facts
 from wm_lab.tasks.gym_environment import function_at, open_environment, variables_of
 from wm_lab.tasks.replay import Replay
 from wm_lab.tasks.task import Expert, Variable
+from wm_lab.tasks.variation import Factors
 
 STOCK = "gymnasium.envs.mujoco"  # environments of this module keep all of their state in MuJoCo
 
@@ -132,6 +133,14 @@ class GymTask(EnvTask):
                 f"{space}; clip what it returns, in the environment's own units"
             )
         return ((chosen - self._middle) / self._reach).clip(-1.0, 1.0).astype(np.float32).ravel()
+
+    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
+        if self._replayed:
+            raise UserError(
+                f"evaluation.variation changes environments whose state is all in MuJoCo, and {self.config.id} goes "
+                "back in time by playing its actions again; set evaluation.variation=none"
+            )
+        return super().vary(factors)
 
     def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
         """By rays where MuJoCo knows what there is to see, else the environment's own picture."""

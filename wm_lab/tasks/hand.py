@@ -22,6 +22,7 @@ from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ, SCENE_REVISION
 from wm_lab.tasks.hand_state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
 from wm_lab.tasks.task import PlanningHints, Task, TaskCard, dials
+from wm_lab.tasks.variation import TRAIN, Factors
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
 DEPTH_RAYS = (16, 32)  # rows and columns: 512 numbers
@@ -86,6 +87,7 @@ class HandTask(Task):
         self._goal_position = np.zeros(3)
         self._steps = 0
         self._cameras: dict[tuple[int, int], RayCamera] = {}
+        self._factors = TRAIN
         self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
         self._keys = OBSERVATIONS[config.observation]
         self.card = self._describe()
@@ -128,6 +130,11 @@ class HandTask(Task):
 
     def expert(self) -> HandExpert:
         return EXPERTS[self._goal.name](self)
+
+    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
+        self._factors = factors
+        self._physics.vary(factors)
+        return self._observe()
 
     def snapshot(self) -> np.ndarray:
         snapshot = np.empty(self._physics.snapshot_size + 4)
@@ -174,7 +181,9 @@ class HandTask(Task):
     def _camera(self, height: int, width: int) -> RayCamera:
         if (height, width) not in self._cameras:
             self._cameras[height, width] = RayCamera(self._physics.model, width, height, CAMERA)
-        return self._cameras[height, width]
+        camera = self._cameras[height, width]
+        camera.factors = self._factors
+        return camera
 
     def _look(self) -> None:
         self._state = self.layout.observe(self._physics.present, self._goal_position)

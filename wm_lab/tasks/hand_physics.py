@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import mujoco
 import numpy as np
 from mujoco import mjtState, rollout
@@ -9,6 +11,8 @@ from mujoco import mjtState, rollout
 from wm_lab.tasks.hand_goals import Goal, Start
 from wm_lab.tasks.hand_scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS, scene_xml
 from wm_lab.tasks.hand_state import JOINTS
+from wm_lab.tasks.mechanics import Mechanics
+from wm_lab.tasks.variation import Factors
 
 ACTIONS = 7
 ROLLOUT_NUMBERS = 4_000_000  # float64 of MuJoCo states held at once while playing futures: 32 MB
@@ -64,6 +68,14 @@ class HandPhysics:
         self._ctrl[:] = command
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
         self._read()
+
+    def vary(self, factors: Factors) -> None:
+        """Go on with these factors of variation."""
+        self._mechanics.take_on(factors)
+
+    @cached_property
+    def _mechanics(self) -> Mechanics:
+        return Mechanics(self.model, self.model.body("hand").id)
 
     def touches(self) -> bool:
         """Whether fingers or palm touch a block (without blocks: the table), as of the last substep."""

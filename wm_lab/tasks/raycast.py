@@ -11,6 +11,9 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from wm_lab.tasks.look import paint, place
+from wm_lab.tasks.variation import TRAIN, Factors
+
 SKY = (0.55, 0.65, 0.75)
 FADING = 0.5  # 1/m, how fast colours darken with distance where the release of MuJoCo gives no normals
 ROOM = 1.5  # m, extent of a model up to which they do; in a larger one they darken more slowly
@@ -64,7 +67,9 @@ class RayCamera:
         self._distance = np.zeros(rays)
         self._normals = np.zeros(3 * rays)
         self._colors = _geom_colors(model)
-        self._aim: np.ndarray | None = None
+        self._aim: View | None = None
+        self.factors: Factors = TRAIN
+        """Of variation, which the next pictures will show."""
         self._directions = np.zeros((rays, 3))
 
     def render(self, data: mujoco.MjData, markers: Sequence[Marker] = ()) -> np.ndarray:
@@ -79,6 +84,8 @@ class RayCamera:
         image = self._colors[self._geom] * shade[:, None].astype(np.float32)
         for marker in markers:
             self._draw(image, marker, self._view(data).position)
+        if self.factors != TRAIN:
+            image = paint(image, self.factors)
         return image.astype(np.uint8).reshape(*self.size, 3)
 
     def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
@@ -105,8 +112,8 @@ class RayCamera:
         mujoco.mj_comPos(model, data)
         mujoco.mj_camlight(model, data)
         view = self._view(data)
-        if self._aim is None or not np.array_equal(self._aim, view.rotation):
-            self._aim = view.rotation.copy()
+        if self._aim is None or self._aim.fovy != view.fovy or not np.array_equal(self._aim.rotation, view.rotation):
+            self._aim = view._replace(rotation=view.rotation.copy())
             self._directions = _rays(*self.size, view)
         normals = (self._normals,) if _GIVES_NORMALS else ()
         mujoco.mj_multiRay(
@@ -125,10 +132,11 @@ class RayCamera:
         )
 
     def _view(self, data: mujoco.MjData) -> View:
-        if self._camera is None:
-            return self._fixed
-        rotation = data.cam_xmat[self._camera].reshape(3, 3)
-        return View(data.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
+        view = self._fixed
+        if self._camera is not None:
+            rotation = data.cam_xmat[self._camera].reshape(3, 3)
+            view = View(data.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
+        return view if self.factors == TRAIN else View(*place(*view, self._model.stat.center, self.factors))
 
 
 def _rays(height: int, width: int, view: View) -> np.ndarray:

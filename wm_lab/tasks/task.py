@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError, require_at_least
+from wm_lab.tasks.variation import Factors
 
 HINTS = ("effort", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
@@ -125,6 +126,10 @@ class Task(gymnasium.Env, ABC):
     @abstractmethod
     def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
         """Go back to a snapshot and return the observation there; what follows repeats bit for bit."""
+
+    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
+        """Take on factors of variation until told otherwise; returns what is seen now, in an episode that stays put."""
+        raise UserError(f"{self.card.name} does not know how to be varied; set evaluation.variation=none")
 
     @property
     def has_expert(self) -> bool:

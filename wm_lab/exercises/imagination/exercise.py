@@ -80,6 +80,7 @@ class Imagination(Exercise):
 
     def check(self, bench: Workbench) -> None:
         config, card, data = self.config, bench.card, bench.data
+        bench.require_nominal("exercise=imagination")
         length, longest = config.context + config.horizon, card.episode_steps + 1
         if length > longest:
             raise UserError(

@@ -113,6 +113,7 @@ class Latent(Exercise):
         self.config = config
 
     def check(self, bench: Workbench) -> None:
+        bench.require_nominal("exercise=latent")
         if is_simulator(bench.settings):
             raise UserError("model=simulator has no latent, its features are the true state; choose a learned model")
         if bench.task.playable:
