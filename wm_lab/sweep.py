@@ -8,21 +8,27 @@ from typing import Any, ClassVar
 
 from filelock import FileLock
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from wm_lab.composition import SweepLoader
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.plain import write_json
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import tell
-from wm_lab.resume import code_hash, command, place
+from wm_lab.resume import LOCK, code_hash, command, place
 from wm_lab.settings import read_config
+from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 
 REPORT = "report"
 """Job type of the tracker's run that holds a sweep's tables and page."""
+
+OWN = {JOBS, LOCK, "multirun.yaml"}
+"""Files of a sweep's folder before any job; the last one is Hydra's."""
 
 
 class SweepWatch(Callback):
@@ -43,14 +49,16 @@ class SweepWatch(Callback):
             config.hydra.sweep.dir = str(folder)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
-        SweepWatch.current = Sweep(folder, lock, tracking)
+        hydra: Any = GlobalHydra.instance().hydra
+        hydra.config_loader = SweepLoader(hydra.config_loader)
+        SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).absolute())
 
 
 class Sweep:
     """A sweep that runs, in a folder that is its own until it is closed."""
 
-    def __init__(self, folder: Path, lock: FileLock, tracking: TrackingConfig) -> None:
-        self.folder, self._lock, self._tracking = folder, lock, tracking
+    def __init__(self, folder: Path, lock: FileLock, tracking: TrackingConfig, outputs: Path) -> None:
+        self.folder, self._lock, self._tracking, self._outputs = folder, lock, tracking, outputs
 
     def close(self) -> None:
         """Say what its runs say together, on the terminal, in its folder and in the tracker."""
@@ -60,6 +68,14 @@ class Sweep:
                 tell(answer, self._write(answer))
         finally:
             self._lock.release()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Leave nothing of a sweep that was refused before any work."""
+        if {file.name for file in self.folder.iterdir()} <= OWN:
+            for name in OWN:
+                (self.folder / name).unlink(missing_ok=True)
+            remove_empty(self.folder, self._outputs)
 
     def _write(self, answer: SweepAnswer) -> Path:
         """The report's page, or the folder where a full disk takes no more: the answer is told in any case."""

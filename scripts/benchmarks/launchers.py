@@ -34,7 +34,7 @@ def sweep_seconds(launcher: str, jobs: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "-m", f"hydra/launcher={launcher}", *options, f"seed={seeds}"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        done = len(list(Path(folder).glob("outputs/multiruns/*/*/.hydra")))
+        done = len(list(Path(folder).glob("outputs/multiruns/*/[0-9]*")))
     assert done == jobs, f"{done} of {jobs} jobs ran"
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system

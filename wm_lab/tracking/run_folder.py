@@ -17,7 +17,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,6 +149,13 @@ class RunFolder:
                 f"the run folder {self.path} cannot be written ({error.strerror or error}); "
                 "free some space, or make it writable, or choose another folder with hydra.run.dir=…"
             ) from error
+
+
+def remove_empty(folder: Path, within: Path) -> None:
+    """Remove `folder`, then those above it that lie in `within`, as far as they hold nothing."""
+    with suppress(OSError):
+        for empty in (folder, *(above for above in folder.parents if above.is_relative_to(within))):
+            empty.rmdir()
 
 
 def _write_json(path: Path, values: Any) -> Path:
