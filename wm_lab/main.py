@@ -37,6 +37,7 @@ from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, read_config
 from wm_lab.sweep import SweepWatch
 from wm_lab.tracking.run import Run
+from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.signals import leave_with_parent
 from wm_lab.tracking.wandb_run import TrackingConfig
 
@@ -182,11 +183,11 @@ def job(cfg: DictConfig) -> float | None:
 
     Returns the number that `optimized_metric` names, for sweepers that search.
     """
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         if multiprocessing.parent_process() is not None:  # a worker of a sweep, which may be killed
             leave_with_parent()
         check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
-        folder = Path(HydraConfig.get().runtime.output_dir)
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)
         else:
@@ -203,6 +204,8 @@ def job(cfg: DictConfig) -> float | None:
             raise
         complain(told)
         sys.exit(MISTAKE)
+    finally:
+        remove_empty(folder, Path(cfg.outputs).absolute())  # of a run that was refused before any work
 
 
 class JobFailed(UserError):

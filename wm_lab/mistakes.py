@@ -32,6 +32,16 @@ DISK = {
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """Those that need no file to be understood; a write to an open one names none."""
 
+EXTRAS = {
+    "hydra/launcher/submitit_slurm": ("hydra/launcher=slurm", "slurm"),
+    "hydra/launcher/submitit_local": ("hydra/launcher=submitit_local", "slurm"),
+    "hydra/sweeper/optuna": ("hparams_search=optuna", "optuna"),
+}
+"""{configuration that a plugin brings: (who asks for it, the extra that installs it)}"""
+
+HYDRA = "hydra/"
+"""What the names of Hydra's own groups begin with, such as hydra/launcher."""
+
 HYDRA_ERRORS = "hydra.errors"
 NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "To append to your", "Config search path:")
 
@@ -75,12 +85,17 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:
     """A group that has no such option, or a configuration that does not exist."""
-    group, slash, option = name.partition("/")
+    if name in EXTRAS:
+        choice, extra = EXTRAS[name]
+        return f"{choice} needs packages that are not installed; pip install 'wm_lab[{extra}]'"
+    above = HYDRA if name.startswith(HYDRA) else ""
+    group, slash, option = name.removeprefix(above).partition("/")
+    group = above + group
     if not slash:
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
         return _line(unknown("configuration", name, known))
     found = {_option(file, folder, group) for folder in folders for file in folder.glob(f"{group}/**/*.yaml")}
-    return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found or options))
+    return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found.union(options)))
 
 
 def _option(file: Path, folder: Path, group: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -12,6 +13,8 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from tests.entry.command import QUIET, SMALL, artifacts, wm_lab
 from wm_lab.mistakes import explain
@@ -27,6 +30,7 @@ NAMES = {
     "trainer.steps=abc": r"trainer.steps: Value 'abc'.*Integer",
     "tracking.mode=ofline": r"offline",
     "--config-name=confgi": r"unknown configuration 'confgi'.*config",
+    "hydra/launcher=jobilb": r"hydra/launcher=jobilb.*did you mean joblib\?",
     "seed=[1": r"seed=\[1 cannot be read",
     "model._target_=nowhere.Model": r"cannot be imported.*--config-dir",
     "task.goal=psuh": r"did you mean push\?",
@@ -44,7 +48,35 @@ def test_a_mistake_is_one_sentence_before_any_work(tmp_path, override, sentence)
     assert ended.code == 2
     assert "Traceback" not in ended.err and "Error executing job" not in ended.err
     assert re.search(sentence, ended.complaint), ended.complaint
-    assert not (tmp_path / "outputs" / "store").exists()
+    assert not any(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.parametrize("mistake", ["model=rsmm", "planner.elites=300"])
+def test_a_sweep_of_mistakes_leaves_nothing_behind(tmp_path, mistake):
+    ended = wm_lab(tmp_path, "-m", *QUIET, "seed=0,1", mistake)
+    assert ended.code == 2 and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("choice", "group", "extra"),
+    [("hydra/launcher=slurm", "launcher", "slurm"), ("hparams_search=optuna", "sweeper", "optuna")],
+)
+def test_an_extra_that_is_not_installed_is_named(tmp_path, choice, group, extra):
+    Plugins.instance()  # which makes known what is installed
+    there = ConfigStore.instance().repo["hydra"][group]
+    without = {name: node for name, node in there.items() if extra not in name}
+    with mock.patch.dict(there, without, clear=True):
+        ended = wm_lab(tmp_path, "-m", *QUIET, choice)
+    assert ended.code == 2 and f"{choice} needs" in ended.complaint
+    assert f"pip install 'wm_lab[{extra}]'" in ended.complaint
+    assert not any(tmp_path.iterdir())
+
+
+def test_ray_that_is_not_installed_is_named(tmp_path):
+    with mock.patch.dict(sys.modules, {"ray": None}):
+        ended = wm_lab(tmp_path, "-m", *QUIET, "hydra/launcher=ray")
+    assert ended.code == 2 and "pip install 'wm_lab[ray]'" in ended.complaint
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_traceback_is_there_for_who_asks(tmp_path):

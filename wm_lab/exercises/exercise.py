@@ -22,7 +22,7 @@ class Answer:
     figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
     outcomes: dict[str, Outcomes] = field(default_factory=dict)  # who did what in every episode
     pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
-    model: dict[str, float] | None = None  # what the world model cost and how fast it is
+    model: dict[str, float | None] | None = None  # what the world model cost and how fast it is
 
 
 class Exercise(ABC):

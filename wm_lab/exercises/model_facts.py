@@ -23,12 +23,15 @@ REPEATS = 5
 SPEED = "speed.json"
 
 
-def model_facts(bench: Workbench) -> dict[str, float] | None:
-    """Parameters, seconds of training over all rounds, and imagined frames a second; None of the simulator."""
+def model_facts(bench: Workbench) -> dict[str, float | None] | None:
+    """Parameters, seconds of training over all rounds, and imagined frames a second; None of the simulator.
+
+    What an old training in the store did not write down is None.
+    """
     if is_simulator(bench.settings):
         return None
     folders = [bench.world_model(rounds).parent for rounds in range(bench.data.rounds + 1)]
-    trainings = [read_json(folder / REPORT, "report of a training") for folder in folders]
+    trainings = [_told(folder / REPORT) for folder in folders]
 
     def measure(folder: Path) -> None:
         model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
@@ -37,8 +40,8 @@ def model_facts(bench: Workbench) -> dict[str, float] | None:
     # Measured once and kept, so that a repeated run says the same.
     speed = bench.store.get("speed", {"name": bench.settings.label("model"), "model": folders[-1].name}, measure)
     return {
-        "parameters": trainings[-1]["parameters"],
-        "seconds": sum(training["seconds"] for training in trainings),
+        "parameters": trainings[-1].get("parameters"),
+        "seconds": sum(training["seconds"] for training in trainings) if all(trainings) else None,
         **read_json(speed / SPEED, "measurement of speed"),
     }
 
@@ -57,6 +60,10 @@ def imagination_speed(
     finally:
         torch.set_num_threads(threads)
     return round(candidates * horizon / statistics.median(seconds), 1)
+
+
+def _told(report: Path) -> dict[str, float]:
+    return read_json(report, "report of a training") if report.exists() else {}
 
 
 def _seconds(model: WorldModel, belief: object, actions: torch.Tensor) -> float:
