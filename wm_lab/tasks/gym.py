@@ -260,11 +260,12 @@ class GymTask(EnvTask):
         config, known = self.config, self._known
         variables = known.variables if known else variables_of(self._env.observation_space)
         scaled = (replace(v, tolerance=self._tolerance) if v.tolerance is not None else v for v in variables)
-        steps = getattr(self._env.unwrapped, "dt", None) or 1.0 / self._env.metadata.get("render_fps", 30)
+        env = self._env.unwrapped
+        steps = getattr(env, "dt", None) or 1.0 / env.metadata.get("render_fps", 30)
         return Facts(
             name=f"gym/{config.id}",
             library=f"gymnasium {gymnasium.__version__}",
-            control_hz=1.0 / steps,
+            control_hz=float(getattr(env, "control_hz", 1.0 / steps)),
             tags=known.tags if known else (),
             instruction=known.instruction if known else f"Solve {config.id}.",
             success_test=self._success_test(),
