@@ -1,0 +1,54 @@
+"""The played episodes of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from wm_lab.data.rollout import PlayConfig, play
+from wm_lab.evaluation.manifest import Manifest
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.exercises.arms import Arm
+from wm_lab.exercises.bookkeeping import tally
+from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
+from wm_lab.exercises.workbench.tools import identity
+from wm_lab.exercises.workbench.training import Training
+from wm_lab.tracking.progress import progress
+
+OUTCOMES = "outcomes.json"
+
+
+class Evaluation(Training):
+    """Plays each arm at most once."""
+
+    def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
+        """Play every episode of the manifest and time single decisions.
+
+        play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
+            is success in the last step played, and the return is what was paid up to there.
+        """
+        recipe = {
+            "name": f"{arm.recipe['policy']}-{self.card.name}",
+            "policy": arm.recipe,
+            "manifest": manifest.to_dict(),
+            "task": identity(self.settings.task),
+            "group": arm.group,
+            "play_on": play_on,
+        }
+
+        def work(folder: Path) -> None:
+            config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
+            with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
+                episodes = play(
+                    self.make_evaluated,
+                    arm.make,
+                    manifest.seeds,
+                    config,
+                    workers=self.workers,
+                    advance=tally(bar),
+                )
+            latency = decision_milliseconds(self.make_evaluated, arm.make, manifest.seeds[0], self.workers)
+            outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
+
+        found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
+        return replace(found, arm=arm.name)  # the same play may go by several names

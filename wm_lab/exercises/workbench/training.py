@@ -1,0 +1,118 @@
+"""The trained models of a run: its world model, and clones of demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.windows import newest_weights
+from wm_lab.exercises.diet import Diet
+from wm_lab.exercises.settings import Section
+from wm_lab.exercises.workbench.data import Data
+from wm_lab.settings import build, read_config, target
+from wm_lab.tracking.progress import progress
+from wm_lab.training.checkpoint import load_model
+from wm_lab.training.config import TrainerConfig
+from wm_lab.training.trainer import BEST, train
+
+
+class Training(Data):
+    """Trains each model at most once."""
+
+    def world_model(self, rounds: int | None = None) -> Path:
+        """Checkpoint of the world model after the first collection and so many on-policy rounds."""
+        rounds = self.data.rounds if rounds is None else rounds
+        settings = self.settings
+        trainer: TrainerConfig = read_config(TrainerConfig, settings.trainer, "trainer")
+        earlier = self.world_model(rounds - 1) if rounds else None
+        if rounds:
+            trainer = trainer.for_round()
+        dataset = self.dataset(rounds)
+        recipe = self._training_recipe(settings.label("model"), settings.model, trainer, dataset, rounds)
+        if earlier is not None:
+            recipe["continues"] = earlier.parent.name
+        weights = newest_weights(dataset, self.data.newest_fraction if rounds else None)
+        title = f"train {settings.label('model')}" + (f", round {rounds}" if rounds else "")
+
+        def make() -> nn.Module:
+            if earlier is not None:
+                return load_model(earlier)
+            return build(settings.model, "model", dataset.spec)
+
+        return self._train(recipe, make, dataset, trainer, weights, title, f"train_{rounds}" if rounds else "train")
+
+    def clone(self, diet: Diet | None = None) -> Path:
+        """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""
+        settings = self.settings
+        trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+        diet = diet or Diet(self.demonstrations())
+        trainer = replace(trainer, steps=diet.steps or trainer.steps)
+        recipe = self._training_recipe("bc", settings.bc, trainer, diet.dataset, 0) | diet.recipe()
+        return self._train(
+            recipe,
+            lambda: build(settings.bc, "bc", diet.spec),
+            diet.dataset,
+            trainer,
+            diet.weights,
+            f"train bc {diet.name}".strip(),
+            f"bc_{diet.name}" if diet.name else "bc",
+        )
+
+    def _training_recipe(
+        self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, rounds: int
+    ) -> Section:
+        kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
+        recipe = {
+            "name": f"{name}-{self.card.name}",
+            "model": section,
+            "revision": getattr(target(section, name), "REVISION", 0),
+            "trainer": kept,
+            "data": dataset.digest,
+            "newest_fraction": self.data.newest_fraction if rounds else None,
+            "seed": self.settings.seed,
+            "device": self.device.type,
+        }
+        # Several devices draw other noise than one, which keeps the name that it had before they came.
+        return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}
+
+    def _train(
+        self,
+        recipe: Section,
+        make: Callable[[], nn.Module],
+        dataset: Dataset,
+        trainer: TrainerConfig,
+        weights: list[float] | None,
+        title: str,
+        prefix: str,
+    ) -> Path:
+        def work(folder: Path) -> None:
+            dataset.verify()
+            torch.manual_seed(self.settings.seed)  # of the initial weights
+            model = make()
+            with progress(title, trainer.steps) as bar, self._clock(title):
+                done = 0
+
+                def tell(step: int, scalars: Mapping[str, float]) -> None:
+                    nonlocal done
+                    bar.advance(step - done, loss=round(scalars["loss"], 3))
+                    done = step
+                    if self.run is not None:
+                        self.run.log(step, **{f"{prefix}/{name}": value for name, value in scalars.items()})
+
+                train(
+                    model,
+                    dataset,
+                    trainer,
+                    folder,
+                    self.settings.seed,
+                    device=self.device,
+                    shard_weights=weights,
+                    log=tell,
+                )
+
+        return self.store.get("model", recipe, work) / BEST
