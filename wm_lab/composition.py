@@ -11,6 +11,7 @@ from functools import lru_cache
 from uuid import uuid4
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
@@ -51,6 +52,20 @@ class SweepLoader(ConfigLoaderImpl):
         config.hydra.job.override_dirname = get_overrides_dirname(task, **config.hydra.job.config.override_dirname)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)  # ${now:} is when the sweep began
         return config
+
+    def get_group_options(
+        self,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        """With those of groups inside the group, which Hydra leaves out: `task=glob(suite/*)` shall find some."""
+        found = super().get_group_options(group_name, results_filter, config_name, overrides)
+        if results_filter is ObjectType.CONFIG:
+            for inner in self.repository.get_group_options(group_name, ObjectType.GROUP):
+                found = found + [f"{inner}/{option}" for option in self.get_group_options(f"{group_name}/{inner}")]
+        return found
 
     def _sets_a_value(self, override: Override, master: DictConfig) -> bool:
         """Whether this surely chooses no option of a group; where in doubt, Hydra composes."""

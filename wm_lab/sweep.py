@@ -38,8 +38,11 @@ class SweepWatch(Callback):
     user_code: ClassVar[list[Path]] = []
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        asked = {"jobs": jobs_of(config), "code": code_hash(self.user_code), "command": command(sys.argv[1:])}
+        hydra: Any = GlobalHydra.instance().hydra
+        hydra.config_loader = loader = SweepLoader(hydra.config_loader)
         try:
+            jobs = jobs_of(config, loader)
+            asked = {"jobs": jobs, "code": code_hash(self.user_code), "command": command(sys.argv[1:])}
             folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
             tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
         except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
@@ -49,8 +52,6 @@ class SweepWatch(Callback):
             config.hydra.sweep.dir = str(folder)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
-        hydra: Any = GlobalHydra.instance().hydra
-        hydra.config_loader = SweepLoader(hydra.config_loader)
         SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).absolute())
 
 
@@ -100,11 +101,18 @@ class Sweep:
         tracker.finish(0)
 
 
-def jobs_of(config: DictConfig) -> list[list[str]]:
-    """Overrides of every job that Hydra's own sweeper will start; nothing of sweepers that choose as they go."""
+def jobs_of(config: DictConfig, loader: SweepLoader) -> list[list[str]]:
+    """Overrides of every job that Hydra's own sweeper will start; nothing of sweepers that choose as they go.
+
+    UserError where a glob matches nothing, of which Hydra would make a sweep without a job.
+    """
     sweeper = config.hydra.sweeper
     if not sweeper._target_.endswith(BasicSweeper.__name__):
         return []
     swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]  # of a configuration that is a sweep
-    parsed = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
+    parsed = OverridesParser.create(loader).parse_overrides([*swept, *config.hydra.overrides.task])
+    for override in parsed:
+        if override.is_sweep_override() and next(override.sweep_string_iterator(), None) is None:
+            known = ", ".join(loader.get_group_options(override.key_or_group))
+            raise UserError(f"{override.input_line} matches none of: {known or 'nothing, since it is no group'}")
     return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]

@@ -15,7 +15,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from wm_lab.composition import SweepLoader
+from wm_lab.errors import UserError
 from wm_lab.main import CONF
+from wm_lab.sweep import jobs_of
 
 JOBS = {
     "values": ["seed=3", "planner.horizon=7", "trainer.steps=5"],
@@ -67,3 +69,21 @@ def test_jobs_that_differ_in_values_are_composed_once_wherever_they_run(loaders)
         composed.side_effect = lambda *words: ConfigLoaderImpl.load_configuration(sweep, *words)
         seeds = [loader.load_sweep_config(master, [f"seed={k}"]).seed for k, loader in enumerate(elsewhere)]
     assert seeds == [0, 1, 2] and composed.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "first", "count"),
+    [("task=glob(suite/*)", "task=suite/fetch_pick_and_place", 12), ("task=glob(hand/*)", "task=hand/insert", 5)],
+)
+def test_a_glob_finds_the_options_of_groups_within_a_group(loaders, word, first, count):
+    _, sweep, master = loaders
+    master.hydra.overrides.task = ["exercise=planning", word]
+    jobs = jobs_of(master, sweep)
+    assert len(jobs) == count and jobs[0] == ["exercise=planning", first]
+
+
+def test_a_glob_that_matches_nothing_is_refused_with_what_there_is(loaders):
+    _, sweep, master = loaders
+    master.hydra.overrides.task = ["task=glob(sute/*)"]
+    with pytest.raises(UserError, match=r"task=glob\(sute/\*\) matches none of: .*hand/push.*suite/hand_push"):
+        jobs_of(master, sweep)
