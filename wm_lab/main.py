@@ -24,7 +24,7 @@ from wm_lab import config as schema
 from wm_lab.device import choose_device
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.settings import Settings
+from wm_lab.exercises.settings import RERANKER, Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.metric import check_metric, metrics_of
 from wm_lab.mistakes import explain
@@ -91,6 +91,8 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     )
     choices = HydraConfig.get().runtime.choices
     labels = {group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "scale")}
+    if choices.get(RERANKER) is not None:
+        labels[RERANKER] = str(choices[RERANKER])
     settings = Settings(
         **{name: complete(plain[name], name, kind) for name, kind in schema.SECTIONS.items()},
         demonstrations=plain["demonstrations"],

@@ -78,10 +78,11 @@ class PointWorld(WorldModel):
 class PointBench(Workbench):
     """Collects in earnest; the model is the one that `settings.model` describes, untrained."""
 
-    def world_model(self, rounds: int | None = None) -> Path:
-        path = self.store.root / "point.pt"
+    def world_model(self, rounds: int | None = None, other: Settings | None = None) -> Path:
+        wanted = other or self.settings
+        path = self.store.root / wanted.label("model") / "point.pt"
         write_json(path.parent / REPORT, {"parameters": 0, "steps": 0, "seconds": 0.0})
-        options = {key: value for key, value in self.settings.model.items() if key != "_target_"}
+        options = {key: value for key, value in wanted.model.items() if key != "_target_"}
         save_model(path, PointWorld(PointWorldConfig(**options), self.dataset(0).spec), {})
         return path
 

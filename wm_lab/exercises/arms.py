@@ -17,6 +17,7 @@ from wm_lab.exercises.true_dynamics import JudgedSimulator
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.foresight import Foresight
 from wm_lab.policies.mpc import MPC, MPCConfig
 from wm_lab.policies.proposals import BCProposals
 from wm_lab.policies.reactive import ReactivePolicy
@@ -72,6 +73,8 @@ def mpc_arm(
     judged_by: dict[str, float] | None = None,
     planner: Section | None = None,
     proposals: Path | None = None,
+    reranked: bool = False,
+    reranker: Path | None = None,
 ) -> Arm:
     """Planning in the learned model, or in the true simulator (`true_dynamics`).
 
@@ -79,6 +82,7 @@ def mpc_arm(
     judged_by: objective weights that replace the configured ones
     planner: options that replace the configured ones
     proposals: checkpoint of a cloned policy that advises the search
+    reranked: whether a second model chooses among the elites: that of the checkpoint `reranker` (None: the simulator)
     """
     objective = {**settings.objective, **(judged_by or {})}
     chosen = {**settings.planner, **(planner or {})}
@@ -92,7 +96,9 @@ def mpc_arm(
         "proposals": None if proposals is None else proposals.parent.name,
         "device": settings.device,
     }
-    make = partial(_make_mpc, settings, chosen, objective, checkpoint, true_dynamics, proposals)
+    if reranked:  # without, the name stays what it was before there were two models
+        recipe["reranker"] = "simulator" if reranker is None else reranker.parent.name
+    make = partial(_make_mpc, settings, chosen, objective, checkpoint, true_dynamics, proposals, reranked, reranker)
     return Arm(name, recipe, make)
 
 
@@ -103,13 +109,16 @@ def assemble(
     planner: Section,
     objective: Section,
     clone: BehaviourCloning | None = None,
+    reranker: WorldModel | None = None,
 ) -> MPC:
-    """Planning in `model` for `task` with these options; the clone, if any, proposes."""
+    """Planning in `model` for `task` with these options; the clone, if any, proposes, and the reranker chooses."""
     config: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
     config = replace(config, execute=min(config.execute, planner["horizon"]))  # greedy planning sees one step
     search = build(planner, "planner", task.card.action_size)
-    score = build_objective(read_config(ObjectiveConfig, objective, "objective"), model, task.cost)
-    return MPC(config, model, search, score, None if clone is None else BCProposals(config.proposals, clone))
+    weights: ObjectiveConfig = read_config(ObjectiveConfig, objective, "objective")
+    proposals = None if clone is None else BCProposals(config.proposals, clone)
+    second = None if reranker is None else Foresight(reranker, build_objective(weights, reranker, task.cost))
+    return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
 
 
 def evaluated_task(task: Section, variation: str) -> Task:
@@ -134,6 +143,8 @@ def _make_mpc(
     checkpoint: Path | None,
     true_dynamics: bool,
     proposals: Path | None,
+    reranked: bool,
+    reranker: Path | None,
 ) -> Policy:
     task = evaluated_task(settings.task, settings.variation)
     learned = None if checkpoint is None else _load(checkpoint, task.card, settings.device)
@@ -142,7 +153,11 @@ def _make_mpc(
     if true_dynamics:
         simulator = Simulator(SimulatorConfig(), task)
         model = simulator if learned is None else JudgedSimulator(simulator, learned)  # type: ignore[arg-type]
-    return Audited(assemble(settings, task, model, planner, objective, clone), task)  # type: ignore[arg-type]
+    second: Any = None if reranker is None else _load(reranker, task.card, settings.device)
+    if reranked and reranker is None:
+        second = Simulator(SimulatorConfig(), task)
+    mpc = assemble(settings, task, model, planner, objective, clone, reranker=second)  # type: ignore[arg-type]
+    return Audited(mpc, task)
 
 
 def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:

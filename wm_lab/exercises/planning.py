@@ -1,9 +1,10 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
 Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
-(`bc`), planning advised by the clone (`mpc_bc`), greedy one-step planning (`greedy`), planning in the true simulator
-on the true cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true}
-dynamics and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
+(`bc`), planning advised by the clone (`mpc_bc`), planning whose elites a second model re-ranks (`mpc_reranked`), greedy
+one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the
+scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
+planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from wm_lab.evaluation.comparison import (
     compare_returns,
     success_rows,
 )
+from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict, return_verdict
@@ -37,6 +39,7 @@ from wm_lab.exercises.arms import (
     reactive_arm,
     scripted_arms,
 )
+from wm_lab.exercises.coarse_to_fine import RERANKED, check_reranker, cost_of_a_decision, reranked_arm
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.rehearsal import rehearse
@@ -59,6 +62,7 @@ PAIRS = [
     ("mpc", "bc"),
     ("mpc_bc", "bc"),
     ("mpc_bc", "mpc"),
+    (RERANKED, "mpc"),
     ("mpc", "policy"),
     ("mpc", "greedy"),
     ("mpc", "mpc_offline"),
@@ -77,6 +81,7 @@ class PlanningConfig:
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     offline: bool = True  # with on-policy rounds: also the model as it was before them
+    reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
     def __post_init__(self) -> None:
         for name in ("episodes", "oracle_episodes"):
@@ -97,6 +102,8 @@ class Planning(Exercise):
     def check(self, bench: Workbench) -> None:
         config, settings, task = self.config, bench.settings, bench.task
         bench.require_playable("exercise=planning")
+        if config.reranker is not None:
+            check_reranker(settings, task, config.reranker)
         if is_simulator(settings):
             rehearse(settings, task, judged_by=TRUE_COST)
             return
@@ -117,35 +124,17 @@ class Planning(Exercise):
             rehearse(settings, task, judged_by=LEARNED_REWARD, true_dynamics=True)
 
     def run(self, bench: Workbench) -> Answer:
-        config, task = self.config, bench.card.name
+        config = self.config
         manifest = bench.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         arms: dict[str, Outcomes] = {}
         for arm in self._arms(bench):
             arms[arm.name] = bench.evaluate(arm, few if arm.slow else manifest, config.play_on)
-
-        shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
-        rows = success_rows({task: arms})
-        if not manifest.success_test:
-            return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
-        pairs = [compare(shared[a], shared[b], f"{a} − {b}") for a, b in PAIRS if a in shared and b in shared]
-        by_type = compare_by_type({task: shared}, "mpc", "bc")
-        verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
-        tables = [success_table(rows), difference_table(pairs)]
-        numbers = {
-            "manifest": manifest.hash,
-            "rows": plain(rows),
-            "differences": plain(pairs),
-            "by_type": plain(by_type),
-        }
-        gaps = _attribute({name: outcomes.first(len(few)) for name, outcomes in arms.items()})
-        if gaps is not None:
-            verdicts.append(attribution_verdict(gaps))
-            tables.append(attribution_table({task: gaps}))
-            numbers["attribution"] = plain(gaps)
-        verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
-        figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
-        return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
+        answer = _answer(bench, manifest, len(few), arms)
+        if config.reranker is not None:
+            answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
+            answer.tables.append(table)
+        return answer
 
     def _arms(self, bench: Workbench) -> Iterator[Arm]:
         """Every arm once; what an arm needs is trained when it is asked for."""
@@ -167,6 +156,8 @@ class Planning(Exercise):
             yield mpc_arm(settings, "greedy", model, planner=GREEDY)
         if clone is not None and config.advised:
             yield mpc_arm(settings, "mpc_bc", model, proposals=clone)
+        if config.reranker is not None:
+            yield reranked_arm(bench, config.reranker)
         yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
@@ -181,6 +172,33 @@ class Planning(Exercise):
                 arm = mpc_arm(bench.settings, name + suffix, model, judged_by=weights)
                 if arm.recipe != first.recipe:
                     yield arm
+
+
+def _answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes]) -> Answer:
+    """Who solved how many episodes; the first `few` were played by the slow arms too."""
+    task = bench.card.name
+    shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
+    rows = success_rows({task: arms})
+    if not manifest.success_test:
+        return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
+    pairs = [compare(shared[a], shared[b], f"{a} − {b}") for a, b in PAIRS if a in shared and b in shared]
+    by_type = compare_by_type({task: shared}, "mpc", "bc")
+    verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
+    tables = [success_table(rows), difference_table(pairs)]
+    numbers: dict[str, Any] = {
+        "manifest": manifest.hash,
+        "rows": plain(rows),
+        "differences": plain(pairs),
+        "by_type": plain(by_type),
+    }
+    gaps = _attribute({name: outcomes.first(few) for name, outcomes in arms.items()})
+    if gaps is not None:
+        verdicts.append(attribution_verdict(gaps))
+        tables.append(attribution_table({task: gaps}))
+        numbers["attribution"] = plain(gaps)
+    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
+    figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
+    return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
 
 
 def _answer_by_returns(

@@ -27,12 +27,14 @@ def rehearse(
     planner: Section | None = None,
     advised: bool = False,
     true_dynamics: bool = False,
+    reranker: Settings | None = None,
 ) -> None:
     """Raise UserError where an arm of these settings could not make its first decision.
 
     judged_by, planner: as in `arms.mpc_arm`
     advised: with proposals of a cloned policy
     true_dynamics: of the simulator, judged by the model
+    reranker: settings whose model is the second one, which chooses among the elites
     """
     options = {**settings.planner, **(planner or {})}
     if "iterations" in options:
@@ -42,7 +44,9 @@ def rehearse(
         if true_dynamics:
             model = JudgedSimulator(Simulator(SimulatorConfig(), task), model)
         clone = build(settings.bc, "bc", blank_spec(task)).to(settings.device) if advised else None
-        policy = assemble(settings, task, model, options, {**settings.objective, **(judged_by or {})}, clone)
+        second = None if reranker is None else build_model(reranker, task).to(settings.device)
+        objective = {**settings.objective, **(judged_by or {})}
+        policy = assemble(settings, task, model, options, objective, clone, reranker=second)
         Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
 
 

@@ -47,13 +47,15 @@ class Audited(Policy):
         return actions
 
     def report(self, row: int) -> dict[str, np.ndarray]:
-        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), and the returns
-        that the chosen plan promised and would have paid."""
+        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the returns that
+        the chosen plan promised and would have paid, and the steps that were imagined to search and to rerank."""
         decisions = self.mpc.decisions[row]
         return {
             "milliseconds": np.array([d.milliseconds for d in decisions]),
             "imagined": np.array([d.imagined_return for d in decisions]),
             "realised": np.array(self._realised[row]),
+            "searched": np.array([d.searched for d in decisions]),
+            "reranked": np.array([d.reranked for d in decisions]),
         }
 
     def _play(self, snapshot: np.ndarray, decision: Decision) -> float:
@@ -69,6 +71,12 @@ def decision_milliseconds(task: TaskFactory, policy: PolicyFactory, seed: int, w
     (episode,) = play(task, policy, [seed], PlayConfig(steps=LATENCY_STEPS, group=1), workers=workers)
     each = episode.report.get("milliseconds", episode.milliseconds)
     return float(np.median(each[1:] if len(each) > 1 else each))  # the first one also warms up
+
+
+def imagined_steps(task: TaskFactory, policy: PolicyFactory, seed: int, workers: Workers) -> dict[str, int]:
+    """Steps that the first decision of an `Audited` policy imagines: those searched, and those reranked."""
+    (episode,) = play(task, policy, [seed], PlayConfig(steps=1, group=1), workers=workers)
+    return {name: int(episode.report[name][0]) for name in ("searched", "reranked")}
 
 
 def outcomes_of(

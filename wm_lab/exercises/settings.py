@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from wm_lab.tasks.variation import NONE
+
+RERANKER = "model@exercise.reranker"
+"""How a second model is chosen on the command line, and the name of its label."""
 
 Section = dict[str, Any]
 """Options of one choice, with `_target_` where they say which class they are for."""
@@ -42,3 +45,7 @@ class Settings:
     def label(self, group: str) -> str:
         """How this choice is called in tables."""
         return self.labels.get(group, group)
+
+    def with_model(self, model: Section, label: str) -> Settings:
+        """The same run of another world model."""
+        return replace(self, model=model, labels={**self.labels, "model": label})

@@ -194,7 +194,7 @@ class Planner(ABC):
         scores = score(to_steps(knots, self.config.horizon, self.config.action_block))
         if scores.shape != knots.shape[:2]:
             raise ValueError(f"score returned shape {tuple(scores.shape)} for {tuple(knots.shape[:2])} candidates")
-        return scores.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+        return scores.to(knots.dtype).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
     def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites, take_best: bool) -> Plan:
         """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`."""

@@ -12,7 +12,7 @@ from torch import nn
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.exercises.diet import Diet
-from wm_lab.exercises.settings import Section
+from wm_lab.exercises.settings import Section, Settings
 from wm_lab.exercises.workbench.data import Data
 from wm_lab.settings import build, read_config, target
 from wm_lab.tracking.progress import progress
@@ -24,12 +24,15 @@ from wm_lab.training.trainer import BEST, train
 class Training(Data):
     """Trains each model at most once."""
 
-    def world_model(self, rounds: int | None = None) -> Path:
-        """Checkpoint of the world model after the first collection and so many on-policy rounds."""
+    def world_model(self, rounds: int | None = None, other: Settings | None = None) -> Path:
+        """Checkpoint of the world model after the first collection and so many on-policy rounds.
+
+        other: settings of another model, which learns from the same data; rounds stay those of the run's own model
+        """
         rounds = self.data.rounds if rounds is None else rounds
-        settings = self.settings
+        settings = other or self.settings
         trainer: TrainerConfig = read_config(TrainerConfig, settings.trainer, "trainer")
-        earlier = self.world_model(rounds - 1) if rounds else None
+        earlier = self.world_model(rounds - 1, other) if rounds else None
         if rounds:
             trainer = trainer.for_round()
         dataset = self.dataset(rounds)
@@ -44,7 +47,8 @@ class Training(Data):
                 return load_model(earlier)
             return build(settings.model, "model", dataset.spec)
 
-        return self._train(recipe, make, dataset, trainer, weights, title, f"train_{rounds}" if rounds else "train")
+        prefix = "train" if other is None else f"train_{settings.label('model')}"
+        return self._train(recipe, make, dataset, trainer, weights, title, f"{prefix}_{rounds}" if rounds else prefix)
 
     def clone(self, diet: Diet | None = None) -> Path:
         """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""

@@ -1,0 +1,59 @@
+"""Planning from coarse to fine: the run's own model is searched, a second one re-ranks the elites.
+
+The second model learns from the same data as the first and is kept in the store like it, so that one run's reranker is
+another run's model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.manifest import Manifest
+from wm_lab.exercises.arms import Arm, is_simulator, mpc_arm
+from wm_lab.exercises.checks import check_training
+from wm_lab.exercises.rehearsal import rehearse
+from wm_lab.exercises.scoring import imagined_steps
+from wm_lab.exercises.settings import RERANKER, Section, Settings
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.reports.tables import Table
+from wm_lab.settings import complete
+from wm_lab.tasks.task import Task
+
+RERANKED = "mpc_reranked"
+
+
+def check_reranker(settings: Settings, task: Task, section: Section) -> None:
+    """Raise UserError where the second model could not be trained or asked."""
+    if is_simulator(settings):
+        raise UserError(
+            "model=simulator plans in the truth, which no second model can correct; choose a learned model, or set "
+            f"{RERANKER}=null"
+        )
+    second = _second(settings, section)
+    check_training(second, task)
+    rehearse(settings, task, reranker=second)
+
+
+def reranked_arm(bench: Workbench, section: Section) -> Arm:
+    """Both models are trained when they are asked for; the true simulator as the second one shows the ceiling."""
+    second = _second(bench.settings, section)
+    checkpoint = None if is_simulator(second) else bench.world_model(other=second)
+    return mpc_arm(bench.settings, RERANKED, bench.world_model(), reranked=True, reranker=checkpoint)
+
+
+def cost_of_a_decision(bench: Workbench, section: Section, manifest: Manifest) -> tuple[dict[str, Any], Table]:
+    """Imagined steps of either model in one decision: what it costs, whatever the machine."""
+    arm = reranked_arm(bench, section)
+    steps = imagined_steps(bench.make_evaluated, arm.make, manifest.seeds[0], bench.workers)
+    labels = {"searched": bench.settings.label("model"), "reranked": bench.settings.label(RERANKER)}
+    numbers = {part: {"model": labels[part], "imagined_steps": count} for part, count in steps.items()}
+    rows = [(part, labels[part], f"{count:,}") for part, count in steps.items()]
+    caption = f"Of one decision of {RERANKED}; its milliseconds stand in the table of success."
+    title = "What coarse to fine costs"
+    return numbers, Table(title, ("", "model", "imagined steps"), rows, frozenset({"", "model"}), caption)
+
+
+def _second(settings: Settings, section: Section) -> Settings:
+    """The same run of the second model, with every option of it."""
+    return settings.with_model(complete(section, RERANKER), settings.label(RERANKER))
