@@ -9,10 +9,10 @@ import numpy as np
 from scipy import special
 
 from wm_lab.evaluation import proportions
-from wm_lab.evaluation.bootstrap import bootstrap_mean, hierarchical_mean
+from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
-from wm_lab.evaluation.statistics import holm
+from wm_lab.evaluation.statistics import crossed_mean, holm
 
 SINGLE = 5
 """Decimals that a sum of rewards in single precision is good for."""
@@ -175,7 +175,7 @@ def _rate(flags: np.ndarray) -> Interval:
     """Success rate of flags [S, E]: Wilson for one seed; seeds and episodes together, never narrower, for more."""
     seeds, episodes = flags.shape
     by_episode = proportions.wilson(float(flags.sum() / seeds), episodes)
-    return by_episode if seeds == 1 else _wider(hierarchical_mean(flags), by_episode, floor=0.0)
+    return by_episode if seeds == 1 else _wider(crossed_mean(flags), by_episode, floor=0.0)
 
 
 def _paired_interval(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
@@ -186,7 +186,7 @@ def _paired_interval(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
     p = proportions.mcnemar_exact(proportions.Discordance(round(only_a), round(only_b), episodes))
     if seeds == 1:
         return by_episode, p
-    by_seed = hierarchical_mean(a.astype(float) - b)
+    by_seed = crossed_mean(a.astype(float) - b)
     reach = (by_seed.high - by_seed.low) / 2
     t = abs(by_seed.value) / reach * special.stdtrit(seeds - 1, (1 + LEVEL) / 2) if reach else np.inf
     return _wider(by_seed, by_episode, floor=-1.0), max(p, float(2 * special.stdtr(seeds - 1, -t)))
