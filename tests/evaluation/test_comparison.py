@@ -179,3 +179,17 @@ def test_a_task_with_rewards_alone_is_told_by_its_returns():
     assert np.isnan(row.success.value) and row.success.n == N and row.episode_return.value == 12.0
     told = return_verdict({"random": compare_returns(mpc, weak), "noop": compare_returns(mpc, noop)})
     assert told.startswith("planning earns 10 more than random (") and told.endswith("cannot tell it from noop.")
+
+
+def test_returns_of_seeds_that_disagree_are_as_uncertain_as_the_seeds():
+    manifest = freeze(card("toy/hop", success_test=""), N)
+    arms = {
+        name: [
+            outcomes(np.zeros(N, bool), name, manifest, seed=i, episode_return=np.full(N, r)) for i, r in enumerate(rs)
+        ]
+        for name, rs in {"mpc": (10.0, 12.0, 14.0), "random": (1.0, 1.0, 1.0)}.items()
+    }
+    row = success_rows({"toy/hop": arms})[0]
+    reach = 4.303 * 2 / np.sqrt(3)  # Student's t of 2 degrees of freedom
+    assert row.episode_return == pytest.approx((12 - reach, 12, 12 + reach, N), abs=1e-2)
+    assert compare_returns(arms["mpc"], arms["random"]) == pytest.approx((11 - reach, 11, 11 + reach, N), abs=1e-2)

@@ -111,8 +111,7 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
 def compare_returns(a: Arm, b: Arm) -> Interval:
     """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
     runs([*runs(a), *runs(b)])  # refuses to pair different manifests
-    mine, theirs = (_over_seeds(stack(arm, "episode_return")) for arm in (a, b))
-    return bootstrap_mean(mine - theirs)
+    return _mean(stack(a, "episode_return") - stack(b, "episode_return"))
 
 
 def attribute(
@@ -135,7 +134,7 @@ def attribute(
 def exploitation(arm: Arm) -> Interval:
     """Imagined minus realised return of the chosen plans, over episodes; above zero the planner exploits the model."""
     promised = stack(arm, "imagined") - stack(arm, "realised")
-    return bootstrap_mean(_over_seeds(promised.round(SINGLE)))  # the true dynamics keep their word but for rounding
+    return _mean(promised.round(SINGLE))  # the true dynamics keep their word but for rounding
 
 
 def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
@@ -148,11 +147,18 @@ def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
         success=_rate(stack(arm, "success")) if tested else undefined(len(every[0].manifest)),
         at_end=_rate(stack(arm, "success_at_end")) if tested else undefined(),
         steps=bootstrap_mean(_over_seeds(stack(arm, "steps_to_success"))),
-        episode_return=bootstrap_mean(_over_seeds(stack(arm, "episode_return"))),
+        episode_return=_mean(stack(arm, "episode_return")),
         decision_ms=float(np.median(stack(arm, "decision_ms"))),
         promised=exploitation(arm),
         seeds=len(every),
     )
+
+
+def _mean(values: np.ndarray) -> Interval:
+    """Mean of [S, E] over training seeds and episodes; where an episode has no number, over the episodes that have."""
+    if len(values) == 1 or np.isnan(values).any():
+        return bootstrap_mean(_over_seeds(values))
+    return crossed_mean(values)._replace(n=values.shape[1])
 
 
 def _over_seeds(values: np.ndarray) -> np.ndarray:
