@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_a
     lock.acquire()
     full = OSError(errno.ENOSPC, "No space left on device", "report.html")
     with mock.patch("wm_lab.sweep.write_report", side_effect=full):
-        Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled)).close()
+        Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled), outputs=tmp_path).close()
     told = capsys.readouterr()
     assert "No space left on device" in told.err and "wm-lab-report" in told.err
     assert "Comparison" in told.out
