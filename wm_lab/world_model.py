@@ -29,6 +29,7 @@ class DataSpec:
     `linear` is the best linear guess of such a change in the vector's own units: change = [x, action, 1] @ weights,
     `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
+    `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
     """
 
     observation: dict[str, tuple[int, ...]]
@@ -38,6 +39,7 @@ class DataSpec:
     std_change: dict[str, list[float]] = field(default_factory=dict)
     linear: dict[str, list[list[float]]] = field(default_factory=dict)
     points: dict[str, list[int]] = field(default_factory=dict)
+    instructions: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -60,6 +62,7 @@ class Windows:
     first: [B, T] bool, an episode begins here; nothing before it may matter
     terminal: [B, T] bool, the episode truly ended here (not a time limit)
     valid: [B, T] bool, False where the window is padding beyond the episode's end
+    instruction: [B, T] int64, which of the data's instructions holds; None: the first one throughout
     """
 
     observation: dict[str, Tensor]
@@ -68,12 +71,13 @@ class Windows:
     first: Tensor
     terminal: Tensor
     valid: Tensor
+    instruction: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Windows:
         """The same windows with `change` applied to every tensor."""
         observation = {key: change(value) for key, value in self.observation.items()}
-        rest = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "observation"}
-        return Windows(observation=observation, **rest)
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "observation"}
+        return Windows(observation, **{name: value if value is None else change(value) for name, value in rest.items()})  # type: ignore[arg-type]
 
     def to(self, device: torch.device | str) -> Windows:
         return self.map(lambda value: value.to(device, non_blocking=True))
@@ -142,6 +146,9 @@ class WorldModel(nn.Module, ABC):
 
     labelled: float = 1.0
     """Share of the training episodes whose actions it wants to be shown; the others' are NaN."""
+
+    instructed: bool = False
+    """Whether it reads `Windows.instruction`."""
 
     @property
     def observation_keys(self) -> tuple[str, ...]:

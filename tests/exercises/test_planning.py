@@ -53,6 +53,10 @@ def test_what_can_work_is_let_through(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_is_told_its_task_can_work(tmp_path):
+    check(changed(settings("model=decoder_only", "model.language=true"), tmp_path))
+
+
 def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
     exercise = {"attribution": False, "clone": False, "advised": False}
     wanted = changed(settings(), tmp_path, task={"observation": "pixels"}, exercise=exercise)

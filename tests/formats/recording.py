@@ -39,7 +39,15 @@ def truth() -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: Path, *, fps: int = FPS, video_fps: int = FPS, stills: bool = False, **info: Any) -> Path:
+def write(
+    folder: Path,
+    *,
+    fps: int = FPS,
+    video_fps: int = FPS,
+    stills: bool = False,
+    tasks: tuple[str, ...] = ("Move both joints.",) * len(LENGTHS),
+    **info: Any,
+) -> Path:
     """Episodes 0 and 1 in one file, episode 2 in a file of its own."""
     columns = truth()
     episode = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
@@ -49,7 +57,7 @@ def write(folder: Path, *, fps: int = FPS, video_fps: int = FPS, stills: bool = 
         "frame_index": index,
         "episode_index": episode,
         "index": np.arange(len(index)),
-        "task_index": np.zeros(len(index), int),
+        "task_index": np.array([sorted(set(tasks)).index(tasks[e]) for e in episode]),
     }
     features = {
         name: {"dtype": values.dtype.name, "shape": list(values.shape[1:]) or [1], "names": None}
@@ -86,7 +94,7 @@ def write(folder: Path, *, fps: int = FPS, video_fps: int = FPS, stills: bool = 
         {
             "episode_index": e,
             "length": length,
-            "tasks": ["Move both joints."],
+            "tasks": [tasks[e]],
             "data/chunk_index": 0,
             "data/file_index": place[e],
             f"videos/{TOP}/chunk_index": 0,
@@ -97,7 +105,8 @@ def write(folder: Path, *, fps: int = FPS, video_fps: int = FPS, stills: bool = 
         for e, length in enumerate(LENGTHS)
     ]
     save(folder / "meta/episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(rows))
-    save(folder / "meta/tasks.parquet", pa.table({"task_index": [0], "task": ["Move both joints."]}))
+    known = sorted(set(tasks))
+    save(folder / "meta/tasks.parquet", pa.table({"task_index": range(len(known)), "task": known}))
     (folder / "meta/info.json").write_text(json.dumps(told | info))
     return folder
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
 from tests.formats.recording import FPS, LENGTHS, SIDE, TOP, av, pq, truth, write
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.window_reader import WindowReader
 from wm_lab.errors import UserError
 from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.lerobot import LeRobot
@@ -67,6 +69,40 @@ def test_the_card_tells_what_the_metadata_tell(foreign, tmp_path):
         ("state", 0, 3),
         ("environment_state", 3, 5),
     ]
+
+
+ASKED = ("Open the drawer.", "Close it.", "Open the drawer.")
+
+
+def test_every_episode_keeps_the_instruction_that_it_follows(tmp_path):
+    data = imported(write(tmp_path / "foreign", tasks=ASKED), tmp_path / "ours")
+    assert data.instructions == data.spec.instructions == ["Open the drawer.", "Close it."]
+    assert data.table.instruction.tolist() == [0, 1, 0]
+    windows = WindowReader(data, 4, keys=["state"]).read(torch.tensor([0, 1, 2]), torch.from_numpy(data.table.offset))
+    assert windows.instruction.tolist() == [[0] * 4, [1] * 4, [0] * 4]
+
+
+def test_instructions_come_back_from_an_export(tmp_path):
+    first = imported(write(tmp_path / "foreign", tasks=ASKED), tmp_path / "ours")
+    export_dataset(Own([tmp_path / "ours"]), tmp_path / "again")
+    again = imported(tmp_path / "again", tmp_path / "twice")
+    assert again.instructions == first.instructions
+    assert again.table.instruction.tolist() == [0, 1, 0]
+    known = pq.read_table(tmp_path / "again/meta/tasks.parquet").to_pylist()
+    assert {row["task"]: row["task_index"] for row in known} == {"Open the drawer.": 0, "Close it.": 1}
+    frames = pq.read_table(tmp_path / "again/data/chunk-000/file-000.parquet").to_pydict()
+    assert {(e, t) for e, t in zip(frames["episode_index"], frames["task_index"], strict=True)} == {
+        (0, 0),
+        (1, 1),
+        (2, 0),
+    }
+
+
+def test_one_instruction_for_all_needs_no_column(foreign, tmp_path):
+    data = imported(foreign, tmp_path / "ours")
+    assert data.instructions == ["Move both joints."] and not data.table.instruction.any()
+    assert not (tmp_path / "ours" / "episode.instruction.npy").exists()
+    assert WindowReader(data, 4, keys=["state"]).read(torch.tensor([0]), torch.tensor([0])).instruction is None
 
 
 @pytest.mark.parametrize("stills", [False, True])

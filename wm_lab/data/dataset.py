@@ -43,6 +43,7 @@ class Table:
     strength: np.ndarray  # [E] float32, of the exploration noise
     round: np.ndarray  # [E] int
     split: np.ndarray  # [E] str, of `SPLITS`
+    instruction: np.ndarray  # [E] int64, index into the dataset's instructions
 
 
 class Dataset:
@@ -62,6 +63,7 @@ class Dataset:
                 raise unknown(f"observation in {shards[0].folder}", key, observed(shards[0]))
         self._keys = None if keys is None or set(keys) == set(shards[0].card["observation"]) else tuple(keys)
         self.split_config = split or SplitConfig()
+        self.instructions = list(dict.fromkeys(said for shard in shards for said in shard.instructions))
         self.first_row = np.cumsum([0, *(shard.rows for shard in shards)])
         self.table = self._table()
         self._joined: dict[str, np.ndarray] = {}
@@ -156,7 +158,8 @@ class Dataset:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             linear[key] = linear_changes((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs).tolist()
         points = [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
-        return DataSpec(shapes, self.card["action_size"], mean, std, std_change, linear, {"state": points})
+        size = self.card["action_size"]
+        return DataSpec(shapes, size, mean, std, std_change, linear, {"state": points}, self.instructions)
 
     @cached_property
     def digest(self) -> str:
@@ -195,7 +198,13 @@ class Dataset:
             strength=joined["strength"],
             round=joined["round"],
             split=np.array(SPLITS)[split],
+            instruction=np.concatenate([self._instruction(shard) for shard in self.shards]),
         )
+
+    def _instruction(self, shard: Shard) -> np.ndarray:
+        """[E] of a shard, counted in the dataset's instructions."""
+        ours = np.array([self.instructions.index(said) for said in shard.instructions])
+        return ours[shard.columns.get("episode.instruction", np.zeros(shard.episodes, int))]
 
 
 def observed(shard: Shard) -> tuple[str, ...]:

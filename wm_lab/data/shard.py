@@ -4,6 +4,7 @@
     observation.state.npy    [N, D], always; beside it every other observation key
     action.npy  reward.npy  success.npy  contact.npy  terminal.npy       [N, ...]
     episode.offset.npy  episode.length.npy  episode.seed.npy ...         [E]
+    episode.instruction.npy                                              [E], where a shard holds several tasks
 
 N counts rows: an episode of L actions owns L + 1 of them from its offset on, aligned on arrival (see `Episode`). The
 manifest is written last, so a folder without one is an unfinished collection and never a dataset.
@@ -61,6 +62,11 @@ class Shard:
         return self.manifest["behaviours"]
 
     @property
+    def instructions(self) -> list[str]:
+        """Sentences that "episode.instruction" points at, or the card's for all episodes."""
+        return self.manifest.get("instructions", [self.card["instruction"]])
+
+    @property
     def rows(self) -> int:
         return len(self.columns["reward"])
 
@@ -93,7 +99,13 @@ def open_shard(folder: Path, verify_up_to: int | None) -> Shard:
     return shard
 
 
-def write_manifest(folder: Path, card: TaskCard, behaviours: list[str], provenance: Mapping[str, Any]) -> None:
+def write_manifest(
+    folder: Path,
+    card: TaskCard,
+    behaviours: list[str],
+    provenance: Mapping[str, Any],
+    instructions: list[str] | None = None,
+) -> None:
     """Vouch for the columns that lie in `folder`; this makes it a shard, in one atomic step."""
     columns = {}
     for path in sorted(folder.glob("*.npy")):
@@ -114,6 +126,8 @@ def write_manifest(folder: Path, card: TaskCard, behaviours: list[str], provenan
         "provenance": dict(provenance),
         "columns": columns,
     }
+    if instructions is not None:  # otherwise the card's holds for every episode
+        manifest["instructions"] = instructions
     temporary = folder / f".{MANIFEST}"
     with temporary.open("w") as file:
         json.dump(manifest, file, indent=1, sort_keys=True)

@@ -40,25 +40,28 @@ class ShardWriter:
         card: TaskCard,
         behaviours: Sequence[str],
         provenance: Mapping[str, Any],
+        instructions: Sequence[str] | None = None,
     ) -> None:
         """Write what is known of every episode, then the manifest.
 
         lengths: actions of each episode [E]
         table: {"seed": [E], "behaviour": [E], ...}; what a shard must say and the table does not is 0, further facts
             are kept beside it
+        instructions: sentences that the table's "instruction" points at; None: the card's holds for every episode
         """
         owned = np.asarray(lengths, np.int64) + 1
         if not self._filled == self.rows == owned.sum():
             raise ValueError(f"{self._filled} of {self.rows} rows were written, the episodes own {owned.sum()}")
-        told = {"offset": np.cumsum(owned) - owned, "length": lengths, **table}
-        columns = {EPISODE + name: np.asarray(values) for name, values in told.items()}
+        facts = {"offset": np.cumsum(owned) - owned, "length": lengths, **table}
+        columns = {EPISODE + name: np.asarray(values) for name, values in facts.items()}
         for name, dtype in EPISODE_COLUMNS.items():
             columns[name] = columns.get(name, np.zeros(len(owned))).astype(dtype)
         for column in self._columns.values():
             column.flush()
         for name, values in columns.items():
             np.save(column_path(self.folder, name), values)
-        write_manifest(self.folder, card, list(behaviours), provenance)
+        told = None if instructions is None else list(instructions)
+        write_manifest(self.folder, card, list(behaviours), provenance, told)
 
     def _create(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
         return np.lib.format.open_memmap(column_path(self.folder, name), "w+", dtype, shape)

@@ -25,6 +25,8 @@ class WindowReader:
         self.length = length
         self._steps = torch.arange(length)
         self._first = torch.from_numpy(dataset.table.offset)  # [E] first row of each episode
+        several = len(dataset.instructions) > 1
+        self._instruction = torch.from_numpy(dataset.table.instruction) if several else None  # [E]
         self._end = self._first + torch.from_numpy(dataset.table.length) + 1  # [E] row after the last
         keys = tuple(dataset.card["observation"]) if keys is None else tuple(keys)
         for key in keys:
@@ -63,6 +65,7 @@ class WindowReader:
             first=first,
             terminal=gather("terminal"),
             valid=valid,
+            instruction=None if self._instruction is None else self._instruction[episode][:, None].expand(-1, length),
         )
         if not whole:
             windows.action *= valid[..., None]

@@ -82,4 +82,5 @@ def blank_spec(task: Task) -> DataSpec:
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
     points = [v.start for v in task.card.variables if v.unit == "m" and v.stop - v.start == 3]
-    return DataSpec(shapes, task.card.action_size, zeros, ones, changes, points={"state": points})
+    told = [task.card.instruction]
+    return DataSpec(shapes, task.card.action_size, zeros, ones, changes, points={"state": points}, instructions=told)

@@ -43,7 +43,8 @@ def import_dataset(
             "notes": source.notes,
             "without": list(without),
         }
-        writer.finish(lengths, table, source.card, source.behaviours, {"imported": told} | source.origin)
+        several = source.instructions if "instruction" in table else None
+        writer.finish(lengths, table, source.card, source.behaviours, {"imported": told} | source.origin, several)
     return destination
 
 

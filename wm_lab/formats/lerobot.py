@@ -27,7 +27,6 @@ from wm_lab.formats.lerobot_layout import (
     PER_EPISODE,
     REWARD,
     SUCCESS,
-    TASKS,
     TRUNCATED,
     VERSION,
     key_of,
@@ -63,9 +62,16 @@ class LeRobot(Source):
         self.scale = ActionScale.of((self._column(path, ACTION) for path in files), self.name)
         self._require_rows(files)
         self.table = {"seed": np.arange(len(frames))} | (self._own_table() if ours else {})
+        asked, self._instructions = _instructions(folder)
+        if len(self._instructions) > 1:
+            self.table["instruction"] = asked
         self.behaviours = ours.get("behaviours", ["recorded"])
         self.origin = {"fps": self.info["fps"], "robot_type": self.info.get("robot_type")} | ours.get("provenance", {})
         self.card = self._card(ours)
+
+    @property
+    def instructions(self) -> list[str]:
+        return self._instructions
 
     def episodes(self) -> Iterator[Episode]:
         videos: dict[str, VideoReader] = {}
@@ -116,8 +122,7 @@ class LeRobot(Source):
             shapes = {key: images.get(key, shape) for key, shape in card.observation.items()}
             return keep_only(replace(card, observation=shapes), self.wishes.keys)
         physics = f"{self.info.get('robot_type') or 'unknown robot'}, as recorded"
-        instruction = _instruction(self.folder)
-        name = self.folder.resolve().name
+        name, instruction = self.folder.resolve().name, self._instructions[0]
         card = describe(name, images, self.vectors, self.scale, self.lengths, self.fps, instruction, physics)
         return keep_only(card, self.wishes.keys)
 
@@ -288,13 +293,16 @@ def _episodes(folder: Path, info: dict[str, Any]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _instruction(folder: Path) -> str:
-    path = folder / TASKS
-    if not path.exists():
-        return ""
-    table = Parquet(path)
-    texts = [name for name in table.names if name != "task_index"]
-    return str(table.strings(texts[0])[0]) if texts and table.rows else ""
+def _instructions(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """Which instruction every episode follows [E], its first where it has several; and the instructions."""
+    tables = [Parquet(path) for path in sorted((folder / "meta" / "episodes").glob("*/*.parquet"))]
+    order = np.argsort(np.concatenate([numbers(table, "episode_index") for table in tables]), kind="stable")
+    if all("tasks" in table.names for table in tables):
+        tasks = [str(said[0]) if said else "" for table in tables for said in table.strings("tasks")]
+    else:
+        tasks = [""] * len(order)
+    found = list(dict.fromkeys(tasks[e] for e in order))
+    return np.array([found.index(tasks[e]) for e in order]), found
 
 
 def _is_depth(facts: dict[str, Any]) -> bool:

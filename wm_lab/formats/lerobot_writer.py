@@ -67,6 +67,7 @@ class _Writer:
         self.rows: list[dict[str, Any]] = []  # of meta/episodes
         self.stats: list[dict[str, Stats]] = []
         self.frames = 0
+        self.asked = source.table.get("instruction", np.zeros(len(source), int))
 
     def add(self, index: int, episode: Episode) -> None:
         """Append one episode to the files."""
@@ -79,11 +80,11 @@ class _Writer:
             "frame_index": np.arange(count),
             "episode_index": np.full(count, index),
             "index": self.frames + np.arange(count),
-            "task_index": np.zeros(count, int),
+            "task_index": np.full(count, self.asked[index]),
         }
         row: dict[str, Any] = {
             "episode_index": index,
-            "tasks": [self.source.card.instruction],
+            "tasks": [self.source.instructions[self.asked[index]]],
             "length": count,
             "dataset_from_index": self.frames,
             "dataset_to_index": self.frames + count,
@@ -108,7 +109,8 @@ class _Writer:
         card = self.source.card
         self._parquet(EPISODES_PATH.format(chunk_index=0, file_index=0), self.pa.Table.from_pylist(self.rows))
         pandas = need("pandas", "lerobot", "LeRobot")  # whose notes on the index lerobot relies on
-        tasks = pandas.DataFrame({"task_index": [0]}, index=pandas.Index([card.instruction], name="task"))
+        asked = self.source.instructions
+        tasks = pandas.DataFrame({"task_index": range(len(asked))}, index=pandas.Index(asked, name="task"))
         tasks.to_parquet(self.folder / TASKS)
         write_json(self.folder / STATS, merge(self.stats))
         write_json(
@@ -121,7 +123,7 @@ class _Writer:
             "fps": int(self.fps) if float(self.fps).is_integer() else self.fps,
             "total_episodes": len(self.rows),
             "total_frames": self.frames,
-            "total_tasks": 1,
+            "total_tasks": len(asked),
             "chunks_size": CHUNK_FILES,
             "data_files_size_in_mb": DATA_MB,
             "video_files_size_in_mb": VIDEO_MB,

@@ -32,9 +32,15 @@ class Own(Source):
             "strength": table.strength,
             "round": table.round,
         }
+        if len(self.instructions) > 1:
+            self.table["instruction"] = table.instruction
         self.notes: list[str] = []
         self.scale = ActionScale(-np.ones(self.card.action_size), np.ones(self.card.action_size))
         self.origin = self.dataset.shards[0].manifest["provenance"]
+
+    @property
+    def instructions(self) -> list[str]:
+        return self.dataset.instructions
 
     def episodes(self) -> Iterator[Episode]:
         for index in range(len(self.dataset)):

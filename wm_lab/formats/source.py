@@ -32,7 +32,7 @@ class Source(ABC):
     name: str  # where it lies, for errors
     card: TaskCard
     lengths: np.ndarray  # [E] actions of each episode
-    table: dict[str, np.ndarray]  # {"seed", "behaviour", "strength", "round"}: [E], whatever of it is known
+    table: dict[str, np.ndarray]  # {"seed", "behaviour", "strength", "round", "instruction"}: [E], whatever is known
     behaviours: list[str]  # names that table["behaviour"] points at
     notes: list[str]  # a sentence for whatever was left out or changed
     origin: dict[str, Any]  # of the recording, in JSON's terms, as far as it is known
@@ -41,6 +41,11 @@ class Source(ABC):
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:
         """Every episode, in order and read as it is asked for; UserError names the file and what is wrong with it."""
+
+    @property
+    def instructions(self) -> list[str]:
+        """Sentences that table["instruction"] points at; without that column, the card's is the only one."""
+        return [self.card.instruction]
 
     def __len__(self) -> int:
         return len(self.lengths)

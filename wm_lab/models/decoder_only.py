@@ -13,6 +13,9 @@ observations alone:
 
 So one pass teaches all modes, and none can see what it must not. Nothing is sampled: the next observation is a
 continuous guess that is fed back when imagining.
+
+With `model.language=true` the vector of the episode's instruction is added to every token, as if a token that all can
+see stood before them, which no window slides past.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.frame import Frame, FrameDecoder
 from wm_lab.models.heads import Heads, HeadsConfig
+from wm_lab.models.language import Instructions
 from wm_lab.models.modes import Modes, ModesConfig, Said
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
@@ -49,6 +53,7 @@ class DecoderOnlyConfig(HeadsConfig):
     action_head: str = "flow"  # or regression, the baseline
     chunk: int = 4  # actions that the policy decides on at once
     flow_steps: int = 10  # π0's
+    language: bool = False  # every token is told the episode's instruction
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +74,7 @@ class DecoderState(State):
     h: Tensor  # [B, W] output at a_t
     g: Tensor  # [B, W] output at o_t
     seen: Tensor  # [B, R] the frame itself, as networks read it
+    told: Tensor  # [B, W] of the instruction; zeros without language
 
 
 class Reading(NamedTuple):
@@ -80,6 +86,7 @@ class Reading(NamedTuple):
     cache: Cache  # of the past's tokens and these
     position: Tensor  # [B, T]
     episode: Tensor  # [B, T] counted from the past's, which is 0
+    told: Tensor  # [B, T, W] of the instruction
 
 
 class DecoderOnly(ActsItself):
@@ -91,6 +98,8 @@ class DecoderOnly(ActsItself):
         width, actions = config.width, spec.action_size
         self.frame = Frame(spec, config.embedding, config.depth, config.max_precision)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
+        self.instructed = config.language
+        self.instructions = Instructions(spec.instructions, width) if config.language else None
         self.transformer = Transformer(width, config.blocks, config.heads, config.window, config.mlp_ratio)
         # It reads the present as it is beside what the decoder made of the past, so contact need not pass through
         # attention's average of the window.
@@ -179,14 +188,21 @@ class DecoderOnly(ActsItself):
         seen = self.frame.read(self.frame(windows.observation))
         # No action led to an episode's first step: a zero one stands there, the mark of a beginning.
         actions = self.from_action(windows.action * ~first[..., None])
-        tokens = torch.stack([actions, self.from_frame(seen)], 2).flatten(1, 2)  # [B, 2T, W]
+        told = self._told(windows)
+        tokens = torch.stack([actions + told, self.from_frame(seen) + told], 2).flatten(1, 2)  # [B, 2T, W]
         at = torch.stack([position - 1, position], 2).flatten(1)  # a_t is decided on at step t - 1
         known, of = torch.cat([past.step, at], 1), episode.repeat_interleave(2, 1)
         mask = visible(at, known, window) & (of[:, :, None] == F.pad(of, (2 * window, 0))[:, None])
         mask = mask & observations_see_no_actions(2 * steps, known.shape[1], mask.device)
         out, own = self.transformer.prefix(tokens, at, mask[:, None], past)
         h, g = out.unflatten(1, (steps, 2)).unbind(2)
-        return Reading(seen, h, g, past.then(own), position, episode)
+        return Reading(seen, h, g, past.then(own), position, episode, told)
+
+    def _told(self, windows: Windows) -> Tensor:
+        """[B, T, W]"""
+        if self.instructions is None:
+            return windows.action.new_zeros(*windows.shape, self.config.width)
+        return self.instructions(windows.instruction, *windows.shape)
 
     def _at(self, read: Reading, rows: Tensor, t: Tensor) -> DecoderState:
         """The beliefs after steps t [M] of these rows [M], with the window of tokens that led to each."""
@@ -200,7 +216,8 @@ class DecoderOnly(ActsItself):
         cache = Cache(keys, values, read.cache.step[rows[:, None], tokens])
         same = (episode == read.episode[rows, t][:, None]).repeat_interleave(2, 1)
         at = rows, t
-        return DecoderState(cache.seen_where(same), read.position[at], read.h[at], read.g[at], read.seen[at])
+        facts = (part[at] for part in (read.position, read.h, read.g, read.seen, read.told))
+        return DecoderState(cache.seen_where(same), *facts)
 
     def _roll(self, state: DecoderState, actions: Tensor) -> Tensor:
         """Features [B, N, H, F] of imagined steps: actions [B, N, H, A] one by one, each guess read as an observation.
@@ -209,7 +226,8 @@ class DecoderOnly(ActsItself):
         """
         b, n, horizon, _ = actions.shape
         suffix = Suffix(state.cache, n, 2 * horizon - 1)
-        embedded = self.from_action(actions).unbind(2)
+        told = state.told[:, None]  # [B, 1, W]
+        embedded = (self.from_action(actions) + told[:, None]).unbind(2)
         seen = state.seen[:, None].expand(b, n, -1)
         tokens, features = embedded[0][:, :, None], []
         known = state.cache.step.shape[1] + 1  # tokens, with the first action
@@ -220,7 +238,7 @@ class DecoderOnly(ActsItself):
             seen = self.frame.read(self._next(h, seen, action))
             features.append(torch.cat([seen, h], -1))
             if k + 1 < horizon:
-                tokens = torch.stack([self.from_frame(seen), embedded[k + 1]], 2)
+                tokens = torch.stack([self.from_frame(seen) + told, embedded[k + 1]], 2)
         return torch.stack(features, 2)
 
     def _next(self, h: Tensor, seen: Tensor, action: Tensor) -> Tensor:

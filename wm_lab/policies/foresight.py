@@ -39,6 +39,7 @@ class Foresight:
         self._goal_states: list[Callable[[Tensor], Tensor] | None] = [None] * rows
 
     def reset(self, row: int, task: Task) -> None:
+        self.beliefs.begin(row, task)
         self._goal_states[row] = task.goal_state if self.objective.goal is not None else None
 
     def take_in(self, moment: Moment) -> State:

@@ -28,6 +28,7 @@ class ReactivePolicy(Policy):
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         self._generators[row] = generator(seed, "reactive")
+        self._beliefs.begin(row, task)
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:

@@ -1,0 +1,63 @@
+"""What an episode asks for reaches a model that reads instructions."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.policies.linear_world import LinearModel
+from wm_lab.errors import UserError
+from wm_lab.policies.beliefs import Beliefs
+from wm_lab.policy import Moment
+from wm_lab.world_model import State, Windows
+
+
+class Listener(LinearModel):
+    """Remembers what it was told."""
+
+    instructed = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec.instructions.extend(["Come.", "Go."])
+        self.told: list[list[int]] = []
+
+    def observe(self, windows: Windows, state: State | None = None):
+        assert windows.instruction is not None
+        self.told.append(windows.instruction.tolist())
+        return super().observe(windows, state)
+
+
+def asking(instruction: str) -> SimpleNamespace:
+    return SimpleNamespace(card=SimpleNamespace(name="toy", instruction=instruction))
+
+
+def moment(rows: list[int]) -> Moment:
+    count = len(rows)
+    state = {"state": np.zeros((count, 2), np.float32)}
+    return Moment(np.array(rows), state, np.zeros((count, 1), np.float32), np.ones(count, bool))
+
+
+def test_each_row_is_told_what_its_own_task_asks_for():
+    model = Listener()
+    beliefs = Beliefs(model, 3)
+    for row, sentence in enumerate(["Go.", "Come.", "Go."]):
+        beliefs.begin(row, asking(sentence))
+    beliefs.take_in(moment([0, 1, 2]))
+    beliefs.take_in(moment([2, 1]))
+    assert model.told == [[[1], [0], [1]], [[1], [0]]]
+
+
+def test_what_the_model_was_never_told_is_refused():
+    with pytest.raises(UserError, match=r"never told 'Dance.', which toy asks for, but 'Come.', 'Go.'"):
+        Beliefs(Listener(), 1).begin(0, asking("Dance."))
+
+
+def test_a_model_that_does_not_read_is_not_asked():
+    beliefs = Beliefs(LinearModel(), 1)
+    beliefs.begin(0, asking("Dance."))
+    beliefs.take_in(moment([0]))
+    assert torch.equal(beliefs.told, torch.zeros(1, dtype=torch.long))
