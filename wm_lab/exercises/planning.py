@@ -42,6 +42,7 @@ from wm_lab.exercises.arms import (
 from wm_lab.exercises.coarse_to_fine import RERANKED, check_reranker, cost_of_a_decision, reranked_arm
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.model_facts import model_facts
+from wm_lab.exercises.ranking import ranking
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
@@ -81,12 +82,15 @@ class PlanningConfig:
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     offline: bool = True  # with on-policy rounds: also the model as it was before them
+    ranking: int = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
     def __post_init__(self) -> None:
         for name in ("episodes", "oracle_episodes"):
             if getattr(self, name) < 2:
                 raise UserError(f"exercise.{name}={getattr(self, name)} is too few for an interval; play at least 2")
+        if self.ranking < 0:
+            raise UserError(f"exercise.ranking={self.ranking} is negative; use 0 to rank no candidates")
         if self.play_on is not None and self.play_on < 0:
             raise UserError(f"exercise.play_on={self.play_on} is negative; use 0 to stop at success, null to play on")
         if self.advised and not self.clone:
@@ -128,11 +132,16 @@ class Planning(Exercise):
         manifest = bench.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         arms: dict[str, Outcomes] = {}
+        planned = None
         for arm in self._arms(bench):
             arms[arm.name] = bench.evaluate(arm, few if arm.slow else manifest, config.play_on)
+            planned = arm if arm.name == "mpc" else planned
         answer = _answer(bench, manifest, len(few), arms)
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
+            answer.tables.append(table)
+        if config.ranking and planned is not None:
+            answer.numbers["ranking"], table = ranking(bench, planned, manifest, config.ranking)
             answer.tables.append(table)
         return answer
 

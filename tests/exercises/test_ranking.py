@@ -1,0 +1,60 @@
+"""Whether a model ranks candidates as the truth does: known for the truth itself, and for a model that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.exercises.point_world import PointBench, settings
+from wm_lab.errors import UserError
+from wm_lab.exercises.arms import TRUE_COST, mpc_arm
+from wm_lab.exercises.planning import PlanningConfig
+from wm_lab.exercises.ranking import ranking
+
+ITERATIONS = 3
+
+
+def rho(store, speed: float | None, decisions: int = 6):
+    """[decisions, iterations] of a model that believes in this speed, or of the simulator."""
+    model = {"_target_": "tests.exercises.point_world.PointWorld", "speed": 0.1 if speed is None else speed}
+    with PointBench(settings(store, model=model)) as bench:
+        if speed is None:
+            arm = mpc_arm(bench.settings, "mpc", None, true_dynamics=True, judged_by=TRUE_COST)
+        else:
+            arm = mpc_arm(bench.settings, "mpc", bench.world_model())
+        numbers, table = ranking(bench, arm, bench.manifest(3), decisions)
+    assert table.columns == ("arm", "iteration 1", "iteration 2", "iteration 3", "decisions")
+    assert table.rows[0][0] == "mpc" and table.rows[0][-1] == str(decisions)
+    assert len(numbers["by_iteration"]) == ITERATIONS
+    return np.array(numbers["rho"])
+
+
+@pytest.mark.parametrize("speed", [None, 0.1])
+def test_the_truth_ranks_as_the_truth_does(tmp_path, speed):
+    found = rho(tmp_path, speed)
+    assert found.shape == (6, ITERATIONS)
+    np.testing.assert_allclose(found, 1.0, atol=1e-3)
+
+
+def test_a_model_that_believes_the_opposite_ranks_far_goals_the_other_way_round(tmp_path):
+    assert (rho(tmp_path, -0.1, decisions=1)[:, 0] < -0.9).all()
+
+
+def test_a_model_that_is_a_little_wrong_ranks_worse_where_plans_are_good(tmp_path):
+    found = rho(tmp_path, 0.25, decisions=8)
+    assert 0 < found[:, 0].mean() < 0.999 and found[:, -1].mean() < found[:, 0].mean()
+
+
+def test_what_is_executed_between_decisions_is_not_ranked(tmp_path):
+    wanted = settings(tmp_path)
+    with PointBench(replace(wanted, mpc={"execute": 2})) as bench:
+        arm = mpc_arm(bench.settings, "mpc", bench.world_model())
+        numbers, _ = ranking(bench, arm, bench.manifest(2), 5)
+    assert np.array(numbers["rho"]).shape == (5, ITERATIONS)
+
+
+def test_a_negative_number_of_decisions_is_refused():
+    with pytest.raises(UserError, match=r"exercise.ranking=-1 is negative"):
+        PlanningConfig(ranking=-1)
