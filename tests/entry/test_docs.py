@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.entry.command import ROOT
+from wm_lab.composition import SweepLoader
 from wm_lab.main import CONF
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,7 +55,8 @@ def test_a_command_of_the_pages_is_understood(page, arguments):
             pytest.importorskip(plugin, reason=f"{said} needs pip install -e '.[all]'")
     name = words[words.index("--config-name") + 1] if "--config-name" in words else "config"
     overrides = [word for word in words if "=" in word]
-    jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)[0]
     with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = SweepLoader(GlobalHydra.instance().config_loader())
+        jobs = BasicSweeper.split_arguments(OverridesParser.create(loader).parse_overrides(overrides), None)[0]
         for job in (jobs[0], jobs[-1]):
             assert compose(name, overrides=job).task
