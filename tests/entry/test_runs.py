@@ -56,6 +56,13 @@ def test_a_sweep_over_planners_trains_the_model_once(lab):
     )
 
 
+def test_a_run_can_do_without_the_true_simulator(lab):
+    answer = wm_lab(lab.folder, *SMALL, "exercise.oracle_episodes=0")
+    assert answer.code == 0, answer.err
+    numbers = json.loads((runs(lab.folder)[-1] / "result.json").read_text())["numbers"]
+    assert [row["arm"] for row in numbers["rows"]] == ["expert", "random", "noop", "mpc"]
+
+
 def test_hints_for_planners_change_no_artifact_of_the_task(lab):
     before = artifacts(lab.folder, "dataset"), artifacts(lab.folder, "model")
     more = wm_lab(lab.folder, *SMALL, "task.planning.horizon=6", "exercise.oracle_episodes=2")

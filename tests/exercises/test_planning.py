@@ -28,6 +28,8 @@ IMPOSSIBLE = [
     ({"task": {"observation": "pixels"}}, r"exercise.attribution.*shows pixels.*task.observation=state"),
     ({"objective": {"disagreement": 1.0}}, r"has no ensemble; train it with model.ensemble"),
     ({"demonstrations": 1}, r"demonstrations=1 is too few"),
+    ({"exercise": {"oracle_episodes": 1}}, r"exercise.oracle_episodes=1 is too few .* or 0 to do without an oracle"),
+    ({"exercise": {"oracle_episodes": 0}}, r"exercise.oracle_episodes=0 leaves out; set exercise.attribution=false"),
 ]
 
 

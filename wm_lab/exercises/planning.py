@@ -73,7 +73,9 @@ PAIRS = [
 @dataclass
 class PlanningConfig:
     episodes: int = 100  # of the frozen manifest that every arm plays
-    oracle_episodes: int = 50  # of them, the first ones, for arms that plan in the true simulator, which is slow
+    oracle_episodes: int = (
+        50  # of them, the first ones, for arms that plan in the true simulator: slow; 0: no such arms
+    )
     play_on: int | None = 5
     """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
     returns count up to there. null: every episode runs to the task's limit."""
@@ -86,9 +88,18 @@ class PlanningConfig:
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "oracle_episodes"):
-            if getattr(self, name) < 2:
-                raise UserError(f"exercise.{name}={getattr(self, name)} is too few for an interval; play at least 2")
+        if self.episodes < 2:
+            raise UserError(f"exercise.episodes={self.episodes} is too few for an interval; play at least 2")
+        if self.oracle_episodes < 2 and self.oracle_episodes != 0:
+            raise UserError(
+                f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0 to "
+                "do without an oracle"
+            )
+        if self.attribution and not self.oracle_episodes:
+            raise UserError(
+                "exercise.attribution=true compares with the true dynamics, which exercise.oracle_episodes=0 leaves "
+                "out; set exercise.attribution=false"
+            )
         if self.ranking < 0:
             raise UserError(f"exercise.ranking={self.ranking} is negative; use 0 to rank no candidates")
         if self.play_on is not None and self.play_on < 0:
@@ -109,6 +120,8 @@ class Planning(Exercise):
         if config.reranker is not None:
             check_reranker(settings, task, config.reranker)
         if is_simulator(settings):
+            if not config.oracle_episodes:
+                raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
             rehearse(settings, task, judged_by=TRUE_COST)
             return
         if config.attribution and tuple(bench.card.observation) != ("state",):
@@ -167,7 +180,8 @@ class Planning(Exercise):
             yield mpc_arm(settings, "mpc_bc", model, proposals=clone)
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
-        yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+        if config.oracle_episodes:
+            yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
             yield replace(judged, slow=True)
