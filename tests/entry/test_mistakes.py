@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -55,6 +56,13 @@ def test_a_mistake_is_one_sentence_before_any_work(tmp_path, override, sentence)
 def test_a_sweep_of_mistakes_leaves_nothing_behind(tmp_path, mistake):
     ended = wm_lab(tmp_path, "-m", *QUIET, "seed=0,1", mistake)
     assert ended.code == 2 and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("several", [(), ("-m", "seed=0,1")])
+def test_what_is_logged_after_a_refused_command_asks_for_no_folder(tmp_path, several):
+    assert wm_lab(tmp_path, *QUIET, *several, "planner.elites=999").code == 2
+    logging.getLogger("wm_lab").warning("still here")
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

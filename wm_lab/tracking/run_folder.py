@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 import socket
@@ -152,10 +153,15 @@ class RunFolder:
 
 
 def remove_empty(folder: Path, within: Path) -> None:
-    """Remove `folder`, then those above it that lie in `within`, as far as they hold nothing."""
+    """Remove `folder`, then those above it in `within`, as far as they hold nothing; no log goes there any more."""
     with suppress(OSError):
         for empty in (folder, *(above for above in folder.parents if above.is_relative_to(within))):
             empty.rmdir()
+    if not folder.exists():
+        root = logging.getLogger()
+        for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+            if Path(handler.baseFilename).is_relative_to(folder):
+                root.removeHandler(handler)
 
 
 def _write_json(path: Path, values: Any) -> Path:
