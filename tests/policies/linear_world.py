@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.planners import CEM
 from wm_lab.policy import Moment, Policy
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
@@ -61,6 +62,14 @@ class LinearModel(WorldModel):
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return {"state": imagination.features}
+
+
+class WatchedCEM(CEM):
+    """Remembers where every search of its first environment started."""
+
+    def plan(self, score, generators, warm_start=None, proposals=None):
+        self.starts = [*getattr(self, "starts", ()), warm_start.mean[0].flatten().clone()]
+        return super().plan(score, generators, warm_start, proposals)
 
 
 class LinearTask:

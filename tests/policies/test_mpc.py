@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.policies.linear_world import LinearModel, LinearTask, assert_episodes_do_not_meet, optimal_cost, play
+from tests.policies.linear_world import (
+    LinearModel,
+    LinearTask,
+    WatchedCEM,
+    assert_episodes_do_not_meet,
+    optimal_cost,
+    play,
+)
 from wm_lab.errors import UserError
 from wm_lab.objectives import Objective, ObjectiveConfig, build_objective, predicted_reward
 from wm_lab.planners import CEM, CEMConfig
@@ -116,23 +123,16 @@ def test_the_imagined_rewards_of_the_chosen_plan_come_true_in_a_perfect_model():
 
 
 def test_the_warm_start_is_the_last_plan_shifted_by_the_executed_steps():
-    first_candidates = []
-
-    class Spy(CEM):
-        def plan(self, score, generators, warm_start=None, proposals=None):
-            first_candidates.append(warm_start.mean[0].flatten().clone())
-            return super().plan(score, generators, warm_start, proposals)
-
     mpc = MPC(
         MPCConfig(execute=2),
         LinearModel(),
-        Spy(CEMConfig(horizon=6, candidates=32, elites=4), 1),
+        WatchedCEM(CEMConfig(horizon=6, candidates=32, elites=4), 1),
         Objective([(1.0, predicted_reward)]),
     )
     play(mpc, [4], 4)
     plan = torch.from_numpy(mpc.decisions[0][0].actions).flatten()
-    assert (first_candidates[0] == 0).all()
-    assert torch.equal(first_candidates[1], torch.cat([plan[2:], plan[-1:], plan[-1:]]))
+    assert (mpc.planner.starts[0] == 0).all()
+    assert torch.equal(mpc.planner.starts[1], torch.cat([plan[2:], plan[-1:], plan[-1:]]))
 
 
 def test_latent_goals_belong_to_their_rows():

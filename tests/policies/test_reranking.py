@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.policies.linear_world import LinearModel, PointState, assert_episodes_do_not_meet, play
+from tests.policies.linear_world import LinearModel, PointState, WatchedCEM, assert_episodes_do_not_meet, play
 from wm_lab.objectives import Objective, predicted_reward
 from wm_lab.planners import CEM, MPPI, CEMConfig, MPPIConfig, Plan, RandomShooting, RandomShootingConfig
 from wm_lab.policies import MPC, MPCConfig
@@ -146,17 +146,10 @@ def test_a_search_without_any_elite_offers_what_it_fell_back_to():
 
 
 def test_the_next_search_starts_at_the_reranked_plan():
-    starts = []
-
-    class Spy(CEM):
-        def plan(self, score, generators, warm_start=None, proposals=None):
-            starts.append(warm_start.mean[0].flatten().clone())
-            return super().plan(score, generators, warm_start, proposals)
-
-    mpc = build(Wrong(0.4), LinearModel(), (Spy, CEMConfig), execute=2)
+    mpc = build(Wrong(0.4), LinearModel(), (WatchedCEM, CEMConfig), execute=2)
     play(mpc, [4], 4)
     plan = torch.from_numpy(mpc.decisions[0][0].actions).flatten()
-    assert torch.equal(starts[1], torch.cat([plan[2:], plan[-1:], plan[-1:]]))
+    assert torch.equal(mpc.planner.starts[1], torch.cat([plan[2:], plan[-1:], plan[-1:]]))
 
 
 def test_what_either_model_observes_is_asked_for():
