@@ -54,7 +54,7 @@ class WindowSampler:
 
     def sample(self, share: slice = slice(None)) -> Windows:
         """The next batch, or a share of its windows."""
-        chosen = self._draw()[share]
+        chosen = self._draw()[share].contiguous()
         episode = torch.searchsorted(self._stop, chosen, right=True)
         windows = self._reader.read(self._episodes[episode], chosen + self._shift[episode])
         windows.action[self._hidden[episode]] = torch.nan
