@@ -33,6 +33,7 @@ class DataConfig:
 
     rounds: int = 0  # how often the planner itself collects and the model learns on
     round_episodes: int = 80
+    advised: bool = False  # rounds are collected with the proposals of a clone of the demonstrations in the search
     round_strengths: list[float] = field(default_factory=lambda: [0.1, 0.2, 0.4])
     newest_fraction: float | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
 
@@ -54,6 +55,11 @@ class DataConfig:
                 raise UserError(f"data.{name}={count} is outside {least}..{EPISODES_PER_ROUND}")
         if self.path is not None and self.rounds:
             raise UserError(f"data.rounds={self.rounds} would add to the recording {self.path}; set data.rounds=0")
+        if self.advised and not self.rounds:
+            raise UserError(
+                "data.advised=true advises the planner that collects rounds, and data.rounds=0 collects none; "
+                "set data.rounds, or data.advised=false"
+            )
         if self.rounds >= ROUNDS_PER_SEED:
             raise UserError(f"data.rounds={self.rounds} exceeds {ROUNDS_PER_SEED - 1}")
         if not 0 <= self.seed <= MAX_SEED:

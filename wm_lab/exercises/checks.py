@@ -7,7 +7,7 @@ import torch
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import is_simulator
-from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse_training
+from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse, rehearse_training
 from wm_lab.exercises.settings import Settings
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import build, read_config
@@ -49,6 +49,13 @@ def check_playing(settings: Settings, task: Task) -> None:
         )
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
+    if data.advised:
+        if not task.has_expert:
+            raise UserError(
+                f"data.advised=true asks a clone for advice, and {card.name} has no expert to clone; "
+                "set data.advised=false"
+            )
+        rehearse(settings, task, advised=True)
 
 
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:

@@ -1,10 +1,10 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
 Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
-(`bc`), planning advised by the clone (`mpc_bc`), planning whose elites a second model re-ranks (`mpc_reranked`), greedy
-one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the
-scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
-planner, the cost or the model loses what the expert has.
+(`bc`), planning advised by the clone (`mpc_bc`; after practice perhaps the clone itself), planning whose elites a
+second model re-ranks (`mpc_reranked`), greedy one-step planning (`greedy`), planning in the true simulator on the true
+cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics
+and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from wm_lab.exercises.arms import (
 from wm_lab.exercises.coarse_to_fine import RERANKED, check_reranker, cost_of_a_decision, reranked_arm
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.model_facts import model_facts
+from wm_lab.exercises.practice import ADVISED, practise, practised_arm
 from wm_lab.exercises.ranking import ranking
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
@@ -61,8 +62,8 @@ RIVALS = ("bc", "policy", "greedy", "random", "noop")
 
 PAIRS = [
     ("mpc", "bc"),
-    ("mpc_bc", "bc"),
-    ("mpc_bc", "mpc"),
+    (ADVISED, "bc"),
+    (ADVISED, "mpc"),
     (RERANKED, "mpc"),
     ("mpc", "policy"),
     ("mpc", "greedy"),
@@ -81,6 +82,9 @@ class PlanningConfig:
     returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     advised: bool = True  # planning with proposals of the clone
+    practice: int = 0
+    """Episodes of its own that advised planning plays before the test, and the clone too: whoever solves more of them
+    is the arm `mpc_bc` of the test. 0: nobody practises, and `mpc_bc` plans."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     offline: bool = True  # with on-policy rounds: also the model as it was before them
@@ -106,6 +110,13 @@ class PlanningConfig:
             raise UserError(f"exercise.play_on={self.play_on} is negative; use 0 to stop at success, null to play on")
         if self.advised and not self.clone:
             raise UserError("exercise.advised=true needs exercise.clone=true, whose policy gives the advice")
+        if self.practice < 0:
+            raise UserError(f"exercise.practice={self.practice} is negative; use 0 to go to the test without practice")
+        if self.practice and not self.advised:
+            raise UserError(
+                f"exercise.practice={self.practice} chooses between a clone and the planning that it advises, and "
+                "exercise.advised=false has neither; set exercise.practice=0"
+            )
 
 
 class Planning(Exercise):
@@ -150,6 +161,11 @@ class Planning(Exercise):
             arms[arm.name] = bench.evaluate(arm, few if arm.slow else manifest, config.play_on)
             planned = arm if arm.name == "mpc" else planned
         answer = _answer(bench, manifest, len(few), arms)
+        if config.practice and ADVISED in arms:
+            practice = practise(bench, config.practice, config.play_on)  # of which all is in the store by now
+            answer.verdicts.append(practice.verdict())
+            answer.numbers["practice"] = practice.numbers()
+            answer.tables.append(practice.table())
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
             answer.tables.append(table)
@@ -177,7 +193,10 @@ class Planning(Exercise):
         if config.greedy:
             yield mpc_arm(settings, "greedy", model, planner=GREEDY)
         if clone is not None and config.advised:
-            yield mpc_arm(settings, "mpc_bc", model, proposals=clone)
+            if config.practice:
+                yield practised_arm(bench, config.practice, config.play_on)
+            else:
+                yield mpc_arm(settings, ADVISED, model, proposals=clone)
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes:

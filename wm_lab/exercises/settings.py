@@ -42,6 +42,10 @@ class Settings:
         """What is held out in evaluation episodes, and in them alone."""
         return self.evaluation["variation"]
 
+    def without_variation(self) -> Settings:
+        """The same run in the world that models learn from."""
+        return replace(self, evaluation={**self.evaluation, "variation": NONE})
+
     def label(self, group: str) -> str:
         """How this choice is called in tables."""
         return self.labels.get(group, group)

@@ -23,7 +23,7 @@ from wm_lab.exercises.recorded_data import open_recording
 from wm_lab.exercises.settings import Section
 from wm_lab.exercises.workbench.tools import Tools, identity
 from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.tasks.variation import NONE
+from wm_lab.tasks.task import TaskCard
 from wm_lab.tracking.progress import progress
 
 REST = 5
@@ -59,6 +59,7 @@ class Data(Tools, ABC):
             episodes=self.settings.demonstrations if count is None else count,
             mixture={"expert": 1.0},
             rounds=0,
+            advised=False,
             seed=MAX_SEED - self.data.seed,
         )
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
@@ -75,13 +76,24 @@ class Data(Tools, ABC):
 
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
-        manifest = freeze(self.evaluated.card, episodes)
+        return self._frozen(self.evaluated.card, episodes, "test")
+
+    def practice(self, episodes: int) -> Manifest:
+        """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them."""
+        return self._frozen(self.card, episodes, "validation")
+
+    def _frozen(self, card: TaskCard, episodes: int, split: str) -> Manifest:
+        manifest = freeze(card, episodes, split=split)
         require_unseen(manifest, self.data.seeds() if self.data.path is None else self.recording.table.seed.tolist())
         return manifest
 
     @abstractmethod
     def world_model(self, rounds: int | None = None) -> Path:
         """Checkpoint of the world model that on-policy rounds are planned with; see `training`."""
+
+    @abstractmethod
+    def clone(self) -> Path:
+        """Checkpoint of the policy that advises them where `data.advised`; see `training`."""
 
     def _open(self, folders: list[Path]) -> Dataset:
         return Dataset.open(*folders, split=self.data.split())
@@ -100,8 +112,9 @@ class Data(Tools, ABC):
         return self._collect(recipe, ExpertPolicy, data.exploration(), seeds, 0, {"name": "expert"}, title, play)
 
     def _round(self, number: int) -> Path:
-        unvaried = replace(self.settings, evaluation={"variation": NONE})
-        arm = mpc_arm(unvaried, "collector", self.world_model(number - 1))
+        adviser = self.clone() if self.data.advised else None
+        unvaried = self.settings.without_variation()
+        arm = mpc_arm(unvaried, "collector", self.world_model(number - 1), proposals=adviser)
         recipe = {
             "name": f"{self.card.name}-round{number}",
             "task": identity(self.settings.task),

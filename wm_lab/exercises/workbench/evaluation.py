@@ -8,6 +8,7 @@ from pathlib import Path
 from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.arms import Arm
 from wm_lab.exercises.bookkeeping import tally
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
@@ -22,11 +23,12 @@ class Evaluation(Training):
     """Plays each arm at most once."""
 
     def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
-        """Play every episode of the manifest and time single decisions.
+        """Play every episode of the manifest, in the world that its card describes, and time single decisions.
 
         play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
             is success in the last step played, and the return is what was paid up to there.
         """
+        make = self.make_task if manifest.card == plain(self.card) else self.make_evaluated
         recipe = {
             "name": f"{arm.recipe['policy']}-{self.card.name}",
             "policy": arm.recipe,
@@ -40,14 +42,14 @@ class Evaluation(Training):
             config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
             with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
                 episodes = play(
-                    self.make_evaluated,
+                    make,
                     arm.make,
                     manifest.seeds,
                     config,
                     workers=self.workers,
                     advance=tally(bar),
                 )
-            latency = decision_milliseconds(self.make_evaluated, arm.make, manifest.seeds[0], self.workers)
+            latency = decision_milliseconds(make, arm.make, manifest.seeds[0], self.workers)
             outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
 
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)

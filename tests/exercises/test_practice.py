@@ -1,0 +1,183 @@
+"""Practice keeps whoever is better: known where the model believes the opposite, or the clone has learnt nothing."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.data.toy import PointTask
+from tests.evaluation.examples import outcomes, solved
+from tests.exercises.hand_lab import changed
+from tests.exercises.hand_lab import settings as hand_settings
+from tests.exercises.point_world import PointBench, settings
+from wm_lab.data.config import MAX_SEED, ROUNDS_PER_SEED, DataConfig
+from wm_lab.errors import UserError
+from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
+from wm_lab.evaluation.plain import plain
+from wm_lab.exercises.arms import mpc_arm, scripted_arms
+from wm_lab.exercises.checks import check_playing
+from wm_lab.exercises.planning import Planning, PlanningConfig
+from wm_lab.exercises.practice import Practice
+from wm_lab.exercises.workbench import Workbench
+
+OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
+EPISODES = 6
+
+
+def bench_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes) -> PointBench:
+    """A model that believes in this speed, advised by a clone of so many training steps."""
+    return PointBench(
+        settings(
+            store,
+            model={"_target_": "tests.exercises.point_world.PointWorld", "speed": speed},
+            bc={"_target_": "wm_lab.policies.behaviour_cloning.BehaviourCloning", "hidden": 64, "dropout": 0.0},
+            bc_trainer={"steps": clone_steps, "batch": 32, "length": 8, "warmup": 1, "learning_rate": 3e-3, "ema": 0.9},
+            mpc={"execute": 1, "proposals": {"count": 8, "noise": 0.3}},
+            demonstrations=20,
+            **changes,
+        )
+    )
+
+
+def asked(bench: PointBench, practice: int = 4):
+    """The answer of the planning exercise, and how many policies have practised and been tested in the store."""
+    config = PlanningConfig(EPISODES, oracle_episodes=0, attribution=False, greedy=False, practice=practice)
+    answer = Planning(config).run(bench)
+    recipes = [json.loads(path.read_text()) for path in bench.store.root.glob("outcomes/*/recipe.json")]
+    split = [recipe["recipe"]["manifest"]["split"] for recipe in recipes]
+    return answer, split.count("validation"), split.count("test")
+
+
+def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
+    with bench_of(tmp_path, speed=OPPOSITE, clone_steps=150) as bench:
+        answer, practised, tested = asked(bench)
+    clone, advised = answer.outcomes["bc"], answer.outcomes["mpc_bc"]
+    assert answer.numbers["practice"]["chosen"] == "bc"
+    assert answer.numbers["practice"]["solved"] == {"bc": 4, "mpc_bc": 0}
+    assert "practice: planning 0 of 4, the clone 4 of 4: mpc_bc follows the clone." in answer.verdicts
+    assert answer.tables[-1].rows[0] == ("the clone", "4", answer.tables[-1].rows[0][2], "4", "plays on as mpc_bc")
+    assert advised.success.all() and not answer.outcomes["mpc"].success.any()
+    np.testing.assert_array_equal(advised.episode_return, clone.episode_return)
+    assert (practised, tested) == (2, 5), "expert, random, noop, bc and mpc: the clone's test is not played again"
+
+
+def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
+    with bench_of(tmp_path, clone_steps=1) as bench:
+        answer, practised, tested = asked(bench)
+    assert answer.numbers["practice"]["chosen"] == "mpc_bc"
+    assert answer.verdicts[-1] == "practice: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
+    assert answer.outcomes["mpc_bc"].success.all() and not answer.outcomes["bc"].success.any()
+    assert (practised, tested) == (2, 6)
+
+
+def test_without_practice_advised_planning_is_tested_as_it_is(tmp_path):
+    with bench_of(tmp_path) as bench:
+        answer, practised, tested = asked(bench, practice=0)
+    assert "practice" not in answer.numbers and not any("practice" in verdict for verdict in answer.verdicts)
+    assert (practised, tested) == (0, 6)
+
+
+def practice(clone: int, planning: int, returns: tuple[float, float]) -> Practice:
+    manifest = freeze(PointTask().card, 5, split="validation")
+    each = zip(("bc", "mpc_bc"), (clone, planning), returns, strict=True)
+    return Practice(
+        {
+            name: outcomes(solved(count, 5), name, manifest, episode_return=np.full(5, earned))
+            for name, count, earned in each
+        }
+    )
+
+
+def test_success_decides_then_the_return_then_the_clone_that_thinks_less():
+    assert practice(2, 3, (-1.0, -9.0)).chosen == "mpc_bc"
+    assert practice(3, 3, (-2.0, -1.0)).chosen == "mpc_bc"
+    assert practice(3, 3, (-1.0, -2.0)).chosen == "bc"
+    assert practice(3, 3, (-1.0, -1.0)).chosen == "bc"
+    sentence = "practice: planning 3 of 5 (return -1), the clone 3 of 5 (return -2): mpc_bc plans."
+    assert practice(3, 3, (-2.0, -1.0)).verdict() == sentence
+
+
+@pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
+def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed):
+    data = DataConfig(seed=seed, rounds=ROUNDS_PER_SEED - 1, episodes=50_000, round_episodes=50_000)
+    shown = DataConfig(seed=MAX_SEED - seed, episodes=50_000)  # as demonstrations are seeded
+    learnt = [data.seeds(number) for number in range(ROUNDS_PER_SEED)] + [shown.seeds()]
+    assert all(seeds[0] in COLLECTION_SEEDS and seeds[-1] in COLLECTION_SEEDS for seeds in learnt)
+    with bench_of(tmp_path) as bench:
+        starts, test = bench.practice(1000).seeds, bench.manifest(1000).seeds
+    ranges = sorted([(COLLECTION_SEEDS[0], COLLECTION_SEEDS[-1]), (starts[0], starts[-1]), (test[0], test[-1])])
+    assert all(end < start for (_, end), (start, _) in pairwise(ranges))
+
+
+def test_what_is_held_out_in_the_test_is_not_practised_in(tmp_path):
+    expert = scripted_arms()[0]
+    wanted = changed(hand_settings("task=hand/push"), tmp_path / "nominal")
+    varied = changed(wanted, tmp_path / "varied", evaluation={"variation": "physics"})
+    with Workbench(wanted) as nominal, Workbench(varied) as bench:
+        starts = bench.practice(2)
+        assert starts == nominal.practice(2) and starts.card == plain(bench.card) != bench.manifest(2).card
+        unlike = freeze(bench.evaluated.card, 2, split="validation")
+        returns = [lab.evaluate(expert, starts, 0).episode_return for lab in (nominal, bench)]
+        assert (bench.evaluate(expert, unlike, 0).episode_return != returns[0]).all()
+    np.testing.assert_array_equal(*returns)
+
+
+def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_their_name(tmp_path):
+    def collected(**data):
+        with bench_of(tmp_path, data={"episodes": 4, "rounds": 1, "round_episodes": 2, **data}) as bench:
+            bench.dataset()
+            return bench, {path.parent.name for path in tmp_path.glob("dataset/*/recipe.json")}
+
+    _, before = collected()
+    _, same = collected(advised=False)
+    bench, after = collected(advised=True)
+    assert before == same and before < after
+    demonstrations, collector = sorted(after - before)
+    assert "round1" in collector and "round1" not in demonstrations, "the first collection is shared"
+    recipe = json.loads((tmp_path / "dataset" / collector / "recipe.json").read_text())["recipe"]
+    arm = mpc_arm(bench.settings, "collector", bench.world_model(0), proposals=bench.clone())
+    assert recipe["policy"] == arm.recipe and arm.recipe["proposals"] is not None
+
+
+class Unshown(PointTask):
+    """Nobody can show it."""
+
+    has_expert = False
+
+
+def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
+    data = {"mixture": {"random": 1.0}, "rounds": 1, "advised": True}
+    wanted = bench_of(tmp_path, data=data).settings
+    with pytest.raises(UserError, match=r"data.advised=true asks a clone for advice, and toy/point has no expert"):
+        check_playing(wanted, Unshown())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"practice": -1}, "exercise.practice=-1 is negative; use 0"),
+        ({"practice": 4, "advised": False}, "exercise.practice=4 chooses .* exercise.advised=false has neither"),
+        ({"practice": 4, "advised": False, "clone": False}, "set exercise.practice=0"),
+    ],
+)
+def test_practice_without_two_to_choose_from_is_refused(options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        PlanningConfig(**options)
+
+
+def test_advice_for_rounds_that_are_not_collected_is_refused():
+    with pytest.raises(UserError, match=r"data.advised=true advises .* data.rounds=0 collects none; set data.rounds"):
+        DataConfig(advised=True)
+
+
+def test_advice_that_no_search_has_room_for_is_refused_before_any_work(tmp_path):
+    wanted = hand_settings("data=on_policy", "data.advised=true")
+    with Workbench(changed(wanted, tmp_path)) as bench:
+        check_playing(bench.settings, bench.task)
+    crowded = changed(wanted, tmp_path, mpc={"proposals": {"count": 400, "noise": 0.3}})
+    with pytest.raises(UserError, match="400 proposals"), Workbench(crowded) as bench:
+        check_playing(bench.settings, bench.task)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,92 @@
+"""Practice: before the test, advised planning and the clone that advises it play episodes of their own; one goes on.
+
+A model cannot tell from within how far it is to be trusted against its adviser: the plans that promise most are those
+that it overrates most. Trying can tell. This is model selection, as on a validation set: the practice starts are
+nobody's data and nobody's test, and all that is learnt from them is which of the two plays on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.exercises.arms import Arm, bc_arm, mpc_arm
+from wm_lab.exercises.settings import Settings
+from wm_lab.exercises.workbench import Workbench
+from wm_lab.reports.tables import Table
+
+ADVISED = "mpc_bc"
+"""The arm that plans with the proposals of a clone, and what goes by its name after practice."""
+
+WORDS = {"bc": "the clone", ADVISED: "planning"}
+FATE = {"bc": "follows the clone", ADVISED: "plans"}
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What each candidate did on the practice starts, {name: outcomes}, the one first that is preferred in a draw."""
+
+    outcomes: dict[str, Outcomes]
+
+    @property
+    def chosen(self) -> str:
+        """Who solved the most episodes; of equals, who earned more; of equals still, the clone, which thinks less."""
+        return max(self.outcomes, key=self._merit)  # the first of equals
+
+    def verdict(self) -> str:
+        """`practice: planning 11 of 24, the clone 19 of 24: mpc_bc follows the clone.`; returns where they decided."""
+        parts = [f"{WORDS[name]} {self._told(name)}" for name in reversed(self.outcomes)]
+        return f"practice: {', '.join(parts)}: {ADVISED} {FATE[self.chosen]}."
+
+    def numbers(self) -> dict[str, Any]:
+        """JSON-ready."""
+        merits = {name: self._merit(name) for name in self.outcomes}
+        manifest = next(iter(self.outcomes.values())).manifest
+        return {
+            "manifest": manifest.hash,
+            "episodes": len(manifest),
+            "solved": {name: solved for name, (solved, _) in merits.items()},
+            "returns": {name: earned for name, (_, earned) in merits.items()},
+            "chosen": self.chosen,
+        }
+
+    def table(self) -> Table:
+        rows = []
+        for name, outcomes in self.outcomes.items():
+            solved, earned = self._merit(name)
+            role = f"plays on as {ADVISED}" if name == self.chosen else ""
+            rows.append((WORDS[name], str(solved), f"{earned:.2f}", str(len(outcomes.manifest)), role))
+        caption = f"On starts that are neither anybody's data nor the test's; {ADVISED} {FATE[self.chosen]}."
+        return Table("Practice", ("", "solved", "return", "n", "chosen"), rows, frozenset({"", "chosen"}), caption)
+
+    def _merit(self, name: str) -> tuple[int, float]:
+        """Episodes solved, and mean return."""
+        outcomes = self.outcomes[name]
+        return int(outcomes.success.sum()), float(outcomes.episode_return.mean())
+
+    def _told(self, name: str) -> str:
+        solved, earned = self._merit(name)
+        episodes = len(self.outcomes[name].manifest)
+        equal = len({self._merit(each)[0] for each in self.outcomes}) == 1
+        return f"{solved} of {episodes}" + (f" (return {earned:.3g})" if equal else "")
+
+
+def practise(bench: Workbench, episodes: int, play_on: int | None) -> Practice:
+    """Both candidates on the same practice starts, under the terms of the test (`play_on` as in `evaluate`)."""
+    starts = bench.practice(episodes)
+    arms = _candidates(bench, bench.settings.without_variation())
+    called = {arm.name: replace(arm, name=f"{arm.name} in practice") for arm in arms}
+    return Practice({name: bench.evaluate(arm, starts, play_on) for name, arm in called.items()})
+
+
+def practised_arm(bench: Workbench, episodes: int, play_on: int | None) -> Arm:
+    """The arm `mpc_bc` after practice; its recipe is the chosen one's, so that nothing is played twice."""
+    chosen = practise(bench, episodes, play_on).chosen
+    arm = next(arm for arm in _candidates(bench, bench.settings) if arm.name == chosen)
+    return replace(arm, name=ADVISED)
+
+
+def _candidates(bench: Workbench, settings: Settings) -> list[Arm]:
+    clone = bench.clone()
+    return [bc_arm(settings, clone), mpc_arm(settings, ADVISED, bench.world_model(), proposals=clone)]
