@@ -194,6 +194,7 @@ IMPOSSIBLE = [
     ({"demonstrations": 3}, r"exercise.counts=\[4\] asks for more than there are: demonstrations=3"),
     ({"task": {"observation": "pixels"}}, "hand/reach shows pixels.*task.observation=state or pixels_proprio"),
     ({"exercise": {"filter": {"use": ["disagreement"], "quantile": 0.9}}}, "no ensemble to disagree"),
+    ({"exercise": {"generator": {"kind": "elsewhere"}}, "task": {"observation": "pixels_proprio"}}, "only states"),
     ({"exercise": {"generator": {"kind": "planner"}}, "objective": {"disagreement": 1.0}}, "has no ensemble; train it"),
 ]
 

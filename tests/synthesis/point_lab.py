@@ -11,6 +11,7 @@ from torch import Tensor
 from tests.data.toy import PointTask
 from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
+from wm_lab.synthesis.elsewhere import carried
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.labels import Guide, InverseDynamics, Yardstick
@@ -27,6 +28,27 @@ class GoalTask(PointTask):
         there = state.clone()
         there[..., :2] = state[..., 2:4]
         return there
+
+    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> QuarterTurn:
+        return QuarterTurn(random.uniform(-1, 1, 2))
+
+
+@dataclass
+class QuarterTurn:
+    """A quarter turn, then a shift [2] in metres."""
+
+    shift: np.ndarray
+
+    def action(self, action: np.ndarray) -> np.ndarray:
+        return np.stack([-action[..., 1], action[..., 0]], axis=-1)
+
+    def state(self, state: np.ndarray) -> np.ndarray:
+        moved = state.copy()
+        for at in (slice(0, 2), slice(2, 4)):
+            moved[..., at] = self.action(state[..., at]) + self.shift
+        return moved
+
+    snapshot = state
 
 
 @dataclass
@@ -55,6 +77,8 @@ class PointLab:
     def make(self, world: World, seed: int = 0, count: int = 40, **options) -> Segments:
         config = GeneratorConfig(**{"kind": "recovery", "keep": KEEP, **options})
         starts = self.starts(count, seed)
+        if config.kind == "elsewhere":
+            starts = carried(starts, self.demonstrations, GoalTask(), np.random.default_rng(seed))
         world.depart(self.demonstrations, starts)
         tools = self._tools(world) if config.kind == "planner" else {}
         if config.kind == "hindsight":

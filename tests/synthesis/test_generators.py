@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.data.toy import SPEED, PointTask
+from tests.data.toy import SPEED, PointConfig, PointTask
 from tests.synthesis.point_lab import KEEP, GoalTask, positions
 from wm_lab.errors import UserError
 from wm_lab.synthesis.audit import true_error
+from wm_lab.synthesis.elsewhere import require_elsewhere
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.world import Actual
@@ -57,8 +58,9 @@ def test_only_the_way_back_is_kept(lab, world):
     assert segments.before.shape == (40, 4, 2) and segments.labels.shape == (40, 6, 2)
 
 
-def test_noisy_segments_are_labelled_by_the_way_back_never_by_the_noisy_action(lab, world):
-    segments = lab.make(world, kind="noisy", steps=5)
+@pytest.mark.parametrize("kind", ["noisy", "elsewhere"])
+def test_noisy_segments_are_labelled_by_the_way_back_never_by_the_noisy_action(lab, world, kind):
+    segments = lab.make(world, kind=kind, steps=5)
     guide = lab.guide(segments.starts)
     np.testing.assert_allclose(np.diff(positions(segments), axis=1) / SPEED, segments.executed, atol=1e-4)
     for k in range(5):
@@ -68,6 +70,30 @@ def test_noisy_segments_are_labelled_by_the_way_back_never_by_the_noisy_action(l
         expected = (guide.action(k + 1) - (1 - KEEP) * off / SPEED).clip(-1, 1)
         np.testing.assert_allclose(segments.labels[inside, k], expected[inside], atol=2e-3)
     assert np.abs(segments.labels - segments.executed).mean() > 0.05
+
+
+def test_elsewhere_every_segment_departs_from_the_demonstration_at_its_own_place(lab, world):
+    segments = lab.make(world, kind="elsewhere", steps=5)
+    starts = segments.starts
+    for m in range(len(segments)):
+        real = lab.demonstrations.episode(int(starts.episode[m])).state[starts.step[m]]
+        np.testing.assert_array_equal(segments.observation["state"][m, 0], starts.motion[m].state(real))
+    assert len(np.unique(segments.observation["state"][:, 0, 2])) == len(segments), "no two goals are the same"
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (PointTask(), "does not say where else an episode could happen; choose exercise.generator.kind=noisy"),
+        (
+            GoalTask(PointConfig(observation=["state", "pixels"])),
+            r"only states .* toy/point shows \['state', 'pixels'\]",
+        ),
+    ],
+)
+def test_a_task_whose_episodes_cannot_be_carried_elsewhere_is_refused(task, sentence):
+    with pytest.raises(UserError, match=sentence):
+        require_elsewhere(task)
 
 
 def test_planned_segments_are_short_and_head_for_the_goal(lab, world):

@@ -1,4 +1,4 @@
-"""Four ways to make labelled segments in a world, each a function of the same arguments.
+"""Five ways to make labelled segments in a world, each a function of the same arguments.
 
 Imagining what a clone would do teaches it nothing; a segment is worth having only for its label or its choice:
 
@@ -6,6 +6,7 @@ Imagining what a clone would do teaches it nothing; a segment is worth having on
 |---|---|---|
 | recovery | off the demonstration by noise, then back | the actions executed on the way back, which alone is kept |
 | noisy | the demonstration under noise | the way back from every frame (inverse dynamics), never the noisy action |
+| elsewhere | the same, carried over to another place | the same |
 | planner | what the planner chooses | the executed actions |
 | hindsight | the demonstration under noise | the executed actions, for the goal that they reached |
 """
@@ -103,6 +104,14 @@ def noisy(world: World, m: Materials, config: GeneratorConfig) -> Segments:
     return Segments(m.starts, _nothing(executed), executed, labels, observation, _all(executed), _doubt(world))
 
 
+def elsewhere(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+    """Demonstrations where nobody gave any (in the spirit of MimicGen, Mandlekar et al. 2023, arXiv 2310.17596).
+
+    A label is as good there as here, for `m.starts` carry the world, and the demonstration that leads back, along.
+    """
+    return noisy(world, m, config)
+
+
 def planner(world: World, m: Materials, config: GeneratorConfig) -> Segments:
     """Short branches that the configured planner takes from the demonstrations' own frames."""
     assert m.planner is not None and m.objective is not None
@@ -135,6 +144,7 @@ def hindsight(world: World, m: Materials, config: GeneratorConfig) -> Segments:
 GENERATORS: dict[str, Callable[[World, Materials, GeneratorConfig], Segments]] = {
     "recovery": recovery,
     "noisy": noisy,
+    "elsewhere": elsewhere,
     "planner": planner,
     "hindsight": hindsight,
 }

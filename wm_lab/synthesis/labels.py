@@ -80,9 +80,8 @@ class Guide:
         self, dataset: Dataset, starts: Starts, yardstick: Yardstick, inverse: InverseDynamics, keep: float
     ) -> None:
         self.yardstick, self._inverse, self._keep = yardstick, inverse, keep
-        episodes, self._row = np.unique(starts.episode, return_inverse=True)
+        recorded, self._row = starts.recorded(dataset)
         self._step = starts.step
-        recorded = [dataset.episode(int(e)) for e in episodes]
         self._last = np.array([episode.steps for episode in recorded])[self._row]  # [M]
         longest = max(episode.steps for episode in recorded)
         self._observation = {

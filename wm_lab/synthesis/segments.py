@@ -13,6 +13,7 @@ import numpy as np
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.tasks.task import Motion
 
 Observations = dict[str, np.ndarray]
 """{key: [M, steps, ...]}"""
@@ -24,12 +25,21 @@ class Starts:
 
     episode: np.ndarray  # [M] index into the dataset's table
     step: np.ndarray  # [M] actions played before
+    motion: np.ndarray | None = None  # [M] of `Motion`, where the episodes happen elsewhere than recorded
 
     def __len__(self) -> int:
         return len(self.episode)
 
     def __getitem__(self, rows: Any) -> Starts:
-        return Starts(self.episode[rows], self.step[rows])
+        return Starts(self.episode[rows], self.step[rows], None if self.motion is None else self.motion[rows])
+
+    def recorded(self, dataset: Dataset) -> tuple[list[Episode], np.ndarray]:
+        """The episodes departed from, one a start where they are carried elsewhere, and which [M] is whose."""
+        episodes, row = np.unique(self.episode, return_inverse=True)
+        found = [dataset.episode(int(e)) for e in episodes]
+        if self.motion is None:
+            return found, row
+        return [_moved(found[k], motion) for k, motion in zip(row, self.motion, strict=True)], np.arange(len(self))
 
 
 def draw_starts(dataset: Dataset, count: int, rng: np.random.Generator) -> Starts:
@@ -100,3 +110,7 @@ class Segments:
             contact=blank,
             terminal=blank,
         )
+
+
+def _moved(episode: Episode, motion: Motion) -> Episode:
+    return replace(episode, observation={"state": motion.state(episode.state)}, action=motion.action(episode.action))

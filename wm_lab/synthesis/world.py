@@ -95,7 +95,7 @@ class Actual:
             rows = np.flatnonzero(starts.episode == episode)
             found = replay(self.task, dataset.card, dataset.episode(int(episode)), starts.step[rows].tolist())
             for row, snapshot in zip(rows, found, strict=True):
-                snapshots[row] = snapshot
+                snapshots[row] = snapshot if starts.motion is None else starts.motion[row].snapshot(snapshot)
         self._snapshots = np.stack(snapshots)  # type: ignore[arg-type]
         self.reward = np.zeros((len(starts), 0))
 
@@ -126,8 +126,7 @@ class Actual:
 @torch.inference_mode()
 def beliefs(model: WorldModel, dataset: Dataset, starts: Starts, device: torch.device) -> State:
     """What the model believes at each start, having seen its episode up to there: M rows."""
-    episodes, row = np.unique(starts.episode, return_inverse=True)
-    recorded = [dataset.episode(int(e)) for e in episodes]
+    recorded, row = starts.recorded(dataset)
     belief: State | None = None
     found: State | None = None
     for step in range(int(starts.step.max()) + 1):

@@ -17,6 +17,7 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.hand_costs import COSTS, goal_state
 from wm_lab.tasks.hand_experts import EXPERTS, HandExpert
 from wm_lab.tasks.hand_goals import GOALS, check_dials, draw_start, solved
+from wm_lab.tasks.hand_motion import HandMotion
 from wm_lab.tasks.hand_physics import ACTIONS, HandPhysics
 from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ, SCENE_REVISION
 from wm_lab.tasks.hand_state import PROPRIO
@@ -127,6 +128,9 @@ class HandTask(Task):
 
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
+
+    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> HandMotion:
+        return HandMotion.draw(self.layout, self._physics, states, random)
 
     def expert(self) -> HandExpert:
         return EXPERTS[self._goal.name](self)

@@ -84,12 +84,18 @@ class HandPhysics:
 
     def save(self, out: np.ndarray) -> None:
         """Write the snapshot into `out` [S]."""
-        mujoco.mj_getState(self.model, self.data, out, mjtState.mjSTATE_INTEGRATION)
+        self.pack(self.data, out)
 
     def load(self, snapshot: np.ndarray) -> None:
         """Go back to a snapshot [S]."""
-        mujoco.mj_setState(self.model, self.data, snapshot, mjtState.mjSTATE_INTEGRATION)
+        self.unpack(snapshot, self.data)
         self._read()
+
+    def pack(self, data: mujoco.MjData, out: np.ndarray) -> None:
+        mujoco.mj_getState(self.model, data, out, mjtState.mjSTATE_INTEGRATION)
+
+    def unpack(self, snapshot: np.ndarray, data: mujoco.MjData) -> None:
+        mujoco.mj_setState(self.model, data, snapshot, mjtState.mjSTATE_INTEGRATION)
 
     def play(self, snapshots: np.ndarray, goals: np.ndarray, actions: np.ndarray, threads: int) -> np.ndarray:
         """Futures of M snapshots [M, S] with goals [M, 3] under actions [M, H, 7]: `present` [M, H, P] after each."""

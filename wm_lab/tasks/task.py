@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gymnasium
 import numpy as np
@@ -95,6 +95,22 @@ class Expert(ABC):
         """The next action [A] in [-1, 1] for the task's present state."""
 
 
+class Motion(Protocol):
+    """Carries an episode over to another place, where the same actions, carried over too, do the same."""
+
+    def state(self, state: np.ndarray) -> np.ndarray:
+        """[..., D] -> [..., D]"""
+        ...
+
+    def action(self, action: np.ndarray) -> np.ndarray:
+        """[..., A] -> [..., A]"""
+        ...
+
+    def snapshot(self, snapshot: np.ndarray) -> np.ndarray:
+        """[S] -> [S]"""
+        ...
+
+
 class Task(gymnasium.Env, ABC):
     """A Gymnasium environment with success, snapshots, an expert and a dense cost.
 
@@ -146,6 +162,10 @@ class Task(gymnasium.Env, ABC):
     def goal_state(self, state: Tensor) -> Tensor:
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.card.name} does not say what its goal looks like")
+
+    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> Motion:
+        """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
+        raise LookupError(f"{self.card.name} does not say where else an episode could happen")
 
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         """State observations [M, D] float32 at snapshots [M, S], leaving the running episode where it is."""

@@ -21,6 +21,7 @@ one that trains on real data alone sees all of its own."""
 LABELS = {
     "recovery": "actions of the way back",
     "noisy": "way back, by inverse dynamics",
+    "elsewhere": "way back, carried along",
     "planner": "planner's actions",
     "hindsight": "executed, goal = reached",
 }

@@ -25,6 +25,7 @@ from wm_lab.policies.seeding import stream
 from wm_lab.settings import build, read_config
 from wm_lab.synthesis.audit import true_error
 from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise
+from wm_lab.synthesis.elsewhere import carried
 from wm_lab.synthesis.filters import FilterConfig, Filters
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
 from wm_lab.synthesis.hindsight import Hindsight
@@ -160,6 +161,8 @@ class Synthesis:
         real = int(table.length[demonstrations.episodes("train")].sum())
         rng = self._rng("segments")
         starts = draw_starts(demonstrations, max(1, round(dose * real / length)), rng)
+        if making.generator.kind == "elsewhere":
+            starts = carried(starts, demonstrations, bench.task, rng)
         guide = Guide(demonstrations, starts, self.yardstick, self.inverse, making.generator.keep)
         with progress(f"{making.generator.kind} in {where}", len(starts)) as bar:
             filters = Filters(making.filter, self.collection, world, self.yardstick, self.inverse, length)

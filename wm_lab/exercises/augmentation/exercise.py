@@ -30,6 +30,7 @@ from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import build_model, rehearse
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.synthesis.elsewhere import require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
@@ -109,6 +110,8 @@ class Augmentation(Exercise):
             )
         if config.generator.kind == "hindsight":
             Hindsight(bench.task)
+        if config.generator.kind == "elsewhere":
+            require_elsewhere(bench.task)
         if config.generator.kind == "planner":
             rehearse(settings, bench.task)
 

@@ -1,0 +1,134 @@
+"""The same episode elsewhere on the table: shifted, turned by half a turn, or mirrored.
+
+A table has no preferred place, direction or side. Of all rigid motions of the plane these are the ones that leave the
+gripper, whose two sides are alike, facing the way in which every episode begins. Velocities mirror like places
+(`along`), turning like an axial vector (`about`). One motor drives both fingers, by way of the left one: what mirrors y
+makes the other side lead, which is worth a millimetre or a few after a contact; the other motions are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Self
+
+import mujoco
+import numpy as np
+
+from wm_lab.tasks.hand_goals import HAND_START, REACH
+from wm_lab.tasks.hand_physics import HandPhysics
+from wm_lab.tasks.hand_state import JOINTS, SETPOINTS, TCP, VELOCITY, Layout
+
+SETPOINT = VELOCITY + JOINTS
+
+
+@dataclass(frozen=True)
+class HandMotion:
+    """(x, y) -> mirror * (x, y) + shift; everything that the scene holds goes along."""
+
+    layout: Layout
+    physics: HandPhysics
+    mirror: tuple[float, float]  # each 1 or -1
+    shift: tuple[float, float]  # m
+
+    @classmethod
+    def draw(cls, layout: Layout, physics: HandPhysics, states: np.ndarray, random: np.random.Generator) -> Self:
+        """A motion of the episode that shows `states` [L + 1, D] to where the task itself might have begun it.
+
+        All mirrors under which hand, blocks and goal fit there are alike likely, and so are all shifts.
+        """
+        fitting = []
+        for mirror in product((1.0, -1.0), repeat=2):
+            low, high = _room(layout, physics, states, np.array(mirror))
+            if (low <= high).all():
+                fitting.append((mirror, low, high))
+        mirror, low, high = fitting[random.integers(len(fitting))]
+        x, y = random.uniform(low, high).tolist()
+        return cls(layout, physics, mirror, (x, y))
+
+    def state(self, state: np.ndarray) -> np.ndarray:
+        """[..., D] -> [..., D]"""
+        moved = state.copy()
+        places = [0, SETPOINT, TCP, *(self.layout.position(b) for b in range(self.layout.blocks)), self.layout.goal]
+        for at in places:
+            moved[..., at : at + 3] *= self._along
+            moved[..., at : at + 2] += self.shift
+        moved[..., VELOCITY : VELOCITY + 3] *= self._along
+        for at in (0, VELOCITY, SETPOINT):
+            moved[..., at + 3 : at + SETPOINTS] *= self._yaw_pitch_roll
+        for at in map(self.layout.rotation, range(self.layout.blocks)):
+            moved[..., at + 1 : at + 4] *= self._about
+        return moved
+
+    def action(self, action: np.ndarray) -> np.ndarray:
+        """[..., 7] -> [..., 7]"""
+        moved = action.copy()
+        moved[..., :3] *= self._along
+        moved[..., 3:SETPOINTS] *= self._yaw_pitch_roll
+        return moved
+
+    def snapshot(self, snapshot: np.ndarray) -> np.ndarray:
+        """[S] -> [S]; the running episode stays where it is."""
+        moved = snapshot.copy()
+        data = mujoco.MjData(self.physics.model)
+        self.physics.unpack(moved[:-4], data)
+        self._positions(data.qpos)
+        self._rates(data.qvel)
+        self._rates(data.qacc_warmstart)
+        data.act[:] = self.action(data.act)
+        data.act[:2] += self.shift
+        for place in (*data.mocap_pos, moved[-4:-1]):
+            place *= self._along
+            place[:2] += self.shift
+        self.physics.pack(data, moved[:-4])
+        return moved
+
+    def _positions(self, qpos: np.ndarray) -> None:
+        self._joints(qpos)
+        qpos[:2] += self.shift
+        for pose in qpos[JOINTS:].reshape(-1, 7):
+            pose[:3] *= self._along
+            pose[:2] += self.shift
+            pose[4:] *= self._about
+
+    def _rates(self, qvel: np.ndarray) -> None:
+        self._joints(qvel)
+        for rate in qvel[JOINTS:].reshape(-1, 6):
+            rate[:3] *= self._along
+            rate[3:] *= self._about
+
+    def _joints(self, values: np.ndarray) -> None:
+        values[:3] *= self._along
+        values[3:SETPOINTS] *= self._yaw_pitch_roll
+
+    @property
+    def _along(self) -> np.ndarray:
+        return np.array([*self.mirror, 1.0], np.float32)
+
+    @property
+    def _about(self) -> np.ndarray:
+        x, y = self.mirror
+        return np.array([y, x, x * y], np.float32)
+
+    @property
+    def _yaw_pitch_roll(self) -> np.ndarray:
+        return self._about[::-1]
+
+
+def _room(
+    layout: Layout, physics: HandPhysics, states: np.ndarray, mirror: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest shift [2] after mirroring; the smallest is the larger one where there is none."""
+    low, high = np.array(HAND_START)[:, :2]
+    table_low, table_high = np.transpose(REACH)
+    farthest = physics.model.actuator_actrange[:2]
+    start = states[0]
+    things = [layout.goal, *(layout.position(b) for b in range(layout.blocks))]
+    parts = [
+        (start[:2], low, high),
+        *((start[at : at + 2], table_low, table_high) for at in things),
+        *((states[:, at : at + 2], farthest[:, 0], farthest[:, 1]) for at in (0, SETPOINT)),
+    ]
+    lows = [np.atleast_2d(low - mirror * places).max(0) for places, low, _ in parts]
+    highs = [np.atleast_2d(high - mirror * places).min(0) for places, _, high in parts]
+    return np.max(lows, axis=0), np.min(highs, axis=0)
