@@ -8,11 +8,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.data.toy import PointTask
+from tests.data.toy import PointTask, ScriptedPolicy
 from tests.evaluation.examples import outcomes, solved
 from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
+from wm_lab.data.behaviours import ExplorationConfig
+from wm_lab.data.collect import collect
 from wm_lab.data.config import MAX_SEED, ROUNDS_PER_SEED, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
@@ -112,6 +114,18 @@ def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed
     assert all(end < start for (_, end), (start, _) in pairwise(ranges))
 
 
+def test_a_recording_from_practice_starts_is_refused_before_any_work(tmp_path):
+    with bench_of(tmp_path / "store") as bench:
+        seeds = bench.practice(3).seeds
+    recorded = collect(
+        tmp_path / "old", PointTask, ScriptedPolicy, seeds, ExplorationConfig({"expert": 1.0}), workers=1
+    )
+    exercise = Planning(PlanningConfig(oracle_episodes=0, attribution=False, practice=4))
+    refused = pytest.raises(UserError, match="3 evaluation episodes of toy/point are also in the training data")
+    with bench_of(tmp_path / "store", data={"path": str(recorded)}) as bench, refused:
+        exercise.check(bench)
+
+
 def test_what_is_held_out_in_the_test_is_not_practised_in(tmp_path):
     expert = scripted_arms()[0]
     wanted = changed(hand_settings("task=hand/push"), tmp_path / "nominal")
@@ -159,7 +173,7 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
     ("options", "sentence"),
     [
         ({"practice": -1}, "exercise.practice=-1 is negative; use 0"),
-        ({"practice": 4, "advised": False}, "exercise.practice=4 chooses .* exercise.advised=false has neither"),
+        ({"practice": 4, "advised": False}, "exercise.practice=4 chooses .* exercise.advised=false leaves out"),
         ({"practice": 4, "advised": False, "clone": False}, "set exercise.practice=0"),
     ],
 )

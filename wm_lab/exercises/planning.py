@@ -42,7 +42,7 @@ from wm_lab.exercises.arms import (
 from wm_lab.exercises.coarse_to_fine import RERANKED, check_reranker, cost_of_a_decision, reranked_arm
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.model_facts import model_facts
-from wm_lab.exercises.practice import ADVISED, practise, practised_arm
+from wm_lab.exercises.practice import ADVISED, advised_arm, practise
 from wm_lab.exercises.ranking import ranking
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
@@ -114,8 +114,8 @@ class PlanningConfig:
             raise UserError(f"exercise.practice={self.practice} is negative; use 0 to go to the test without practice")
         if self.practice and not self.advised:
             raise UserError(
-                f"exercise.practice={self.practice} chooses between a clone and the planning that it advises, and "
-                "exercise.advised=false has neither; set exercise.practice=0"
+                f"exercise.practice={self.practice} chooses between a clone and the planning that it advises, which "
+                "exercise.advised=false leaves out; set exercise.practice=0"
             )
 
 
@@ -140,6 +140,8 @@ class Planning(Exercise):
                 f"exercise.attribution compares costs on decoded states, and {bench.card.name} shows "
                 f"{', '.join(bench.card.observation)}; set exercise.attribution=false or task.observation=state"
             )
+        if config.practice:
+            bench.practice(config.practice)  # raises where data were recorded on its starts
         if config.clone:
             task.expert()  # raises where the task has none to clone
         rehearse(settings, task)
@@ -193,10 +195,7 @@ class Planning(Exercise):
         if config.greedy:
             yield mpc_arm(settings, "greedy", model, planner=GREEDY)
         if clone is not None and config.advised:
-            if config.practice:
-                yield practised_arm(bench, config.practice, config.play_on)
-            else:
-                yield mpc_arm(settings, ADVISED, model, proposals=clone)
+            yield advised_arm(bench, config.practice, config.play_on)
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes:

@@ -80,9 +80,12 @@ def practise(bench: Workbench, episodes: int, play_on: int | None) -> Practice:
     return Practice({name: bench.evaluate(arm, starts, play_on) for name, arm in called.items()})
 
 
-def practised_arm(bench: Workbench, episodes: int, play_on: int | None) -> Arm:
-    """The arm `mpc_bc` after practice; its recipe is the chosen one's, so that nothing is played twice."""
-    chosen = practise(bench, episodes, play_on).chosen
+def advised_arm(bench: Workbench, episodes: int, play_on: int | None) -> Arm:
+    """The arm `mpc_bc` after so many episodes of practice; of none, it plans.
+
+    Its recipe is the chosen one's, so that nothing is played twice.
+    """
+    chosen = practise(bench, episodes, play_on).chosen if episodes else ADVISED
     arm = next(arm for arm in _candidates(bench, bench.settings) if arm.name == chosen)
     return replace(arm, name=ADVISED)
 
