@@ -39,11 +39,11 @@ class HandMotion:
         """
         fitting = []
         for mirror in product((1.0, -1.0), repeat=2):
-            low, high = _room(layout, physics, states, np.array(mirror))
-            if (low <= high).all():
-                fitting.append((mirror, low, high))
-        mirror, low, high = fitting[random.integers(len(fitting))]
-        x, y = random.uniform(low, high).tolist()
+            room = _room(layout, physics, states, np.array(mirror))
+            if (room[0] <= room[1]).all():
+                fitting.append((mirror, room))
+        mirror, room = fitting[random.integers(len(fitting))]
+        x, y = random.uniform(*room).tolist()
         return cls(layout, physics, mirror, (x, y))
 
     def state(self, state: np.ndarray) -> np.ndarray:
@@ -115,20 +115,17 @@ class HandMotion:
         return self._about[::-1]
 
 
-def _room(
-    layout: Layout, physics: HandPhysics, states: np.ndarray, mirror: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest shift [2] after mirroring; the smallest is the larger one where there is none."""
-    low, high = np.array(HAND_START)[:, :2]
-    table_low, table_high = np.transpose(REACH)
-    farthest = physics.model.actuator_actrange[:2]
-    start = states[0]
-    things = [layout.goal, *(layout.position(b) for b in range(layout.blocks))]
-    parts = [
-        (start[:2], low, high),
-        *((start[at : at + 2], table_low, table_high) for at in things),
-        *((states[:, at : at + 2], farthest[:, 0], farthest[:, 1]) for at in (0, SETPOINT)),
+def _room(layout: Layout, physics: HandPhysics, states: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """Smallest and largest shift [2, 2] after mirroring; where the smallest is larger, there is none.
+
+    Starts must be the task's own, and no controller may run into the end of its range on the way.
+    """
+    hand, table = np.array(HAND_START)[:, :2], np.transpose(REACH)  # each: low and high, of x and y
+    start, things = states[:1], [layout.goal, *map(layout.position, range(layout.blocks))]
+    limits = [
+        (start, 0, hand),
+        *((start, at, table) for at in things),
+        (states, SETPOINT, physics.model.actuator_actrange[:2].T),
     ]
-    lows = [np.atleast_2d(low - mirror * places).max(0) for places, low, _ in parts]
-    highs = [np.atleast_2d(high - mirror * places).min(0) for places, _, high in parts]
-    return np.max(lows, axis=0), np.min(highs, axis=0)
+    shifts = np.concatenate([ends[:, None] - mirror * rows[:, at : at + 2] for rows, at, ends in limits], axis=1)
+    return np.stack([shifts[0].max(0), shifts[1].min(0)])
