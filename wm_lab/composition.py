@@ -39,7 +39,8 @@ class SweepLoader(ConfigLoaderImpl):
         """What Hydra's own loader makes of one job, as a configuration that the caller may change."""
         parsed = OverridesParser.create().parse_overrides(sweep_overrides)
         self.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
-        values, others = [], list(master_config.hydra.overrides.hydra)
+        values, others = [], OmegaConf.to_container(master_config.hydra.overrides.hydra)  # ${hydra.job.num} as it is
+        assert isinstance(others, list)
         for word, override in zip(sweep_overrides, parsed, strict=True):
             if self._sets_a_value(override, master_config):
                 values.append(override)

@@ -27,6 +27,9 @@ from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 REPORT = "report"
 """Job type of the tracker's run that holds a sweep's tables and page."""
 
+REST = "hydra_plugins.wm_lab_rest.RestSweeper"
+"""Stands for Hydra's own sweeper."""
+
 OWN = {JOBS, LOCK, "multirun.yaml"}
 """Files of a sweep's folder before any job; the last one is Hydra's."""
 
@@ -50,6 +53,8 @@ class SweepWatch(Callback):
             sys.exit(MISTAKE)
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(folder)
+            if jobs:
+                config.hydra.sweeper._target_ = REST
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
         SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).absolute())

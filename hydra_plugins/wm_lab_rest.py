@@ -1,0 +1,16 @@
+"""Hydra's own sweeper, which launches what is left of the sweep; Hydra takes sweepers from this namespace alone."""
+
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+
+class RestSweeper(BasicSweeper):
+    """What `wm_lab.sweep` puts in place of `hydra/sweeper=basic`."""
+
+    def setup(self, **given: Any) -> None:
+        from wm_lab.rest import Rest  # late, for every Hydra program of this environment reads this file
+
+        super().setup(**given)
+        assert self.launcher is not None
+        self.launcher = Rest(self.launcher, given["hydra_context"].config_loader, given["config"])
