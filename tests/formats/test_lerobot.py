@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
-from tests.formats.recording import FPS, LENGTHS, SIDE, TOP, av, pq, truth, write
+from tests.formats.recording import FPS, LENGTHS, SIDE, TOP, av, pa, pq, truth, write
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
@@ -80,6 +80,29 @@ def test_every_episode_keeps_the_instruction_that_it_follows(tmp_path):
     assert data.table.instruction.tolist() == [0, 1, 0]
     windows = WindowReader(data, 4, keys=["state"]).read(torch.tensor([0, 1, 2]), torch.from_numpy(data.table.offset))
     assert windows.instruction.tolist() == [[0] * 4, [1] * 4, [0] * 4]
+
+
+@pytest.mark.parametrize("words", ["task", "__index_level_0__"])
+def test_a_frame_s_task_is_what_the_table_of_tasks_calls_it(tmp_path, words):
+    foreign = write(tmp_path / "foreign", tasks=ASKED)  # whose frames count the tasks in alphabetical order
+    told = {words: ["Pull.", "Push."], "task_index": [1, 0]}
+    pq.write_table(pa.table(told), foreign / "meta/tasks.parquet")
+    data = imported(foreign, tmp_path / "ours")
+    assert [data.instructions[i] for i in data.table.instruction] == ["Pull.", "Push.", "Pull."]
+
+
+def test_without_a_table_of_tasks_the_episodes_tell_theirs(tmp_path):
+    foreign = write(tmp_path / "foreign", tasks=ASKED)
+    (foreign / "meta/tasks.parquet").unlink()
+    data = imported(foreign, tmp_path / "ours")
+    assert [data.instructions[i] for i in data.table.instruction] == list(ASKED)
+
+
+def test_a_task_that_nobody_described_is_refused(tmp_path):
+    foreign = write(tmp_path / "foreign", tasks=ASKED)
+    pq.write_table(pa.table({"task": ["Close it."], "task_index": [0]}), foreign / "meta/tasks.parquet")
+    with pytest.raises(UserError, match=r"episode 0 follows task 1, and .*tasks\.parquet describes \[0\]"):
+        imported(foreign, tmp_path / "ours")
 
 
 def test_instructions_come_back_from_an_export(tmp_path):

@@ -31,6 +31,7 @@ from wm_lab.formats.lerobot_layout import (
     VERSION,
     key_of,
 )
+from wm_lab.formats.lerobot_tasks import instructions_of
 from wm_lab.formats.parquet import Parquet, numbers
 from wm_lab.formats.source import ActionScale, Frames, Source, Vectors, Wishes, describe, keep_only
 from wm_lab.formats.still import decoded, resized
@@ -62,7 +63,7 @@ class LeRobot(Source):
         self.scale = ActionScale.of((self._column(path, ACTION) for path in files), self.name)
         self._require_rows(files)
         self.table = {"seed": np.arange(len(frames))} | (self._own_table() if ours else {})
-        asked, self._instructions = _instructions(folder)
+        asked, self._instructions = instructions_of(folder, files, len(frames))
         if len(self._instructions) > 1:
             self.table["instruction"] = asked
         self.behaviours = ours.get("behaviours", ["recorded"])
@@ -291,18 +292,6 @@ def _episodes(folder: Path, info: dict[str, Any]) -> dict[str, np.ndarray]:
             "the dataset again"
         )
     return columns
-
-
-def _instructions(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """Which instruction every episode follows [E], its first where it has several; and the instructions."""
-    tables = [Parquet(path) for path in sorted((folder / "meta" / "episodes").glob("*/*.parquet"))]
-    order = np.argsort(np.concatenate([numbers(table, "episode_index") for table in tables]), kind="stable")
-    if all("tasks" in table.names for table in tables):
-        tasks = [str(said[0]) if said else "" for table in tables for said in table.strings("tasks")]
-    else:
-        tasks = [""] * len(order)
-    found = list(dict.fromkeys(tasks[e] for e in order))
-    return np.array([found.index(tasks[e]) for e in order]), found
 
 
 def _is_depth(facts: dict[str, Any]) -> bool:
