@@ -61,6 +61,8 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
     for cause in _chain(error):
         if isinstance(cause, OmegaConfBaseException):
             return _of_omegaconf(cause, folders)
+    if (elsewhere := _of_another_exercise(str(error), folders)) is not None:
+        return elsewhere
     if type(error).__module__ == HYDRA_ERRORS:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
@@ -96,6 +98,16 @@ def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:
         return _line(unknown("configuration", name, known))
     found = {_option(file, folder, group) for folder in folders for file in folder.glob(f"{group}/**/*.yaml")}
     return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found.union(options)))
+
+
+def _of_another_exercise(told: str, folders: Sequence[Path]) -> str | None:
+    """A choice such as model@exercise.reranker, which exercises of these folders have and the asked one has not."""
+    found = re.match(r"Could not override '(.+)@exercise\.(.+)'", told)
+    if found is None:
+        return None
+    place = f"/{found[1]}@{found[2]}:"
+    having = [f"exercise={f.stem}" for at in folders for f in at.glob("exercise/*.yaml") if place in f.read_text()]
+    return f"{found[1]}@exercise.{found[2]} can be chosen with {' or '.join(having)} alone" if having else None
 
 
 def _option(file: Path, folder: Path, group: str) -> str:

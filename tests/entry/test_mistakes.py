@@ -52,6 +52,12 @@ def test_a_mistake_is_one_sentence_before_any_work(tmp_path, override, sentence)
     assert not any(tmp_path.iterdir()), "nothing is left behind"
 
 
+def test_a_choice_of_another_exercise_is_told_whose_it_is(tmp_path):
+    ended = wm_lab(tmp_path, *QUIET, "exercise=imagination", "model@exercise.reranker=rssm")
+    assert ended.code == 2 and not any(tmp_path.iterdir())
+    assert ended.complaint == "wm-lab: model@exercise.reranker can be chosen with exercise=planning alone"
+
+
 @pytest.mark.parametrize("mistake", ["model=rsmm", "planner.elites=300"])
 def test_a_sweep_of_mistakes_leaves_nothing_behind(tmp_path, mistake):
     ended = wm_lab(tmp_path, "-m", *QUIET, "seed=0,1", mistake)
