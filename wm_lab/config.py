@@ -72,6 +72,7 @@ class ScaleConfig:
     iterations: int = 4
     elites: int = 16
     batch: int = 64  # windows in a training step
+    image_batch: int = 16  # the same where the task shows images, each as many numbers as hundreds of vectors
     validations: int = 10  # over a whole training
     episode_steps: int | None = None  # of hand tasks; null: as many as the task deserves
     by_effort: bool = True  # whether harder tasks get more
@@ -125,6 +126,7 @@ def register() -> None:
             group_of_kind = "model" if name == "simulator" else group
             store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
     OmegaConf.register_new_resolver("effort", effort, replace=True)
+    OmegaConf.register_new_resolver("batch", batch, replace=True)
 
 
 def configurable(package: str) -> Iterator[tuple[str, type]]:
@@ -150,3 +152,8 @@ def effort(amount: float, *, _root_: DictConfig) -> int:
     if not OmegaConf.select(_root_, "scale.by_effort", default=True):
         return max(1, round(amount))
     return max(1, round(amount * float(OmegaConf.select(_root_, "task.effort", default=1.0))))
+
+
+def batch(vectors: int, images: int, *, _root_: DictConfig) -> int:
+    """`${batch:64,16}`: one of two sizes, by whether the chosen task shows vectors or images."""
+    return images if "pixels" in str(OmegaConf.select(_root_, "task.observation", default="")) else vectors

@@ -24,7 +24,7 @@ class DataSpec:
 
     `observation` maps each key to the shape of one observation: `(D,)` for a vector, `(H, W, 3)` for a uint8 image.
     `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward"
-    (length 1).
+    (length 1); of an image its mean, flat, and one `std` of all pixels about it.
     `std_change` is the per-dimension standard deviation of one-step changes of every vector key.
     `linear` is the best linear guess of such a change in the vector's own units: change = [x, action, 1] @ weights,
     `[D + A + 1, D]` for every vector key.

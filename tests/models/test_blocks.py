@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wm_lab.models.blocks import BlockLinear, EnsembleMLP, ImageDecoder, ImageEncoder, TwoHot, symexp, symlog
+from wm_lab.models.blocks import BlockLinear, EnsembleMLP, TwoHot, symexp, symlog
 
 
 def test_symlog_has_its_published_values_and_symexp_inverts_it():
@@ -83,12 +83,3 @@ def test_members_of_an_ensemble_share_their_input_and_nothing_else():
         ensemble.first.weight[1] += 1.0
     moved = (ensemble(x) - before).abs().amax((1, 2, 3)) > 0
     assert moved.tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize("size", [8, 16, 64])
-def test_images_go_through_the_encoder_and_come_back_at_their_size(size):
-    image = torch.randint(256, (2, 3, size, size, 3), dtype=torch.uint8)
-    encoder = ImageEncoder(size, 4)
-    token = encoder(image)
-    assert token.shape == (2, 3, encoder.size)
-    assert ImageDecoder(encoder.size, size, 4)(token).shape == image.shape

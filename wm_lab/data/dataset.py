@@ -20,7 +20,7 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard, open_shard
 from wm_lab.data.splits import SPLITS, SplitConfig, assign
-from wm_lab.data.statistics import linear_changes, moments, spread_of_changes
+from wm_lab.data.statistics import image_moments, linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import DataSpec
 
@@ -150,6 +150,9 @@ class Dataset:
         for key in vectors:
             mean[key], std[key] = moments(self._training_rows(OBSERVATION + key))
             std_change[key] = spread_of_changes(self._training_rows(OBSERVATION + key))
+        for key in self.card["observation"]:
+            if key not in vectors:
+                mean[key], std[key] = image_moments(self._training_rows(OBSERVATION + key))
         arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
         mean["reward"], std["reward"] = moments(arrived)
         shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}

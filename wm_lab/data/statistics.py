@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,21 @@ def spread_of_changes(episodes: Iterable[np.ndarray]) -> list[float]:
         change = np.diff(rows.astype(np.float64), axis=0)
         count, squares = count + len(change), squares + (change**2).sum(0)
     return np.maximum(np.sqrt(squares / max(count, 1)), MINIMUM_STD_CHANGE).tolist()
+
+
+FRAMES = 1000
+"""That an image's moments are taken over: reading all of a large dataset would take longer than training on it."""
+
+
+def image_moments(episodes: Sequence[np.ndarray]) -> Moments:
+    """The mean of images [L + 1, H, W, 3], flat, and *one* deviation from it, of all pixels, in [0, 255].
+
+    Of about `FRAMES` images, spread over all episodes.
+    """
+    stride = -(-sum(len(images) for images in episodes) // FRAMES)
+    some = (images[i % stride :: stride] for i, images in enumerate(episodes))
+    mean, std = moments(images.reshape(len(images), -1) for images in some)
+    return Moments(np.round(mean, 2).tolist(), [max(1.0, float(np.sqrt(np.square(std).mean())))])
 
 
 RIDGE = 1e-4

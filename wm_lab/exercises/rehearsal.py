@@ -12,7 +12,7 @@ from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.exercises.arms import assemble, is_simulator
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.exercises.true_dynamics import JudgedSimulator
-from wm_lab.models.observations import is_image
+from wm_lab.models.images import is_image
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task

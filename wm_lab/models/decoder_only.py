@@ -96,7 +96,7 @@ class DecoderOnly(ActsItself):
         super().__init__()
         self.config, self.spec = config, spec
         width, actions = config.width, spec.action_size
-        self.frame = Frame(spec, config.embedding, config.depth, config.max_precision)
+        self.frame = Frame(spec, config.embedding, config.depth, config.points, config.max_precision)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
         self.instructed = config.language
         self.instructions = Instructions(spec.instructions, width) if config.language else None

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.models.images import is_image
 from wm_lab.models.observations import (
     Drift,
     Normaliser,
@@ -20,7 +21,6 @@ from wm_lab.models.observations import (
     ObservationEncoder,
     Relations,
     change_scale,
-    is_image,
 )
 from wm_lab.world_model import DataSpec
 
@@ -30,12 +30,12 @@ class Frame(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, spec: DataSpec, embedding: int, depth: int, max_precision: float):
+    def __init__(self, spec: DataSpec, embedding: int, depth: int, points: int, max_precision: float):
         super().__init__()
         images, self.vectors = only_images(spec), normalisers(spec)
         self.images: nn.Module | None = None
         if images.observation:
-            encoder = ObservationEncoder(images, units=0, layers=0, depth=depth)
+            encoder = ObservationEncoder(images, units=0, layers=0, depth=depth, points=points)
             self.images, self.embed = encoder, nn.Linear(encoder.size, embedding)
             # Its scale is fixed, or embeddings would shrink until every guess of the next one is a good one.
             self.norm = nn.LayerNorm(embedding, elementwise_affine=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
+from wm_lab.models.images import is_image
 from wm_lab.models.observations import Normaliser, ObservationDecoder
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
@@ -25,7 +27,11 @@ class HeadsConfig:
 
     units: int = 96
     layers: int = 2
-    depth: int = 16
+    depth: int = 8
+    points: int = 32  # keypoints of an image; 0: none, as in the papers
+    decoded_share: float = 0.25
+    """Of the frames of a batch with images, those that are decoded for the loss, drawn anew each time: painting them
+    all costs most of a training step, and a share of them says the same."""
     reward_layers: int = 2
     reward_bins: int = 0
     """Of a two-hot reward; odd, so that one of them is zero. 0: a plain regression, finer where rewards are dense."""
@@ -44,6 +50,7 @@ class HeadsConfig:
             "units": 1,
             "layers": 1,
             "depth": 1,
+            "points": 0,
             "reward_layers": 0,
             "reward_bins": 0,
             "open_loop": 0,
@@ -58,6 +65,8 @@ class HeadsConfig:
             )
         if self.reward_limit <= 0:
             raise UserError(f"model.reward_limit={self.reward_limit} leaves no room for rewards; use a number above 0")
+        if not 0 < self.decoded_share <= 1:
+            raise UserError(f"model.decoded_share={self.decoded_share} is a share; it must be above 0 and at most 1")
         if self.max_precision < 1:
             raise UserError(f"model.max_precision={self.max_precision} is coarser than the data; use at least 1")
         if self.ensemble == 1:
@@ -106,7 +115,7 @@ class Heads(nn.Module):
         """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble foretells."""
         config = self.config
         reward = self.reward_norm(windows.reward[..., None])[..., 0]
-        decoder = config.decoder_scale * self.decoder.loss(features, windows.observation)
+        decoder = config.decoder_scale * self._decoder_loss(features, windows.observation)
         features = features[..., : self.read_size]
         terms = {
             "decoder": decoder,
@@ -142,11 +151,23 @@ class Heads(nn.Module):
         target = windows[rows[:, None], ahead]
         features = roll_from(rows, start)(target.action)
         reward = self.reward_norm(target.reward[..., None])[..., 0]
-        loss = config.decoder_scale * self.decoder.loss(features, target.observation)
+        loss = config.decoder_scale * self._decoder_loss(features, target.observation)
         loss = loss + config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
         # An episode boundary or padding inside the stretch ends it.
         counts = target.valid & (target.first.cumsum(1) == 0)
         return config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
+
+    def _decoder_loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """The decoder's error [...]; while training on images, of a random share of the frames, as if it were all."""
+        share = self.config.decoded_share
+        if not self.training or share == 1 or not any(is_image(value.shape[2:]) for value in observation.values()):
+            return self.decoder.loss(features, observation)
+        frames = features.shape[:2].numel()
+        chosen = torch.randperm(frames, device=features.device)[: math.ceil(share * frames)]
+        some = {key: value.flatten(0, 1)[chosen] for key, value in observation.items()}
+        error = self.decoder.loss(features.flatten(0, 1)[chosen], some)
+        total = features.new_zeros(frames).index_copy(0, chosen, error * (frames / len(chosen)))
+        return total.unflatten(0, features.shape[:2])
 
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""

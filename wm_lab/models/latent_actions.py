@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from wm_lab.errors import UserError
 from wm_lab.models.blocks import mlp
 from wm_lab.models.fsq import FSQ, check_levels
-from wm_lab.models.observations import ObservationDecoder, ObservationEncoder, is_image
+from wm_lab.models.images import is_image
+from wm_lab.models.observations import ObservationDecoder, ObservationEncoder
 from wm_lab.world_model import DataSpec, Windows
 
 DETECTORS = 32
@@ -56,7 +57,7 @@ class LatentActions(nn.Module):
         self.infer_code = mlp(self.motion.size, units, layers, self.fsq.dims)
         # Spread over all levels: codes that begin alike would stay alike.
         self.spread = nn.BatchNorm1d(self.fsq.dims, affine=False)
-        self.encoder = ObservationEncoder(spec, units, layers, depth)
+        self.encoder = ObservationEncoder(spec, units, layers, depth, points=0)
         known = self.encoder.vector_size + self.encoder.size + self.fsq.dims
         self.decoder = ObservationDecoder(known, spec, units, layers, depth, max_precision, offset=0)
         self.adapter = mlp(spec.action_size, units, layers, self.fsq.size)

@@ -53,7 +53,7 @@ class LatentMLP(WorldModel):
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
+        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth, config.points)
         self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
         size, raw = self.latent.size, self.latent.raw_size
         self.posterior = nn.Linear(self.encoder.size, raw)
@@ -61,8 +61,8 @@ class LatentMLP(WorldModel):
             self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw
         )
         self.heads = Heads(config, spec, self.latent.read_size, size, offset=0)
-        for layer in (self.posterior, self.transition[-1]):
-            zero(layer)
+        self.latent.begin(self.posterior, self.encoder)
+        zero(self.transition[-1])
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.models.observations import Drift, Relations, change_scale
+from wm_lab.models.observations import Drift, ObservationEncoder, Relations, change_scale
 from wm_lab.world_model import DataSpec
 
 
@@ -54,6 +54,10 @@ class Latent(nn.Module, ABC):
         """KL(p || q) in nats, summed over the latent's variables: [..., P], [..., P] -> [...]."""
 
 
+QUIET = -3.0
+"""Raw standard deviation of 0.05, beyond the minimum."""
+
+
 class GaussianLatent(Latent):
     """Independent normals, each in the unit of its own `scale` [variables].
 
@@ -82,6 +86,19 @@ class GaussianLatent(Latent):
 
     def forecast(self, z: Tensor, action: Tensor) -> Tensor:
         return z if self.drift is None else self.drift(z, action)
+
+    def begin(self, posterior: nn.Module, encoder: ObservationEncoder) -> None:
+        """How the layer that emits a posterior starts out: at the observed vectors themselves.
+
+        Variables beside an image's vectors start at what the net happens to see, under little noise. From zero, or
+        drowned in noise, they teach a decoder to ignore them before it has taught them anything.
+        """
+        assert isinstance(posterior, nn.Linear)
+        known = encoder.vector_size if encoder.images else self.size
+        nn.init.zeros_(posterior.bias)
+        nn.init.zeros_(posterior.weight[:known])
+        nn.init.zeros_(posterior.weight[self.size :])
+        nn.init.constant_(posterior.bias[self.size + known :], QUIET)
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         mean, std = raw.chunk(2, -1)

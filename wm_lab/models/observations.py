@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
-from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symexp, symlog, zero
+from wm_lab.models.blocks import mlp, symexp, symlog, zero
+from wm_lab.models.images import ImageDecoder, ImageEncoder, is_image
 from wm_lab.world_model import DataSpec
 
 
@@ -36,30 +36,16 @@ class Normaliser(nn.Module):
         return x * self.std + self.mean
 
 
-def is_image(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3
-
-
-def check_image(key: str, shape: tuple[int, ...]) -> None:
-    height, width, channels = shape
-    if height != width or channels != 3 or height < 8 or height & (height - 1):
-        raise UserError(
-            f"observation {key!r} is {height}x{width}x{channels}; the image encoder halves square RGB images "
-            "down to 4x4, so the side must be a power of two of at least 8: change task.image_size"
-        )
-
-
 class ObservationEncoder(nn.Module):
     """{key: [..., *shape]} -> one token [..., size] for every step, and the vectors as they are."""
 
-    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int):
+    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int, points: int):
         super().__init__()
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
         width = pixels = 0
         for key, shape in spec.observation.items():
             if is_image(shape):
-                check_image(key, shape)
-                encoder = ImageEncoder(shape[0], depth)
+                encoder = ImageEncoder(spec, key, depth, points)
                 self.images[key] = encoder
                 pixels += encoder.size
             else:
@@ -107,8 +93,7 @@ class ObservationDecoder(nn.Module):
         self.sizes: dict[str, int] = {}
         for key, shape in spec.observation.items():
             if is_image(shape):
-                check_image(key, shape)
-                self.images[key] = ImageDecoder(inputs, shape[0], depth)
+                self.images[key] = ImageDecoder(inputs, spec, key, depth)
             else:
                 self.vectors[key] = Normaliser.of(spec, key)
                 self.sizes[key] = shape[0]
@@ -129,11 +114,11 @@ class ObservationDecoder(nn.Module):
         return out
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """Squared error summed over pixels, Huber summed over vector dimensions: [...]."""
+        """Squared error summed over pixels (`Contrast`), Huber summed over vector dimensions: [...]."""
         features = features[..., : self.inputs]
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, net in self.images.items():
-            total = total + (net(features) - observation[key].float() / 255).square().sum((-1, -2, -3))
+            total = total + net.contrast.error(net(features), observation[key])  # type: ignore[union-attr,operator]
         if self.vectors:
             target = torch.cat([norm(observation[key]) for key, norm in self.vectors.items()], -1)
             error = (self._vector(features) - target) / self.scale

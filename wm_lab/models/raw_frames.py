@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.models.observations import Normaliser, change_scale, check_image, is_image
+from wm_lab.models.images import check_image, is_image
+from wm_lab.models.observations import Normaliser, change_scale
 from wm_lab.world_model import DataSpec
 
 IMAGE_CHANGE = 0.25
@@ -65,8 +66,12 @@ class RawFrames(nn.Module):
         pieces = vector.split(self.sizes, -1)
         out = {key: norm.inverse(piece) for (key, norm), piece in zip(self.vectors.items(), pieces, strict=True)}  # type: ignore[operator]
         if self.image_key is not None:
-            out[self.image_key] = (image.movedim(-3, -1) + 1) * 127.5
+            out[self.image_key] = self.picture(image)
         return out
+
+    def picture(self, image: Tensor) -> Tensor:
+        """[..., 3, S, S] in [-1, 1] -> [..., S, S, 3] in [0, 255]"""
+        return (image.movedim(-3, -1) + 1) * 127.5
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """Errors in units of ordinary changes, Huber's summed over vectors, an image's squared mean: [...]."""

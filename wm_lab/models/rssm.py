@@ -73,7 +73,7 @@ class RSSM(WorldModel):
     def __init__(self, config: RSSMConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth)
+        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth, config.points)
         self.latent = make_latent(config, spec)
         self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
         holds_vectors = isinstance(self.latent, GaussianLatent)
@@ -193,8 +193,8 @@ class Cell(nn.Module):
             nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size)
         )
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
-        if isinstance(latent, GaussianLatent):  # the latent starts out as the observed vector itself
-            zero(self.posterior_out[-1])
+        if isinstance(latent, GaussianLatent):
+            latent.begin(self.posterior_out[-1], encoder)
             zero(self.prior_out[-1])
 
     def action(self, action: Tensor) -> Tensor:

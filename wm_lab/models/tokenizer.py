@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.models.blocks import ImageDecoder, ImageEncoder, mlp, symlog, zero
+from wm_lab.models.blocks import mlp, symlog, zero
 from wm_lab.models.fsq import FSQ
-from wm_lab.models.observations import Drift, Normaliser, Relations, change_scale, check_image, is_image
+from wm_lab.models.images import ImageDecoder, ImageEncoder, is_image
+from wm_lab.models.observations import Drift, Normaliser, Relations, change_scale
 from wm_lab.world_model import DataSpec
 
 GRID = 16
@@ -33,13 +34,12 @@ class Images(nn.Module):
         self.to_context, self.to_code = nn.ModuleDict(), nn.ModuleDict()
         for key, shape in spec.observation.items():
             if is_image(shape):
-                check_image(key, shape)
-                encoder = ImageEncoder(shape[0], depth)
+                encoder = ImageEncoder(spec, key, depth)
                 channels = encoder.size // GRID
                 self.encoders[key] = encoder
                 self.to_context[key] = nn.Linear(channels, context)
                 self.to_code[key] = nn.Linear(channels + context, fsq.dims)
-                self.decoders[key] = ImageDecoder(GRID * (fsq.dims + context), shape[0], depth)
+                self.decoders[key] = ImageDecoder(GRID * (fsq.dims + context), spec, key, depth)
         self.codes = GRID * len(self.encoders)
         self.context_size = self.codes * context
 
@@ -158,11 +158,12 @@ class FrameDecoder(nn.Module):
         return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.own(vector)
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """Squared error summed over pixels, Huber summed over vector dimensions: [...]."""
+        """Squared error summed over pixels (`Contrast`), Huber summed over vector dimensions: [...]."""
         vector, images = self._parts(features)
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, image in images.items():
-            total = total + (image - observation[key].float() / 255).square().sum((-1, -2, -3))
+            contrast = self.tokenizer.images.decoders[key].contrast
+            total = total + contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
         if self.tokenizer.vectors.codes:
             total = total + self.tokenizer.vectors.error(vector, self.tokenizer.vectors.normal(observation))
         return total

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.errors import UserError, require_at_least
-from wm_lab.models.blocks import ImageEncoder, mlp
+from wm_lab.models.blocks import mlp
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.images import ImageEncoder
 from wm_lab.models.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.observations import Relations
 from wm_lab.models.raw_frames import RawFrames
@@ -65,9 +66,9 @@ class VideoDiffusion(WorldModel):
         self.relations = Relations(spec)
         self.encoder: nn.Module | None = None
         size = frames.width + self.relations.size
-        if frames.side:
-            image = ImageEncoder(frames.side, config.depth)
-            self.encoder = nn.Sequential(image.net, nn.Flatten(), mlp(image.size, config.units, 1))
+        if frames.image_key is not None:
+            eye = ImageEncoder(spec, frames.image_key, config.depth, config.points)
+            self.encoder = nn.Sequential(eye, mlp(eye.size, config.units, 1))
             size += config.units
         self.vector = NextVector(config, spec, frames, size) if frames.width else None
         self.image = NextImage(config, spec, frames) if frames.side else None
@@ -138,7 +139,7 @@ class VideoDiffusion(WorldModel):
         vector, image = self.frames.split(z)
         read = [vector, self.relations(z)]
         if self.encoder is not None:
-            read.append(self.encoder(image.reshape(-1, *image.shape[-3:]) / 2).unflatten(0, z.shape[:-1]))
+            read.append(self.encoder(self.frames.picture(image)))
         return torch.cat(read, -1)
 
     def _features(self, z: Tensor, read: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.errors import UserError
+from wm_lab.models.images import soft_argmax
 from wm_lab.models.observations import Relations
 from wm_lab.world_model import DataSpec
 
@@ -79,8 +80,4 @@ class Keypoints(nn.Module):
         lead = image.shape[:-IMAGE_AXES]
         pixels = image.reshape(-1, *image.shape[-IMAGE_AXES:]).permute(0, 3, 1, 2).float() / 127.5 - 1
         maps = self.convolutions(pixels)  # [M, C, h, w]
-        look = (maps * self.log_sharpness.exp()).flatten(2).softmax(dim=-1).view_as(maps)
-        down = torch.linspace(-1, 1, maps.shape[-2], device=maps.device)
-        right = torch.linspace(-1, 1, maps.shape[-1], device=maps.device)
-        points = torch.cat([look.sum(dim=3) @ down, look.sum(dim=2) @ right], dim=-1)  # [M, 2C]
-        return self.out(points).view(*lead, -1)
+        return self.out(soft_argmax(maps * self.log_sharpness.exp())).view(*lead, -1)

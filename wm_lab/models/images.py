@@ -1,0 +1,147 @@
+"""Convolutional nets that read images and paint them, both from the mean image of the training split on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from wm_lab.errors import UserError
+from wm_lab.world_model import DataSpec
+
+RARE = 3.0
+"""Standard deviations that count as a unit: most pixels never change, and those that something moves past a lot."""
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3
+
+
+def check_image(key: str, shape: tuple[int, ...]) -> None:
+    height, width, channels = shape
+    if height != width or channels != 3 or height < 8 or height & (height - 1):
+        raise UserError(
+            f"observation {key!r} is {height}x{width}x{channels}; the image encoder halves square RGB images "
+            "down to 4x4, so the side must be a power of two of at least 8: change task.image_size"
+        )
+
+
+class Contrast(nn.Module):
+    """What differs from the mean image: with a camera that stands still, all that moves, and a net need not learn the
+    rest."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Tensor, std: float):
+        """mean: [H, W, 3], and the deviation of all pixels from it, in [0, 255]"""
+        super().__init__()
+        self.register_buffer("mean", mean.movedim(-1, -3).float() / 255)
+        self.unit = RARE * std / 255
+
+    @classmethod
+    def of(cls, spec: DataSpec, key: str) -> Contrast:
+        shape = spec.observation[key]
+        if key not in spec.mean:
+            return cls(torch.full(shape, 127.5), 85.0)
+        return cls(torch.tensor(spec.mean[key]).reshape(shape), spec.std[key][0])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[..., H, W, 3] in [0, 255] -> [..., 3, H, W]"""
+        return (image.movedim(-1, -3) / 255 - self.mean) / self.unit
+
+    def inverse(self, contrast: Tensor) -> Tensor:
+        """[..., 3, H, W] -> [..., H, W, 3] in about [0, 1]"""
+        return (self.mean + self.unit * contrast).movedim(-3, -1)
+
+    def error(self, painted: Tensor, image: Tensor) -> Tensor:
+        """Squared error of [..., H, W, 3] in [0, 1] about images in [0, 255], in this unit, summed over pixels: [...].
+
+        In units of brightness a block that covers a few pixels would hardly count beside a reward.
+        """
+        return ((painted - image / 255) / self.unit).square().sum((-1, -2, -3))
+
+
+class ImageEncoder(nn.Module):
+    """Strided convolutions, halving down to 4x4: [..., H, W, 3] in [0, 255] -> [..., 16 * channels + 3 * points].
+
+    Keypoints, if any, stand after the maps: where in the image each of so many features is, and how clearly.
+    """
+
+    def __init__(self, spec: DataSpec, key: str, depth: int, points: int = 0):
+        super().__init__()
+        shape = spec.observation[key]
+        check_image(key, shape)
+        channels = stage_channels(shape[0], depth)
+        self.contrast = Contrast.of(spec, key)
+        stages = [
+            nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.GroupNorm(1, outputs), nn.SiLU())
+            for inputs, outputs in zip([3, *channels], channels, strict=False)
+        ]
+        self.fine, self.coarse = nn.Sequential(*stages[:FINE]), nn.Sequential(*stages[FINE:])
+        self.points = Keypoints(channels[:FINE][-1], points) if points else None
+        self.size = channels[-1] * 16 + 3 * points
+
+    def forward(self, image: Tensor) -> Tensor:
+        fine = self.fine(self.contrast(image).reshape(-1, 3, *image.shape[-3:-1]))
+        seen = self.coarse(fine).flatten(1)
+        if self.points is not None:
+            seen = torch.cat([seen, self.points(fine)], -1)
+        return seen.reshape(*image.shape[:-3], self.size)
+
+
+FINE = 2
+"""Halvings after which keypoints are looked for."""
+
+
+class Keypoints(nn.Module):
+    """Spatial soft-argmax (Finn et al. 2016, Deep Spatial Autoencoders, arXiv 1509.06113, §V-A).
+
+    A position is what robot tasks ask of an image, and the one thing that a small convolution net is slow to say in
+    numbers: here each feature map *is* a position.
+    """
+
+    def __init__(self, channels: int, points: int):
+        super().__init__()
+        self.maps = nn.Conv2d(channels, points, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[M, C, S, S] -> [M, 3 * points]: x and y in [-1, 1], and the logarithm of the feature's total strength."""
+        maps = self.maps(x)
+        strength = maps.flatten(2).logsumexp(-1) - 2 * math.log(maps.shape[-1])
+        return torch.cat([soft_argmax(maps), strength], -1)
+
+
+def soft_argmax(maps: Tensor) -> Tensor:
+    """Where each map [M, C, H, W] is large: [M, 2 C], all x and then all y, in [-1, 1]."""
+    weights = maps.flatten(2).softmax(-1).view_as(maps)
+    right, down = (torch.linspace(-1, 1, side, device=maps.device) for side in (maps.shape[3], maps.shape[2]))
+    return torch.cat([weights.sum(2) @ right, weights.sum(3) @ down], -1)
+
+
+class ImageDecoder(nn.Module):
+    """Mirror of the encoder: features [..., F] -> [..., H, W, 3] in about [0, 1]; starts near the mean image."""
+
+    def __init__(self, inputs: int, spec: DataSpec, key: str, depth: int):
+        super().__init__()
+        shape = spec.observation[key]
+        check_image(key, shape)
+        self.contrast = Contrast.of(spec, key)
+        channels = stage_channels(shape[0], depth)[::-1]
+        self.inner = nn.Linear(inputs, channels[0] * 16)
+        stack: list[nn.Module] = []
+        for i, outputs in zip(channels, [*channels[1:], 3], strict=True):
+            stack += [nn.SiLU(), nn.ConvTranspose2d(i, outputs, 4, 2, 1)]
+            if outputs != 3:
+                stack.append(nn.GroupNorm(1, outputs))
+        self.net = nn.Sequential(*stack)
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.net(self.inner(features).reshape(-1, self.inner.out_features // 16, 4, 4))
+        return self.contrast.inverse(x).unflatten(0, features.shape[:-1])
+
+
+def stage_channels(size: int, depth: int) -> list[int]:
+    """Channels of each halving from `size` down to 4 pixels: depth, 2 depth, 4 depth, ..."""
+    stages = (size // 4).bit_length() - 1
+    return [depth * 2**i for i in range(stages)]
