@@ -184,8 +184,8 @@ def test_keypoints_follow_a_bright_spot():
             image[:, row : row + 4, column : column + 4] = 255
             points = net(image)[0]
             grid = np.linspace(-1, 1, 16)
-            assert points[:3].tolist() == pytest.approx([grid[row // 4]] * 3, abs=0.02)
-            assert points[3:].tolist() == pytest.approx([grid[column // 4]] * 3, abs=0.02)
+            assert points[:3].tolist() == pytest.approx([grid[column // 4]] * 3, abs=0.02)
+            assert points[3:].tolist() == pytest.approx([grid[row // 4]] * 3, abs=0.02)
 
 
 def test_images_and_vectors_are_read_together():

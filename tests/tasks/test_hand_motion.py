@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 import torch
 
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.hand_goals import GOALS, HAND_START, REACH, TURNED
-from wm_lab.tasks.hand_motion import SETPOINT, HandMotion
+from wm_lab.tasks.hand_motion import MIRRORS, SETPOINT, HandMotion
 from wm_lab.tasks.hand_state import TCP
 
-MIRRORS = tuple(product((1.0, -1.0), repeat=2))
 STEPS = 30
 
 

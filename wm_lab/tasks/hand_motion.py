@@ -9,7 +9,6 @@ makes the other side lead, which is worth a millimetre or a few after a contact;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Self
 
 import mujoco
@@ -20,6 +19,7 @@ from wm_lab.tasks.hand_physics import HandPhysics
 from wm_lab.tasks.hand_state import JOINTS, SETPOINTS, TCP, VELOCITY, Layout
 
 SETPOINT = VELOCITY + JOINTS
+MIRRORS = (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)  # of x and y; both: half a turn
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class HandMotion:
         All mirrors under which hand, blocks and goal fit there are alike likely, and so are all shifts.
         """
         fitting = []
-        for mirror in product((1.0, -1.0), repeat=2):
+        for mirror in MIRRORS:
             room = _room(layout, physics, states, np.array(mirror))
             if (room[0] <= room[1]).all():
                 fitting.append((mirror, room))
