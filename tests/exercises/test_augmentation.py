@@ -207,6 +207,13 @@ def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes,
     assert not list(tmp_path.iterdir())
 
 
+def test_demonstrations_are_carried_elsewhere_unless_that_cannot_be_done(tmp_path):
+    for task, kind in (({}, "elsewhere"), ({"observation": "pixels_proprio"}, "noisy")):
+        wanted = changed(hand_settings("exercise=augmentation", "task=hand/push"), tmp_path, task=task)
+        exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
+        assert exercise.generator(Workbench(wanted)).kind == kind
+
+
 def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_path):
     options = {"exercise": {"generator": {"kind": "hindsight"}}}
     for task, fits in (("hand/push", True), ("hand/stack", False)):

@@ -27,6 +27,14 @@ def require_elsewhere(task: Task) -> None:
         raise UserError(f"{error.args[0]}{why}") from error
 
 
+def can_be_carried(task: Task) -> bool:
+    try:
+        require_elsewhere(task)
+    except UserError:
+        return False
+    return True
+
+
 def carried(starts: Starts, dataset: Dataset, task: Task, rng: np.random.Generator) -> Starts:
     """The same recorded steps, each at a place of its own."""
     states = {e: dataset.episode(e).state for e in np.unique(starts.episode).tolist()}

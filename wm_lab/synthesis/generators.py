@@ -28,12 +28,13 @@ from wm_lab.synthesis.labels import Guide
 from wm_lab.synthesis.segments import Observations, Segments, Starts
 from wm_lab.synthesis.world import World
 
+AUTO = "auto"
 PLANS = 16  # starts planned for at a time
 
 
 @dataclass
 class GeneratorConfig:
-    kind: str = "noisy"  # the best of those measured on hand/reach: see the README
+    kind: str = AUTO  # one of `GENERATORS`; auto: elsewhere where the task can be carried there, else noisy
     deviate: int = 4  # noisy steps before the way back ("recovery")
     steps: int = 8  # labelled actions of a segment; a "planner" gives at most 5, and its horizon
     strength: float = 0.5  # largest standard deviation of the noise; each segment draws its own below it
@@ -41,8 +42,8 @@ class GeneratorConfig:
     keep: float = 0.6  # of a deviation, after one step of the way back
 
     def __post_init__(self) -> None:
-        if self.kind not in GENERATORS:
-            raise unknown("exercise.generator.kind", self.kind, GENERATORS)
+        if self.kind not in (AUTO, *GENERATORS):
+            raise unknown("exercise.generator.kind", self.kind, (AUTO, *GENERATORS))
         require_at_least("exercise.generator", self, dict.fromkeys(("deviate", "steps"), 1))
         if self.strength <= 0:
             raise UserError(f"exercise.generator.strength={self.strength} leaves the demonstration; use more than 0")

@@ -30,9 +30,9 @@ from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import build_model, rehearse
 from wm_lab.exercises.workbench import Workbench
-from wm_lab.synthesis.elsewhere import require_elsewhere
+from wm_lab.synthesis.elsewhere import can_be_carried, require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
-from wm_lab.synthesis.generators import GeneratorConfig
+from wm_lab.synthesis.generators import AUTO, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
 
 
@@ -108,17 +108,18 @@ class Augmentation(Exercise):
                 "exercise.filter.use has disagreement, and this model has no ensemble to disagree; set "
                 "model.ensemble=5, or leave disagreement out"
             )
-        if config.generator.kind == "hindsight":
+        kind = self.generator(bench).kind
+        if kind == "hindsight":
             Hindsight(bench.task)
-        if config.generator.kind == "elsewhere":
+        if kind == "elsewhere":
             require_elsewhere(bench.task)
-        if config.generator.kind == "planner":
+        if kind == "planner":
             rehearse(settings, bench.task)
 
     def run(self, bench: Workbench) -> Answer:
         config = self.config
         manifest = bench.manifest(config.episodes)
-        synthesis = Synthesis(bench, Making(config.generator, config.filter, config.audit))
+        synthesis = Synthesis(bench, Making(self.generator(bench), config.filter, config.audit))
         menu = Menu(
             arms=config.arms,
             doses=sorted(set(config.doses)),
@@ -135,6 +136,13 @@ class Augmentation(Exercise):
         arms = [replace(bc_arm(bench.settings, c), name=m.name) for m, c in zip(every, clones, strict=True)]
         answer = self._answer(bench, [(m, bench.evaluate(a, manifest, 0)) for m, a in zip(every, arms, strict=True)])
         return replace(answer, verdicts=[*answer.verdicts, *left_out])
+
+    def generator(self, bench: Workbench) -> GeneratorConfig:
+        """As configured, and `auto` settled."""
+        generator = self.config.generator
+        if generator.kind != AUTO:
+            return generator
+        return replace(generator, kind="elsewhere" if can_be_carried(bench.task) else "noisy")
 
     def _answer(self, bench: Workbench, played: Sequence[tuple[Meal, Outcomes]]) -> Answer:
         real = {meal.count: outcomes for meal, outcomes in played if meal.arm == REAL}
