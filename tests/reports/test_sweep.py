@@ -23,11 +23,17 @@ REACH = freeze(card("toy/reach", ("reach",)), 100)
 
 
 def write_run(
-    folder: Path, planner: str = "cem", solves: int = 90, manifest: Manifest = PUSH, seed: int = 0, model: str = "rssm"
+    folder: Path,
+    planner: str = "cem",
+    solves: int = 90,
+    manifest: Manifest = PUSH,
+    seed: int = 0,
+    model: str = "rssm",
+    arm: str = "mpc",
 ) -> Path:
     """A finished planning run in which the first `solves` of 100 episodes were solved."""
     folder.mkdir(parents=True)
-    arms = {name: outcomes(solved(k, 100), name, manifest, seed=seed) for name, k in {"mpc": solves, "bc": 40}.items()}
+    arms = {name: outcomes(solved(k, 100), name, manifest, seed=seed) for name, k in {arm: solves, "bc": 40}.items()}
     save_outcomes(folder, arms)
     labels = {"exercise": "planning", "task": manifest.task, "model": model, "planner": planner, "objective": "reward"}
     result = {
@@ -67,6 +73,14 @@ def test_choices_are_what_differs_between_the_runs_and_the_best_is_compared_with
     assert answer.verdicts[0].startswith(
         "toy/push: cem solves most (0.95 [0.89, 0.98], n=100); surely better than mppi"
     )
+
+
+def test_a_sweep_in_which_nobody_plans_has_its_report_all_the_same(tmp_path):
+    for manifest in (PUSH, REACH):
+        write_run(tmp_path / manifest.task, manifest=manifest, arm="real_n10")
+    answer = answer_sweep([tmp_path])
+    assert {row["arm"] for row in table(answer, "Success of every arm")} == {"real_n10", "bc"}
+    assert not answer.figures
 
 
 def test_facts_of_the_model_stand_in_the_comparison(tmp_path):

@@ -78,6 +78,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.tables.append(cell_table(cells))
     if played:
         answer.tables.append(success_table(success_rows(_arms(played)), "Success of every arm"))
+    if shown:
         answer.figures["success against thinking time"] = choice_latency(success_rows(shown))
     answer.tables.extend(
         difference_table(pairs, f"{task}: the best against the others", "all pairs of choices") for task, pairs in duels
