@@ -6,10 +6,10 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 
 class RestSweeper(BasicSweeper):
-    """What `wm_lab.sweep` puts in place of `hydra/sweeper=basic`."""
+    """What `wm_lab.launchers.sweep` puts in place of `hydra/sweeper=basic`."""
 
     def setup(self, **given: Any) -> None:
-        from wm_lab.rest import Rest  # late, for every Hydra program of this environment reads this file
+        from wm_lab.launchers.rest import Rest  # late, for every Hydra program of this environment reads this file
 
         super().setup(**given)
         assert self.launcher is not None

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
-
+from wm_lab.config import composed
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer
 from wm_lab.main import CONF, run
@@ -22,15 +18,8 @@ def ask(*overrides: str) -> Answer:
         answer = ask("exercise=imagination", "task=hand/push", "scale=smoke")
         answer.verdicts[0], answer.numbers, answer.tables, answer.figures
     """
-    GlobalHydra.instance().clear()  # a notebook may have left one behind
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("config", overrides=list(overrides), return_hydra_config=True)
-        with open_dict(config):
-            config.hydra.runtime.output_dir = config.hydra.run.dir
-            HydraConfig.instance().set_config(config)  # keeps what it needs of it
-            del config["hydra"]
-        return run(config)
+        return run(composed(CONF, overrides))
     except Exception as error:
         told = explain(error, [CONF])
         if told is None or isinstance(error, UserError):

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from wm_lab.data.config import DataConfig
 from wm_lab.objectives import ObjectiveConfig
@@ -127,6 +130,18 @@ def register() -> None:
             store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
     OmegaConf.register_new_resolver("effort", effort, replace=True)
     OmegaConf.register_new_resolver("batch", batch, replace=True)
+
+
+def composed(folder: Path, overrides: Sequence[str]) -> DictConfig:
+    """What the command would run with these overrides, where nobody typed a command; Hydra knows of it as of a job."""
+    GlobalHydra.instance().clear()  # a notebook may have left one behind
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    with open_dict(config):
+        config.hydra.runtime.output_dir = config.hydra.run.dir
+        HydraConfig.instance().set_config(config)  # keeps what it needs of it
+        del config["hydra"]
+    return config
 
 
 def configurable(package: str) -> Iterator[tuple[str, type]]:

@@ -26,6 +26,7 @@ from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import RERANKER, Settings
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of
 from wm_lab.mistakes import explain
 from wm_lab.reports.page import write_page
@@ -35,7 +36,6 @@ from wm_lab.reports.style import save
 from wm_lab.reports.terminal import tell
 from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, read_config
-from wm_lab.sweep import SweepWatch
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.signals import leave_with_parent

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from wm_lab.composition import SweepLoader
 from wm_lab.errors import UserError
+from wm_lab.launchers.composition import SweepLoader
+from wm_lab.launchers.sweep import jobs_of
 from wm_lab.main import CONF
-from wm_lab.sweep import jobs_of
 
 JOBS = {
     "values": ["seed=3", "planner.horizon=7", "trainer.steps=5"],

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.entry.command import ROOT
-from wm_lab.composition import SweepLoader
+from wm_lab.launchers.composition import SweepLoader
 from wm_lab.main import CONF
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

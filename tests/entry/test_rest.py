@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from tests.entry.command import SMALL, wm_lab
 from tests.reports.test_sweep import write_run, write_status
-from wm_lab.composition import SweepLoader
 from wm_lab.evaluation.plain import write_json
+from wm_lab.launchers.composition import SweepLoader
+from wm_lab.launchers.rest import Rest
 from wm_lab.main import CONF
-from wm_lab.rest import Rest
 from wm_lab.resume import place
 
 SEEDS = [[f"seed={seed}"] for seed in range(5)]

@@ -14,8 +14,8 @@ from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
 from tests.reports.test_sweep import write_run
+from wm_lab.launchers.sweep import Sweep
 from wm_lab.mistakes import explain
-from wm_lab.sweep import Sweep
 from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")
@@ -66,7 +66,7 @@ def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(f
     for where in (
         "wm_lab.exercises.planning.success_rows",  # everything is played, nothing is said
         "wm_lab.tracking.run_folder.RunFolder.end",  # the answer is there, and does not say that it is all
-        "wm_lab.sweep.write_report",  # all cells are finished, the report is not
+        "wm_lab.launchers.sweep.write_report",  # all cells are finished, the report is not
     ):
         killed = start(furnished, *SWEEP, script=KILLED.format(where=where))
         killed.communicate(timeout=300)
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_a
     lock = FileLock(tmp_path / ".lock")
     lock.acquire()
     full = OSError(errno.ENOSPC, "No space left on device", "report.html")
-    with mock.patch("wm_lab.sweep.write_report", side_effect=full):
+    with mock.patch("wm_lab.launchers.sweep.write_report", side_effect=full):
         Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled), outputs=tmp_path).close()
     told = capsys.readouterr()
     assert "No space left on device" in told.err and "wm-lab-report" in told.err

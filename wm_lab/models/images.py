@@ -95,7 +95,7 @@ FINE = 2
 
 
 class Keypoints(nn.Module):
-    """Spatial soft-argmax (Finn et al. 2016, Deep Spatial Autoencoders, arXiv 1509.06113, §V-A).
+    """Spatial soft-argmax (Finn et al. 2016, Deep Spatial Autoencoders, arXiv 1509.06113).
 
     A position is what robot tasks ask of an image, and the one thing that a small convolution net is slow to say in
     numbers: here each feature map *is* a position.

@@ -13,9 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from wm_lab.composition import SweepLoader
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.plain import write_json
+from wm_lab.launchers.composition import SweepLoader
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import tell
