@@ -10,14 +10,14 @@ from wm_lab.models.video_token import VideoToken, VideoTokenConfig, VideoTokenSt
 from wm_lab.world_model import DataSpec, Windows
 
 CANDIDATES, HORIZON, CONTEXT, SIDE, ACTION = 64, 8, 4, 64, 7
-SIZES = {"width": 256, "transformer_layers": 4, "heads": 4, "context": CONTEXT + 1}
+SIZES = {"width": 256, "transformer_layers": 4, "heads": 4, "context": CONTEXT + 1, "points": 0}
 ROUNDS = 8
 
 
 def run() -> list[Row]:
     torch.manual_seed(0)
     spec = DataSpec({"pixels": (SIDE, SIDE, 3)}, ACTION)
-    layouts = ({"tokens": 16}, {"tokens": 1, "levels": [8, 4]})  # the second is the preset video_token_fast
+    layouts = ({"tokens": 16}, {"tokens": 1, "levels": [8, 4]})  # the second as in the preset video_token_fast
     grid, single = (VideoToken(VideoTokenConfig(**SIZES, **layout), spec).eval() for layout in layouts)
     actions = torch.rand(1, CANDIDATES, HORIZON, ACTION) * 2 - 1
     with torch.inference_mode():

@@ -1,14 +1,17 @@
-"""A frame as codes: images on a 4x4 grid beside a context frame, vectors by what the linear guess got wrong.
+"""A frame as codes: images beside a context frame, vectors by what the linear guess got wrong.
 
-- An *image* is coded relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what never changes
-  need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination would first have
-  to decode.)
+- An *image* is coded on a 4x4 grid relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what
+  never changes need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination
+  would first have to decode.) A few more say where the image's keypoints are by now. The first frame itself counts
+  uncoded: some channels of each cell, and its keypoints.
 - A *vector* is coded by the correction to its linear drift, in units of one-step changes, given the previous vector
   and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart; these are
   fractions of one step. To decode is one small network, so imagination carries the vector along.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,45 +26,72 @@ from wm_lab.world_model import DataSpec
 GRID = 16
 """Codes of an image: the 4x4 cells that the encoder halves it down to."""
 
+PLACES = 4
+"""More of them, for where its keypoints are, if it has any."""
+
+
+class Look(NamedTuple):
+    """At one image of every frame."""
+
+    cells: Tensor  # [..., 16, channels]
+    points: Tensor  # [..., 3 * points]
+
 
 class Images(nn.Module):
-    """Codes of all images of a frame, [..., 16 I, dims], and the context that they are relative to, [..., 16 I C]."""
+    """Codes of all images of a frame, [..., C I, dims], and the context that they are relative to, [..., context_size].
 
-    def __init__(self, spec: DataSpec, fsq: FSQ, depth: int, context: int):
+    Both go image by image; of an image, first the cells of the grid, then the keypoints.
+    """
+
+    def __init__(self, spec: DataSpec, fsq: FSQ, depth: int, points: int, channels: int):
         super().__init__()
-        self.fsq, self.context_channels = fsq, context
+        self.fsq, self.point_size = fsq, 3 * points
+        self.codes_each = GRID + (PLACES if points else 0)
+        self.context_sizes = [GRID * channels, self.point_size]
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
-        self.to_context, self.to_code = nn.ModuleDict(), nn.ModuleDict()
+        self.to_context, self.to_cells, self.to_places = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         for key, shape in spec.observation.items():
             if is_image(shape):
-                encoder = ImageEncoder(spec, key, depth)
-                channels = encoder.size // GRID
+                encoder = ImageEncoder(spec, key, depth, points)
+                seen = (encoder.size - self.point_size) // GRID
                 self.encoders[key] = encoder
-                self.to_context[key] = nn.Linear(channels, context)
-                self.to_code[key] = nn.Linear(channels + context, fsq.dims)
-                self.decoders[key] = ImageDecoder(GRID * (fsq.dims + context), spec, key, depth)
-        self.codes = GRID * len(self.encoders)
-        self.context_size = self.codes * context
+                self.to_context[key] = nn.Linear(seen, channels)
+                self.to_cells[key] = nn.Linear(seen + channels, fsq.dims)
+                if points:
+                    self.to_places[key] = nn.Linear(2 * self.point_size, PLACES * fsq.dims)
+                shown = self.codes_each * fsq.dims + sum(self.context_sizes)
+                self.decoders[key] = ImageDecoder(shown, spec, key, depth)
+        self.codes = len(self.encoders) * self.codes_each
+        self.context_size = len(self.encoders) * sum(self.context_sizes)
 
-    def look(self, observation: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """Every frame on its own: feature maps {key: [..., 16, channels]}, and the context it would make."""
-        maps = {
-            key: encoder(observation[key]).unflatten(-1, (-1, GRID)).transpose(-1, -2)
-            for key, encoder in self.encoders.items()
-        }
-        return maps, torch.cat([self.to_context[key](seen).flatten(-2) for key, seen in maps.items()], -1)
+    def look(self, observation: dict[str, Tensor]) -> tuple[list[Look], Tensor]:
+        """What every image shows on its own, and the context that these frames would make."""
+        looks, contexts = [], []
+        for key, encoder in self.encoders.items():
+            seen = encoder(observation[key])
+            maps, points = seen.split([seen.shape[-1] - self.point_size, self.point_size], -1)
+            looks.append(Look(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points))
+            contexts += [self.to_context[key](looks[-1].cells).flatten(-2), points]
+        return looks, torch.cat(contexts, -1)
 
-    def encode(self, maps: dict[str, Tensor], context: Tensor) -> Tensor:
-        """Feature maps and the context [..., 16 I C] that holds at each frame -> codes."""
-        parts = zip(maps.items(), context.unflatten(-1, (-1, GRID, self.context_channels)).unbind(-3), strict=True)
-        raw = [self.to_code[key](torch.cat([seen, around], -1)) for (key, seen), around in parts]
+    def encode(self, looks: list[Look], context: Tensor) -> Tensor:
+        """What is seen, and the context that holds at each frame -> codes."""
+        raw = []
+        for key, look, around in zip(self.encoders, looks, self._by_image(context), strict=True):
+            cells, points = around.split(self.context_sizes, -1)
+            raw.append(self.to_cells[key](torch.cat([look.cells, cells.unflatten(-1, (GRID, -1))], -1)))
+            if self.point_size:
+                places = self.to_places[key](torch.cat([look.points, points], -1))
+                raw.append(places.unflatten(-1, (PLACES, -1)))
         return self.fsq(torch.cat(raw, -2))
 
     def decode(self, codes: Tensor, context: Tensor) -> dict[str, Tensor]:
         """Images in [0, 1]."""
-        shown = torch.cat([codes, context.unflatten(-1, (-1, self.context_channels))], -1)
-        parts = shown.unflatten(-2, (-1, GRID)).flatten(-2).unbind(-2)
-        return {key: net(part) for (key, net), part in zip(self.decoders.items(), parts, strict=True)}
+        parts = zip(self.decoders.items(), codes.split(self.codes_each, -2), self._by_image(context), strict=True)
+        return {key: net(torch.cat([own.flatten(-2), around], -1)) for (key, net), own, around in parts}
+
+    def _by_image(self, context: Tensor) -> tuple[Tensor, ...]:
+        return context.chunk(len(self.encoders), -1)
 
 
 class Vectors(nn.Module):
@@ -127,12 +157,13 @@ class Tokenizer(nn.Module):
         units: int,
         layers: int,
         depth: int,
-        context: int,
+        points: int,
+        channels: int,
         max_precision: float,
     ):
         super().__init__()
         self.fsq = fsq
-        self.images = Images(spec, fsq, depth, context)
+        self.images = Images(spec, fsq, depth, points, channels)
         self.vectors = Vectors(spec, fsq, vector_codes, units, layers, max_precision)
         self.codes = self.images.codes + self.vectors.codes
 

@@ -35,7 +35,7 @@ class VideoTokenConfig(HeadsConfig):
     heads: int = 4
     context: int = 6  # frames that a token sees, its own included
     levels: list[int] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
-    vector_codes: int = 1  # for all vectors of a frame together; an image has 16
+    vector_codes: int = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
     tokens: int = 0  # of a frame, which share out its codes; 0: one for every code
     context_channels: int = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
     decoding: str = "parallel"
@@ -81,7 +81,7 @@ class Reading:
 
 class VideoToken(WorldModel):
     Config = VideoTokenConfig
-    REVISION = 3
+    REVISION = 4
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
@@ -99,6 +99,7 @@ class VideoToken(WorldModel):
             config.units,
             config.layers,
             config.depth,
+            config.points,
             config.context_channels,
             config.max_precision,
         )
@@ -199,9 +200,9 @@ class VideoToken(WorldModel):
         parts: list[Tensor] = []
         frame = action[..., :0]
         if images.codes:
-            maps, frame = images.look(windows.observation)
+            looks, frame = images.look(windows.observation)
             frame = _held(frame, first, None if state is None else state.frame)
-            parts.append(images.encode(maps, frame))
+            parts.append(images.encode(looks, frame))
         if vectors.codes:
             parts.append(vectors.encode(vector, before, action) * linked[..., None, None])
         codes = torch.cat(parts, -2)
