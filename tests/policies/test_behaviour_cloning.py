@@ -10,7 +10,7 @@ from torch import nn
 from tests.policies.linear_world import LinearModel, LinearTask, play
 from wm_lab.errors import UserError
 from wm_lab.policies import BCPolicy, BCProposals, BehaviourCloning, BehaviourCloningConfig, ProposalsConfig
-from wm_lab.policies.frame_encoder import Keypoints
+from wm_lab.policies.frame_encoder import KeypointEncoder
 from wm_lab.policies.seeding import generator
 from wm_lab.policy import Moment
 from wm_lab.world_model import DataSpec, Windows
@@ -173,7 +173,7 @@ def test_where_the_model_cannot_decode_the_chunk_is_held():
 
 
 def test_keypoints_follow_a_bright_spot():
-    net = Keypoints(size=8)
+    net = KeypointEncoder(size=8)
     centre = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     with torch.no_grad():
         net.convolutions = nn.AvgPool2d(4)  # brightness itself

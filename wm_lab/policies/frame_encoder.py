@@ -35,7 +35,7 @@ class FrameEncoder(nn.Module):
         std: list[float] = []
         for key, shape in spec.observation.items():
             if len(shape) == IMAGE_AXES:
-                self.images[key] = Keypoints(image_features)
+                self.images[key] = KeypointEncoder(image_features)
             elif len(shape) == 1:
                 self.vectors.append(key)
                 mean += spec.mean.get(key, [0.0] * shape[0])
@@ -58,7 +58,7 @@ class FrameEncoder(nn.Module):
         return torch.cat(parts, dim=-1)
 
 
-class Keypoints(nn.Module):
+class KeypointEncoder(nn.Module):
     """Images [..., H, W, 3] in [0, 255] -> [..., size], by a small convolution net and a spatial softmax.
 
     The softmax turns each channel into where it looks (Levine et al. 2016): few numbers, and precise ones.
