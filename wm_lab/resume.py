@@ -26,7 +26,7 @@ LOCK = ".lock"
 """In the folder of a sweep: held while it runs, and let go of by the system when its process dies."""
 
 IDLE = ("tracking", "workers", "outputs", "optimized_metric")
-"""Sections of a configuration that change no number of a cell."""
+"""Sections of a configuration, and options within them, that change no number of a cell."""
 
 
 def resumed(arguments: Sequence[str]) -> list[str]:
@@ -108,4 +108,10 @@ def _read(jobs: Path) -> dict[str, Any] | None:
 
 def _counting(config: str) -> dict[str, Any]:
     """The part of a configuration that a cell's numbers depend on."""
-    return {name: section for name, section in dict(yaml.safe_load(config)).items() if name not in IDLE}
+    return _without_idle(yaml.safe_load(config))
+
+
+def _without_idle(section: Any) -> Any:
+    if not isinstance(section, dict):
+        return section
+    return {name: _without_idle(value) for name, value in section.items() if name not in IDLE}

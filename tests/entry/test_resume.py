@@ -16,6 +16,7 @@ from tests.entry.command import SMALL, start, wm_lab
 from tests.reports.test_sweep import write_run
 from wm_lab.launchers.sweep import Sweep
 from wm_lab.mistakes import explain
+from wm_lab.resume import finished_before
 from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")
@@ -74,6 +75,15 @@ def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(f
     last = wm_lab(furnished, *SWEEP)
     assert last.code == 0 and last.err.count("finished before") == 2, last.err
     assert tables(furnished) == expected
+
+
+def test_a_cell_is_finished_however_many_workers_ran_it(tmp_path):
+    config = "seed: 0\nworkers: {workers}\ndata:\n  workers: {workers}\n  rounds: {rounds}\n"
+    cell = tmp_path / "0"
+    write_run(cell, "cem")
+    (cell / "config.yaml").write_text(config.format(workers=1, rounds=0))
+    assert finished_before(cell, config.format(workers=2, rounds=0)) is not None
+    assert finished_before(cell, config.format(workers=1, rounds=1)) is None
 
 
 def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_answer(tmp_path, capsys):
