@@ -18,7 +18,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.report import report
 from wm_lab.reports.runs import save_outcomes
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.hand_goals import GOALS
+from wm_lab.tasks.hand.goals import GOALS
 
 MODELS = ("rssm", "latent_mlp", "video_token", "decoder_only", "video_diffusion")
 PLANNERS = ("cem", "mppi")

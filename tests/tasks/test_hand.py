@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from wm_lab.errors import UserError
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.hand_goals import GOALS
+from wm_lab.tasks.hand.goals import GOALS
 
 ALL = list(GOALS)
 SECTIONS = {"reach": 28, "push": 35, "place": 35, "insert": 35, "stack": 49}
@@ -112,7 +112,7 @@ def test_long_simulations_in_pieces_equal_those_in_one(monkeypatch: pytest.Monke
     task = HandTask(HandConfig(goal="insert"))
     snapshots, actions = task.snapshot()[None], random_actions(1, 5, 4)
     whole, _ = task.simulate_batch(snapshots, actions)
-    monkeypatch.setattr("wm_lab.tasks.hand_physics.ROLLOUT_NUMBERS", 1)
+    monkeypatch.setattr("wm_lab.tasks.hand.physics.ROLLOUT_NUMBERS", 1)
     pieces, _ = task.simulate_batch(snapshots, actions)
     np.testing.assert_array_equal(pieces, whole)
 

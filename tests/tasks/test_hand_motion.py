@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.hand_goals import GOALS, HAND_START, REACH, TURNED
-from wm_lab.tasks.hand_motion import MIRRORS, SETPOINT, HandMotion
-from wm_lab.tasks.hand_state import TCP
+from wm_lab.tasks.hand.goals import GOALS, HAND_START, REACH, TURNED
+from wm_lab.tasks.hand.motion import MIRRORS, SETPOINT, HandMotion
+from wm_lab.tasks.hand.state import TCP
 
 STEPS = 30
 

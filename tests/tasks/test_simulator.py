@@ -8,7 +8,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.hand_goals import GOALS
+from wm_lab.tasks.hand.goals import GOALS
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.world_model import Windows
 

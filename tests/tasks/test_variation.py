@@ -13,7 +13,7 @@ from wm_lab.evaluation.manifest import freeze, require_same
 from wm_lab.tasks.fetch import FetchConfig, FetchTask
 from wm_lab.tasks.gym import GymConfig, GymTask
 from wm_lab.tasks.hand import HandConfig, HandTask
-from wm_lab.tasks.hand_goals import GOALS
+from wm_lab.tasks.hand.goals import GOALS
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.task import Task
 from wm_lab.tasks.variation import HELD_OUT, TRAIN, EvaluationConfig, draw

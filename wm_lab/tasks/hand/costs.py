@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wm_lab.tasks.hand_goals import GOALS, stacked_height
-from wm_lab.tasks.hand_scene import BLOCK_HALF, FINGER_OPEN, PEG_HALF
-from wm_lab.tasks.hand_state import FINGER, PITCH, ROLL, TCP, YAW
+from wm_lab.tasks.hand.goals import GOALS, stacked_height
+from wm_lab.tasks.hand.scene import BLOCK_HALF, FINGER_OPEN, PEG_HALF
+from wm_lab.tasks.hand.state import FINGER, PITCH, ROLL, TCP, YAW
 
 Number = Any  # a float, or a tensor [...]
 State = Sequence[Number]  # the D numbers of a state

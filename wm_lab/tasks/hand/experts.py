@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wm_lab.tasks.hand_goals import stacked_height
-from wm_lab.tasks.hand_scene import BLOCK_HALF, MAX_SPEED, MAX_TURN
-from wm_lab.tasks.hand_state import PITCH, ROLL, TCP, VELOCITY, YAW
+from wm_lab.tasks.hand.goals import stacked_height
+from wm_lab.tasks.hand.scene import BLOCK_HALF, MAX_SPEED, MAX_TURN
+from wm_lab.tasks.hand.state import PITCH, ROLL, TCP, VELOCITY, YAW
 from wm_lab.tasks.task import Expert
 
 if TYPE_CHECKING:
-    from wm_lab.tasks.hand import HandTask
+    from wm_lab.tasks.hand.task import HandTask
 
 GAIN = 14.0  # 1/s, of the fingertips towards a point
 CARRY_GAIN = 12.0  # 1/s, softer with a block in the hand

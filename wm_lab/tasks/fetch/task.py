@@ -20,7 +20,7 @@ from wm_lab.tasks import dense
 from wm_lab.tasks.env_config import EnvConfig, require_tolerance
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
-from wm_lab.tasks.fetch_experts import PickExpert, PushExpert, ReachExpert, SlideExpert
+from wm_lab.tasks.fetch.experts import PickExpert, PushExpert, ReachExpert, SlideExpert
 from wm_lab.tasks.raycast import Marker
 from wm_lab.tasks.task import Expert
 

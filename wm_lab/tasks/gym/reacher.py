@@ -12,7 +12,7 @@ from torch import Tensor
 from wm_lab.tasks.task import Expert, Variable
 
 if TYPE_CHECKING:
-    from wm_lab.tasks.gym import GymTask
+    from wm_lab.tasks.gym.task import GymTask
 
 TOLERANCE = 0.02  # m, from fingertip to target
 FAR = 0.2  # m, a typical distance at the start

@@ -14,9 +14,9 @@ from typing import Self
 import mujoco
 import numpy as np
 
-from wm_lab.tasks.hand_goals import HAND_START, REACH
-from wm_lab.tasks.hand_physics import HandPhysics
-from wm_lab.tasks.hand_state import JOINTS, SETPOINTS, TCP, VELOCITY, Layout
+from wm_lab.tasks.hand.goals import HAND_START, REACH
+from wm_lab.tasks.hand.physics import HandPhysics
+from wm_lab.tasks.hand.state import JOINTS, SETPOINTS, TCP, VELOCITY, Layout
 
 SETPOINT = VELOCITY + JOINTS
 MIRRORS = (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)  # of x and y; both: half a turn

@@ -20,11 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.tasks import gym_reacher
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts
-from wm_lab.tasks.gym_environment import function_at, open_environment, variables_of
-from wm_lab.tasks.replay import Replay
+from wm_lab.tasks.gym import reacher
+from wm_lab.tasks.gym.environment import function_at, open_environment, variables_of
+from wm_lab.tasks.gym.replay import Replay
 from wm_lab.tasks.task import Expert, Variable
 from wm_lab.tasks.variation import Factors
 
@@ -48,13 +48,13 @@ class Known:
 
 KNOWN = {
     "Reacher-v5": Known(
-        distance=gym_reacher.distance,
+        distance=reacher.distance,
         measure="fingertip-to-target",
-        tolerance=gym_reacher.TOLERANCE,
-        cost=gym_reacher.cost,
-        goal_state=gym_reacher.goal_state,
-        expert=gym_reacher.ReacherExpert,
-        variables=gym_reacher.VARIABLES,
+        tolerance=reacher.TOLERANCE,
+        cost=reacher.cost,
+        goal_state=reacher.goal_state,
+        expert=reacher.ReacherExpert,
+        variables=reacher.VARIABLES,
         tags=("reach",),
         instruction="Move the tip of the arm to the target.",
     )

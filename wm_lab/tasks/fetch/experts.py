@@ -10,7 +10,7 @@ import numpy as np
 from wm_lab.tasks.task import Expert
 
 if TYPE_CHECKING:
-    from wm_lab.tasks.fetch import FetchTask
+    from wm_lab.tasks.fetch.task import FetchTask
 
 GAIN = 10.0  # action per metre: a step takes the gripper about half of the way that is asked for
 OPEN, CLOSED = 1.0, -1.0

@@ -8,9 +8,9 @@ import mujoco
 import numpy as np
 from mujoco import mjtState, rollout
 
-from wm_lab.tasks.hand_goals import Goal, Start
-from wm_lab.tasks.hand_scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS, scene_xml
-from wm_lab.tasks.hand_state import JOINTS
+from wm_lab.tasks.hand.goals import Goal, Start
+from wm_lab.tasks.hand.scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS, scene_xml
+from wm_lab.tasks.hand.state import JOINTS
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.variation import Factors
 

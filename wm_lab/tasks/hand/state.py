@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wm_lab.tasks.hand_scene import HAND_HEIGHT, TCP_BELOW_HAND
+from wm_lab.tasks.hand.scene import HAND_HEIGHT, TCP_BELOW_HAND
 from wm_lab.tasks.task import Variable
 
 JOINTS = 8

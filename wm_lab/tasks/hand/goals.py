@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.errors import UserError
-from wm_lab.tasks.hand_scene import BLOCK_HALF, HAND_HEIGHT, PEG_HALF, TCP_BELOW_HAND
-from wm_lab.tasks.hand_state import TCP, Layout
+from wm_lab.tasks.hand.scene import BLOCK_HALF, HAND_HEIGHT, PEG_HALF, TCP_BELOW_HAND
+from wm_lab.tasks.hand.state import TCP, Layout
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from gymnasium import spaces
 from torch import Tensor
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.tasks.hand_costs import COSTS, goal_state
-from wm_lab.tasks.hand_experts import EXPERTS, HandExpert
-from wm_lab.tasks.hand_goals import GOALS, check_dials, draw_start, solved
-from wm_lab.tasks.hand_motion import HandMotion
-from wm_lab.tasks.hand_physics import ACTIONS, HandPhysics
-from wm_lab.tasks.hand_scene import CAMERA, CONTROL_HZ, SCENE_REVISION
-from wm_lab.tasks.hand_state import PROPRIO
+from wm_lab.tasks.hand.costs import COSTS, goal_state
+from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
+from wm_lab.tasks.hand.goals import GOALS, check_dials, draw_start, solved
+from wm_lab.tasks.hand.motion import HandMotion
+from wm_lab.tasks.hand.physics import ACTIONS, HandPhysics
+from wm_lab.tasks.hand.scene import CAMERA, CONTROL_HZ, SCENE_REVISION
+from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
 from wm_lab.tasks.task import PlanningHints, Task, TaskCard, dials
 from wm_lab.tasks.variation import TRAIN, Factors

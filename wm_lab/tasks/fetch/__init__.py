@@ -1,0 +1,5 @@
+"""The Fetch arm of gymnasium_robotics."""
+
+from wm_lab.tasks.fetch.task import FetchConfig, FetchTask
+
+__all__ = ["FetchConfig", "FetchTask"]
