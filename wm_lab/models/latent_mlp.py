@@ -27,7 +27,7 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 @dataclass
 class LatentMLPConfig(HeadsConfig):
-    variables: int = 32
+    variables: int = 32  # of the latent; for images so many beside the vectors that it holds
     transition_units: int = 256
     transition_layers: int = 3
     minimum_std: float = 0.1
@@ -49,19 +49,21 @@ class LatentState(State):
 
 class LatentMLP(WorldModel):
     Config = LatentMLPConfig
+    REVISION = 3
 
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth, config.points)
         self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
+        sizes = config.units, config.layers, config.depth, config.points
+        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
         size, raw = self.latent.size, self.latent.raw_size
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(
             self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw
         )
         self.heads = Heads(config, spec, self.latent.read_size, size, offset=0)
-        self.latent.begin(self.posterior, self.encoder)
+        self.latent.begin(self.posterior)
         zero(self.transition[-1])
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -95,8 +97,8 @@ class LatentMLP(WorldModel):
         return self.heads.decoder(imagination.features)
 
     def _posterior(self, windows: Windows) -> Tensor:
-        token, vector = self.encoder(windows.observation)
-        anchor = F.pad(vector, (0, self.latent.size - vector.shape[-1]))  # z starts at what is seen
+        token, seen = self.encoder(windows.observation)
+        anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
         return self.latent.distribution(self.posterior(token), anchor)
 
     def _prior(self, z: Tensor, action: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.models.observations import Drift, ObservationEncoder, Relations, change_scale
+from wm_lab.models.blocks import zero
+from wm_lab.models.images import is_image
+from wm_lab.models.observations import Drift, Relations, change_scale
 from wm_lab.world_model import DataSpec
 
 
@@ -20,6 +22,8 @@ class Latent(nn.Module, ABC):
     size: int
     raw_size: int
     read_size: int
+    readings: int = 0
+    """How many of the variables, the last, start at what is read of images."""
 
     def read(self, z: Tensor) -> Tensor:
         """What networks see of z: [..., size] -> [..., read_size]."""
@@ -74,11 +78,12 @@ class GaussianLatent(Latent):
         minimum_std: float = 0.1,
         relations: Relations | None = None,
         drift: Drift | None = None,
+        readings: int = 0,
     ):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
         self.read_size = self.size + (relations.size if relations else 0)
-        self.minimum_std, self.relations, self.drift = minimum_std, relations, drift
+        self.minimum_std, self.relations, self.drift, self.readings = minimum_std, relations, drift, readings
         self.register_buffer("scale", scale)
 
     def read(self, z: Tensor) -> Tensor:
@@ -87,18 +92,13 @@ class GaussianLatent(Latent):
     def forecast(self, z: Tensor, action: Tensor) -> Tensor:
         return z if self.drift is None else self.drift(z, action)
 
-    def begin(self, posterior: nn.Module, encoder: ObservationEncoder) -> None:
-        """How the layer that emits a posterior starts out: at the observed vectors themselves.
-
-        Variables beside an image's vectors start at what the net happens to see, under little noise. From zero, or
-        drowned in noise, they teach a decoder to ignore them before it has taught them anything.
-        """
+    def begin(self, posterior: nn.Module) -> None:
+        """How the layer that emits a posterior starts out: at what is seen as it is, images' variables under little
+        noise. Drowned in noise, they teach a decoder to ignore them before it has taught them anything."""
         assert isinstance(posterior, nn.Linear)
-        known = encoder.vector_size if encoder.images else self.size
-        nn.init.zeros_(posterior.bias)
-        nn.init.zeros_(posterior.weight[:known])
-        nn.init.zeros_(posterior.weight[self.size :])
-        nn.init.constant_(posterior.bias[self.size + known :], QUIET)
+        zero(posterior)
+        if self.readings:
+            nn.init.constant_(posterior.bias[-self.readings :], QUIET)
 
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         mean, std = raw.chunk(2, -1)
@@ -172,10 +172,12 @@ def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: flo
 def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precision: float) -> GaussianLatent:
     """A Gaussian latent whose first variables are the observed vectors themselves, in the scale of their changes.
 
-    It has at least `variables` of them, and more where the vectors are longer.
+    Beside images there are `variables` more, which hold what is read of them; else `variables` in all, or more where
+    the vectors are longer.
     """
     known = change_scale(spec, max_precision)
-    scale = torch.ones(max(variables, known.shape[0]))
+    seen = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
+    scale = torch.ones(max(variables, known.shape[0] + seen))
     scale[: known.shape[0]] = known
     relations = Relations(spec)
-    return GaussianLatent(scale, minimum_std, relations if relations.size else None, Drift(spec, len(scale)))
+    return GaussianLatent(scale, minimum_std, relations if relations.size else None, Drift(spec, len(scale)), seen)

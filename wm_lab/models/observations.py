@@ -37,9 +37,13 @@ class Normaliser(nn.Module):
 
 
 class ObservationEncoder(nn.Module):
-    """{key: [..., *shape]} -> one token [..., size] for every step, and the vectors as they are."""
+    """{key: [..., *shape]} -> one token [..., size] for every step, and what a latent can hold of it as it is.
 
-    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int, points: int):
+    That is the vectors, and so many linear readings of the images' features: a keypoint is a position already, which
+    stays one where no network comes between.
+    """
+
+    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int, points: int, readings: int = 0):
         super().__init__()
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
         width = pixels = 0
@@ -53,17 +57,19 @@ class ObservationEncoder(nn.Module):
                 width += shape[0]
         self.mlp = mlp(width, units, layers) if width else None
         self.vector_size = width
+        self.readings = nn.Linear(pixels, readings) if pixels and readings else None
         self.size = (units if width else 0) + pixels
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The token, and the normalised vectors [..., V] side by side (V = 0 where there are only images)."""
+        """The token; and the normalised vectors side by side, with the readings of images behind them, [..., V]."""
         tokens = [net(observation[key]) for key, net in self.images.items()]
-        vectors = [norm(observation[key]) for key, norm in self.vectors.items()]
-        if self.mlp is None:
-            token = torch.cat(tokens, -1)
-            return token, token[..., :0]
-        vector = torch.cat(vectors, -1)
-        return torch.cat([*tokens, self.mlp(symlog(vector))], -1), vector
+        held = [norm(observation[key]) for key, norm in self.vectors.items()]
+        if self.readings is not None:
+            held.append(self.readings(torch.cat(tokens, -1)))
+        if self.mlp is not None:
+            tokens.append(self.mlp(symlog(torch.cat(held[: len(self.vectors)], -1))))
+        token = torch.cat(tokens, -1)
+        return token, torch.cat(held, -1) if held else token[..., :0]
 
 
 class ObservationDecoder(nn.Module):

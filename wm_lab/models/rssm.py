@@ -31,7 +31,7 @@ class RSSMConfig(HeadsConfig):
     hidden: int = 96
     groups: int = 4
     latent: str = "gaussian"
-    variables: int = 32
+    variables: int = 32  # of the latent; of a Gaussian one so many for images, beside the vectors that it holds
     classes: int = 16
     unimix: float = 0.01
     minimum_std: float = 0.1
@@ -68,13 +68,14 @@ class RSSMState(State):
 
 class RSSM(WorldModel):
     Config = RSSMConfig
-    REVISION = 3
+    REVISION = 4
 
     def __init__(self, config: RSSMConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = ObservationEncoder(spec, config.units, config.layers, config.depth, config.points)
         self.latent = make_latent(config, spec)
+        sizes = config.units, config.layers, config.depth, config.points
+        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
         self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
         holds_vectors = isinstance(self.latent, GaussianLatent)
         holds_state = holds_vectors and set(spec.observation) == {"state"}
@@ -119,10 +120,10 @@ class RSSM(WorldModel):
         """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along observed steps."""
         b, steps = windows.shape
         keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
-        token, vector = self.encoder(windows.observation)
+        token, seen = self.encoder(windows.observation)
         # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
         tokens = self.cell.token(token).unbind(1)
-        anchors = F.pad(vector, (0, self.latent.size - vector.shape[-1])).unbind(1)  # z starts at what is seen
+        anchors = F.pad(seen, (0, self.latent.size - seen.shape[-1])).unbind(1)  # where z starts
         actions = self.cell.action(windows.action * keep).unbind(1)
         noise = self._noise(steps, b)
         if state is None:
@@ -194,7 +195,7 @@ class Cell(nn.Module):
         )
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
         if isinstance(latent, GaussianLatent):
-            latent.begin(self.posterior_out[-1], encoder)
+            latent.begin(self.posterior_out[-1])
             zero(self.prior_out[-1])
 
     def action(self, action: Tensor) -> Tensor:
