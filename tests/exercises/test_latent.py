@@ -123,7 +123,8 @@ def test_a_turned_state_is_read_without_error_and_strangers_states_are_not(answe
     for variable in ("position", "goal"):
         assert found["r2"]["ridge"][LATENT][variable]["low"] > 0.999
         assert found["r2"]["ridge"]["shuffled"][variable]["value"] < 0.5
-        assert found["learned"][variable]["value"] == 0
+        assert found["gains"]["ridge"][RANDOM][variable]["value"] == 0
+        assert abs(found["gains"]["ridge"]["observation"][variable]["value"]) < 1e-3, "it is all there to be seen"
     assert found["moves"] == {"position": True, "goal": False}
     assert answer.verdicts[0].startswith("the latent captures position (R² 1.00 [1.00, 1.00], random encoder 1.00)")
     assert "changed the R² of position and goal by less than 0.01" in answer.verdicts[1]
@@ -195,7 +196,7 @@ def findings(ours: Interval, bar: Interval, **changes) -> Findings:
     row = {LATENT: ours, RANDOM: bar, STATE: Interval(0.05, 0.1, 0.15, 50)}
     found = Findings(
         r2={"ridge": {name: {"block": value} for name, value in row.items()}},
-        learned={"block": Interval(0.2, 0.3, 0.4, 50)},
+        gains={"ridge": {RANDOM: {"block": Interval(0.2, 0.3, 0.4, 50)}}},
         moves={"block": True},
         structure={
             name: {"neighbours": value, "silhouette": value, "information": value} for name, value in row.items()
@@ -238,7 +239,7 @@ def test_a_variable_is_captured_only_where_its_whole_interval_is(r2, says):
     ],
 )
 def test_training_gets_credit_only_for_what_it_surely_added(gain, says):
-    assert learning_verdict(findings(HIGH, LOW, learned={"block": gain})).startswith(says)
+    assert learning_verdict(findings(HIGH, LOW, gains={"ridge": {RANDOM: {"block": gain}}})).startswith(says)
 
 
 def test_scenes_are_similar_where_neighbours_surely_are():

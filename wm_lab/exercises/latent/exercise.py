@@ -134,12 +134,12 @@ class Latent(Exercise):
         spaces = self._spaces(bench, model, posterior, frames)
         truth, columns = targets(frames.state, bench.card.variables)
         sample = {name: x[chosen] for name, x in spaces.items()}
-        r2, learned = ask(sample, truth[chosen], columns, frames.trajectory[chosen], config.resamples)
+        r2, gains = ask(sample, truth[chosen], columns, frames.trajectory[chosen], config.resamples)
         scenes = spread_over(frames.phase, frames.trajectory)
         flat, trust, noise = self._embed(spaces[LATENT][scenes])
         found = Findings(
             r2=r2,
-            learned=learned,
+            gains=gains,
             moves={name: _moves(truth[:, where], frames.trajectory) for name, where in columns.items()},
             structure=self._structure(bench, spaces, frames, chosen),
             trustworthiness=trust,

@@ -11,13 +11,16 @@ import numpy as np
 
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.probes import Explained, Probe, mlp, read, ridge, strangers
-from wm_lab.exercises.latent.report import LATENT, RANDOM, SHUFFLED
+from wm_lab.exercises.latent.report import LATENT, OBSERVATION, RANDOM, SHUFFLED
 from wm_lab.tracking.progress import progress
 
 PROBES: dict[str, Probe] = {"ridge": ridge, "mlp": mlp}
 
 Table = dict[str, dict[str, Interval]]
 """{representation: {variable: R²}}"""
+
+RIVALS = (RANDOM, OBSERVATION)
+"""What a latent must say more than: the model before training, and what it was shown."""
 
 
 def ask(
@@ -26,14 +29,15 @@ def ask(
     columns: Mapping[str, slice],
     trajectory: np.ndarray,
     resamples: int,
-) -> tuple[dict[str, Table], dict[str, Interval]]:
-    """R² of both probes for the variables in the `columns` of `truth` [M, D], and what training added to the ridge's.
+) -> tuple[dict[str, Table], dict[str, Table]]:
+    """R² of both probes for the variables in the `columns` of `truth` [M, D], and the latent's minus that of `RIVALS`,
+    paired by trajectory: {probe: {representation: {variable: R²}}} both.
 
     spaces: {representation: [M, F]}; "shuffled" is the latent, asked for the states of strangers
     """
     stranger = strangers(trajectory)
     tables: dict[str, Table] = {}
-    learned: dict[str, Interval] = {}
+    gains: dict[str, Table] = {}
     with progress("probe", len(PROBES) * (len(spaces) + 1)) as bar:
         for kind, probe in PROBES.items():
 
@@ -47,6 +51,7 @@ def ask(
             tables[kind] = {
                 name: {variable: r2.interval(resamples) for variable, r2 in row.items()} for name, row in found.items()
             }
-            if kind == "ridge":
-                learned = {v: r2.minus(found[RANDOM][v], resamples) for v, r2 in found[LATENT].items()}
-    return tables, learned
+            gains[kind] = {
+                name: {v: r2.minus(found[name][v], resamples) for v, r2 in found[LATENT].items()} for name in RIVALS
+            }
+    return tables, gains

@@ -15,6 +15,9 @@ LATENT, RANDOM, PCA, OBSERVATION, STATE = ROWS = ("latent", "random encoder", "P
 SHUFFLED = "shuffled"
 """The latent, asked for the states of other trajectories."""
 
+KINDS = {"ridge": "Linear probe (ridge)", "mlp": "Nonlinear probe (MLP)"}
+"""How probes are called in tables."""
+
 MEASURES = {
     "neighbours": "neighbours' distance",
     "scene": "ρ scene",
@@ -42,7 +45,7 @@ MARGIN = 0.01
 @dataclass(frozen=True)
 class Findings:
     r2: dict[str, dict[str, dict[str, Interval]]]  # {probe: {representation: {variable: R²}}}
-    learned: dict[str, Interval]  # {variable: R² of the latent minus that of the random encoder, by ridge}
+    gains: dict[str, dict[str, dict[str, Interval]]]  # the same of the latent minus the representation, paired
     moves: dict[str, bool]  # {variable: it changes within an episode}
     structure: dict[str, dict[str, Interval]]  # {representation: {measure: value}}
     trustworthiness: dict[int, Interval]  # {perplexity: of the scenes' t-SNE}
@@ -54,8 +57,7 @@ class Findings:
 
 
 def latent_tables(found: Findings) -> list[Table]:
-    kinds = {"ridge": "Linear probe (ridge)", "mlp": "Nonlinear probe (MLP)"}
-    tables = [_probe_table(found, kind, f"{title}: R² on unseen trajectories") for kind, title in kinds.items()]
+    tables = [_probe_table(found, kind, f"{title}: R² on unseen trajectories") for kind, title in KINDS.items()]
     rows = [(word, *(short(row[key]) for row in found.structure.values())) for key, word in MEASURES.items()]
     structure = Table(
         "Structure",
@@ -69,6 +71,7 @@ def latent_tables(found: Findings) -> list[Table]:
     pictures = [(str(p), short(trust), f"{found.noise[p]:.2f}") for p, trust in found.trustworthiness.items()]
     return [
         *tables,
+        _gain_table(found),
         structure,
         Table(
             "Trustworthiness of the pictures",
@@ -111,7 +114,7 @@ def capture_verdict(found: Findings) -> str:
 def learning_verdict(found: Findings) -> str:
     """What training did for the line that reads the state, beyond what the untrained encoder offers it."""
     told, same, open_ = [], [], []
-    for name, gain in found.learned.items():
+    for name, gain in found.gains["ridge"][RANDOM].items():
         if gain.low > MARGIN:
             told.append(f"raised the R² of {name} by {short(gain)}")
         elif gain.high < -MARGIN:
@@ -176,6 +179,13 @@ def _probe_table(found: Findings, kind: str, title: str) -> Table:
         f"Constant: within an episode. {found.copied:.0%} of the observed numbers stand in the latent as they are."
     )
     return Table(title, ("variable", *table), rows, frozenset({"variable"}), caption)
+
+
+def _gain_table(found: Findings) -> Table:
+    columns = {f"{kind}, minus {rival}": row for kind, table in found.gains.items() for rival, row in table.items()}
+    rows = [(name, *(short(row[name]) for row in columns.values())) for name in found.moves]
+    caption = f"R² of the latent minus that of what it is made from, paired by trajectory. {_sample(found)}"
+    return Table("What the latent adds", ("variable", *columns), rows, frozenset({"variable"}), caption)
 
 
 def _sample(found: Findings) -> str:
