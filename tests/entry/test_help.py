@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import yaml
 
-from tests.entry.command import wm_lab
+from tests.entry.command import ROOT, wm_lab
 
 
 def test_help_shows_the_groups_and_how_to_choose(tmp_path):
@@ -34,3 +37,10 @@ def test_a_shell_can_complete_groups_options_and_keys(tmp_path):
     assert "trainer.learning_rate=" in complete("trainer.lear")
     installed = wm_lab(tmp_path, "-sc", "install=bash")
     assert installed.code == 0 and "complete" in installed.out
+
+
+def test_no_command_waits_for_libraries_that_it_may_never_need():
+    heavy = ("scipy.stats", "scipy.ndimage", "scipy.sparse.csgraph", "sklearn", "matplotlib", "wandb", "mujoco.viewer")
+    script = f"import sys, wm_lab.main; print([name for name in {heavy} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr

@@ -7,7 +7,6 @@ Kaski 2001) is therefore set beside that of as many points of pure noise, which 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from wm_lab.evaluation.structure import distances
 
@@ -40,7 +39,7 @@ def trustworthiness(x: np.ndarray, flat: np.ndarray, k: int = NEIGHBOURS) -> np.
     far, near = distances(x), distances(flat)
     for table in (far, near):
         np.fill_diagonal(table, -1)
-    rank = rankdata(far, method="ordinal", axis=1) - 1  # oneself 0, the nearest 1
+    rank = np.argsort(np.argsort(far, axis=1, kind="stable"), axis=1)  # oneself 0, the nearest 1
     shown = np.argsort(near, axis=1, kind="stable")[:, 1 : k + 1]
     excess = np.maximum(np.take_along_axis(rank, shown, axis=1) - k, 0).sum(1)
     return 1 - 2 * excess / (k * (2 * n - 3 * k - 1))

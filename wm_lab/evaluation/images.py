@@ -6,7 +6,6 @@ Images are [..., H, W, C] with values in [0, 255]; leading axes are kept, channe
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
 PEAK = 255.0
 
@@ -36,6 +35,8 @@ def ssim(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     Images too small for the window are seen through a smaller one.
     """
+    from scipy.ndimage import correlate1d  # slow to load, and most commands compare no images
+
     _require_alike(imagined, truth)
     radius = min(RADIUS, (min(truth.shape[-3:-1]) - 1) // 2)
     offsets = np.arange(-radius, radius + 1)

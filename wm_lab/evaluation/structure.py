@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.special import entr, stdtrit
-from scipy.stats import rankdata
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
@@ -65,6 +64,8 @@ def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray, resamples: in
     Trajectories are resampled, and a pair counts as often as both of its trajectories were drawn; ranks stay those of
     the whole sample. Undefined for fewer than three trajectories or distances that are all alike.
     """
+    from scipy.stats import rankdata  # takes a second to load, which every command would wait for
+
     first, second = np.triu_indices(len(a), 1)
     kept = trajectory[first] != trajectory[second]
     first, second = first[kept], second[kept]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, play
@@ -93,6 +92,8 @@ class Ranked(Policy):
         return {"rho": np.array(self._rho)}
 
     def _correlation(self, start: SimulatorState, actions: Tensor, scores: Tensor) -> float:
+        from scipy.stats import spearmanr  # takes a second to load, which every command would wait for
+
         true = self.truth(self.simulator.imagine(start, actions), actions)
         told = scores.nan_to_num(nan=-torch.inf)
         return float(spearmanr(told[0].cpu().numpy(), true[0].cpu().numpy()).statistic)

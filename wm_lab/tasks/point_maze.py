@@ -16,7 +16,6 @@ import gymnasium
 import mujoco
 import numpy as np
 import torch
-from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
 from wm_lab.errors import unknown
@@ -125,6 +124,8 @@ class Maze:
 
     def __init__(self, maze: Any) -> None:
         """maze: gymnasium_robotics's; `maze_map` holds its walls, row by row from the top."""
+        from scipy.sparse.csgraph import shortest_path  # slow to load, and most commands know no maze
+
         self._rows, self._columns, self._size = maze.map_length, maze.map_width, maze.maze_size_scaling
         self._corner = torch.tensor([-maze.x_map_center, maze.y_map_center])
         free = np.array([[cell != WALL for cell in row] for row in maze.maze_map]).ravel()
