@@ -12,7 +12,7 @@ from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import mpc_arm
-from wm_lab.exercises.coarse_to_fine import cost_of_a_decision, reranked_arm
+from wm_lab.exercises.planning.coarse_to_fine import cost_of_a_decision, reranked_arm
 from wm_lab.exercises.settings import RERANKER
 from wm_lab.exercises.workbench import Workbench
 

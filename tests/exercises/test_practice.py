@@ -22,7 +22,7 @@ from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.arms import mpc_arm, scripted_arms
 from wm_lab.exercises.checks import check_playing
 from wm_lab.exercises.planning import Planning, PlanningConfig
-from wm_lab.exercises.practice import Practice
+from wm_lab.exercises.planning.practice import Practice
 from wm_lab.exercises.workbench import Workbench
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes

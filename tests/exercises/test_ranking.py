@@ -11,7 +11,7 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm
 from wm_lab.exercises.planning import PlanningConfig
-from wm_lab.exercises.ranking import ranking
+from wm_lab.exercises.planning.ranking import ranking
 
 ITERATIONS = 3
 
