@@ -15,7 +15,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import replay
 from wm_lab.data.shard import MANIFEST, write_manifest
 from wm_lab.data.splits import SplitConfig, assign, uniform_hash
-from wm_lab.data.statistics import MINIMUM_STD, MINIMUM_STD_CHANGE
+from wm_lab.data.statistics import FRAMES, MINIMUM_STD, MINIMUM_STD_CHANGE, image_moments
 from wm_lab.errors import UserError
 
 CONFIG = DataConfig(episodes=60, round_episodes=30)
@@ -67,6 +67,13 @@ def test_even_a_tiny_dataset_has_something_to_validate_on():
     for start in range(0, 200, 4):
         split = assign(np.arange(start, start + 4), 4, SplitConfig(0.1, 0.1))
         assert np.count_nonzero(split == 1) >= 1 and np.count_nonzero(split == 2) >= 1
+
+
+def test_images_of_more_episodes_than_are_looked_at_have_their_mean_too():
+    rng = np.random.default_rng(0)
+    episodes = [rng.integers(90, 111, (2, 4, 4, 3)).astype(np.uint8) for _ in range(2 * FRAMES)]
+    mean, std = image_moments(episodes)
+    assert np.abs(np.array(mean) - 100).max() < 1 and abs(std[0] - np.std(np.arange(90, 111))) < 0.2
 
 
 def test_statistics_are_those_of_the_training_episodes(shards):

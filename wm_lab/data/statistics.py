@@ -63,7 +63,7 @@ def image_moments(episodes: Sequence[np.ndarray]) -> Moments:
     """
     stride = -(-sum(len(images) for images in episodes) // FRAMES)
     some = (images[i % stride :: stride] for i, images in enumerate(episodes))
-    mean, std = moments(images.reshape(len(images), -1) for images in some)
+    mean, std = moments(images.reshape(len(images), -1) for images in some if len(images))
     return Moments(np.round(mean, 2).tolist(), [max(1.0, float(np.sqrt(np.square(std).mean())))])
 
 
