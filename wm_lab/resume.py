@@ -35,6 +35,8 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     if not wanted:
         return list(arguments)
     folder = Path(wanted[-1]).absolute()
+    if not (folder / JOBS).is_file():
+        raise UserError(f"{RESUME}: there is no sweep at {folder}; name one of the folders in outputs/multiruns")
     began = read_json(folder / JOBS, "sweep")
     return [*(command(arguments) or began.get("command", [])), f"hydra.sweep.dir='{folder}'"]
 
@@ -73,7 +75,7 @@ def finished_before(folder: Path, config: str) -> RunRecord | None:
         return None
     try:
         before = (folder / "config.yaml").read_text(encoding="utf-8")
-        same = before == config or _counting(before) == _counting(config)
+        same = before == config or _counting(yaml.safe_load(before)) == _counting(yaml.safe_load(config))
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return record if same else None
@@ -106,12 +108,8 @@ def _read(jobs: Path) -> dict[str, Any] | None:
         return None
 
 
-def _counting(config: str) -> dict[str, Any]:
+def _counting(config: Any) -> Any:
     """The part of a configuration that a cell's numbers depend on."""
-    return _without_idle(yaml.safe_load(config))
-
-
-def _without_idle(section: Any) -> Any:
-    if not isinstance(section, dict):
-        return section
-    return {name: _without_idle(value) for name, value in section.items() if name not in IDLE}
+    if not isinstance(config, dict):
+        return config
+    return {name: _counting(value) for name, value in config.items() if name not in IDLE}

@@ -64,11 +64,10 @@ class ObservationEncoder(nn.Module):
         """The token; and the normalised vectors side by side, with the readings of images behind them, [..., V]."""
         tokens = [net(observation[key]) for key, net in self.images.items()]
         held = [norm(observation[key]) for key, norm in self.vectors.items()]
+        spoken = [] if self.mlp is None else [self.mlp(symlog(torch.cat(held, -1)))]
         if self.readings is not None:
             held.append(self.readings(torch.cat(tokens, -1)))
-        if self.mlp is not None:
-            tokens.append(self.mlp(symlog(torch.cat(held[: len(self.vectors)], -1))))
-        token = torch.cat(tokens, -1)
+        token = torch.cat(tokens + spoken, -1)
         return token, torch.cat(held, -1) if held else token[..., :0]
 
 
