@@ -75,7 +75,8 @@ class ScaleConfig:
     iterations: int = 4
     elites: int = 16
     batch: int = 64  # windows in a training step
-    image_batch: int = 16  # the same where the task shows images, each as many numbers as hundreds of vectors
+    image_batch: int = 32  # the same where the task shows images, each as many numbers as hundreds of vectors
+    image_length: int = 8  # steps of a window of images: many short ones show more episodes
     validations: int = 10  # over a whole training
     episode_steps: int | None = None  # of hand tasks; null: as many as the task deserves
     by_effort: bool = True  # whether harder tasks get more
@@ -170,5 +171,5 @@ def effort(amount: float, *, _root_: DictConfig) -> int:
 
 
 def batch(vectors: int, images: int, *, _root_: DictConfig) -> int:
-    """`${batch:64,16}`: one of two sizes, by whether the chosen task shows vectors or images."""
+    """`${batch:64,32}`: one of two sizes, by whether the chosen task shows vectors or images."""
     return images if "pixels" in str(OmegaConf.select(_root_, "task.observation", default="")) else vectors

@@ -46,7 +46,7 @@ def test_a_decoder_starts_near_the_mean_image():
     assert (painted - 0.2).abs().mean() < 0.1
 
 
-def test_a_keypoint_is_where_its_feature_is():
+def test_a_keypoint_is_where_its_feature_is_and_says_how_it_looks_there():
     keypoints = Keypoints(channels=1, points=1)
     with torch.no_grad():
         keypoints.maps.weight.zero_()[0, 0, 1, 1] = 50.0
@@ -54,10 +54,11 @@ def test_a_keypoint_is_where_its_feature_is():
     maps = torch.zeros(2, 1, 16, 16)
     maps[0, 0, 0, 15] = 1.0  # the upper right corner
     maps[1, 0, 5, 10] = 1.0
-    x, y, strength = keypoints(maps).unbind(-1)
+    x, y, strength, look = keypoints(maps).unbind(-1)
     torch.testing.assert_close(x, torch.tensor([1.0, -1 + 2 * 10 / 15]))
     torch.testing.assert_close(y, torch.tensor([-1.0, -1 + 2 * 5 / 15]))
     assert strength.min() > 40
+    torch.testing.assert_close(look, torch.ones(2))  # what is to be seen there
 
 
 def test_the_loss_of_a_share_of_the_frames_is_that_of_all_on_average():

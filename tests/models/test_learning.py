@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -87,6 +89,7 @@ def test_an_ensemble_doubts_what_lies_outside_of_its_data(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_pixels_a_moving_square_is_foreseen(kind):
+    torch.manual_seed(0)
     size = 8
 
     def play(episodes: int, seed: int) -> Windows:
@@ -102,12 +105,14 @@ def test_from_pixels_a_moving_square_is_foreseen(kind):
         return windows({"pixels": image.to(torch.uint8) * 255}, action)
 
     data, held_out = play(512, 0), play(64, 1)
-    sizes = {"variables": 16} if kind in LATENT else {}
+    sizes: dict[str, Any] = {"image_scale": 3.0 * size**2}  # there is nothing else to foresee
+    if kind in LATENT:
+        sizes["variables"] = 16
     if kind == "video_diffusion":
         sizes = {"stretch": 2, "patch": 2, "channels": [32], "open_loop": 1}
     spec = DataSpec({"pixels": (size, size, 3)}, 2)
     model = make(kind, spec, **{"depth": 16, "units": 32, "open_loop": 3, **sizes})
-    fit(model, data, steps=160, batch=16, rate=1e-2)
+    fit(model, data, steps=300, batch=16, rate=4e-3)
     truth = held_out.observation["pixels"][:, 3:].float()
     frame = imagined(model, held_out, 3, "pixels")
     assert frame.shape == truth.shape and frame.min() >= 0 and frame.max() <= 255

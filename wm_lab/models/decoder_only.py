@@ -107,7 +107,7 @@ class DecoderOnly(ActsItself):
             width + self.frame.read_size + actions, config.transition_units, config.transition_layers, self.frame.size
         )
         zero(self.transition[-1])
-        decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision)
+        decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision, config.image_scale)
         condition = self.frame.read_size + width
         self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder)
         policy: ActionHead

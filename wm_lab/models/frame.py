@@ -78,12 +78,14 @@ class FrameDecoder(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, spec: DataSpec, embedding: int, depth: int, max_precision: float):
+    def __init__(self, spec: DataSpec, embedding: int, depth: int, max_precision: float, image_scale: float):
         super().__init__()
         images, self.vectors = only_images(spec), normalisers(spec)
         self.sizes = [spec.observation[key][0] for key in self.vectors]
         self.begin, self.end = sum(self.sizes), sum(self.sizes) + embedding
-        self.images = ObservationDecoder(embedding, images, 0, 0, depth, max_precision) if images.observation else None
+        self.images: ObservationDecoder | None = None
+        if images.observation:
+            self.images = ObservationDecoder(embedding, images, 0, 0, depth, max_precision, image_scale)
         self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
@@ -92,7 +94,7 @@ class FrameDecoder(nn.Module):
         return out | {key: self.vectors[key].inverse(part) for key, part in zip(self.vectors, parts, strict=True)}  # type: ignore[operator]
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """Squared error summed over pixels, Huber error in ordinary steps summed over vector dimensions: [...]."""
+        """An image's error, weighed; Huber error in ordinary steps summed over vector dimensions: [...]."""
         total = features.new_zeros(features.shape[:-1])
         if self.images is not None:
             total = total + self.images.loss(features[..., self.begin : self.end], observation)

@@ -38,6 +38,9 @@ class HeadsConfig:
     reward_limit: float = 5.0
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
     decoder_scale: float = 1.0
+    image_scale: float = 64.0
+    """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
+    reward asks for, such as a goal, is learned last."""
     max_precision: float = 100.0
     reward_scale: float = 1.0
     open_loop: int = 12
@@ -100,7 +103,7 @@ class Heads(nn.Module):
         super().__init__()
         self.config, self.read_size = config, features
         self.decoder = decoder or ObservationDecoder(
-            features, spec, config.units, config.layers, config.depth, config.max_precision, offset
+            features, spec, config.units, config.layers, config.depth, config.max_precision, config.image_scale, offset
         )
         reward = (features, config.units, config.reward_layers)
         self.reward = (

@@ -50,7 +50,14 @@ class LatentActions(nn.Module):
     """Stands between the windows, which hold actions [..., A] or NaN, and dynamics that are told codes [..., dims]."""
 
     def __init__(
-        self, config: LatentActionsConfig, spec: DataSpec, units: int, layers: int, depth: int, max_precision: float
+        self,
+        config: LatentActionsConfig,
+        spec: DataSpec,
+        units: int,
+        layers: int,
+        depth: int,
+        max_precision: float,
+        image_scale: float,
     ):
         super().__init__()
         self.fsq, self.motion = FSQ(config.levels), Motion(spec)
@@ -59,7 +66,7 @@ class LatentActions(nn.Module):
         self.spread = nn.BatchNorm1d(self.fsq.dims, affine=False)
         self.encoder = ObservationEncoder(spec, units, layers, depth, points=0)
         known = self.encoder.vector_size + self.encoder.size + self.fsq.dims
-        self.decoder = ObservationDecoder(known, spec, units, layers, depth, max_precision, offset=0)
+        self.decoder = ObservationDecoder(known, spec, units, layers, depth, max_precision, image_scale, offset=0)
         self.adapter = mlp(spec.action_size, units, layers, self.fsq.size)
         # The linear guess knows the recorded actions of all episodes; these dynamics must not.
         self.spec = replace(spec, action_size=self.fsq.dims, linear={})

@@ -90,10 +90,11 @@ class ObservationDecoder(nn.Module):
         layers: int,
         depth: int,
         max_precision: float,
+        image_scale: float,
         offset: int | None = None,
     ):
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.image_scale = inputs, image_scale
         self.images, self.vectors = nn.ModuleDict(), nn.ModuleDict()
         self.sizes: dict[str, int] = {}
         for key, shape in spec.observation.items():
@@ -119,11 +120,12 @@ class ObservationDecoder(nn.Module):
         return out
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """Squared error summed over pixels (`Contrast`), Huber summed over vector dimensions: [...]."""
+        """An image's mean squared error (`Contrast`), weighed; Huber summed over vector dimensions: [...]."""
         features = features[..., : self.inputs]
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, net in self.images.items():
-            total = total + net.contrast.error(net(features), observation[key])  # type: ignore[union-attr,operator]
+            error = net.contrast.error(net(features), observation[key])  # type: ignore[union-attr,operator]
+            total = total + self.image_scale * error
         if self.vectors:
             target = torch.cat([norm(observation[key]) for key, norm in self.vectors.items()], -1)
             error = (self._vector(features) - target) / self.scale

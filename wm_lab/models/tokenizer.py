@@ -3,7 +3,7 @@
 - An *image* is coded on a 4x4 grid relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what
   never changes need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination
   would first have to decode.) A few more say where the image's keypoints are by now. The first frame itself counts
-  uncoded: some channels of each cell, and its keypoints.
+  uncoded: some channels of each cell, and its keypoints with some of their looks.
 - A *vector* is coded by the correction to its linear drift, in units of one-step changes, given the previous vector
   and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart; these are
   fractions of one step. To decode is one small network, so imagination carries the vector along.
@@ -29,12 +29,16 @@ GRID = 16
 PLACES = 4
 """More of them, for where its keypoints are, if it has any."""
 
+LOOKS = 32
+"""Linear readings of how all keypoints of the context's image look."""
+
 
 class Look(NamedTuple):
     """At one image of every frame."""
 
     cells: Tensor  # [..., 16, channels]
-    points: Tensor  # [..., 3 * points]
+    points: Tensor  # [..., 3 * points] where they are, and how clearly
+    looks: Tensor  # [..., points * channels] how it looks there
 
 
 class Images(nn.Module):
@@ -47,17 +51,19 @@ class Images(nn.Module):
         super().__init__()
         self.fsq, self.point_size = fsq, 3 * points
         self.codes_each = GRID + (PLACES if points else 0)
-        self.context_sizes = [GRID * channels, self.point_size]
+        self.context_sizes = [GRID * channels, self.point_size, LOOKS if points else 0]
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
-        self.to_context, self.to_cells, self.to_places = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        self.to_context, self.to_cells = nn.ModuleDict(), nn.ModuleDict()
+        self.to_looks, self.to_places = nn.ModuleDict(), nn.ModuleDict()
         for key, shape in spec.observation.items():
             if is_image(shape):
                 encoder = ImageEncoder(spec, key, depth, points)
-                seen = (encoder.size - self.point_size) // GRID
+                seen = encoder.channels
                 self.encoders[key] = encoder
                 self.to_context[key] = nn.Linear(seen, channels)
                 self.to_cells[key] = nn.Linear(seen + channels, fsq.dims)
-                if points:
+                if encoder.points is not None:
+                    self.to_looks[key] = nn.Linear(encoder.points.size - self.point_size, LOOKS)
                     self.to_places[key] = nn.Linear(2 * self.point_size, PLACES * fsq.dims)
                 shown = self.codes_each * fsq.dims + sum(self.context_sizes)
                 self.decoders[key] = ImageDecoder(shown, spec, key, depth)
@@ -66,19 +72,21 @@ class Images(nn.Module):
 
     def look(self, observation: dict[str, Tensor]) -> tuple[list[Look], Tensor]:
         """What every image shows on its own, and the context that these frames would make."""
-        looks, contexts = [], []
+        seen, contexts = [], []
         for key, encoder in self.encoders.items():
-            seen = encoder(observation[key])
-            maps, points = seen.split([seen.shape[-1] - self.point_size, self.point_size], -1)
-            looks.append(Look(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points))
-            contexts += [self.to_context[key](looks[-1].cells).flatten(-2), points]
-        return looks, torch.cat(contexts, -1)
+            grid = GRID * encoder.channels  # type: ignore[operator]
+            maps, points, looks = encoder(observation[key]).tensor_split([grid, grid + self.point_size], -1)
+            seen.append(Look(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points, looks))
+            contexts += [self.to_context[key](seen[-1].cells).flatten(-2), points]
+            if self.point_size:
+                contexts.append(self.to_looks[key](looks))
+        return seen, torch.cat(contexts, -1)
 
     def encode(self, looks: list[Look], context: Tensor) -> Tensor:
         """What is seen, and the context that holds at each frame -> codes."""
         raw = []
         for key, look, around in zip(self.encoders, looks, self._by_image(context), strict=True):
-            cells, points = around.split(self.context_sizes, -1)
+            cells, points, _ = around.split(self.context_sizes, -1)
             raw.append(self.to_cells[key](torch.cat([look.cells, cells.unflatten(-1, (GRID, -1))], -1)))
             if self.point_size:
                 places = self.to_places[key](torch.cat([look.points, points], -1))
@@ -179,9 +187,9 @@ class Tokenizer(nn.Module):
 class FrameDecoder(nn.Module):
     """Reads a frame off features [..., F] that hold [vector, its relations, codes, context] from `offset` on."""
 
-    def __init__(self, tokenizer: Tokenizer, offset: int):
+    def __init__(self, tokenizer: Tokenizer, offset: int, image_scale: float):
         super().__init__()
-        self.tokenizer, self.offset = tokenizer, offset
+        self.tokenizer, self.offset, self.image_scale = tokenizer, offset, image_scale
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """{key: [..., *shape]} in the task's own units; images float in [0, 255]."""
@@ -189,12 +197,13 @@ class FrameDecoder(nn.Module):
         return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.own(vector)
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """Squared error summed over pixels (`Contrast`), Huber summed over vector dimensions: [...]."""
+        """An image's mean squared error (`Contrast`), weighed; Huber summed over vector dimensions: [...]."""
         vector, images = self._parts(features)
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, image in images.items():
             contrast = self.tokenizer.images.decoders[key].contrast
-            total = total + contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
+            error = contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
+            total = total + self.image_scale * error
         if self.tokenizer.vectors.codes:
             total = total + self.tokenizer.vectors.error(vector, self.tokenizer.vectors.normal(observation))
         return total

@@ -37,8 +37,7 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     context_noise: float = 0.1
     """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
     denoising_scale: float = 1.0
-    image_scale: float = 32.0
-    """How many vector dimensions an image weighs as much as."""
+    image_scale: float = 32.0  # in units of its own (`RawFrames`)
 
     def __post_init__(self) -> None:
         HeadsConfig.__post_init__(self)

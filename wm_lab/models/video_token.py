@@ -88,7 +88,7 @@ class VideoToken(WorldModel):
         self.config, self.spec, self.labelled = config, spec, config.latent_actions.labelled
         self.latent: LatentActions | None = None
         if config.latent_actions.levels:
-            sizes = config.units, config.layers, config.depth, config.max_precision
+            sizes = config.units, config.layers, config.depth, config.max_precision, config.image_scale
             self.latent = LatentActions(config.latent_actions, spec, *sizes)
             spec = self.latent.spec
         fsq = FSQ(config.levels)
@@ -125,7 +125,7 @@ class VideoToken(WorldModel):
             spec,
             config.width + read + flat + frame,
             tokenizer.vectors.size + flat,
-            decoder=FrameDecoder(tokenizer, config.width),
+            decoder=FrameDecoder(tokenizer, config.width, config.image_scale),
         )
 
     @property
