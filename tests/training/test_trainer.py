@@ -61,6 +61,17 @@ def test_a_killed_training_ends_with_the_same_bits_as_one_that_was_left_alone(tm
     assert told["resumed"] == [entry for entry in told["whole"] if entry[0] >= 30]
 
 
+def test_a_training_whose_model_was_changed_half_way_is_told_so_in_one_line(tmp_path, data):
+    with pytest.raises(Killed):
+        train(small("rssm", data.spec), data, trainer(save_seconds=0.0), tmp_path, 0, log=kill_at(30))
+    changed = small("rssm", data.spec)
+    changed.heads.reward_norm.mean = torch.zeros(2)
+    words = r"last\.pt does not fit RSSM as it is now \(size mismatch.*; delete it"
+    with pytest.raises(UserError, match=words) as error:
+        train(changed, data, trainer(), tmp_path, 0)
+    assert "\n" not in str(error.value)
+
+
 def test_a_finished_training_is_not_trained_again(tmp_path, data):
     config = trainer()
     train(small("latent_mlp", data.spec), data, config, tmp_path, 0)

@@ -45,13 +45,19 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
     kind = _find(content["class"], path)
     model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
-    try:
-        model.load_state_dict(content["weights"])
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} does not fit {content['class']} as it is now ({str(error).splitlines()[0]}); train the model again"
-        ) from error
+    fill(model, content["weights"], path)
     return model.to(device).eval()
+
+
+def fill(model: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Give `model` the weights that stand in `path`. UserError where its code has changed since they were written."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split("\n\t")[1:2]) or str(error)
+        raise UserError(
+            f"{path} does not fit {type(model).__name__} as it is now ({reason}); delete it to train the model again"
+        ) from error
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.splits import SplitConfig
 from wm_lab.data.windows import WindowSampler
-from wm_lab.training.checkpoint import read, save_model, write
+from wm_lab.training.checkpoint import fill, read, save_model, write
 from wm_lab.training.config import TrainerConfig, learning_rate
 from wm_lab.training.distributed import Place, together
 from wm_lab.world_model import Windows
@@ -215,7 +215,7 @@ class Session:
             return
         content = read(self.folder / LAST)
         self.step, self.best, self.seconds = content["step"], content["best"], content["seconds"]
-        self.model.load_state_dict(content["model"])
+        fill(self.model, content["model"], self.folder / LAST)
         self.average = {name: value.to(self.device) for name, value in content["average"].items()}
         self.optimiser.load_state_dict(content["optimiser"])
         self.sampler.load_state_dict(content["sampler"])
