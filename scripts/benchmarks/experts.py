@@ -18,8 +18,14 @@ from wm_lab.settings import build
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EPISODES = 50
-LEAST_SUCCESS = {"hand": 0.94}  # of our own scripts
-OTHERS = 0.88  # of the libraries' own policies, and of scripts for their tasks
+KNOWN = {  # episodes of 50 held-out ones that such experts solved when the suite was put together; 50 where not named
+    "hand_push": 48,
+    "hand_stack": 48,
+    "fetch_push": 48,
+    "point_maze_large": 48,
+    "metaworld_peg_insert_side": 47,
+}
+SLACK = 0.03  # of the rate, for starts that are not the same
 
 
 def run() -> list[Row]:
@@ -39,6 +45,6 @@ def run() -> list[Row]:
         episodes = play(partial(build, section, "task"), ExpertPolicy, seeds, config, workers=None)
         solved = sum(episode.solved for episode in episodes) / len(episodes)
         steps = sum(episode.first_success or 0 for episode in episodes) / max(1, sum(e.solved for e in episodes))
-        least = LEAST_SUCCESS.get(name.partition("_")[0], OTHERS)
+        least = KNOWN.get(name, EPISODES) / EPISODES - SLACK
         rows.append(Row(f"expert of suite/{name}, {EPISODES} seeds, {steps:.0f} steps", solved, "", least, least=True))
     return rows

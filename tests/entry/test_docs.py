@@ -16,7 +16,8 @@ from wm_lab.launchers.composition import SweepLoader
 from wm_lab.main import CONF
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```$", re.S | re.M)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+SHELL = ("", "bash", "sh", "console")  # languages of a block that is typed
 CODE = re.compile(r"`(wm-lab\s[^`]+)`")
 PLUGINS = {
     "hparams_search=optuna": "hydra_plugins.hydra_optuna_sweeper",
@@ -27,7 +28,8 @@ COMMAND = re.compile(r"(?:^|\s)(?:wm-lab|python3 scripts/run\.py)\s((?:(?!\swm-l
 
 def commands(text: str) -> list[str]:
     """Arguments of every `wm-lab …` in a page, be it on a line of a block or inside a sentence."""
-    lines = [line.partition(" #")[0] for block in FENCE.findall(text) for line in block.splitlines()]
+    blocks = [block for language, block in FENCE.findall(text) if language in SHELL]
+    lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines()]
     sentences = [" ".join(code.split()) for code in CODE.findall(FENCE.sub("", text))]
     return [found.strip() for line in lines + sentences for found in COMMAND.findall(line) if found.strip()]
 

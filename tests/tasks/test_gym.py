@@ -151,6 +151,16 @@ def test_an_environment_with_rewards_alone_costs_what_it_does_not_pay() -> None:
         task.expert()
 
 
+def test_an_environment_that_cannot_draw_itself_says_so_and_is_asked_for_no_picture() -> None:
+    assert toy().render_mode is None
+    with pytest.raises(UserError, match=r"has no render_mode rgb_array; set task.observation=state"):
+        toy(observation="pixels")
+
+
+def test_a_constructor_that_takes_no_render_mode_is_no_hindrance() -> None:
+    assert toy("Promising").render_mode is None
+
+
 def test_actions_in_the_unit_range_reach_the_environments_own_bounds() -> None:
     task = toy()
     task.reset(seed=0)

@@ -61,11 +61,20 @@ class Seeing(Line):
     observation_space = spaces.Box(0, 255, (8, 8, 3), np.uint8)
 
 
+class Promising(Line):
+    """Names a picture that its constructor cannot be asked for."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - the form Gymnasium asks for
+
+    def __init__(self):
+        super().__init__()
+
+
 class Unbounded(Line):
     action_space = spaces.Box(-np.inf, np.inf, (1,))
 
 
-for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Unbounded):
+for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Promising, Unbounded):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
 
 

@@ -39,7 +39,7 @@ class EnvTask(Task):
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - the form Gymnasium asks for
-    render_mode = "rgb_array"
+    render_mode: str | None = "rgb_array"
 
     camera: str | View | None = None
     """Of pictures; None: the model's free viewpoint."""

@@ -103,6 +103,8 @@ class GymTask(EnvTask):
         self._return = 0.0
         self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
         self._replayed = not type(env.unwrapped).__module__.startswith(STOCK)
+        if not self._on_mujoco and env.render_mode != self.render_mode:
+            self.render_mode = None  # it cannot draw itself, and nothing here could draw it
         super().__init__(config, env, actions, steps)
         self._rehearse()
 
@@ -151,6 +153,8 @@ class GymTask(EnvTask):
             frame = self._env.render()
         except gymnasium.error.DependencyNotInstalled as missing:
             raise UserError(f"task.id={self.config.id} cannot draw itself: {missing}") from missing
+        except NotImplementedError:
+            frame = None
         if not isinstance(frame, np.ndarray) or frame.ndim != 3:
             raise UserError(f"task.id={self.config.id} has no render_mode rgb_array; set task.observation=state")
         return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
