@@ -29,9 +29,7 @@ def open_environment(name: str, episode_steps: int | None) -> tuple[Any, spaces.
         # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
         env: Any = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1)
         if "rgb_array" in env.metadata.get("render_modes", ()) and env.render_mode is None:
-            with suppress(
-                TypeError
-            ):  # it names the mode, and its constructor takes none: then it goes without pictures
+            with suppress(TypeError):  # of a constructor that takes no such mode: then it goes without pictures
                 env = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1, render_mode="rgb_array")
     except gymnasium.error.DependencyNotInstalled as missing:
         raise UserError(f"task.id={name} lacks a package: {missing}") from missing
