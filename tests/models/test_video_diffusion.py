@@ -129,14 +129,25 @@ def test_vectors_and_images_are_each_drawn_from_both():
             assert (changed[told] - base[told]).abs().amax() > 1e-3, f"{told} of {key}"
 
 
-def test_images_learn_only_from_a_stretch_of_each_window_where_asked():
-    model, data = make("video_diffusion", BOTH, stretch=2), pictures(steps=5)
-    asked = []
-    sizes = model.image.net.register_forward_pre_hook(lambda _, args: asked.append(len(args[0])))
-    model.config.open_loop = 0
+def test_a_share_of_the_frames_is_drawn_where_asked_and_rewards_are_read_off_all():
+    model, data = make("video_diffusion", BOTH, drawn_share=0.4, open_loop=2), pictures(b=5, steps=6)
+    drawn, seen = [], []
+    model.image.net.register_forward_pre_hook(lambda _, args: drawn.append(len(args[0])))
+    model.heads.reward.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[:-1].numel()))
     model.loss(data)
-    sizes.remove()
-    assert asked == [2 * 2]
+    assert drawn == [12, 2, 2], "of 30 frames, then of 5 windows two steps of open loop"
+    assert seen == [30, 4]
+
+
+def test_a_share_of_the_frames_says_the_same_as_all_of_them():
+    model, data = make_informed("video_diffusion", BOTH, open_loop=0), pictures(b=8, steps=6)
+
+    def denoising(share: float, batches: int) -> float:
+        torch.manual_seed(0)
+        model.config.drawn_share = share
+        return torch.stack([model.loss(data)[1]["denoising"] for _ in range(batches)]).mean().item()
+
+    assert denoising(0.25, batches=80) == pytest.approx(denoising(1.0, batches=20), rel=0.15)
 
 
 def test_only_the_last_frames_of_the_running_episode_are_remembered():
@@ -177,8 +188,8 @@ def test_half_precision_trains_and_plans_with_every_observation(spec):
         ({"channels": [100]}, r"model.channels=\[100\]"),
         ({"steps": 0}, "model.steps=0"),
         ({"units": 0}, "model.units=0"),
-        ({"stretch": -1}, "model.stretch=-1"),
-        ({"stretch": 1, "ensemble": 2}, "model.ensemble=2 .* model.stretch=1"),
+        ({"drawn_share": 0}, "model.drawn_share=0"),
+        ({"drawn_share": 1.5}, "model.drawn_share=1.5"),
     ],
 )
 def test_impossible_sizes_are_refused(options, words):

@@ -162,15 +162,14 @@ class Heads(nn.Module):
 
     def _decoder_loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """The decoder's error [...]; while training on images, of a random share of the frames, as if it were all."""
-        share = self.config.decoded_share
-        if not self.training or share == 1 or not any(is_image(value.shape[2:]) for value in observation.values()):
+        if not self.training or not any(is_image(value.shape[2:]) for value in observation.values()):
             return self.decoder.loss(features, observation)
-        frames = features.shape[:2].numel()
-        chosen = torch.randperm(frames, device=features.device)[: math.ceil(share * frames)]
-        some = {key: value.flatten(0, 1)[chosen] for key, value in observation.items()}
-        error = self.decoder.loss(features.flatten(0, 1)[chosen], some)
-        total = features.new_zeros(frames).index_copy(0, chosen, error * (frames / len(chosen)))
-        return total.unflatten(0, features.shape[:2])
+
+        def error(chosen: Tensor) -> Tensor:
+            some = {key: value.flatten(0, 1)[chosen] for key, value in observation.items()}
+            return self.decoder.loss(features.flatten(0, 1)[chosen], some)
+
+        return told_by_a_share(self.config.decoded_share, features.shape[:2], features.device, error)
 
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
@@ -182,3 +181,18 @@ class Heads(nn.Module):
             guesses = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
             doubt = guesses.std(0, unbiased=False).mean(-1)
         return Imagination(features, reward, proceed, doubt)
+
+
+def told_by_a_share(
+    share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Errors [B, T] of a share of all frames, drawn anew each time and weighed as if they were all; 0 for the others.
+
+    `error` gives those of the frames that it is asked for, which are numbered row by row: [M] -> [M].
+    """
+    frames = shape.numel()
+    chosen = torch.arange(frames, device=device)
+    if share < 1:
+        chosen = torch.randperm(frames, device=device)[: math.ceil(share * frames)]
+    told = error(chosen)
+    return told.new_zeros(frames).index_copy(0, chosen, told * (frames / len(chosen))).unflatten(0, shape)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.edm import EDM, EDMConfig, Network
@@ -84,7 +83,7 @@ class NextImage(nn.Module):
 
     def __init__(self, config: DenoiserConfig, spec: DataSpec, frames: RawFrames):
         super().__init__()
-        self.edm, self.patch = EDM(config), config.patch
+        self.edm = EDM(config)
         smallest = config.patch * 2 ** (len(config.channels) - 1)
         if frames.side % smallest:
             raise UserError(
@@ -93,9 +92,8 @@ class NextImage(nn.Module):
             )
         self.register_buffer("vector_unit", frames.unit[: frames.width], persistent=False)
         self.condition = Condition(spec.action_size + 2 * frames.width, config.condition)
-        pixel = 3 * config.patch**2
-        inputs = (config.context + 1) * pixel
-        self.net = UNet(inputs, pixel, list(config.channels), config.blocks, config.condition)
+        inputs = 3 * (config.context + 1)
+        self.net = UNet(inputs, 3, list(config.channels), config.blocks, config.condition, config.patch)
 
     def loss(self, target: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
         """[M, 3, S, S]"""
@@ -108,13 +106,8 @@ class NextImage(nn.Module):
     def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
         # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
         told = torch.cat([action, now, (vector - now) / self.vector_unit], -1)
-        known = F.pixel_unshuffle(past.flatten(1, 2) / self.edm.config.sigma_data, self.patch)
-
-        def network(x: Tensor, noise: Tensor) -> Tensor:
-            seen = torch.cat([F.pixel_unshuffle(x, self.patch), known], 1)
-            return F.pixel_shuffle(self.net(seen, self.condition(noise, told)), self.patch)
-
-        return network
+        known = past.flatten(1, 2) / self.edm.config.sigma_data
+        return lambda x, noise: self.net(torch.cat([x, known], 1), self.condition(noise, told))
 
 
 class Condition(nn.Module):

@@ -24,13 +24,14 @@ GROUP = 32
 class UNet(nn.Module):
     """Images [M, I, S, S] and conditions [M or 1, C] -> [M, O, S, S]; starts out predicting 0.
 
-    S must halve len(channels) - 1 times.
+    Between its first and last convolution patch x patch pixels are one place; S / patch must halve len(channels) - 1
+    times.
     """
 
-    def __init__(self, inputs: int, outputs: int, channels: list[int], blocks: int, condition: int):
+    def __init__(self, inputs: int, outputs: int, channels: list[int], blocks: int, condition: int, patch: int = 1):
         super().__init__()
         block = partial(ResidualBlock, condition=condition)
-        self.enter = Conv3x3(inputs, channels[0])
+        self.enter = nn.Conv2d(inputs, channels[0], patch + 2, stride=patch, padding=1)  # and the pixels next to it
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         width, skipped = channels[0], []
         for level, here in enumerate(channels):
@@ -48,8 +49,9 @@ class UNet(nn.Module):
                 width = here
             if level:
                 self.up.append(nn.Sequential(nn.Upsample(scale_factor=2), Conv3x3(width, width)))
-        self.leave = nn.Sequential(group_norm(width), nn.SiLU(), Conv3x3(width, outputs))
-        silence(self.leave[-1])
+        last = Conv3x3(width, outputs * patch**2)
+        self.leave = nn.Sequential(group_norm(width), nn.SiLU(), last, nn.PixelShuffle(patch))
+        silence(last)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         x, kept = self.enter(x), []

@@ -12,6 +12,7 @@ changes. Vectors come first, from an MLP, and tell the U-Net where the robot wil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import mlp
-from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.heads import Heads, HeadsConfig, Roll, told_by_a_share
 from wm_lab.models.images import ImageEncoder
 from wm_lab.models.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.observations import Relations
@@ -32,8 +33,9 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     """`depth` are the first channels of the image encoder that rewards are read from."""
 
-    stretch: int = 0
-    """Steps of a training window that the denoiser learns from, at a random place; 0 for all. Images need few."""
+    drawn_share: float = 1.0
+    """Of a batch's frames, those that the denoiser learns from, drawn anew each time, and of its windows, those that
+    are imagined open loop. Rewards are read off all frames; drawing images costs most of a training step."""
     context_noise: float = 0.1
     """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
     denoising_scale: float = 1.0
@@ -42,12 +44,9 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     def __post_init__(self) -> None:
         HeadsConfig.__post_init__(self)
         DenoiserConfig.__post_init__(self)
-        require_at_least("model", self, {"stretch": 0, "context_noise": 0})
-        if self.ensemble and self.stretch == 1:
-            raise UserError(
-                f"model.ensemble={self.ensemble} learns from pairs of steps, and model.stretch=1 shows it single ones; "
-                "use a stretch of at least 2, or 0 for whole windows"
-            )
+        require_at_least("model", self, {"context_noise": 0})
+        if not 0 < self.drawn_share <= 1:
+            raise UserError(f"model.drawn_share={self.drawn_share} is a share; it must be above 0 and at most 1")
 
 
 @dataclass
@@ -82,19 +81,21 @@ class VideoDiffusion(WorldModel):
                 "lower the context or raise trainer.length"
             )
         past, z = self._remember(windows, None)
-        length = min(config.stretch or steps, steps)
-        rows = torch.arange(b, device=z.device)[:, None]
-        at = torch.randint(steps - length + 1, (b, 1), device=z.device) + torch.arange(length, device=z.device)
-        part, frames = windows[rows, at], z[rows, at]
-        read = self._read(frames)
-        terms = self.heads.losses(self._features(frames, read), part, read)
+        read = self._read(z)
+        terms = self.heads.losses(self._features(z, read), windows, read)
         del terms["decoder"]  # a frame is the observation itself
-        denoising = self._denoising(past(rows, (at - 1).clamp_min(0)).flatten(0, 1), part.action.flatten(0, 1), frames)
-        linked = (at > 0) & ~part.first  # an episode's first step follows from nothing
-        terms["denoising"] = config.denoising_scale * denoising * linked
-        total, logs = self.heads.total(terms, part.valid)
+
+        def denoising(chosen: Tensor) -> Tensor:
+            rows, at = chosen // steps, chosen % steps
+            return self._denoising(past(rows, (at - 1).clamp_min(0)), windows.action[rows, at], z[rows, at])
+
+        told = told_by_a_share(config.drawn_share, torch.Size([b, steps]), z.device, denoising)
+        begins = windows.first.index_fill(1, torch.tensor(0, device=z.device), True)  # what follows from nothing known
+        terms["denoising"] = config.denoising_scale * told * ~begins
+        total, logs = self.heads.total(terms, windows.valid)
         if config.open_loop:
-            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(past(rows, t), likely=True))
+            some = windows[: math.ceil(config.drawn_share * b)]
+            ahead = self.heads.open_loop(some, lambda rows, t: self._roll(past(rows, t), likely=True))
             total, logs["open_loop"] = total + ahead, ahead.detach()
         return total, logs
 
@@ -146,17 +147,17 @@ class VideoDiffusion(WorldModel):
         return torch.cat([read, z[..., self.frames.width :]], -1)
 
     def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
-        """EDM's loss [B, L] for past [B * L, k, Z] and action [B * L, A] that lead to target [B, L, Z]."""
+        """EDM's loss [M] for past [M, k, Z] and action [M, A] that lead to target [M, Z]."""
         past = past + self.config.context_noise * self.frames.unit * torch.randn_like(past)
         vectors, images = self.frames.split(past)
-        vector, image = self.frames.split(target.flatten(0, 1))
+        vector, image = self.frames.split(target)
         loss = torch.zeros(len(past), device=past.device)
         if self.vector is not None:
             loss = loss + self.vector.loss(vector, vectors, self._read(past[:, -1]), action).sum(-1)
         if self.image is not None:
             error = self.image.loss(image, images, vectors[:, -1], vector, action)
             loss = loss + self.config.image_scale * error.mean((-1, -2, -3))
-        return loss.unflatten(0, target.shape[:2])
+        return loss
 
     def _roll(self, past: Tensor, read: Tensor | None = None, likely: bool = False) -> Roll:
         """Imagination from M contexts [M, k, Z], the last of them read as [M, R].
