@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from tests.data.toy import ConstantPolicy, PointTask
+from tests.evaluation.examples import outcomes, solved
 from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.exercises.planning.report import paired
 from wm_lab.exercises.rehearsal import blank_spec
 from wm_lab.exercises.scoring import decision_milliseconds
 from wm_lab.exercises.workbench import Workbench, identity
@@ -170,3 +172,13 @@ def test_a_decision_is_timed_for_one_robot_alone():
 
     assert 20 <= decision_milliseconds(PointTask, make, 0, Workers(1)) < 40
     assert decision_milliseconds(PointTask, partial(ConstantPolicy, 0.0), 0, Workers(1)) < 5
+
+
+def test_planning_is_held_against_the_true_dynamics_over_the_episodes_of_both():
+    solved_first = outcomes(solved(70, of=100), "mpc")
+    oracle = outcomes([True] * 10, "simulator", manifest=solved_first.manifest.first(10))
+    clone = outcomes(~solved(70, of=100), "bc", manifest=solved_first.manifest)
+    against = {pair.b: pair for pair in paired({"mpc": solved_first, "bc": clone, "simulator": oracle})}
+    assert (against["simulator"].difference.value, against["simulator"].difference.n) == (0.0, 10)
+    assert (against["bc"].difference.value, against["bc"].difference.n) == (pytest.approx(0.4), 100)
+    assert against["bc"].p_adjusted == pytest.approx(2 * against["bc"].p), "two questions were asked"

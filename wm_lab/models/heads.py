@@ -183,9 +183,7 @@ class Heads(nn.Module):
         return Imagination(features, reward, proceed, doubt)
 
 
-def told_by_a_share(
-    share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]
-) -> Tensor:
+def told_by_a_share(share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]) -> Tensor:
     """Errors [B, T] of a share of all frames, drawn anew each time and weighed as if they were all; 0 for the others.
 
     `error` gives those of the frames that it is asked for, which are numbered row by row: [M] -> [M].

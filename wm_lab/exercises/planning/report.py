@@ -7,7 +7,9 @@ from typing import Any
 
 from wm_lab.evaluation.comparison import (
     Attribution,
+    Difference,
     SuccessRow,
+    adjust,
     attribute,
     compare,
     compare_by_type,
@@ -43,7 +45,9 @@ PAIRS = [
     ("mpc", "policy"),
     ("mpc", "greedy"),
     ("mpc", "mpc_offline"),
+    ("mpc", "simulator"),
 ]
+"""Who is held against whom, over the episodes that both have played."""
 
 
 def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes]) -> Answer:
@@ -53,7 +57,7 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     rows = success_rows({task: arms})
     if not manifest.success_test:
         return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
-    pairs = [compare(shared[a], shared[b], f"{a} − {b}") for a, b in PAIRS if a in shared and b in shared]
+    pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
     tables = [success_table(rows), difference_table(pairs)]
@@ -71,6 +75,16 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
+
+
+def paired(arms: Mapping[str, Outcomes]) -> list[Difference]:
+    """Those of `PAIRS` that were played; the slow arms play the first of the episodes alone."""
+    differences = []
+    for a, b in PAIRS:
+        if a in arms and b in arms:
+            both = min(len(arms[a].manifest), len(arms[b].manifest))
+            differences.append(compare(arms[a].first(both), arms[b].first(both), f"{a} − {b}"))
+    return adjust(differences)
 
 
 def _answer_by_returns(
