@@ -162,6 +162,24 @@ def test_a_probe_ignores_dead_features_and_is_as_stiff_as_other_episodes_want_it
     assert errors[0] < 0.5 * errors[1]
 
 
+def test_a_probe_of_very_many_features_reads_what_moves_among_them():
+    """As of an image that is its own latent: a thousand pixels that two hidden numbers paint, and a little noise."""
+    generator = torch.Generator().manual_seed(0)
+    painting = torch.randn(2, 1000, generator=generator)
+
+    def world(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        state = torch.randn(rows, 2, generator=generator)
+        return state @ painting + 0.1 * torch.randn(rows, 1000, generator=generator), state
+
+    features, states = world(700)
+    unseen, truth = world(100)
+    probe = LinearProbe.fit(features, states, torch.arange(700) // 10)
+    assert probe.read(unseen[:, None]).shape == (100, 1, 2)
+    assert float((probe.read(unseen) - truth).square().mean()) < 0.02
+    twice = LinearProbe.fit(features, states, torch.arange(700) // 10)
+    assert torch.equal(probe.read(unseen), twice.read(unseen))
+
+
 # Plans
 
 

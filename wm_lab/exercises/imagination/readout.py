@@ -28,6 +28,9 @@ HELD_BACK = 4
 CONSTANT = 1e-6
 """Deviation below which a feature or a state dimension never moves, and is left out."""
 
+MOST = 512
+"""More features, as where an image is its own latent, are read through this many principal components of theirs."""
+
 Readout = Callable[[Imagination], Tensor]
 """Imagination [B, N, H] -> states [B, N, H, D] in the task's own units."""
 
@@ -58,8 +61,10 @@ class LinearProbe:
     Imagination may drift to features that no observation ever gave, where a linear map knows no bounds.
     """
 
-    def __init__(self, features: Tensor, states: Tensor, penalty: float) -> None:
-        x, y = features.double(), states.double()
+    def __init__(self, features: Tensor, states: Tensor, penalty: float, components: Tensor | None = None) -> None:
+        """`components` [F, C], if any, are what the features are read through."""
+        self._components = components
+        x, y = self._seen(features), states.double()
         self._mean, spread = x.mean(0), x.std(0, unbiased=False)
         self._scale = torch.where(spread > CONSTANT, 1 / spread, 0.0)
         self._offset, self._low, self._high = y.mean(0), y.amin(0), y.amax(0)
@@ -74,20 +79,31 @@ class LinearProbe:
         apart = torch.isin(episode, names[::HELD_BACK])
         spread = states.double().std(0, unbiased=False)
         weight = torch.where(spread > CONSTANT, 1 / spread, 0.0)
+        components = principal(features, MOST) if features.shape[1] > MOST else None
 
         def error(penalty: float) -> float:
-            probe = cls(features[~apart], states[~apart], penalty)
+            probe = cls(features[~apart], states[~apart], penalty, components)
             return float(((probe.read(features[apart]) - states[apart]) * weight).square().mean())
 
-        return cls(features, states, min(PENALTIES, key=error))
+        return cls(features, states, min(PENALTIES, key=error), components)
 
     def __call__(self, imagination: Imagination) -> Tensor:
         return self.read(imagination.features.cpu())
 
     def read(self, features: Tensor) -> Tensor:
         """[..., F] -> [..., D]"""
-        said = (features.double() - self._mean) * self._scale @ self._weights + self._offset
+        said = (self._seen(features) - self._mean) * self._scale @ self._weights + self._offset
         return said.clamp(self._low, self._high)
+
+    def _seen(self, features: Tensor) -> Tensor:
+        return (features if self._components is None else features @ self._components).double()
+
+
+def principal(features: Tensor, count: int) -> Tensor:
+    """The leading directions [F, count] of features [M, F], by the randomised method (Halko et al. 2011)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return torch.pca_lowrank(features, min(count, len(features)))[2]
 
 
 def device_of(model: WorldModel) -> torch.device:
