@@ -129,5 +129,6 @@ def test_an_interval_prints_as_many_decimals_as_it_knows():
     assert str(Interval(0.85, 0.92, 0.96, 100)) == "0.92 [0.85, 0.96] (n=100)"
     assert Interval(0.00123, 0.00131, 0.00142, 9).bounds() == "0.0013 [0.0012, 0.0014]"
     assert Interval(101.2, 123.4, 140.9, 9).bounds() == "123 [101, 141]"
+    assert Interval(58.922616069156353, 58.92261606915536, 58.92261606915536, 9).bounds() == "58.92 [58.92, 58.92]"
     nan = Interval.from_dict(Interval(float("nan"), float("nan"), float("nan"), 0).to_dict())
     assert nan.bounds() == "–"

@@ -9,6 +9,10 @@ LEVEL = 0.95
 """Confidence level of every interval in the lab unless a caller says otherwise."""
 
 
+ROUNDING = 1e-6
+"""Share of a value below which the width of its interval is a computer's rounding."""
+
+
 class Interval(NamedTuple):
     """A value between its confidence bounds, from n independent units (episodes, unless the maker says seeds)."""
 
@@ -53,7 +57,7 @@ class Interval(NamedTuple):
 
     def _decimals(self) -> int:
         width = self.high - self.low
-        if not isfinite(width) or width <= 0:
+        if not isfinite(width) or width <= ROUNDING * abs(self.value):
             return 2
         if width < 1:
             return max(2, -floor(log10(width)))
