@@ -60,7 +60,7 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
-    tables = [success_table(rows), difference_table(pairs)]
+    tables = [success_table(rows), *([difference_table(pairs)] if pairs else [])]
     numbers: dict[str, Any] = {
         "manifest": manifest.hash,
         "rows": plain(rows),
