@@ -31,7 +31,7 @@ from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm
 from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practise
 from wm_lab.exercises.planning.ranking import ranking
-from wm_lab.exercises.planning.report import COST, REWARD, TRUE_LEARNED, planning_answer
+from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
 
@@ -166,7 +166,7 @@ class Planning(Exercise):
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes:
-            yield replace(mpc_arm(settings, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+            yield replace(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
             yield replace(judged, slow=True)

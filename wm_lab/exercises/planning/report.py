@@ -31,6 +31,9 @@ from wm_lab.reports.tables import attribution_table, difference_table, success_t
 REWARD, COST = "_reward", "_cost"
 """Suffixes of arms that judge by the learned reward alone, or by the task's cost on decoded states alone."""
 
+ORACLE = "simulator"
+"""True dynamics, true cost."""
+
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
 
@@ -45,7 +48,7 @@ PAIRS = [
     ("mpc", "policy"),
     ("mpc", "greedy"),
     ("mpc", "mpc_offline"),
-    ("mpc", "simulator"),
+    ("mpc", ORACLE),
 ]
 """Who is held against whom, over the episodes that both have played."""
 
@@ -59,7 +62,8 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
         return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
-    verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in pairs[:1]]
+    rivals = [pair for pair in pairs if pair.b != ORACLE]  # nobody hopes to beat the truth
+    verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
     tables = [success_table(rows), *([difference_table(pairs)] if pairs else [])]
     numbers: dict[str, Any] = {
         "manifest": manifest.hash,
@@ -108,7 +112,7 @@ def _attribute(arms: Mapping[str, Outcomes]) -> Attribution | None:
         return None
     return attribute(
         expert=arms["expert"],
-        true_true=arms["simulator"],
+        true_true=arms[ORACLE],
         true_learned=arms[TRUE_LEARNED],
         learned_true=arms.get("mpc" + COST, arms["mpc"]),
         learned_learned=arms.get("mpc" + REWARD, arms["mpc"]),
