@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.models.worlds import fit, imagined, make, make_informed, noise_windows, rmse, spec_of, windows
 from wm_lab.errors import UserError
+from wm_lab.models import video_diffusion
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
 from wm_lab.world_model import DataSpec, Windows
 
@@ -148,6 +149,16 @@ def test_a_share_of_the_frames_says_the_same_as_all_of_them():
         return torch.stack([model.loss(data)[1]["denoising"] for _ in range(batches)]).mean().item()
 
     assert denoising(0.25, batches=80) == pytest.approx(denoising(1.0, batches=20), rel=0.15)
+
+
+def test_futures_that_are_imagined_some_at_a_time_are_the_same(monkeypatch):
+    model, plans = make_informed("video_diffusion", BOTH).eval(), torch.rand(2, 5, 3, 2) * 2 - 1
+    state = model.encode(pictures())
+    together = model.imagine(state, plans)
+    monkeypatch.setattr(video_diffusion, "ROWS", 4)
+    apart = model.imagine(state, plans)
+    torch.testing.assert_close(apart.features, together.features, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(apart.reward, together.reward, atol=1e-5, rtol=1e-5)
 
 
 def test_only_the_last_frames_of_the_running_episode_are_remembered():
