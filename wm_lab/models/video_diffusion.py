@@ -28,7 +28,6 @@ from wm_lab.models.observations import Relations
 from wm_lab.models.raw_frames import RawFrames
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
-
 ROWS = 64
 """Futures of images that a CPU imagines side by side: 1,024 of them cost half as much again each."""
 
