@@ -109,7 +109,7 @@ def test_from_pixels_a_moving_square_is_foreseen(kind):
     if kind in LATENT:
         sizes["variables"] = 16
     if kind == "video_diffusion":
-        sizes = {"stretch": 2, "patch": 2, "channels": [32], "open_loop": 1}
+        sizes = {"drawn_share": 0.5, "patch": 2, "channels": [32], "open_loop": 1}
     spec = DataSpec({"pixels": (size, size, 3)}, 2)
     model = make(kind, spec, **{"depth": 16, "units": 32, "open_loop": 3, **sizes})
     fit(model, data, steps=300, batch=16, rate=4e-3)
