@@ -31,6 +31,8 @@ NAMES = {
     "trainer.steps=abc": r"trainer.steps: Value 'abc'.*Integer",
     "tracking.mode=ofline": r"offline",
     "--config-name=confgi": r"unknown configuration 'confgi'.*config",
+    "experiment=familys": r"'familys'; did you mean families",
+    "hparams_search=optnua": r"'optnua'; did you mean optuna",
     "hydra/launcher=jobilb": r"hydra/launcher=jobilb.*did you mean joblib\?",
     "seed=[1": r"seed=\[1 cannot be read",
     "model._target_=nowhere.Model": r"cannot be imported.*--config-dir",
