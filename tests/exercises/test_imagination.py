@@ -223,6 +223,9 @@ def test_a_world_that_stands_still_is_persistence_and_reads_no_actions(store):
     position = result.numbers["held_out"]["all"]["variables"]["position"]
     assert position["median"][10]["value"] == pytest.approx(position["baselines"][PERSISTENCE][10])
     assert position["H_act"]["value"] == 0
+    assert [position["skill"][who][10]["value"] for who in (PERSISTENCE, SHUFFLED)] == pytest.approx([0, 0])
+    better = next(table for table in result.tables if table.title == "How much better")
+    assert {row[-2] for row in better.rows if row[1] == "position"} == {"1.00 [1.00, 1.00]"}, "shuffled / true"
     assert result.verdicts[0].startswith("not useful: other actions change its predictions too little")
 
 
@@ -256,7 +259,7 @@ def test_plans_are_repeatable_and_can_be_left_out(store):
     first, again = answer(store).numbers, answer(store).numbers
     assert first == again
     without = answer(store, ImaginationConfig(horizon=5, context=2, windows=20, planned_windows=0, resamples=100))
-    assert "planned" not in without.numbers and len(without.tables) == 2
+    assert "planned" not in without.numbers and len(without.tables) == 3
 
 
 def test_tables_and_figures_show_both_distributions(store):

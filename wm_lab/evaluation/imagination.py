@@ -69,6 +69,16 @@ class Skill:
     value: np.ndarray
     high: np.ndarray
 
+    def at(self, step: int, n: int) -> Interval:
+        """The skill at one step (from 1)."""
+        i = step - 1
+        return Interval(float(self.low[i]), float(self.value[i]), float(self.high[i]), n)
+
+    def ratio_at(self, step: int, n: int) -> Interval:
+        """(baseline's summed error) / (model's) at one step: what a skill of 1/2 calls 2."""
+        low, value, high = (1 / max(1 - skill, NO_ERROR) for skill in self.at(step, n)[:3])
+        return Interval(low, value, high, n)
+
 
 @dataclass(frozen=True)
 class Assessment:

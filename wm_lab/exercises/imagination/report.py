@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, Assessment
+from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.plain import plain
 from wm_lab.reports.tables import Table
@@ -47,9 +47,9 @@ def curve_rows(assessments: Mapping[str, Assessment]) -> tuple[tuple[str, ...], 
 
 
 def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
-    """Errors at the marks, and horizons: every variable of the first group, what decides success of the others.
+    """Errors and skill at the marks, and horizons: every variable of the first group, the decisive ones of the others.
 
-    Two tables, because one would be wider than a terminal.
+    Three tables, because one would be wider than a terminal.
     """
     horizon = next(iter(assessments.values())).useful.limit
     steps = marks(horizon)
@@ -71,6 +71,30 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         "95 % intervals over n episodes; overall: the whole state, in training standard deviations.",
         new,
     )
+    skills = Table(
+        "How much better",
+        (
+            "windows",
+            "variable",
+            *(f"than at rest, at {step}" for step in steps),
+            f"shuffled / true, at {steps[0]}",
+            "n",
+        ),
+        [
+            (
+                who,
+                name,
+                *(a.skill[PERSISTENCE][name].at(step, a.episodes).bounds() for step in steps),
+                a.skill[SHUFFLED][name].ratio_at(steps[0], a.episodes).bounds(),
+                _n(a),
+            )
+            for who, (_, name, a) in zip(said, rows, strict=True)
+        ],
+        frozenset({"windows", "variable"}),
+        "1 − the model's summed error / that of persistence: 1 is perfect, 0 no better. The error under shuffled "
+        "actions / that under the true ones. 95 % intervals over n episodes.",
+        new,
+    )
     horizons = Table(
         "Steps for which imagination",
         ("windows", "variable", "beats persistence", "beats linear", "keeps tolerance", "reads actions", "n"),
@@ -90,7 +114,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         f"95 % intervals over n episodes; >{horizon}: to the end of what was imagined.",
         new,
     )
-    return [errors, horizons]
+    return [errors, skills, horizons]
 
 
 def ratio_table(ratios: Mapping[str, Sequence[Interval]]) -> Table:
@@ -137,6 +161,9 @@ def _group(a: Assessment) -> dict[str, Any]:
                     who: {step: float(curves[name].median[step - 1]) for step in steps}
                     for who, curves in a.curves.items()
                     if who != MODEL
+                },
+                "skill": {
+                    who: {step: plain(s[name].at(step, a.episodes)) for step in steps} for who, s in a.skill.items()
                 },
                 "H_skill": plain(a.beats[PERSISTENCE][name]),
                 "H_lin": plain(a.beats[LINEAR][name]) if LINEAR in a.beats else None,  # there is none of images
