@@ -5,8 +5,9 @@ In the spirit of Ha & Schmidhuber 2018 (World Models, arXiv 1803.10122):
     z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
     loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
 
-It has no memory: one observation must say everything about the present. The transition corrects the best linear
-guess, in units of typical one-step changes of the observation.
+It has no memory: one observation must say everything about the present. Only where images are all there is, which show
+no velocity, what others read holds the action that led there beside z. The transition corrects the best linear guess,
+in units of typical one-step changes of the observation.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ class LatentMLPConfig(HeadsConfig):
 @dataclass
 class LatentState(State):
     z: Tensor  # [B, Z]
+    action: Tensor  # [B, A], the one that led here
 
 
 class LatentMLP(WorldModel):
     Config = LatentMLPConfig
-    REVISION = 3
+    REVISION = 4
 
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
         super().__init__()
@@ -58,11 +60,11 @@ class LatentMLP(WorldModel):
         sizes = config.units, config.layers, config.depth, config.points
         self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
         size, raw = self.latent.size, self.latent.raw_size
+        self.recalls = not self.encoder.vector_size
+        read = self.latent.read_size + self.recalls * spec.action_size
         self.posterior = nn.Linear(self.encoder.size, raw)
-        self.transition = mlp(
-            self.latent.read_size + spec.action_size, config.transition_units, config.transition_layers, raw
-        )
-        self.heads = Heads(config, spec, self.latent.read_size, size, offset=0)
+        self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
+        self.heads = Heads(config, spec, read, size, offset=0)
         self.latent.begin(self.posterior)
         zero(self.transition[-1])
 
@@ -70,27 +72,31 @@ class LatentMLP(WorldModel):
         config = self.config
         posterior = self._posterior(windows)
         z = self._draw(posterior)
-        prior = self._prior(z[:, :-1], windows.action[:, 1:])
-        terms = self.heads.losses(self.latent.read(z), windows, self.latent.mean(posterior))
+        led = self._led(windows)
+        prior = self._prior(z[:, :-1], led[:, :-1], windows.action[:, 1:])
+        terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior))
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
         linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
         terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
         total, logs = self.heads.total(terms, windows.valid)
         if config.open_loop:
-            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll(z[rows, t], likely=True))
+            ahead = self.heads.open_loop(
+                windows, lambda rows, t: self._roll(LatentState(z[rows, t], led[rows, t]), likely=True)
+            )
             total, logs["open_loop"] = total + ahead, ahead.detach()
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
-        z = self._draw(self._posterior(windows))
-        return LatentState(z[:, -1]), self.heads.imagination(self.latent.read(z)[:, None], windows.action[:, None])
+        z, led = self._draw(self._posterior(windows)), self._led(windows)
+        features = self._features(z, led)[:, None]  # [B, 1, T, F]
+        return LatentState(z[:, -1], led[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
         b, n = actions.shape[:2]
-        features = self._roll(state.expand(n).z)(actions.flatten(0, 1)).unflatten(0, (b, n))
-        start = self.latent.read(state.z)[:, None, None].expand(b, n, 1, -1)
+        features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
+        start = self._features(state.z, state.action)[:, None, None].expand(b, n, 1, -1)
         return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
@@ -101,19 +107,28 @@ class LatentMLP(WorldModel):
         anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
         return self.latent.distribution(self.posterior(token), anchor)
 
-    def _prior(self, z: Tensor, action: Tensor) -> Tensor:
-        change = self.transition(torch.cat([self.latent.read(z), action], -1))
+    def _led(self, windows: Windows) -> Tensor:
+        """The action that led to each step, [B, T, A]; none led to an episode's first."""
+        return windows.action * ~windows.first[..., None]
+
+    def _features(self, z: Tensor, led: Tensor) -> Tensor:
+        read = self.latent.read(z)
+        return torch.cat([read, led], -1) if self.recalls else read
+
+    def _prior(self, z: Tensor, led: Tensor, action: Tensor) -> Tensor:
+        """p(z_t | z_{t-1}, a_{t-1}, a_t), where `led` is a_{t-1}."""
+        change = self.transition(torch.cat([self._features(z, led), action], -1))
         return self.latent.distribution(change, self.latent.forecast(z, action))
 
-    def _roll(self, z: Tensor, likely: bool = False) -> Roll:
+    def _roll(self, state: LatentState, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
 
         def roll(actions: Tensor) -> Tensor:
-            present, features = z, []
+            z, led, latents = state.z, state.action, []
             for action in actions.unbind(1):
-                present = self._draw(self._prior(present, action), likely)
-                features.append(present)
-            return self.latent.read(torch.stack(features, 1))
+                z, led = self._draw(self._prior(z, led, action), likely), action
+                latents.append(z)
+            return self._features(torch.stack(latents, 1), actions)
 
         return roll
 
