@@ -112,11 +112,12 @@ class LatentMLP(WorldModel):
         return windows.action * ~windows.first[..., None]
 
     def _features(self, z: Tensor, led: Tensor) -> Tensor:
+        """What heads and the transition read, [..., F]."""
         read = self.latent.read(z)
         return torch.cat([read, led], -1) if self.recalls else read
 
     def _prior(self, z: Tensor, led: Tensor, action: Tensor) -> Tensor:
-        """p(z_t | z_{t-1}, a_{t-1}, a_t), where `led` is a_{t-1}."""
+        """Of the z that follows, from this one, the action that `led` to it and the one that is taken now."""
         change = self.transition(torch.cat([self._features(z, led), action], -1))
         return self.latent.distribution(change, self.latent.forecast(z, action))
 
