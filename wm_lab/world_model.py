@@ -91,6 +91,11 @@ class Windows:
         """(B, T)"""
         return self.action.shape[0], self.action.shape[1]
 
+    @property
+    def led(self) -> Tensor:
+        """The action that led to each step [B, T, A]: none to an episode's first, whatever is recorded there."""
+        return self.action * ~self.first[..., None]
+
 
 @dataclass
 class State:

@@ -27,6 +27,9 @@ SPEC = DataSpec(
     std_change={"state": [0.1, 0.5, 0.05, 0.2, 0.3], "reward": [0.2]},
 )
 
+SIGHT = DataSpec({"pixels": (8, 8, 3)}, ACTION)
+"""Images alone."""
+
 
 def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
     """An untrained model, small, with weights that are the same every time."""
@@ -82,6 +85,13 @@ def noise_windows(b: int = 3, steps: int = 7, seed: int = 1) -> Windows:
         torch.rand(b, steps, ACTION, generator=generator) * 2 - 1,
         torch.randn(b, steps, generator=generator),
     )
+
+
+def looking(b: int = 3, steps: int = 7) -> Windows:
+    """The same to look at: `SIGHT`."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (b, steps, 8, 8, 3), dtype=torch.uint8, generator=generator)
+    return windows({"pixels": pixels}, torch.rand(b, steps, ACTION, generator=generator) * 2 - 1)
 
 
 def spec_of(data: Windows) -> DataSpec:

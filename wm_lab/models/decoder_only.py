@@ -187,7 +187,7 @@ class DecoderOnly(ActsItself):
 
         seen = self.frame.read(self.frame(windows.observation))
         # No action led to an episode's first step: a zero one stands there, the mark of a beginning.
-        actions = self.from_action(windows.action * ~first[..., None])
+        actions = self.from_action(windows.led)
         told = self._told(windows)
         tokens = torch.stack([actions + told, self.from_frame(seen) + told], 2).flatten(1, 2)  # [B, 2T, W]
         at = torch.stack([position - 1, position], 2).flatten(1)  # a_t is decided on at step t - 1

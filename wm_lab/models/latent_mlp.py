@@ -72,7 +72,7 @@ class LatentMLP(WorldModel):
         config = self.config
         posterior = self._posterior(windows)
         z = self._draw(posterior)
-        led = self._led(windows)
+        led = windows.led
         prior = self._prior(z[:, :-1], led[:, :-1], windows.action[:, 1:])
         terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior))
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
@@ -88,7 +88,7 @@ class LatentMLP(WorldModel):
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
-        z, led = self._draw(self._posterior(windows)), self._led(windows)
+        z, led = self._draw(self._posterior(windows)), windows.led
         features = self._features(z, led)[:, None]  # [B, 1, T, F]
         return LatentState(z[:, -1], led[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
@@ -106,10 +106,6 @@ class LatentMLP(WorldModel):
         token, seen = self.encoder(windows.observation)
         anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
         return self.latent.distribution(self.posterior(token), anchor)
-
-    def _led(self, windows: Windows) -> Tensor:
-        """The action that led to each step, [B, T, A]; none led to an episode's first."""
-        return windows.action * ~windows.first[..., None]
 
     def _features(self, z: Tensor, led: Tensor) -> Tensor:
         """What heads and the transition read, [..., F]."""

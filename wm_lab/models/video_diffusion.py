@@ -7,7 +7,8 @@ DIAMOND (Alonso et al. 2024, arXiv 2405.12399), and the same for state vectors:
 
 There is no latent: a frame x is what is observed, normalised vectors and pixels in [-1, 1]. What is diffused is how it
 departs from a guess, the best linear one for vectors and "as before" for an image, in units of typical one-step
-changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image.
+changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image. Only where images are
+all there is, which show no velocity, heads read the action that led to a frame beside it.
 """
 
 from __future__ import annotations
@@ -55,10 +56,12 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
 @dataclass
 class FramesState(State):
     frames: Tensor  # [B, k, Z], the newest last; an episode's first frame stands for those before it
+    action: Tensor  # [B, A], the one that led here
 
 
 class VideoDiffusion(WorldModel):
     Config = VideoDiffusionConfig
+    REVISION = 3
 
     def __init__(self, config: VideoDiffusionConfig, spec: DataSpec):
         super().__init__()
@@ -73,7 +76,8 @@ class VideoDiffusion(WorldModel):
             size += config.units
         self.vector = NextVector(config, spec, frames, size) if frames.width else None
         self.image = NextImage(config, spec, frames) if frames.side else None
-        self.heads = Heads(config, spec, size, size, decoder=frames)
+        self.recalls = not frames.width
+        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames)
         self.frames = frames
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -85,7 +89,7 @@ class VideoDiffusion(WorldModel):
             )
         past, z = self._remember(windows, None)
         read = self._read(z)
-        terms = self.heads.losses(self._features(z, read), windows, read)
+        terms = self.heads.losses(self._features(z, read, windows.led), windows, read)
         del terms["decoder"]  # a frame is the observation itself
 
         def denoising(chosen: Tensor) -> Tensor:
@@ -106,19 +110,21 @@ class VideoDiffusion(WorldModel):
         past, z = self._remember(windows, state)
         b, steps = windows.shape
         rows = torch.arange(b, device=z.device)
-        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)))
-        features = self._features(z, self._read(z))[:, None]  # [B, 1, T, F]
+        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1])
+        features = self._features(z, self._read(z), windows.led)[:, None]  # [B, 1, T, F]
         return belief, self.heads.imagination(features, windows.action[:, None])
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)
         b, n = actions.shape[:2]
-        start = self._read(state.frames[:, -1])  # once for all candidates
-        rows = ROWS if self.image is not None and start.device.type == "cpu" else b * n
-        parts = (state.expand(n).frames, start.repeat_interleave(n, 0), actions.flatten(0, 1))
+        present = state.frames[:, -1]
+        seen = self._read(present)  # once for all candidates
+        rows = ROWS if self.image is not None and seen.device.type == "cpu" else b * n
+        parts = (state.expand(n).frames, seen.repeat_interleave(n, 0), actions.flatten(0, 1))
         split = zip(*(part.split(rows) for part in parts), strict=True)
         features = torch.cat([self._roll(past, read)(plan) for past, read, plan in split]).unflatten(0, (b, n))
-        read = features[..., : start.shape[-1]]
+        start = self._features(present, seen, state.action)[..., : self.heads.read_size]
+        read = features[..., : self.heads.read_size]
         before = torch.cat([start[:, None, None].expand(b, n, 1, -1), read[:, :, :-1]], 2)
         return self.heads.imagination(features, actions, before)
 
@@ -147,9 +153,9 @@ class VideoDiffusion(WorldModel):
             read.append(self.encoder(self.frames.picture(image)))
         return torch.cat(read, -1)
 
-    def _features(self, z: Tensor, read: Tensor) -> Tensor:
-        """[..., R + P]: the pixels last, for `decode` alone."""
-        return torch.cat([read, z[..., self.frames.width :]], -1)
+    def _features(self, z: Tensor, read: Tensor, led: Tensor) -> Tensor:
+        """[..., R + P], with images alone R + A + P: the pixels last, for `decode` alone."""
+        return torch.cat([read, led, z] if self.recalls else [read, z[..., self.frames.width :]], -1)
 
     def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """EDM's loss [M] for past [M, k, Z] and action [M, A] that lead to target [M, Z]."""
@@ -183,7 +189,7 @@ class VideoDiffusion(WorldModel):
                 present = self.frames.join(vector, image)
                 frames = torch.cat([frames[:, 1:], present[:, None]], 1)
                 seen = self._read(present)
-                features.append(self._features(present, seen))
+                features.append(self._features(present, seen, action))
             return torch.stack(features, 1)
 
         return roll

@@ -5,7 +5,8 @@
 
 A belief is the keys and values of the frames within `context`, computed once, and the present frame; imagination goes
 on from there for all candidates at once (see `attention.py`) and never decodes an image. In `eval()` mode codes are
-expected ones, while training they are drawn.
+expected ones, while training they are drawn. Only where images are all there is, whose codes show no velocity, what
+others read holds the action that led there beside h.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class VideoTokenConfig(HeadsConfig):
 class VideoTokenState(State):
     cache: Cache  # of the frames before the present one
     position: Tensor  # [B] steps of the episode so far, from 0
-    h: Tensor  # [B, W] what was expected of the present frame
+    h: Tensor  # [B, W, and A with images alone] what was expected of the present frame
     codes: Tensor  # [B, codes, dims]
     vector: Tensor  # [B, V], normalised
     frame: Tensor  # [B, C] the context frame, which images are coded relative to
@@ -81,7 +82,7 @@ class Reading:
 
 class VideoToken(WorldModel):
     Config = VideoTokenConfig
-    REVISION = 4
+    REVISION = 5
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
@@ -119,13 +120,14 @@ class VideoToken(WorldModel):
             config.decoding,
             config.refine_steps,
         )
-        flat = tokenizer.codes * fsq.dims
+        self.recalls = not tokenizer.vectors.codes
+        flat, expected = tokenizer.codes * fsq.dims, config.width + self.recalls * spec.action_size
         self.heads = Heads(
             config,
             spec,
-            config.width + read + flat + frame,
+            expected + read + flat + frame,
             tokenizer.vectors.size + flat,
-            decoder=FrameDecoder(tokenizer, config.width, config.image_scale),
+            decoder=FrameDecoder(tokenizer, expected, config.image_scale),
         )
 
     @property
@@ -184,7 +186,7 @@ class VideoToken(WorldModel):
         """Code all steps, and let the transformer read the group of every frame but the last, the past's included."""
         dynamics, images, vectors = self.dynamics, self.tokenizer.images, self.tokenizer.vectors
         b, steps = windows.shape
-        first, action = windows.first, windows.action * ~windows.first[..., None]
+        first, action = windows.first, windows.led
         linked = ~first
         if state is None:
             linked = linked & (torch.arange(steps, device=first.device) > 0)
@@ -226,10 +228,9 @@ class VideoToken(WorldModel):
             episode = F.pad(episode, (past.step.shape[1], 0))
         outputs, cache = dynamics.transformer.prefix(x, at, mask, past)
         h, places = dynamics.parts(outputs.unflatten(1, (steps, size)))
+        h = self._expected(h, action) * linked[..., None]
         cache = cache if past is None else past.then(cache)
-        return Reading(
-            cache, episode, position, present, linked, h * linked[..., None], places, codes, vector, before, frame
-        )
+        return Reading(cache, episode, position, present, linked, h, places, codes, vector, before, frame)
 
     def _roll_from(self, seen: Reading, rows: Tensor, t: Tensor) -> Roll:
         """Imagination as it will be when planning, from steps t [M] of the windows `rows` [M]."""
@@ -261,9 +262,13 @@ class VideoToken(WorldModel):
             h, places = dynamics.parts(outputs)
             codes = dynamics.foretell(places, likely)
             vector = self.tokenizer.advance(codes, vector, action)
-            series.append((h, vector, codes))
+            series.append((self._expected(h, action), vector, codes))
         h, vector, codes = (torch.stack(parts, 2) for parts in zip(*series, strict=True))
         return self._features(h, vector, codes, frame[:, :, None].expand(-1, -1, horizon, -1))
+
+    def _expected(self, h: Tensor, action: Tensor) -> Tensor:
+        """What is known of a frame before it is seen, [..., W] and the action [..., A] that leads there."""
+        return torch.cat([h, action], -1) if self.recalls else h
 
     def _prompt(self, vector: Tensor, frame: Tensor, action: Tensor) -> Tensor:
         return torch.cat([action, self.tokenizer.vectors.read(vector), frame], -1)
