@@ -7,8 +7,20 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.worlds import KINDS, LATENT, LinearWorld, fit, imagined, make, rmse, spec_of, windows
-from wm_lab.world_model import DataSpec, Windows
+from tests.models.worlds import (
+    KINDS,
+    LATENT,
+    SIGHT,
+    LinearWorld,
+    fit,
+    imagined,
+    make,
+    moving_square,
+    rmse,
+    spec_of,
+    windows,
+)
+from wm_lab.world_model import Windows
 
 CONTEXT, STEPS = 5, 10
 
@@ -90,28 +102,13 @@ def test_an_ensemble_doubts_what_lies_outside_of_its_data(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_pixels_a_moving_square_is_foreseen(kind):
     torch.manual_seed(0)
-    size = 8
-
-    def play(episodes: int, seed: int) -> Windows:
-        """A white square on black moves one pixel right, left, down or up, as the action says."""
-        generator = torch.Generator().manual_seed(seed)
-        action = torch.randint(-1, 2, (episodes, 6, 2), generator=generator).float()
-        action[:, 0] = 0
-        place = torch.randint(size - 2, (episodes, 1, 2), generator=generator) + action.cumsum(1)
-        place = place.clamp(0, size - 3)
-        grid = torch.arange(size)
-        inside = [(grid >= p[..., None]) & (grid < p[..., None] + 3) for p in place.unbind(-1)]
-        image = (inside[0][..., :, None] & inside[1][..., None, :]).unsqueeze(-1).expand(-1, -1, -1, -1, 3)
-        return windows({"pixels": image.to(torch.uint8) * 255}, action)
-
-    data, held_out = play(512, 0), play(64, 1)
-    sizes: dict[str, Any] = {"image_scale": 3.0 * size**2}  # there is nothing else to foresee
+    data, held_out = moving_square(512, 0), moving_square(64, 1)
+    sizes: dict[str, Any] = {"image_scale": 3.0 * 8**2}  # there is nothing else to foresee
     if kind in LATENT:
         sizes["variables"] = 16
     if kind == "video_diffusion":
         sizes = {"drawn_share": 0.5, "patch": 2, "channels": [32], "open_loop": 1}
-    spec = DataSpec({"pixels": (size, size, 3)}, 2)
-    model = make(kind, spec, **{"depth": 16, "units": 32, "open_loop": 3, **sizes})
+    model = make(kind, SIGHT, **{"depth": 16, "units": 32, "open_loop": 3, **sizes})
     fit(model, data, steps=300, batch=16, rate=4e-3)
     truth = held_out.observation["pixels"][:, 3:].float()
     frame = imagined(model, held_out, 3, "pixels")

@@ -94,6 +94,20 @@ def looking(b: int = 3, steps: int = 7) -> Windows:
     return windows({"pixels": pixels}, torch.rand(b, steps, ACTION, generator=generator) * 2 - 1)
 
 
+def moving_square(episodes: int, seed: int, steps: int = 6) -> Windows:
+    """`SIGHT` of a white square on black that moves one pixel right, left, down or up, as the action says."""
+    generator = torch.Generator().manual_seed(seed)
+    action = torch.randint(-1, 2, (episodes, steps, ACTION), generator=generator).float()
+    action[:, 0] = 0
+    side = SIGHT.observation["pixels"][0]
+    place = torch.randint(side - 2, (episodes, 1, ACTION), generator=generator) + action.cumsum(1)
+    place = place.clamp(0, side - 3)
+    grid = torch.arange(side)
+    inside = [(grid >= p[..., None]) & (grid < p[..., None] + 3) for p in place.unbind(-1)]
+    image = (inside[0][..., :, None] & inside[1][..., None, :]).unsqueeze(-1).expand(-1, -1, -1, -1, 3)
+    return windows({"pixels": image.to(torch.uint8) * 255}, action)
+
+
 def spec_of(data: Windows) -> DataSpec:
     """Statistics as a dataset would give them."""
     state, reward = data.observation["state"].flatten(0, 1), data.reward.flatten()

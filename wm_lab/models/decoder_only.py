@@ -109,7 +109,7 @@ class DecoderOnly(ActsItself):
         zero(self.transition[-1])
         decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision, config.image_scale)
         condition = self.frame.read_size + width
-        self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder)
+        self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder, sight=self.frame.size)
         policy: ActionHead
         if config.action_head == "flow":
             policy = FlowHead(condition, config.chunk, actions, config.units, config.layers, config.flow_steps)
@@ -127,7 +127,8 @@ class DecoderOnly(ActsItself):
                 )
         read = self._read(windows, None)
         linked = ~windows.first & (torch.arange(steps, device=windows.first.device) > 0)
-        terms = self.heads.losses(torch.cat([read.seen, read.h], -1), windows, read.seen[..., : self.frame.size])
+        z = read.seen[..., : self.frame.size]
+        terms = self.heads.losses(torch.cat([read.seen, read.h], -1), windows, target=z, seen=z)
         guess = self._next(read.h[:, 1:], read.seen[:, :-1], windows.action[:, 1:])
         terms["forward"] = config.modes.forward * F.pad(self.frame.error(guess, read.seen[:, 1:]), (1, 0)) * linked
         terms |= self.modes.losses(self.frame, read.g, read.seen, windows, linked)

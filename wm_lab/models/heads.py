@@ -1,4 +1,7 @@
-"""What every latent world model predicts from its features: observation, reward, continuation, and its own doubt."""
+"""What every latent world model predicts from its features: observation, reward, continuation, and its own doubt.
+
+Where images are all there is, what is seen is also asked how far the robot has come (see `odometry.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.images import is_image
 from wm_lab.models.observations import Normaliser, ObservationDecoder
+from wm_lab.models.odometry import Odometer
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
 Roll = Callable[[Tensor], Tensor]
@@ -41,6 +45,8 @@ class HeadsConfig:
     image_scale: float = 64.0
     """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
     reward asks for, such as a goal, is learned last."""
+    odometry_scale: float = 1.0
+    """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
     max_precision: float = 100.0
     reward_scale: float = 1.0
     open_loop: int = 12
@@ -58,6 +64,7 @@ class HeadsConfig:
             "reward_bins": 0,
             "open_loop": 0,
             "open_loop_starts": 1,
+            "odometry_scale": 0,
             "ensemble": 0,
         }
         require_at_least("model", self, least)
@@ -88,7 +95,8 @@ class Heads(nn.Module):
     """`target_size` is the width of the latent that the ensemble predicts one step ahead.
 
     `offset` is where the observed vectors stand in the features, if they do. Heads read the first `features` numbers of
-    what they are given; a model may bring its own `decoder`, which then reads what it likes.
+    what they are given; a model may bring its own `decoder`, which then reads what it likes. `sight` is the width of
+    what the model sees in images before anything of the past, or of actions, is known.
     """
 
     def __init__(
@@ -99,6 +107,7 @@ class Heads(nn.Module):
         target_size: int,
         offset: int | None = None,
         decoder: Decoder | None = None,
+        sight: int = 0,
     ):
         super().__init__()
         self.config, self.read_size = config, features
@@ -113,9 +122,18 @@ class Heads(nn.Module):
         self.proceed = mlp(features, config.units, 1, 1)
         inputs = features + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
+        self.odometer: Odometer | None = None
+        if sight and config.odometry_scale and all(is_image(shape) for shape in spec.observation.values()):
+            self.odometer = Odometer(sight, spec.action_size)
 
-    def losses(self, features: Tensor, windows: Windows, target: Tensor) -> dict[str, Tensor]:
-        """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble foretells."""
+    def losses(
+        self, features: Tensor, windows: Windows, target: Tensor, seen: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Unreduced losses [B, T] from features [B, T, F].
+
+        `target` [B, T, Z] is what the ensemble foretells, and `seen` [B, T, sight] what images say on their own,
+        where a sight was spoken of.
+        """
         config = self.config
         reward = self.reward_norm(windows.reward[..., None])[..., 0]
         decoder = config.decoder_scale * self._decoder_loss(features, windows.observation)
@@ -132,6 +150,9 @@ class Heads(nn.Module):
             guess = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
             error = (guess - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
             terms["ensemble"] = F.pad(error, (1, 0))
+        if self.odometer is not None:
+            assert seen is not None
+            terms["odometry"] = config.odometry_scale * self.odometer.loss(seen, windows)
         return terms
 
     def total(self, terms: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

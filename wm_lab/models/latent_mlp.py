@@ -64,17 +64,17 @@ class LatentMLP(WorldModel):
         read = self.latent.read_size + self.recalls * spec.action_size
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
-        self.heads = Heads(config, spec, read, size, offset=0)
+        self.heads = Heads(config, spec, read, size, offset=0, sight=self.encoder.size)
         self.latent.begin(self.posterior)
         zero(self.transition[-1])
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        posterior = self._posterior(windows)
-        z = self._draw(posterior)
-        led = windows.led
+        token, seen = self.encoder(windows.observation)
+        posterior = self._posterior(token, seen)
+        z, led = self._draw(posterior), windows.led
         prior = self._prior(z[:, :-1], led[:, :-1], windows.action[:, 1:])
-        terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior))
+        terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior), token)
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
         linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
@@ -88,7 +88,7 @@ class LatentMLP(WorldModel):
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
-        z, led = self._draw(self._posterior(windows)), windows.led
+        z, led = self._draw(self._posterior(*self.encoder(windows.observation))), windows.led
         features = self._features(z, led)[:, None]  # [B, 1, T, F]
         return LatentState(z[:, -1], led[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
@@ -102,8 +102,7 @@ class LatentMLP(WorldModel):
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
 
-    def _posterior(self, windows: Windows) -> Tensor:
-        token, seen = self.encoder(windows.observation)
+    def _posterior(self, token: Tensor, seen: Tensor) -> Tensor:
         anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
         return self.latent.distribution(self.posterior(token), anchor)
 

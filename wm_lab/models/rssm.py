@@ -81,15 +81,16 @@ class RSSM(WorldModel):
         holds_state = holds_vectors and set(spec.observation) == {"state"}
         from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
         read = self.latent.read_size + (0 if from_latent else config.deter)
-        self.heads = Heads(config, spec, read, self.latent.size, 0 if holds_vectors else None)
+        self.heads = Heads(config, spec, read, self.latent.size, 0 if holds_vectors else None, sight=self.encoder.size)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        h, z, posterior = self._filter(windows, None)
+        token, seen = self.encoder(windows.observation)
+        h, z, posterior = self._filter(windows, token, seen, None)
         before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
         prior = self.cell.prior(h, before, windows.action)  # once for all steps, outside the loop
         dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
-        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior))
+        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior), token)
         terms["dynamics"] = config.dynamics_scale * dynamics
         terms["representation"] = config.representation_scale * representation
         total, logs = self.heads.total(terms, windows.valid)
@@ -101,7 +102,7 @@ class RSSM(WorldModel):
         return total, logs | {"kl": kl[windows.valid].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
-        h, z, _ = self._filter(windows, state)
+        h, z, _ = self._filter(windows, *self.encoder(windows.observation), state)
         features = self._features(h, z)[:, None]  # [B, 1, T, F]
         return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
@@ -116,11 +117,12 @@ class RSSM(WorldModel):
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
 
-    def _filter(self, windows: Windows, state: State | None) -> tuple[Tensor, Tensor, Tensor]:
-        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along observed steps."""
+    def _filter(
+        self, windows: Windows, token: Tensor, seen: Tensor, state: State | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along steps observed as the encoder says."""
         b, steps = windows.shape
         keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
-        token, seen = self.encoder(windows.observation)
         # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
         tokens = self.cell.token(token).unbind(1)
         anchors = F.pad(seen, (0, self.latent.size - seen.shape[-1])).unbind(1)  # where z starts

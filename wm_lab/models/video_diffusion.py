@@ -77,7 +77,7 @@ class VideoDiffusion(WorldModel):
         self.vector = NextVector(config, spec, frames, size) if frames.width else None
         self.image = NextImage(config, spec, frames) if frames.side else None
         self.recalls = not frames.width
-        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames)
+        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames, sight=size)
         self.frames = frames
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -89,7 +89,7 @@ class VideoDiffusion(WorldModel):
             )
         past, z = self._remember(windows, None)
         read = self._read(z)
-        terms = self.heads.losses(self._features(z, read, windows.led), windows, read)
+        terms = self.heads.losses(self._features(z, read, windows.led), windows, read, seen=read)
         del terms["decoder"]  # a frame is the observation itself
 
         def denoising(chosen: Tensor) -> Tensor:

@@ -128,6 +128,7 @@ class VideoToken(WorldModel):
             expected + read + flat + frame,
             tokenizer.vectors.size + flat,
             decoder=FrameDecoder(tokenizer, expected, config.image_scale),
+            sight=flat,
         )
 
     @property
@@ -146,8 +147,9 @@ class VideoToken(WorldModel):
         if self.latent is not None:
             windows, more = self.latent.watch(windows)
         seen = self._read(windows, None)
-        target = torch.cat([seen.vector, seen.codes.flatten(-2)], -1)
-        terms = self.heads.losses(self._features(seen.h, seen.vector, seen.codes, seen.frame), windows, target)
+        codes = seen.codes.flatten(-2)
+        features = self._features(seen.h, seen.vector, seen.codes, seen.frame)
+        terms = self.heads.losses(features, windows, torch.cat([seen.vector, codes], -1), codes)
         if vectors.codes:
             coded = vectors.decode(self.tokenizer.split(seen.codes)[1], seen.before, windows.action)
             terms["tokens"] = config.decoder_scale * vectors.error(coded, seen.vector) * seen.linked
