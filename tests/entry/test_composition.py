@@ -7,7 +7,7 @@ from unittest import mock
 
 import cloudpickle
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -87,3 +87,10 @@ def test_a_glob_that_matches_nothing_is_refused_with_what_there_is(loaders):
     master.hydra.overrides.task = ["task=glob(sute/*)"]
     with pytest.raises(UserError, match=r"task=glob\(sute/\*\) matches none of: .*hand/push.*suite/hand_push"):
         jobs_of(master, sweep)
+
+
+@pytest.mark.parametrize("folder", ["run", "sweep"])
+def test_what_begins_in_the_same_second_has_folders_of_its_own(folder):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        folders = {str(compose("config", return_hydra_config=True).hydra[folder].dir) for _ in range(3)}
+    assert len(folders) == 3
