@@ -102,7 +102,8 @@ class RSSM(WorldModel):
         return total, logs | {"kl": kl[windows.valid].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
-        h, z, _ = self._filter(windows, *self.encoder(windows.observation), state)
+        token, seen = self.encoder(windows.observation)
+        h, z, _ = self._filter(windows, token, seen, state)
         features = self._features(h, z)[:, None]  # [B, 1, T, F]
         return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
 
