@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.worlds import ACTION, SIGHT, make, moving_square, noise_windows
+from tests.models.worlds import ACTION, KINDS, SIGHT, make, moving_square, noise_windows
 from wm_lab.models.images import ImageEncoder
 from wm_lab.models.odometry import Odometer
-from wm_lab.world_model import Windows
+from wm_lab.world_model import DataSpec, Windows
 
 
 def reading(weight: float) -> Odometer:
@@ -80,12 +80,10 @@ def test_an_eye_learns_to_find_what_the_actions_move():
     assert found < 0.5 and missed(data, held_out) > 0.9
 
 
-@pytest.mark.parametrize(
-    "kind", ["rssm-gaussian", "rssm-categorical", "latent_mlp", "decoder_only", "video_token", "video_diffusion"]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_only_images_alone_are_asked(kind):
     both = {"pixels": (8, 8, 3), "state": (2,)}
     assert make(kind, SIGHT).heads.odometer is not None
     assert make(kind, SIGHT, odometry_scale=0).heads.odometer is None
     assert make(kind).heads.odometer is None
-    assert make(kind, type(SIGHT)(both, ACTION)).heads.odometer is None
+    assert make(kind, DataSpec(both, ACTION)).heads.odometer is None

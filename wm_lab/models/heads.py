@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
-from wm_lab.models.images import is_image
+from wm_lab.models.images import images_alone, is_image
 from wm_lab.models.observations import Normaliser, ObservationDecoder
 from wm_lab.models.odometry import Odometer
 from wm_lab.world_model import DataSpec, Imagination, Windows
@@ -123,7 +123,7 @@ class Heads(nn.Module):
         inputs = features + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
         self.odometer: Odometer | None = None
-        if sight and config.odometry_scale and all(is_image(shape) for shape in spec.observation.values()):
+        if sight and config.odometry_scale and images_alone(spec):
             self.odometer = Odometer(sight, spec.action_size)
 
     def losses(

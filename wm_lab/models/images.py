@@ -18,6 +18,11 @@ def is_image(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3
 
 
+def images_alone(spec: DataSpec) -> bool:
+    """Whether nothing is observed but images, which show no velocity and leave it to the model where the robot is."""
+    return all(is_image(shape) for shape in spec.observation.values())
+
+
 def check_image(key: str, shape: tuple[int, ...]) -> None:
     height, width, channels = shape
     if height != width or channels != 3 or height < 8 or height & (height - 1):

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.images import images_alone
 from wm_lab.models.latents import balanced_kl, gaussian_for
 from wm_lab.models.observations import ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -60,7 +61,7 @@ class LatentMLP(WorldModel):
         sizes = config.units, config.layers, config.depth, config.points
         self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
         size, raw = self.latent.size, self.latent.raw_size
-        self.recalls = not self.encoder.vector_size
+        self.recalls = images_alone(spec)
         read = self.latent.read_size + self.recalls * spec.action_size
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)

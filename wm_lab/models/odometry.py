@@ -3,9 +3,10 @@
     p_t = linear(what is seen at t)        loss = sum over action dimensions of  var_t(p_t - way_t) / var_t(way_t)
     way_t = a_1 + ... + a_t                (variances over the steps of a window)
 
-That is an inverse model (Agrawal et al. 2016, arXiv 1606.07419, §3) asked about every two steps of a window at once, as
-multi-step ones are (Lamb et al. 2022, arXiv 2207.08229, §4), and linear, so that what it reads is a place. A robot is
-small and dark in an image, and its place is worth little to a decoder that learns to paint; to this it is everything.
+That is an inverse model (Agrawal et al. 2016, arXiv 1606.07419) asked about every two steps of a window at once.
+Multi-step ones (Lamb et al. 2022, arXiv 2207.08229) name the first action between two steps; this one names the sum of
+all, and is linear, so that what it reads is a place. A robot is small and dark in an image, and its place is worth
+little to a decoder that learns to paint; to this it is everything.
 A command that is no velocity, such as a gripper's opening, has no way to tell: it costs its 1 and teaches nothing.
 """
 

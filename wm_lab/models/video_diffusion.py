@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.blocks import mlp
 from wm_lab.models.heads import Heads, HeadsConfig, Roll, told_by_a_share
-from wm_lab.models.images import ImageEncoder
+from wm_lab.models.images import ImageEncoder, images_alone
 from wm_lab.models.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.observations import Relations
 from wm_lab.models.raw_frames import RawFrames
@@ -76,7 +76,7 @@ class VideoDiffusion(WorldModel):
             size += config.units
         self.vector = NextVector(config, spec, frames, size) if frames.width else None
         self.image = NextImage(config, spec, frames) if frames.side else None
-        self.recalls = not frames.width
+        self.recalls = images_alone(spec)
         self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames, sight=size)
         self.frames = frames
 

@@ -21,6 +21,7 @@ from wm_lab.errors import UserError, require_at_least
 from wm_lab.models.attention import Cache, Suffix, Transformer, frame_causal, visible
 from wm_lab.models.fsq import FSQ, check_levels
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.images import images_alone
 from wm_lab.models.latent_actions import LatentActions, LatentActionsConfig
 from wm_lab.models.token_dynamics import DECODINGS, TokenDynamics
 from wm_lab.models.tokenizer import FrameDecoder, Tokenizer
@@ -120,7 +121,7 @@ class VideoToken(WorldModel):
             config.decoding,
             config.refine_steps,
         )
-        self.recalls = not tokenizer.vectors.codes
+        self.recalls = images_alone(spec)
         flat, expected = tokenizer.codes * fsq.dims, config.width + self.recalls * spec.action_size
         self.heads = Heads(
             config,
