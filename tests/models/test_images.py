@@ -7,7 +7,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.models.heads import Heads, HeadsConfig
-from wm_lab.models.images import Contrast, ImageDecoder, ImageEncoder, Keypoints
+from wm_lab.models.images import Contrast, ImageDecoder, ImageEncoder, Keypoints, spatial_softmax
 from wm_lab.world_model import DataSpec, Windows
 
 
@@ -59,6 +59,20 @@ def test_a_keypoint_is_where_its_feature_is_and_says_how_it_looks_there():
     torch.testing.assert_close(y, torch.tensor([-1.0, -1 + 2 * 5 / 15]))
     assert strength.min() > 40
     torch.testing.assert_close(look, torch.ones(2))  # what is to be seen there
+
+
+def test_a_spatial_softmax_reads_what_the_plain_one_does_and_learns_the_same():
+    generator = torch.Generator().manual_seed(0)
+    maps, read = (torch.randn(3, n, *shape, generator=generator) for n, shape in ((4, (6, 5)), (2, (30,))))
+    maps, read = ((20 * x).double().requires_grad_() for x in (maps, read))
+    means, strength = spatial_softmax(maps, read)
+    flat = maps.flatten(2)
+    plain = flat.softmax(-1) @ read.transpose(1, 2), flat.exp().mean(-1).log()
+    torch.testing.assert_close((means, strength), plain)
+    own, other = (
+        torch.autograd.grad(m.square().sum() + s.sin().sum(), (maps, read)) for m, s in ((means, strength), plain)
+    )
+    torch.testing.assert_close(own, other)
 
 
 def test_the_loss_of_a_share_of_the_frames_is_that_of_all_on_average():

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wm_lab.errors import UserError
 from wm_lab.world_model import DataSpec
@@ -111,23 +112,38 @@ class Keypoints(nn.Module):
         self.size = (3 + channels) * points
 
     def forward(self, x: Tensor) -> Tensor:
-        """[M, C, S, S] -> [M, size]: x and y in [-1, 1], the logarithm of the total strength, and x read there."""
+        """[M, C, S, S] -> [M, size]: x and y in [-1, 1], the logarithm of the mean strength, and x read there."""
         maps = self.maps(x)
-        strength = maps.flatten(2).logsumexp(-1) - 2 * math.log(maps.shape[-1])
-        weights = maps.flatten(2).softmax(-1)
-        looks = weights @ x.flatten(2).transpose(1, 2)  # [M, P, C]
-        return torch.cat([centres(weights.view_as(maps)), strength, looks.flatten(1)], -1)
+        read = torch.cat([x, coordinates(maps)], 1).flatten(2)
+        with torch.autocast(maps.device.type, enabled=False):
+            means, strength = spatial_softmax(maps.float(), read.float())
+        looks, centres = means.tensor_split([x.shape[1]], -1)
+        return torch.cat([centres.transpose(1, 2).flatten(1), strength, looks.flatten(1)], -1)
+
+
+def spatial_softmax(maps: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of `read` [M, C, S²] under the softmax of each map [M, P, S, S], [M, P, C]; and log mean exp(map), [M, P].
+
+    The softmax itself is never made: one product with exp(map) holds all sums, and its own total as well. Of a small
+    encoder's time half goes into walking over these maps.
+    """
+    flat = maps.flatten(2)
+    peak = flat.detach().amax(-1, keepdim=True)
+    sums = (flat - peak).exp() @ F.pad(read, (0, 0, 0, 1), value=1.0).transpose(1, 2)
+    total = sums[..., -1:]
+    return sums[..., :-1] / total, (total.log() + peak - math.log(flat.shape[-1]))[..., 0]
+
+
+def coordinates(maps: Tensor) -> Tensor:
+    """x and y of each cell of maps [M, P, H, W], in [-1, 1]: [M, 2, H, W]."""
+    right, down = (torch.linspace(-1, 1, side, device=maps.device) for side in (maps.shape[3], maps.shape[2]))
+    return torch.stack(torch.meshgrid(right, down, indexing="xy")).expand(len(maps), -1, -1, -1)
 
 
 def soft_argmax(maps: Tensor) -> Tensor:
     """Where each map [M, C, H, W] is large: [M, 2 C], all x and then all y, in [-1, 1]."""
-    return centres(maps.flatten(2).softmax(-1).view_as(maps))
-
-
-def centres(weights: Tensor) -> Tensor:
-    """Where the weights of each map [M, C, H, W] lie on average: [M, 2 C], all x and then all y, in [-1, 1]."""
-    right, down = (torch.linspace(-1, 1, side, device=weights.device) for side in (weights.shape[3], weights.shape[2]))
-    return torch.cat([weights.sum(2) @ right, weights.sum(3) @ down], -1)
+    means, _ = spatial_softmax(maps, coordinates(maps).flatten(2))
+    return means.transpose(1, 2).flatten(1)
 
 
 class ImageDecoder(nn.Module):

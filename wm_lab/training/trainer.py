@@ -103,7 +103,7 @@ class Session:
         held_out = WindowSampler(dataset, split, config.batch, config.length, 0, keys=keys)
         self.validation = [held_out.sample() for _ in range(VALIDATION_BATCHES)]
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), config.learning_rate, weight_decay=config.weight_decay, foreach=True
+            model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.step, self.best, self.seconds = 0, math.inf, 0.0
