@@ -77,7 +77,7 @@ def batch(rows: int, steps: int, observation: int, action: int) -> Windows:
 
 def training_step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
     """Forward, backward, clip and update, as the lab's trainer does them."""
-    optimiser = torch.optim.AdamW(model.parameters(), 4e-5, fused=True)
+    optimiser = torch.optim.AdamW(model.parameters(), 4e-5, foreach=True)
 
     def step() -> None:
         optimiser.zero_grad()
