@@ -122,10 +122,10 @@ class Keypoints(nn.Module):
 
 
 def spatial_softmax(maps: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of `read` [M, C, S²] under the softmax of each map [M, P, S, S], [M, P, C]; and log mean exp(map), [M, P].
+    """Means of `read` [M, C, H W] under the softmax of each map [M, P, H, W], [M, P, C]; and log mean exp(map), [M, P].
 
-    The softmax itself is never made: one product with exp(map) holds all sums, and its own total as well. Of a small
-    encoder's time half goes into walking over these maps.
+    The softmax itself is never made, since walking over the maps costs time: one product with exp(map) holds all sums,
+    its total among them.
     """
     flat = maps.flatten(2)
     peak = flat.detach().amax(-1, keepdim=True)
