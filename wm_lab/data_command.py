@@ -88,13 +88,12 @@ def import_(arguments: argparse.Namespace) -> None:
             f"{arguments.path} is a dataset of the lab already; use it as it is: data.path={arguments.path}"
         )
     with progress("import", len(source)) as bar:
-        import_dataset(source, arguments.folder, bar.advance, arguments.without)
+        import_dataset(source, arguments.folder, bar.advance)
     for line in source.notes:
         print(line)
     if not source.scale.is_identity:
         print("actions beyond [-1, 1] were scaled; task.settings in the manifest tells from what")
-    kept = len(source) - len(set(arguments.without))
-    print(f"{arguments.folder}: {kept} episodes; train on it with data=recorded data.path={arguments.folder}")
+    print(f"{arguments.folder}: {len(source)} episodes; train on it with data=recorded data.path={arguments.folder}")
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -108,7 +107,8 @@ def export(arguments: argparse.Namespace) -> None:
 def _open(arguments: argparse.Namespace) -> Source:
     size = getattr(arguments, "image_size", 0)
     keys = getattr(arguments, "keys", None)
-    return open_source(arguments.path, Wishes(size or None, arguments.hz, keys))
+    without = tuple(getattr(arguments, "without", ()))
+    return open_source(arguments.path, Wishes(size or None, arguments.hz, keys, without))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -92,6 +92,16 @@ def test_episodes_can_be_left_out(foreign, tmp_path, capsys):
     assert code == 2 and "episodes 0 to 2, and none is 9" in err
 
 
+def test_an_episode_that_is_left_out_is_never_read(tmp_path, capsys):
+    folder = write(tmp_path / "foreign")
+    (folder / "data/chunk-000/file-001.parquet").unlink()  # which holds episode 2 alone
+    assert call(capsys, "import", folder, tmp_path / "ours")[0] == 2
+    assert call(capsys, "import", folder, tmp_path / "ours", "--without", 2)[0] == 0
+    assert Dataset.open(tmp_path / "ours").table.seed.tolist() == [0, 1]
+    code, _, err = call(capsys, "import", folder, tmp_path / "none", "--without", 0, 1, 2)
+    assert code == 2 and "leaves out all of them" in err
+
+
 def test_what_is_no_dataset_is_told(tmp_path, shard, capsys):
     (tmp_path / "empty").mkdir()
     for path, sentence in (("nowhere", "there is no dataset"), ("empty", "no dataset that the lab knows")):

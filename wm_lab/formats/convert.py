@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,36 +15,28 @@ from wm_lab.formats import lerobot_writer
 from wm_lab.formats.source import Advance, Source
 
 
-def import_dataset(
-    source: Source, destination: Path, advance: Advance | None = None, without: Sequence[int] = ()
-) -> Path:
-    """Write a source, but for the episodes `without`, as one shard of the lab's; returns `destination`, which is new.
+def import_dataset(source: Source, destination: Path, advance: Advance | None = None) -> Path:
+    """Write a source as one shard of the lab's; returns `destination`, which is new.
 
     Raises UserError where the source is damaged or holds values that are not numbers; then nothing is left behind.
     """
-    for index in without:
-        if not 0 <= index < len(source):
-            raise UserError(f"{source.name} has the episodes 0 to {len(source) - 1}, and none is {index}")
-    kept = np.setdiff1d(np.arange(len(source)), without)
-    lengths = source.lengths[kept]
     with _new_folder(destination) as folder:
-        writer = ShardWriter(folder, int((lengths + 1).sum()))
-        for index, episode in enumerate(source.episodes()):
-            if index not in without:
-                columns = step_columns([episode])
-                _require_numbers(columns, source, index)
-                writer.append(columns)
+        writer = ShardWriter(folder, source.rows)
+        for index, episode in zip(source.kept.tolist(), source.episodes(), strict=True):
+            columns = step_columns([episode])
+            _require_numbers(columns, source, index)
+            writer.append(columns)
             if advance is not None:
                 advance(1)
-        table = {name: np.asarray(values)[kept] for name, values in source.table.items()}
         told = {
             "format": source.format,
             "from": Path(source.name).name,
             "notes": source.notes,
-            "without": list(without),
+            "without": sorted(source.without),
         }
-        several = source.instructions if "instruction" in table else None
-        writer.finish(lengths, table, source.card, source.behaviours, {"imported": told} | source.origin, several)
+        several = source.instructions if "instruction" in source.table else None
+        provenance = {"imported": told} | source.origin
+        writer.finish(source.lengths, source.table, source.card, source.behaviours, provenance, several)
     return destination
 
 

@@ -55,15 +55,17 @@ class LeRobot(Source):
         ours = _ours(folder)
         self._whole = bool(ours)  # written by the lab: every vector is an observation of its own
         self.cameras, self.vectors = self._split_features(wishes.keys)
-        self._meta = _episodes(folder, self.info)
+        meta = _episodes(folder, self.info)
+        self.kept, self.without = wishes.kept(len(meta["length"]), self.name), wishes.without
+        self._meta = {name: values[self.kept] for name, values in meta.items()}
         frames = self._meta["length"].astype(np.int64)
         self.lengths = frames - 1
         self._require_two_frames(frames)
         files = self._files()
         self.scale = ActionScale.of((self._column(path, ACTION) for path in files), self.name)
         self._require_rows(files)
-        self.table = {"seed": np.arange(len(frames))} | (self._own_table() if ours else {})
-        asked, self._instructions = instructions_of(folder, files, len(frames))
+        self.table = {"seed": self.kept} | (self._own_table() if ours else {})
+        asked, self._instructions = instructions_of(folder, files, self.kept)
         if len(self._instructions) > 1:
             self.table["instruction"] = asked
         self.behaviours = ours.get("behaviours", ["recorded"])
@@ -163,7 +165,8 @@ class LeRobot(Source):
         short = np.flatnonzero(frames < 2)
         if len(short):
             raise UserError(
-                f"episode {short[0]} of {self.name} has {frames[short[0]]} frames, and a step needs two; remove it"
+                f"episode {self.kept[short[0]]} of {self.name} has {frames[short[0]]} frames, and a step needs two; "
+                f"leave it out with --without {' '.join(map(str, self.kept[short].tolist()))}"
             )
 
     def _require_rows(self, files: list[Path]) -> None:
@@ -177,6 +180,7 @@ class LeRobot(Source):
 
     def _rows_of(self, episode: int, table: Parquet) -> slice:
         owner, length = numbers(table, "episode_index"), int(self._meta["length"][episode])
+        episode = int(self.kept[episode])
         start, stop = (int(np.searchsorted(owner, episode, side)) for side in ("left", "right"))
         if stop - start != length or (owner[start:stop] != episode).any():
             raise UserError(

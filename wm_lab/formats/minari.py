@@ -28,6 +28,9 @@ class Minari(Source):
         self.path, self.name, self.wishes = path, str(path), wishes
         self._data = self._open(path)
         self.notes: list[str] = []
+        episodes = np.asarray(self._data.episode_indices)
+        self.kept, self.without = wishes.kept(len(episodes), self.name), wishes.without
+        self._kept_indices = episodes[self.kept]
         self.lengths = np.array([told["total_steps"] for told in self._told()])
         self._require_steps()
         first = next(self._recorded())
@@ -36,7 +39,7 @@ class Minari(Source):
         self._images, self._vectors = self._split(_flat(first.observations))
         actions = (np.asarray(part.actions).reshape(len(part.actions), -1) for part in self._recorded())
         self.scale = ActionScale.of(actions, self.name)
-        self.table = {"seed": np.arange(len(self.lengths))}
+        self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         metadata = self._data.storage.metadata
         self.origin = {"dataset": str(metadata.get("dataset_id", "")), "algorithm": str(metadata.get("algorithm_name"))}
@@ -57,7 +60,7 @@ class Minari(Source):
         self.card = keep_only(card, wishes.keys)
 
     def episodes(self) -> Iterator[Episode]:
-        for seed, recorded in enumerate(self._recorded()):
+        for seed, recorded in zip(self.kept.tolist(), self._recorded(), strict=True):
             seen = _flat(recorded.observations)
             state = self._vectors.join([seen[key] for key in self._vectors.sizes])
             observation = {"state": state}
@@ -94,14 +97,14 @@ class Minari(Source):
 
     def _told(self) -> list[dict[str, Any]]:
         try:
-            return list(self._data.storage.get_episode_metadata(self._data.episode_indices))
+            return list(self._data.storage.get_episode_metadata(self._kept_indices))
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged(error) from None
 
     def _recorded(self) -> Iterator[Any]:
         """Minari's own episodes, one in memory at a time."""
         try:
-            yield from self._data.iterate_episodes()
+            yield from self._data.iterate_episodes(self._kept_indices)
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged(error) from None
 

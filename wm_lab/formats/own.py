@@ -24,7 +24,7 @@ class Own(Source):
         self.dataset = Dataset.open(*folders)
         table = self.dataset.table
         self.card = TaskCard.from_dict(self.dataset.card)
-        self.lengths = table.length
+        self.kept, self.lengths = np.arange(len(table.length)), table.length
         self.behaviours = sorted(set(table.behaviour.tolist()))
         self.table = {
             "seed": table.seed,

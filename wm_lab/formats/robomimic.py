@@ -35,7 +35,10 @@ class Robomimic(Source):
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}); copy it again") from None
-        self._demos = self._find_demos()
+        found = self._find_demos()
+        self.kept, self.without = wishes.kept(len(found), self.name), wishes.without
+        self._demos = [found[index] for index in self.kept]
+        self._require_fields()
         self._told = self._environment()
         self.notes: list[str] = []
         first = self._read(self._demos[0], lambda demo: {k: (v.shape, v.dtype) for k, v in demo["obs"].items()})
@@ -49,13 +52,13 @@ class Robomimic(Source):
             raise UserError(f"{self.name} has no step of {short} that leads from one observation to another; remove it")
         actions = (self._read(name, lambda demo: demo["actions"][:]) for name in self._demos)
         self.scale = ActionScale.of(actions, self.name)
-        self.table = {"seed": np.arange(len(frames))}
+        self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"environment": self._told.get("env_name")}
         self.card = self._card(wishes)
 
     def episodes(self) -> Iterator[Episode]:
-        for seed, name in enumerate(self._demos):
+        for seed, name in zip(self.kept.tolist(), self._demos, strict=True):
             yield self._read(name, self._frames).arrive(seed)
 
     def _frames(self, demo: Any) -> Frames:
@@ -109,14 +112,16 @@ class Robomimic(Source):
         demos = sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
         if not demos:
             raise UserError(f"{self.name} holds no episode under data/; it is not of robomimic's layout")
-        for name in demos:
+        return demos
+
+    def _require_fields(self) -> None:
+        for name in self._demos:
             missing = {"actions", "obs"} - set(self._file["data"][name])
             if missing:
                 raise UserError(
                     f"{self.name} lacks {', '.join(sorted(missing))} of {name}; where observations were not kept, make "
                     "them with robomimic's dataset_states_to_obs.py"
                 )
-        return demos
 
     def _environment(self) -> dict[str, Any]:
         try:

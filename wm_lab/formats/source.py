@@ -31,6 +31,8 @@ class Source(ABC):
 
     name: str  # where it lies, for errors
     card: TaskCard
+    kept: np.ndarray  # [E] numbers that its episodes have in the recording; those left out are never read
+    without: tuple[int, ...] = ()  # the numbers of those
     lengths: np.ndarray  # [E] actions of each episode
     table: dict[str, np.ndarray]  # {"seed", "behaviour", "strength", "round", "instruction"}: [E], whatever is known
     behaviours: list[str]  # names that table["behaviour"] points at
@@ -40,7 +42,7 @@ class Source(ABC):
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:
-        """Every episode, in order and read as it is asked for; UserError names the file and what is wrong with it."""
+        """The kept episodes, in order and read as asked for; UserError names the file and what is wrong with it."""
 
     @property
     def instructions(self) -> list[str]:
@@ -63,6 +65,16 @@ class Wishes:
     image_size: int | None = None  # side of the square that every image is brought to; None: as recorded
     hz: float | None = None  # of the control steps, for formats that do not tell
     keys: list[str] | None = None  # observations to keep; None: all
+    without: tuple[int, ...] = ()  # numbers of episodes that are left out, unread
+
+    def kept(self, recorded: int, name: str) -> np.ndarray:
+        """Numbers of the episodes to read, of as many `recorded`; UserError where one left out is not there."""
+        for index in self.without:
+            if not 0 <= index < recorded:
+                raise UserError(f"{name} has the episodes 0 to {recorded - 1}, and none is {index}; correct --without")
+        if len(set(self.without)) == recorded:
+            raise UserError(f"{name} has {recorded} episodes and --without leaves out all of them; keep some")
+        return np.setdiff1d(np.arange(recorded), self.without)
 
 
 @dataclass(frozen=True)
