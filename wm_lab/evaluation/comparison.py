@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
 
-from wm_lab.evaluation import proportions
 from wm_lab.evaluation.bootstrap import bootstrap_mean
-from wm_lab.evaluation.interval import LEVEL, Interval, undefined
+from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
-from wm_lab.evaluation.statistics import crossed_mean, holm
+from wm_lab.evaluation.over_seeds import mean_of_known, over_seeds, paired, paired_over_seeds, paired_test
+from wm_lab.evaluation.statistics import holm
 
 SINGLE = 5
 """Decimals that a sum of rewards in single precision is good for."""
@@ -50,6 +49,7 @@ class Difference:
     p: float  # exact McNemar for one training seed, Student's t over seeds for more
     p_adjusted: float  # Holm, over all the differences that were asked for together
     tasks: tuple[str, ...]
+    seeds: int = 1  # training seeds behind it, of the arm that has more
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def compare_pooled(pairs: Sequence[tuple[Arm, Arm]], name: str) -> Difference:
         raise ValueError(f"no task to compare for {name!r}")
     flags = [_paired_flags(a, b) for a, b in pairs]
     a, b = (np.concatenate([pair[i] for pair in flags], axis=1) for i in (0, 1))  # [S, E of all tasks]
-    difference, p = _paired_interval(a, b)
+    difference, p = paired_test(a, b)
     first, second = runs(pairs[0][0])[0], runs(pairs[0][1])[0]
     tasks = tuple(runs(arm)[0].manifest.task for arm, _ in pairs)
-    return Difference(name, first.arm, second.arm, _rate(a), _rate(b), difference, p, p, tasks)
+    return Difference(name, first.arm, second.arm, over_seeds(a), over_seeds(b), difference, p, p, tasks, len(a))
 
 
 def compare_by_type(results: Results, a: str, b: str) -> list[Difference]:
@@ -111,7 +111,7 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
 def compare_returns(a: Arm, b: Arm) -> Interval:
     """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
     runs([*runs(a), *runs(b)])  # refuses to pair different manifests
-    return _mean(stack(a, "episode_return") - stack(b, "episode_return"))
+    return paired_over_seeds(stack(a, "episode_return"), stack(b, "episode_return"))
 
 
 def attribute(
@@ -134,7 +134,7 @@ def attribute(
 def exploitation(arm: Arm) -> Interval:
     """Imagined minus realised return of the chosen plans, over episodes; above zero the planner exploits the model."""
     promised = stack(arm, "imagined") - stack(arm, "realised")
-    return _mean(promised.round(SINGLE))  # the true dynamics keep their word but for rounding
+    return over_seeds(promised.round(SINGLE))  # the true dynamics keep their word but for rounding
 
 
 def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
@@ -144,61 +144,17 @@ def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
         task=task,
         arm=name,
         tags=every[0].manifest.tags,
-        success=_rate(stack(arm, "success")) if tested else undefined(len(every[0].manifest)),
-        at_end=_rate(stack(arm, "success_at_end")) if tested else undefined(),
-        steps=bootstrap_mean(_over_seeds(stack(arm, "steps_to_success"))),
-        episode_return=_mean(stack(arm, "episode_return")),
+        success=over_seeds(stack(arm, "success")) if tested else undefined(len(every[0].manifest)),
+        at_end=over_seeds(stack(arm, "success_at_end")) if tested else undefined(),
+        steps=bootstrap_mean(mean_of_known(stack(arm, "steps_to_success"))),
+        episode_return=over_seeds(stack(arm, "episode_return")),
         decision_ms=float(np.median(stack(arm, "decision_ms"))),
         promised=exploitation(arm),
         seeds=len(every),
     )
 
 
-def _mean(values: np.ndarray) -> Interval:
-    """Mean of [S, E] over training seeds and episodes; where an episode has no number, over the episodes that have."""
-    if len(values) == 1 or np.isnan(values).any():
-        return bootstrap_mean(_over_seeds(values))
-    return crossed_mean(values)._replace(n=values.shape[1])
-
-
-def _over_seeds(values: np.ndarray) -> np.ndarray:
-    """Mean over training seeds [S, E] -> [E] of the values there are; NaN where no seed has one."""
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
-
-
 def _paired_flags(a: Arm, b: Arm) -> tuple[np.ndarray, np.ndarray]:
     """Success flags [S, E] of both arms; an arm without training seeds (the expert) meets every seed of the other."""
     runs([*runs(a), *runs(b)])  # refuses to pair different manifests
-    mine, theirs = stack(a, "success"), stack(b, "success")
-    if 1 not in (len(mine), len(theirs)) and len(mine) != len(theirs):
-        raise ValueError(f"arms of {len(mine)} and {len(theirs)} training seeds cannot be paired")
-    return tuple(np.broadcast_arrays(mine, theirs))  # type: ignore[return-value]
-
-
-def _rate(flags: np.ndarray) -> Interval:
-    """Success rate of flags [S, E]: Wilson for one seed; seeds and episodes together, never narrower, for more."""
-    seeds, episodes = flags.shape
-    by_episode = proportions.wilson(float(flags.sum() / seeds), episodes)
-    return by_episode if seeds == 1 else _wider(crossed_mean(flags), by_episode, floor=0.0)
-
-
-def _paired_interval(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
-    """Difference of success flags [S, E] with its p value."""
-    seeds, episodes = a.shape
-    only_a, only_b = float((a & ~b).sum() / seeds), float((b & ~a).sum() / seeds)
-    by_episode = proportions.tango(proportions.Discordance(only_a, only_b, episodes))
-    p = proportions.mcnemar_exact(proportions.Discordance(round(only_a), round(only_b), episodes))
-    if seeds == 1:
-        return by_episode, p
-    by_seed = crossed_mean(a.astype(float) - b)
-    reach = (by_seed.high - by_seed.low) / 2
-    t = abs(by_seed.value) / reach * special.stdtrit(seeds - 1, (1 + LEVEL) / 2) if reach else np.inf
-    return _wider(by_seed, by_episode, floor=-1.0), max(p, float(2 * special.stdtr(seeds - 1, -t)))
-
-
-def _wider(by_seed: Interval, by_episode: Interval, floor: float) -> Interval:
-    """Both intervals' reach, inside [floor, 1]: seeds that happen to agree must not hide that episodes are few."""
-    low, high = min(by_seed.low, by_episode.low), max(by_seed.high, by_episode.high)
-    return Interval(max(low, floor), by_seed.value, min(high, 1.0), by_episode.n)
+    return paired(stack(a, "success"), stack(b, "success"))

@@ -25,6 +25,16 @@ ARM_WORDS = {
 """How arms are called in a sentence; others by their own name."""
 
 
+def in_training(seeds: int) -> str:
+    """How a sentence about what was learned begins: one training speaks of itself and not of the method.
+
+    `in this training, `, or `over 5 training seeds, `; nothing where nothing was learned (0).
+    """
+    if not seeds:
+        return ""
+    return "in this training, " if seeds == 1 else f"over {seeds} training seeds, "
+
+
 def claimed(difference: Difference) -> bool:
     """Whether the data tell that one arm is better."""
     apart = difference.difference.positive or difference.difference.negative
