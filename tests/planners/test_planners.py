@@ -162,6 +162,43 @@ def test_the_best_candidate_stands_in_for_a_mean_that_is_impossible(kind):
     assert plan.score.isfinite().all()
 
 
+def past_an_obstacle(actions: Tensor) -> Tensor:
+    """A point starts at 0 and wants to be at (2, 0); a disc of radius 0.4 stands half-way: two ways round it."""
+    place = (0.25 * actions).cumsum(dim=2)
+    left = (place - torch.tensor([2.0, 0.0])).norm(dim=-1)
+    hit = ((place - torch.tensor([1.0, 0.0])).norm(dim=-1) < 0.4).any(dim=-1)
+    return -left[..., -1] - 0.1 * left.mean(dim=-1) - 5.0 * hit
+
+
+@pytest.mark.parametrize("kind", REFINING)
+@pytest.mark.parametrize(("candidates", "iterations", "elites"), [(64, 3, 8), (128, 4, 16), (256, 5, 32)])
+def test_elites_from_two_ways_round_are_not_averaged_into_the_obstacle(kind, candidates, iterations, elites):
+    settings = {"horizon": 12, "candidates": candidates, "iterations": iterations, "elites": elites}
+    plan = build(kind, 2, **settings).plan(past_an_obstacle, seeds(*range(100)))
+    assert (plan.score >= plan.elite_scores[:, -1]).all(), "no plan is worse than every elite that it was made of"
+    assert (plan.score > -5.0).all(), "none runs into the obstacle"
+    assert torch.equal(past_an_obstacle(plan.actions[:, None])[:, 0], plan.score)
+    replaced = (plan.mean == plan.elites[:, 0]).flatten(1).all(dim=1)
+    assert replaced.any(), "some means of elites lie between the two ways: the test tests something"
+
+
+@pytest.mark.parametrize("kind", REFINING)
+def test_kept_elites_are_worth_more_than_they_cost_beside_the_textbook(kind):
+    """Over replans of one bowl, as in control: CEM and MPPI without memory are what textbooks describe."""
+    target = torch.linspace(-0.8, 0.8, 24).view(12, 2)
+
+    def after_five_plans(**settings: object) -> float:
+        planner = build(kind, 2, horizon=12, candidates=128, iterations=4, elites=16, **settings)
+        generators, plan = seeds(*range(50)), None
+        for _ in range(5):
+            plan = planner.plan(lambda actions: -(actions - target).square().sum((2, 3)), generators, plan)
+        return plan.score.mean().item()
+
+    textbook = after_five_plans(keep_elites=0)
+    assert after_five_plans() > textbook
+    assert after_five_plans(momentum=0.1) < after_five_plans(), "keeping the old moments only slows the search"
+
+
 @pytest.mark.parametrize("kind", REFINING)
 def test_std_never_falls_below_its_floor(kind):
     planner = build(kind, 2, horizon=3, iterations=20, std_min=0.04, candidates=64, momentum=0.0)

@@ -158,3 +158,21 @@ def test_executing_more_than_was_planned_is_refused():
 def test_executing_nothing_is_refused():
     with pytest.raises(UserError, match=r"mpc.execute=0"):
         MPCConfig(execute=0)
+
+
+class TwoWays(LinearModel):
+    """Pays for acting, left or right, and for standing still it takes a lot."""
+
+    def imagine(self, state, actions):
+        imagined = super().imagine(state, actions)
+        first = actions[..., :1, 0].abs()
+        return imagined._replace(reward=torch.where(first > 0.3, -first, -9.0).expand(imagined.reward.shape))
+
+
+def test_the_imagined_rewards_are_those_of_the_elite_that_stands_in_for_a_mean_between_two_ways():
+    mpc = build(model=TwoWays(), candidates=128, iterations=1, elites=32, keep_elites=0)
+    play(mpc, list(range(8)), 1)
+    for (decision,) in mpc.decisions:
+        assert abs(decision.actions[0, 0]) > 0.3
+        np.testing.assert_allclose(decision.rewards, -abs(decision.actions[0, 0]), atol=1e-6)
+        assert decision.rewards.mean() == pytest.approx(decision.score, abs=1e-6)

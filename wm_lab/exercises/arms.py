@@ -86,7 +86,7 @@ def mpc_arm(
     """
     objective = {**settings.objective, **(judged_by or {})}
     chosen = {**settings.planner, **(planner or {})}
-    recipe = {
+    recipe: Section = {
         "policy": "mpc",
         "checkpoint": None if checkpoint is None else checkpoint.parent.name,
         "true_dynamics": true_dynamics,
@@ -96,6 +96,8 @@ def mpc_arm(
         "proposals": None if proposals is None else proposals.parent.name,
         "device": settings.device,
     }
+    if revision := getattr(target(chosen, "planner"), "REVISION", 0):
+        recipe["planner_revision"] = revision
     if reranked:  # without, the name stays what it was before there were two models
         recipe["reranker"] = "simulator" if reranker is None else reranker.parent.name
     make = partial(_make_mpc, settings, chosen, objective, checkpoint, true_dynamics, proposals, reranked, reranker)

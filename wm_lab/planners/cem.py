@@ -28,6 +28,7 @@ class CEM(Planner):
 
     Config = CEMConfig
     config: CEMConfig
+    REVISION = 1
 
     def plan(
         self,

@@ -41,6 +41,7 @@ class MPPI(Planner):
 
     Config = MPPIConfig
     config: MPPIConfig
+    REVISION = 1
 
     def plan(
         self,

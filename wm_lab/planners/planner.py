@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class PlannerConfig:
     std_init: list[float] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
     std_min: float = 0.05  # floor of the spread
     keep_elites: int = 4  # elites that compete again in the next iteration, and in the next plan
-    momentum: float = 0.1  # share of the old mean and std that a refit keeps
+    momentum: float = 0.0  # share of the old mean and std that a refit keeps
     low: float = -1.0
     high: float = 1.0
 
@@ -66,11 +66,14 @@ class Planner(ABC):
     """Searches for the action sequence with the highest score, for B environments at once.
 
     Each environment draws its noise from its own generator, one draw a call, so an episode is planned the same
-    whatever plays beside it. The *last* call of `score` rates the chosen plans alone (N = 1): a caller that remembers
-    what it imagined there holds the imagined future of the chosen plans at no extra cost.
+    whatever plays beside it. The *last* call of `score` rates what the search came to alone (N = 1), and the chosen
+    plan is that or a candidate of the call before: a caller that remembers what it imagined in these two holds the
+    imagined future of the chosen plans at no extra cost.
     """
 
     Config: type[PlannerConfig]
+    REVISION: ClassVar[int] = 0
+    """Raise it with any change of what is found: played episodes of different revisions do not mix."""
 
     def __init__(self, config: PlannerConfig, action_size: int) -> None:
         if len(config.std_init) not in (1, action_size):
@@ -114,12 +117,12 @@ class Planner(ABC):
             block=self.config.action_block,
         )
 
-    def rerank(self, plan: Plan, score: Score) -> tuple[Plan, Tensor]:
+    def rerank(self, plan: Plan, score: Score) -> Plan:
         """What another score thinks best of a finished search: of its elites, or its mean in place of the last one.
 
         The score is asked once, about these E candidates. Returns the plan, with the candidates in their new order for
-        elites and the chosen one for the next search to start from, and which of them was chosen, [B]. A row that the
-        score finds impossible throughout keeps the plan it had.
+        elites and the chosen one for the next search to start from. A row that the score finds impossible throughout
+        keeps the plan it had.
         """
         usable = (plan.elite_scores > -torch.inf)[..., None, None]
         mean = plan.mean[:, None]
@@ -137,7 +140,7 @@ class Planner(ABC):
             elite_scores=scores.gather(1, order),
         )
         judged = scores.amax(dim=1) > -torch.inf
-        return plan.put(judged, reordered[judged]), order[:, 0]
+        return plan.put(judged, reordered[judged])
 
     def to(self, device: torch.device | str) -> Self:
         """Search on another device; noise is still drawn where the generators live, so it stays the same."""
@@ -197,18 +200,22 @@ class Planner(ABC):
         return scores.to(knots.dtype).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
     def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites, take_best: bool) -> Plan:
-        """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`."""
+        """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`.
+
+        The mean of elites from two sides of an obstacle runs into it: one that scores below the worst of its elites
+        says so, and the best of them stands in, for this plan and as the start of the next search.
+        """
         best, best_score = elites.knots[:, 0], elites.scores[:, 0]
         found = best_score > -torch.inf
         chosen = torch.where(found[:, None, None], best, mean) if take_best else mean
         value = self.rate(score, chosen[:, None])[:, 0]
-        # The mean of good sequences can itself be impossible; the best of them is not.
-        impossible = found & (value == -torch.inf)
-        instead = impossible[:, None, None]
+        worst = elites.scores.masked_fill(~elites.usable, torch.inf).amin(dim=1)  # inf where there are none
+        between = found & (value < worst)
+        instead = between[:, None, None]
         chosen = torch.where(instead, best, chosen)
         return Plan(
             actions=to_steps(chosen, self.config.horizon, self.config.action_block),
-            score=torch.where(impossible, best_score, value),
+            score=torch.where(between, best_score, value),
             mean=torch.where(instead, best, mean),
             std=std.expand_as(mean),
             elites=elites.knots,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -76,21 +77,26 @@ class Foresight:
 
 
 class Remembered:
-    """A score for planners that counts the steps it imagined and remembers the last of them."""
+    """A score for planners that counts the steps it imagined and remembers the last futures of them."""
 
     def __init__(self, foresight: Foresight, rows: np.ndarray, belief: State) -> None:
         self.foresight, self.rows, self.belief = foresight, rows, belief
         self.steps = 0  # for each row
-        self._last: Imagination | None = None
+        self._calls: deque[tuple[Tensor, Tensor]] = deque(maxlen=2)  # actions [R, N, H, A], rewards [R, N, H]
 
     def __call__(self, actions: Tensor) -> Tensor:
         """[R, N, H, A] -> [R, N]"""
         self.steps += actions.shape[1] * actions.shape[2]
-        self._last, scores = self.foresight.imagine(self.rows, self.belief, actions)
+        imagined, scores = self.foresight.imagine(self.rows, self.belief, actions)
+        self._calls.append((actions, imagined.reward))
         return scores
 
-    def rewards(self) -> Tensor:
-        """[R, N, H] of the last call."""
-        if self._last is None:
-            raise RuntimeError("a plan was made without asking for a score")
-        return self._last.reward
+    def rewards(self, actions: Tensor) -> Tensor:
+        """[R, H] imagined for these plans [R, H, A], which were among the candidates of the last two calls."""
+        rows = torch.arange(len(actions), device=actions.device)
+        found = actions.new_full(actions.shape[:2], torch.nan)
+        for tried, rewards in self._calls:  # the last call has the last word
+            same = (tried == actions[:, None]).flatten(2).all(dim=2)  # [R, N]
+            there = same.any(dim=1)
+            found[there] = rewards[rows, same.int().argmax(dim=1)][there].to(found.dtype)
+        return found

@@ -158,11 +158,11 @@ class MPC(Policy):
         warm_start: Plan = self._plan[rows].shift(self.config.execute)
         search = Remembered(self.foresight, rows, belief)
         plan = self.planner.plan(search, generators, warm_start, proposals)
-        rewards, reranked = search.rewards()[:, 0], 0
+        rewards, reranked = search.rewards(plan.actions), 0
         if self.reranker is not None and second is not None:
             review = Remembered(self.reranker, rows, second)
-            plan, chosen = self.planner.rerank(plan, review)
-            rewards, reranked = review.rewards()[torch.arange(len(rows)), chosen], review.steps
+            plan = self.planner.rerank(plan, review)
+            rewards, reranked = review.rewards(plan.actions), review.steps
         self._plan = self._plan.put(rows, plan)
         self._age[rows] = 0
         return Made(rewards, search.steps, reranked)
