@@ -139,7 +139,7 @@ def test_every_frame_is_the_one_of_its_step(tmp_path, stills):
 def test_images_come_in_the_size_that_is_asked_for_and_only_those(foreign, tmp_path):
     assert imported(foreign, tmp_path / "small", image_size=8).card["observation"]["top"] == [8, 8, 3]
     assert imported(foreign, tmp_path / "none", keys=["state"]).observation_keys == ("state",)
-    with pytest.raises(UserError, match="no observation 'side'; it has state, top"):
+    with pytest.raises(UserError, match=r"unknown observation of .* 'side'; known: environment_state, state, top"):
         LeRobot(foreign, Wishes(keys=["state", "top", "side"]))
 
 

@@ -77,7 +77,7 @@ def test_what_is_damaged_or_lacking_is_told(tmp_path):
         Robomimic(path, Wishes())
     with h5py.File(path, "w") as file:
         file["data/demo_0/actions"] = np.zeros((3, 2))
-    with pytest.raises(UserError, match=r"lacks obs of demo_0.*dataset_states_to_obs"):
+    with pytest.raises(UserError, match=r"episode 0 \(demo_0\) of .* lacks obs .*dataset_states_to_obs"):
         Robomimic(path, Wishes())
     with h5py.File(path, "w") as file:
         file["other"] = np.zeros(3)

@@ -12,6 +12,7 @@ import numpy as np
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.errors import UserError
 from wm_lab.formats import lerobot_writer
+from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.source import Advance, Source
 
 
@@ -22,9 +23,10 @@ def import_dataset(source: Source, destination: Path, advance: Advance | None = 
     """
     with _new_folder(destination) as folder:
         writer = ShardWriter(folder, source.rows)
-        for index, episode in zip(source.kept.tolist(), source.episodes(), strict=True):
+        for index, episode in enumerate(source.episodes()):
             columns = step_columns([episode])
-            _require_numbers(columns, source, index)
+            with source.reading(index):
+                _require_numbers(columns)
             writer.append(columns)
             if advance is not None:
                 advance(1)
@@ -62,11 +64,8 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _require_numbers(columns: Mapping[str, np.ndarray], source: Source, episode: int) -> None:
+def _require_numbers(columns: Mapping[str, np.ndarray]) -> None:
     for name, values in columns.items():
         if values.dtype.kind == "f" and not (whole := np.isfinite(values)).all():
             step = int(np.argmin(whole.reshape(len(values), -1).all(1)))
-            raise UserError(
-                f"episode {episode} of {source.name} holds values of {name} that are not numbers, first after {step} "
-                f"steps; leave it out with --without {episode}"
-            )
+            raise Unreadable(f"holds values of {name} that are not numbers, first after {step} steps")

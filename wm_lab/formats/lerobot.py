@@ -16,6 +16,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.formats.frames import Frames
 from wm_lab.formats.lerobot_layout import (
     ACTION,
     BOOKKEEPING,
@@ -32,8 +33,9 @@ from wm_lab.formats.lerobot_layout import (
     key_of,
 )
 from wm_lab.formats.lerobot_tasks import instructions_of
+from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.parquet import Parquet, numbers
-from wm_lab.formats.source import ActionScale, Frames, Source, Vectors, Wishes, describe, keep_only
+from wm_lab.formats.source import ActionScale, Source, Wishes, describe
 from wm_lab.formats.still import decoded, resized
 from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard
@@ -54,7 +56,12 @@ class LeRobot(Source):
         self.notes: list[str] = []
         ours = _ours(folder)
         self._whole = bool(ours)  # written by the lab: every vector is an observation of its own
-        self.cameras, self.vectors = self._split_features(wishes.keys)
+        cameras, vectors = self._split_features()
+        images = {key: self._image_shape(feature) for key, feature in cameras.items()}
+        self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
+        if ours:
+            self.observed.vectors = vectors
+        self.cameras = {key: cameras[key] for key in self.observed.images}
         meta = _episodes(folder, self.info)
         self.kept, self.without = wishes.kept(len(meta["length"]), self.name), wishes.without
         self._meta = {name: values[self.kept] for name, values in meta.items()}
@@ -88,17 +95,19 @@ class LeRobot(Source):
                 frames = self._frames(e, table, rows)
                 for key, feature in self.cameras.items():
                     frames.observation[key] = self._images(feature, e, table, rows, videos)
-                yield frames.arrive(seed)
+                with self.reading(e):
+                    episode = frames.arrive(seed, self._shapes)
+                yield episode
         finally:
             for video in videos.values():
                 video.close()
 
     # What the metadata say
 
-    def _split_features(self, keys: list[str] | None) -> tuple[dict[str, str], Vectors]:
+    def _split_features(self) -> tuple[dict[str, str], dict[str, int]]:
         """{our key: feature} of the cameras, and the vectors in the order of info.json; notes on the rest."""
         cameras: dict[str, str] = {}
-        vectors = Vectors()
+        vectors: dict[str, int] = {}
         known = {ACTION, REWARD, SUCCESS, CONTACT, DONE, TRUNCATED, *BOOKKEEPING}
         left: list[str] = []
         for feature, facts in self.info["features"].items():
@@ -106,10 +115,9 @@ class LeRobot(Source):
             if feature in known:
                 continue
             if kind in CAMERAS and not _is_depth(facts):
-                if keys is None or key in keys:
-                    cameras[key] = feature
+                cameras[key] = feature
             elif feature.startswith(OBSERVATION) and kind.startswith(("float", "int", "uint", "bool")):
-                vectors.sizes[key] = int(np.prod(facts["shape"]))
+                vectors[key] = int(np.prod(facts["shape"]))
             else:
                 left.append(feature)
         if left:
@@ -119,15 +127,19 @@ class LeRobot(Source):
         return cameras, vectors
 
     def _card(self, ours: dict[str, Any]) -> TaskCard:
-        images = {key: self._image_shape(feature) for key, feature in self.cameras.items()}
         if ours:
             card = TaskCard.from_dict(ours["task"])
-            shapes = {key: images.get(key, shape) for key, shape in card.observation.items()}
-            return keep_only(replace(card, observation=shapes), self.wishes.keys)
+            keys = self.wishes.keys or card.observation
+            return replace(card, observation={key: self._shapes[key] for key in keys})
         physics = f"{self.info.get('robot_type') or 'unknown robot'}, as recorded"
         name, instruction = self.folder.resolve().name, self._instructions[0]
-        card = describe(name, images, self.vectors, self.scale, self.lengths, self.fps, instruction, physics)
-        return keep_only(card, self.wishes.keys)
+        return describe(name, self.observed, self.scale, self.lengths, self.fps, instruction, physics)
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        if self._whole:
+            return {**{key: (size,) for key, size in self.observed.vectors.items()}, **self.observed.images}
+        return self.observed.shapes
 
     def _image_shape(self, feature: str) -> tuple[int, int, int]:
         if self.wishes.image_size is not None:
@@ -200,11 +212,11 @@ class LeRobot(Source):
     # One episode
 
     def _frames(self, episode: int, table: Parquet, rows: slice) -> Frames:
-        parts = {key: table.column(OBSERVATION + key, size)[rows] for key, size in self.vectors.sizes.items()}
+        parts = {key: table.column(OBSERVATION + key, size)[rows] for key, size in self.observed.vectors.items()}
         if self._whole:
             observation = {key: part.astype(np.float32) for key, part in parts.items()}
         else:
-            observation = {"state": self.vectors.join(list(parts.values()))}
+            observation = {STATE: self.observed.join(parts)}
 
         def column(name: str) -> np.ndarray | None:
             return numbers(table, name)[rows] if name in self.info["features"] else None

@@ -14,11 +14,10 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.source import ActionScale, Frames, Source, Vectors, Wishes, describe, keep_only, need
+from wm_lab.formats.frames import Frames, Unreadable
+from wm_lab.formats.observed import STATE, Observed
+from wm_lab.formats.source import ActionScale, Source, Wishes, describe, need, numbers_of_actions
 from wm_lab.formats.still import resized
-
-STATE = "state"
-"""How the observation of an environment that has but one, without a name, is called."""
 
 
 class Minari(Source):
@@ -28,17 +27,15 @@ class Minari(Source):
         self.path, self.name, self.wishes = path, str(path), wishes
         self._data = self._open(path)
         self.notes: list[str] = []
-        episodes = np.asarray(self._data.episode_indices)
-        self.kept, self.without = wishes.kept(len(episodes), self.name), wishes.without
-        self._kept_indices = episodes[self.kept]
+        self.kept, self.without = wishes.kept(len(self._data.episode_indices), self.name), wishes.without
+        self._ids = self._data.episode_indices[self.kept]
         self.lengths = np.array([told["total_steps"] for told in self._told()])
-        self._require_steps()
         first = next(self._recorded())
         if np.asarray(first.actions).dtype.kind != "f":
             raise UserError(f"{self.name} has discrete actions, and the lab's are continuous; choose another dataset")
-        self._images, self._vectors = self._split(_flat(first.observations))
-        actions = (np.asarray(part.actions).reshape(len(part.actions), -1) for part in self._recorded())
-        self.scale = ActionScale.of(actions, self.name)
+        images, vectors = self._split(_flat(first.observations))
+        self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
+        self.scale = ActionScale.of(self._actions(), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         metadata = self._data.storage.metadata
@@ -47,43 +44,53 @@ class Minari(Source):
             raise UserError(f"{self.name} does not say how many steps a second take; say it with --hz")
         spec = self._data.env_spec
         environment = "unknown environment" if spec is None else spec.id
-        card = describe(
+        self.card = describe(
             path.resolve().name,
-            self._images,
-            self._vectors,
+            self.observed,
             self.scale,
             self.lengths,
             wishes.hz,
             str(metadata.get("description") or environment).splitlines()[0],
             f"{environment}, as recorded",
         )
-        self.card = keep_only(card, wishes.keys)
 
     def episodes(self) -> Iterator[Episode]:
-        for seed, recorded in zip(self.kept.tolist(), self._recorded(), strict=True):
-            seen = _flat(recorded.observations)
-            state = self._vectors.join([seen[key] for key in self._vectors.sizes])
-            observation = {"state": state}
-            observation |= {key: resized(seen[key], self.wishes.image_size) for key in self._images}
-            yield Frames(
-                observation={key: values[:-1] for key, values in observation.items()},
-                last={key: values[-1] for key, values in observation.items()},
-                action=self.scale.normalise(np.asarray(recorded.actions).reshape(len(recorded.actions), -1)),
-                reward=np.asarray(recorded.rewards, np.float32),
-                success=_success(recorded.infos, len(recorded.actions)),
-                terminal=np.asarray(recorded.terminations, bool),
-            ).arrive(seed)
+        for index, (seed, recorded) in enumerate(zip(self.kept.tolist(), self._recorded(), strict=True)):
+            with self.reading(index):
+                episode = self._frames(recorded).arrive(seed, self.observed.shapes)
+            yield episode
 
-    def _split(self, found: Mapping[str, np.ndarray]) -> tuple[dict[str, tuple[int, ...]], Vectors]:
-        images: dict[str, tuple[int, ...]] = {}
-        vectors = Vectors()
+    def _frames(self, recorded: Any) -> Frames:
+        seen = _flat(recorded.observations)
+        if lost := {*self.observed.vectors, *self.observed.images} - seen.keys():
+            raise Unreadable(f"lacks {', '.join(sorted(lost))}")
+        observation = {STATE: self.observed.join(seen)}
+        observation |= {key: resized(seen[key], self.wishes.image_size) for key in self.observed.images}
+        return Frames(
+            observation=observation,
+            action=self.scale.normalise(np.asarray(recorded.actions)),
+            reward=np.asarray(recorded.rewards, np.float32),
+            success=_success(recorded.infos, len(recorded.actions)),
+            terminal=np.asarray(recorded.terminations, bool),
+        )
+
+    def _actions(self) -> Iterator[np.ndarray]:
+        size = None
+        for index, recorded in enumerate(self._recorded()):
+            with self.reading(index):
+                actions = numbers_of_actions(np.asarray(recorded.actions), size)
+            size = actions.shape[1]
+            yield actions
+
+    def _split(self, found: Mapping[str, np.ndarray]) -> tuple[dict[str, tuple[int, int, int]], dict[str, int]]:
+        images: dict[str, tuple[int, int, int]] = {}
+        vectors: dict[str, int] = {}
+        side = self.wishes.image_size
         for key, values in found.items():
             if values.ndim == 4 and values.dtype == np.uint8 and values.shape[-1] == 3:
-                if self.wishes.keys is None or key in self.wishes.keys:
-                    side = self.wishes.image_size
-                    images[key] = values.shape[1:] if side is None else (side, side, 3)
+                images[key] = (*values.shape[1:3], 3) if side is None else (side, side, 3)
             elif values.ndim <= 2 and values.dtype.kind in "fiub":
-                vectors.sizes[key] = int(np.prod(values.shape[1:]))
+                vectors[key] = int(np.prod(values.shape[1:]))
             else:
                 self.notes.append(f"left out: {key}, which is {values.dtype} {list(values.shape[1:])}")
         return images, vectors
@@ -97,20 +104,16 @@ class Minari(Source):
 
     def _told(self) -> list[dict[str, Any]]:
         try:
-            return list(self._data.storage.get_episode_metadata(self._kept_indices))
+            return list(self._data.storage.get_episode_metadata(self._ids))
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged(error) from None
 
     def _recorded(self) -> Iterator[Any]:
         """Minari's own episodes, one in memory at a time."""
         try:
-            yield from self._data.iterate_episodes(self._kept_indices)
+            yield from self._data.iterate_episodes(self._ids)
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged(error) from None
-
-    def _require_steps(self) -> None:
-        if not len(self.lengths) or self.lengths.min() < 1:
-            raise UserError(f"{self.name} holds an episode without a step; remove it from the recording")
 
     def _damaged(self, error: Exception) -> UserError:
         first = (str(error).splitlines() or [repr(error)])[0]

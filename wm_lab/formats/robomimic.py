@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.source import ActionScale, Frames, Source, Vectors, Wishes, describe, keep_only, need
+from wm_lab.formats.frames import Frames, Unreadable
+from wm_lab.formats.observed import STATE, Observed
+from wm_lab.formats.source import ActionScale, Source, Wishes, describe, need, numbers_of_actions
 from wm_lab.formats.still import resized
+from wm_lab.tasks.task import TaskCard
 
 SUFFIXES = (".hdf5", ".h5")
 
@@ -35,76 +39,91 @@ class Robomimic(Source):
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}); copy it again") from None
-        found = self._find_demos()
-        self.kept, self.without = wishes.kept(len(found), self.name), wishes.without
-        self._demos = [found[index] for index in self.kept]
-        self._require_fields()
+        demos = self._find_demos()
+        self.kept, self.without = wishes.kept(len(demos), self.name), wishes.without
+        self._demos = [demos[number] for number in self.kept]
         self._told = self._environment()
         self.notes: list[str] = []
-        first = self._read(self._demos[0], lambda demo: {k: (v.shape, v.dtype) for k, v in demo["obs"].items()})
-        self._images, self._vectors = self._split(first)
-        frames = np.array([self._read(name, lambda demo: len(demo["actions"])) for name in self._demos])
-        whole = self._read(self._demos[0], lambda demo: "next_obs" in demo)
-        self._has_last = whole
-        self.lengths = frames - (not whole)
-        if self.lengths.min() < 1:
-            short = self._demos[int(self.lengths.argmin())]
-            raise UserError(f"{self.name} has no step of {short} that leads from one observation to another; remove it")
-        actions = (self._read(name, lambda demo: demo["actions"][:]) for name in self._demos)
-        self.scale = ActionScale.of(actions, self.name)
+        for index in range(len(self)):
+            with self.reading(index), self._demo(index) as demo:
+                self._require_parts(demo)
+        with self.reading(0), self._demo(0) as demo:
+            images, vectors = self._split({key: (part.shape, part.dtype) for key, part in demo["obs"].items()})
+            size = numbers_of_actions(demo["actions"][:]).shape[1]
+        self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
+        self.lengths = np.array([self._steps(index) for index in range(len(self))])
+        self.scale = ActionScale.of((self._actions(index, size) for index in range(len(self))), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"environment": self._told.get("env_name")}
         self.card = self._card(wishes)
 
+    def called(self, index: int) -> str:
+        return f"episode {self.kept[index]} ({self._demos[index]})"
+
     def episodes(self) -> Iterator[Episode]:
-        for seed, name in zip(self.kept.tolist(), self._demos, strict=True):
-            yield self._read(name, self._frames).arrive(seed)
+        for index, seed in enumerate(self.kept.tolist()):
+            with self.reading(index), self._demo(index) as demo:
+                episode = self._frames(demo).arrive(seed, self.observed.shapes)
+            yield episode
 
     def _frames(self, demo: Any) -> Frames:
-        last = demo["next_obs"] if self._has_last else None
         rewards = demo["rewards"][:] if "rewards" in demo else None
-        observation = self._observe(demo["obs"], slice(None))
         # Unshaped, a reward of 1 is robosuite's word for success.
-        shaped = self._told.get("env_kwargs", {}).get("reward_shaping", True)
+        shaped = (self._told.get("env_kwargs") or {}).get("reward_shaping", True)
         return Frames(
-            observation=observation,
+            observation=self._observe(demo),
             action=self.scale.normalise(demo["actions"][:]),
-            last=None if last is None else {k: v[0] for k, v in self._observe(last, slice(-1, None)).items()},
             reward=rewards,
             success=None if shaped or rewards is None else rewards >= 1,
         )
 
-    def _observe(self, group: Any, rows: slice) -> dict[str, np.ndarray]:
-        parts = [np.asarray(group[key][rows]) for key in self._vectors.sizes]
-        images = {key: resized(np.asarray(group[key][rows]), self.wishes.image_size) for key in self._images}
-        return {"state": self._vectors.join(parts), **images}
+    def _observe(self, demo: Any) -> dict[str, np.ndarray]:
+        """Everything that was seen, the outcome of the last action too where it was kept."""
 
-    def _split(self, found: dict[str, tuple[tuple[int, ...], np.dtype]]) -> tuple[dict[str, tuple], Vectors]:
+        def rows(key: str) -> np.ndarray:
+            seen = np.asarray(demo["obs"][key])
+            if len(seen) == len(demo["actions"]) and "next_obs" in demo:
+                return np.concatenate([seen, demo["next_obs"][key][-1:]])
+            return seen
+
+        state = self.observed.join({key: rows(key) for key in self.observed.vectors})
+        return {STATE: state} | {key: resized(rows(key), self.wishes.image_size) for key in self.observed.images}
+
+    def _actions(self, index: int, size: int) -> np.ndarray:
+        with self.reading(index), self._demo(index) as demo:
+            return numbers_of_actions(demo["actions"][:], size)
+
+    def _steps(self, index: int) -> int:
+        with self.reading(index), self._demo(index) as demo:
+            key = next(iter(self.observed.vectors))
+            seen = len(demo["obs"][key])
+            return max(seen, len(demo["actions"]) + ("next_obs" in demo)) - 1
+
+    def _split(
+        self, found: dict[str, tuple[tuple[int, ...], np.dtype]]
+    ) -> tuple[dict[str, tuple[int, int, int]], dict[str, int]]:
         """Cameras with the shape of a frame, and vectors in alphabetical order; notes on the rest."""
-        images, vectors = {}, Vectors()
+        images: dict[str, tuple[int, int, int]] = {}
+        vectors: dict[str, int] = {}
+        side = self.wishes.image_size
         for key, (shape, dtype) in sorted(found.items()):
             if len(shape) == 4 and dtype == np.uint8 and shape[-1] == 3:
-                if self.wishes.keys is None or key in self.wishes.keys:
-                    side = self.wishes.image_size
-                    images[key] = shape[1:] if side is None else (side, side, 3)
+                images[key] = (shape[1], shape[2], 3) if side is None else (side, side, 3)
             elif len(shape) <= 2 and dtype.kind in "fiub":
-                vectors.sizes[key] = int(np.prod(shape[1:]))
+                vectors[key] = int(np.prod(shape[1:]))
             else:
                 self.notes.append(f"left out: {key}, which is {dtype} {list(shape[1:])}")
         return images, vectors
 
-    def _card(self, wishes: Wishes) -> Any:
-        kwargs = self._told.get("env_kwargs", {})
+    def _card(self, wishes: Wishes) -> TaskCard:
+        kwargs = self._told.get("env_kwargs") or {}
         hz = wishes.hz or kwargs.get("control_freq")
         if not hz:
             raise UserError(f"{self.name} does not say how many steps a second take; say it with --hz")
         environment = self._told.get("env_name", "unknown environment")
         physics = f"{environment} {self._told.get('env_version', '')}".strip() + ", as recorded"
-        card = describe(
-            self.path.stem, self._images, self._vectors, self.scale, self.lengths, float(hz), environment, physics
-        )
-        return keep_only(card, wishes.keys)
+        return describe(self.path.stem, self.observed, self.scale, self.lengths, float(hz), environment, physics)
 
     def _find_demos(self) -> list[str]:
         """Names of the episodes' groups by their numbers."""
@@ -114,27 +133,27 @@ class Robomimic(Source):
             raise UserError(f"{self.name} holds no episode under data/; it is not of robomimic's layout")
         return demos
 
-    def _require_fields(self) -> None:
-        for name in self._demos:
-            missing = {"actions", "obs"} - set(self._file["data"][name])
-            if missing:
-                raise UserError(
-                    f"{self.name} lacks {', '.join(sorted(missing))} of {name}; where observations were not kept, make "
-                    "them with robomimic's dataset_states_to_obs.py"
-                )
+    def _require_parts(self, demo: Any) -> None:
+        missing = {"actions", "obs"} - set(demo)
+        if missing:
+            raise Unreadable(
+                f"lacks {', '.join(sorted(missing))} (where observations were not kept, make them with robomimic's "
+                "dataset_states_to_obs.py)"
+            )
 
     def _environment(self) -> dict[str, Any]:
         try:
-            return json.loads(self._file["data"].attrs.get("env_args", "{}"))
+            return json.loads(self._file["data"].attrs.get("env_args", "{}")) or {}
         except ValueError as error:
             raise UserError(f"{self.name} has damaged env_args ({error}); copy it again") from None
 
-    def _read(self, name: str, what: Any) -> Any:
-        """Something of one episode, whose chunks may turn out to be damaged."""
+    @contextmanager
+    def _demo(self, index: int) -> Iterator[Any]:
+        """The group of one episode, whose chunks may turn out to be damaged."""
         try:
-            return what(self._file["data"][name])
+            yield self._file["data"][self._demos[index]]
         except (OSError, KeyError, ValueError, IndexError) as error:
-            raise UserError(f"{self.name} is damaged in {name} ({str(error).splitlines()[0]}); copy it again") from None
+            raise Unreadable(f"is damaged ({str(error).splitlines()[0]})") from None
 
 
 def is_robomimic(path: Path) -> bool:

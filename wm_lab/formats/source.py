@@ -1,14 +1,12 @@
-"""The contract of a dataset in any format: a card, and its episodes one after another.
-
-Everybody else aligns a step with the action taken *from* it; the lab aligns on arrival. So of a recording of L frames
-the last action, whose outcome nobody recorded, is left out, and L - 1 actions remain (`arrive`).
-"""
+"""The contract of a dataset in any format: a card, and its episodes one after another."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar
@@ -17,7 +15,12 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.tasks.task import TaskCard, Variable
+from wm_lab.formats.frames import Unreadable
+from wm_lab.formats.observed import Observed
+from wm_lab.tasks.task import TaskCard
+
+LARGEST_SIDE = 4096
+"""Of an imported image, in pixels; frames of that size are 48 MiB each."""
 
 Advance = Callable[[int], object]
 """Hears how many episodes are done since the last call."""
@@ -49,8 +52,22 @@ class Source(ABC):
         """Sentences that table["instruction"] points at; without that column, the card's is the only one."""
         return [self.card.instruction]
 
+    @contextmanager
+    def reading(self, index: int) -> Iterator[None]:
+        """Of the kept episode `index`: what is unreadable in it is told with its number and the way around it."""
+        try:
+            yield
+        except Unreadable as error:
+            raise UserError(
+                f"{self.called(index)} of {self.name} {error}; leave it out with --without {self.kept[index]}"
+            ) from None
+
+    def called(self, index: int) -> str:
+        """The kept episode `index` in a sentence."""
+        return f"episode {self.kept[index]}"
+
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.kept)
 
     @property
     def rows(self) -> int:
@@ -64,8 +81,14 @@ class Wishes:
 
     image_size: int | None = None  # side of the square that every image is brought to; None: as recorded
     hz: float | None = None  # of the control steps, for formats that do not tell
-    keys: list[str] | None = None  # observations to keep; None: all
+    keys: list[str] | None = None  # cameras and vectors to keep; None: all
     without: tuple[int, ...] = ()  # numbers of episodes that are left out, unread
+
+    def __post_init__(self) -> None:
+        if self.hz is not None and not (math.isfinite(self.hz) and self.hz > 0):
+            raise UserError(f"--hz {self.hz:g} is no number of steps a second; say one above 0")
+        if self.image_size is not None and not 1 <= self.image_size <= LARGEST_SIDE:
+            raise UserError(f"--image-size {self.image_size} is outside 1..{LARGEST_SIDE} (0: as recorded)")
 
     def kept(self, recorded: int, name: str) -> np.ndarray:
         """Numbers of the episodes to read, of as many `recorded`; UserError where one left out is not there."""
@@ -103,95 +126,24 @@ class ActionScale:
         return bool((self.low == -1).all() and (self.high == 1).all())
 
     def normalise(self, raw: np.ndarray) -> np.ndarray:
-        """[..., A] in the recording's units -> float32 in [-1, 1]"""
+        """[L, A] in the recording's units -> float32 in [-1, 1]; what is infinite becomes NaN, for it is no number"""
         half = (self.high - self.low) / 2
+        raw = numbers_of_actions(raw, len(self.low))
         scaled = (raw - (self.high + self.low) / 2) / np.where(half > 0, half, 1.0)
-        return np.clip(scaled, -1, 1).astype(np.float32)
+        return np.where(np.isfinite(raw), np.clip(scaled, -1, 1), np.nan).astype(np.float32)
 
     def settings(self) -> dict[str, Any]:
         """For the task card, since it is what this task's actions mean; nothing where they are as recorded."""
         return {} if self.is_identity else {"action_low": self.low.tolist(), "action_high": self.high.tolist()}
 
 
-@dataclass
-class Frames:
-    """One recorded episode as everybody else keeps it: frame t holds what was seen and what was then done.
-
-    Arrays lead with L frames; `last` is an observation after the last action, where the format records one.
-    """
-
-    observation: dict[str, np.ndarray]  # {key: [L, ...]}
-    action: np.ndarray  # [L, A] float32 in [-1, 1]
-    last: dict[str, np.ndarray] | None = None  # {key: [...]}
-    reward: np.ndarray | None = None  # [L], of the action
-    success: np.ndarray | None = None  # [L] bool, after the action; None: nobody said
-    contact: np.ndarray | None = None  # [L] bool, after the action
-    terminal: np.ndarray | None = None  # [L] bool, after the action
-
-    def arrive(self, seed: int) -> Episode:
-        """The same on arrival. Flags of a last action that is left out count for the last row: they often stand there
-        alone."""
-        steps = len(self.action) - (self.last is None)
-        observation = {
-            key: value if self.last is None else np.concatenate([value, self.last[key][None]])
-            for key, value in self.observation.items()
-        }
-        action = np.zeros((steps + 1, self.action.shape[1]), np.float32)
-        action[1:] = self.action[:steps]
-        reward = np.zeros(steps + 1, np.float32)
-        if self.reward is not None:
-            reward[1:] = self.reward[:steps]
-        success, contact, terminal = (_arrived(flag, steps) for flag in (self.success, self.contact, self.terminal))
-        return Episode(seed, observation, action, reward, success, contact, terminal)
-
-
-def _arrived(flag: np.ndarray | None, steps: int) -> np.ndarray:
-    arrived = np.zeros(steps + 1, bool)
-    if flag is not None and steps:
-        arrived[1:] = flag[:steps]
-        arrived[-1] |= flag[-1]
-    return arrived
-
-
-@dataclass
-class Vectors:
-    """How a recording's vectors become one state: side by side, each a named variable of it."""
-
-    sizes: dict[str, int] = field(default_factory=dict)  # {vector: width}, in this order
-
-    @property
-    def width(self) -> int:
-        return sum(self.sizes.values())
-
-    def variables(self) -> tuple[Variable, ...]:
-        stops = np.cumsum(list(self.sizes.values())).tolist()
-        return tuple(
-            Variable(name, stop - size, stop, "") for (name, size), stop in zip(self.sizes.items(), stops, strict=True)
-        )
-
-    def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """[L, width] float32 of one part [L, ...] a vector."""
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1).astype(np.float32)
-
-
 def describe(
-    name: str,
-    images: Mapping[str, tuple[int, ...]],
-    vectors: Vectors,
-    scale: ActionScale,
-    lengths: np.ndarray,
-    hz: float,
-    instruction: str,
-    physics: str,
+    name: str, observed: Observed, scale: ActionScale, lengths: np.ndarray, hz: float, instruction: str, physics: str
 ) -> TaskCard:
     """The card of a recording: all that its metadata tell of a task."""
-    if not vectors.width:
-        raise UserError(
-            f"{name} holds no vector observation, and the lab's state is one; record the robot's own readings too"
-        )
     return TaskCard(
         name=f"recorded/{name}",
-        observation={"state": (vectors.width,), **images},
+        observation={key: observed.shapes[key] for key in observed.seen},
         action_size=len(scale.low),
         episode_steps=int(lengths.max()),
         control_hz=hz,
@@ -199,19 +151,21 @@ def describe(
         instruction=instruction,
         success_test="as recorded",
         physics=physics,
-        variables=vectors.variables(),
+        variables=observed.variables(),
         settings=scale.settings(),
     )
 
 
-def keep_only(card: TaskCard, keys: list[str] | None) -> TaskCard:
-    """The card with some of its observations; UserError names one that is not there."""
-    if keys is None:
-        return card
-    for key in keys:
-        if key not in card.observation:
-            raise UserError(f"{card.name} has no observation {key!r}; it has {', '.join(card.observation)}")
-    return replace(card, observation={key: card.observation[key] for key in keys})
+def numbers_of_actions(values: np.ndarray, size: int | None = None) -> np.ndarray:
+    """Recorded actions [L, A]; flat ones are of one number each. Unreadable unless they are numbers, `size` of them."""
+    if values.dtype.kind not in "fiu":
+        raise Unreadable(f"has actions of type {values.dtype}, which are no numbers")
+    if values.ndim not in (1, 2) or not values.size:
+        raise Unreadable(f"has actions of shape {list(values.shape)}, which are not one vector a step")
+    actions = values.reshape(len(values), -1)
+    if size is not None and actions.shape[1] != size:
+        raise Unreadable(f"has actions of {actions.shape[1]} numbers, where others have {size}")
+    return actions
 
 
 def need(module: str, extra: str, what: str) -> ModuleType:
