@@ -121,6 +121,19 @@ def test_the_goal_is_seen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
+def test_an_episode_goes_on_as_it_would_have_unseen(name: str) -> None:
+    played, ends = task(name), []
+    for look in (False, True):
+        played.reset(seed=6)
+        for action in np.random.default_rng(0).uniform(-1, 1, (10, played.card.action_size)).astype(np.float32):
+            played.step(action)
+            if look:
+                played.render(8)  # type: ignore[attr-defined]
+        ends.append(played.state())
+    np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_the_variables_are_the_whole_state_and_hold_its_points(name: str) -> None:
     variables = task(name).card.variables
     assert [v.start for v in variables] == [0, *(v.stop for v in variables[:-1])]

@@ -20,6 +20,7 @@ import torch
 from gymnasium import spaces
 
 from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.action_scale import ActionScale
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
@@ -51,8 +52,8 @@ class EnvTask(Task):
         self.config: Any = config
         self._env = env
         self._episode_steps = config.episode_steps or episode_steps
-        self._middle, self._reach = (actions.high + actions.low) / 2, (actions.high - actions.low) / 2
-        self.action_space = spaces.Box(-1.0, 1.0, (self._middle.size,), np.float32)
+        self._scale = ActionScale(actions)
+        self.action_space = spaces.Box(-1.0, 1.0, (self._scale.size,), np.float32)
         self._camera: RayCamera | None = None
         self._factors = TRAIN
         self._seed = -1
@@ -140,8 +141,7 @@ class EnvTask(Task):
         if self._terminated or self._truncated:
             self._rest()
         else:
-            command = self._middle + self._reach * np.clip(action, -1.0, 1.0).reshape(self._middle.shape)
-            seen, reward, terminated, truncated, info = self._play(command)
+            seen, reward, terminated, truncated, info = self._play(self._scale(action))
             self._terminated, self._truncated = bool(terminated), bool(truncated)
             self._cut = bool(truncated)
             self._see(seen, info, float(reward))
@@ -232,7 +232,7 @@ class EnvTask(Task):
         return TaskCard(
             name=facts.name,
             observation={key: value.shape for key, value in observed.items()},
-            action_size=self._middle.size,
+            action_size=self._scale.size,
             episode_steps=self._episode_steps,
             control_hz=facts.control_hz,
             tags=facts.tags,

@@ -57,7 +57,7 @@ class RayCamera:
     def __init__(
         self, model: mujoco.MjModel, width: int = 64, height: int = 64, camera: str | View | None = None
     ) -> None:
-        self._model = model
+        self._model, self._scene = model, mujoco.MjData(model)
         self.size = (height, width)
         self._camera = model.camera(camera).id if isinstance(camera, str) else None
         self._fixed = camera if isinstance(camera, View) else _free_view(model)
@@ -73,7 +73,7 @@ class RayCamera:
         self._directions = np.zeros((rays, 3))
 
     def render(self, data: mujoco.MjData, markers: Sequence[Marker] = ()) -> np.ndarray:
-        """An image [height, width, 3] uint8 of the present state (positions are brought up to date first)."""
+        """An image [height, width, 3] uint8 of the present state, which is left as it is."""
         self._cast(data)
         if _GIVES_NORMALS:
             facing = np.abs(self._normals.reshape(-1, 3) @ LIGHT)
@@ -83,7 +83,7 @@ class RayCamera:
         shade[self._geom < 0] = 1.0
         image = self._colors[self._geom] * shade[:, None].astype(np.float32)
         for marker in markers:
-            self._draw(image, marker, self._view(data).position)
+            self._draw(image, marker, self._view().position)
         if self.factors != TRAIN:
             image = paint(image, self.factors)
         return image.astype(np.uint8).reshape(*self.size, 3)
@@ -106,19 +106,21 @@ class RayCamera:
         self._distance[seen], self._geom[seen] = distance[seen], np.maximum(self._geom[seen], 0)
 
     def _cast(self, data: mujoco.MjData) -> None:
-        model = self._model
-        # After a step or a restore, positions of geoms lag behind the state.
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_camlight(model, data)
-        view = self._view(data)
+        model, scene = self._model, self._scene
+        # After a step or a restore, positions of geoms lag behind the state. They are brought up to date elsewhere, for
+        # some environments read them before they step, and would go on differently for having been looked at.
+        scene.qpos[:], scene.mocap_pos[:], scene.mocap_quat[:] = data.qpos, data.mocap_pos, data.mocap_quat
+        mujoco.mj_kinematics(model, scene)
+        mujoco.mj_comPos(model, scene)
+        mujoco.mj_camlight(model, scene)
+        view = self._view()
         if self._aim is None or self._aim.fovy != view.fovy or not np.array_equal(self._aim.rotation, view.rotation):
             self._aim = view._replace(rotation=view.rotation.copy())
             self._directions = _rays(*self.size, view)
         normals = (self._normals,) if _GIVES_NORMALS else ()
         mujoco.mj_multiRay(
             model,
-            data,
+            scene,
             view.position,
             self._directions.reshape(-1),
             VISIBLE_GROUPS,
@@ -131,11 +133,11 @@ class RayCamera:
             CUTOFF,
         )
 
-    def _view(self, data: mujoco.MjData) -> View:
+    def _view(self) -> View:
         view = self._fixed
         if self._camera is not None:
-            rotation = data.cam_xmat[self._camera].reshape(3, 3)
-            view = View(data.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
+            rotation = self._scene.cam_xmat[self._camera].reshape(3, 3)
+            view = View(self._scene.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
         return view if self.factors == TRAIN else View(*place(*view, self._model.stat.center, self.factors))
 
 

@@ -134,7 +134,7 @@ class GymTask(EnvTask):
                 f"task.expert={self.config.expert} chose {chosen}, outside of the action space of {self.config.id}, "
                 f"{space}; clip what it returns, in the environment's own units"
             )
-        return ((chosen - self._middle) / self._reach).clip(-1.0, 1.0).astype(np.float32).ravel()
+        return self._scale.back(chosen)
 
     def vary(self, factors: Factors) -> dict[str, np.ndarray]:
         if self._replayed:
@@ -252,7 +252,7 @@ class GymTask(EnvTask):
                 "time; draw all that is random from self.np_random"
             )
         self.reset(seed=0)
-        *_, info = self._play(self._middle)
+        *_, info = self._play(self._scale(nothing))
         key = self.config.success_key
         if key is not None and key not in info:
             raise UserError(
