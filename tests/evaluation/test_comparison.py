@@ -8,6 +8,7 @@ import pytest
 from tests.evaluation.examples import card, outcomes, solved
 from wm_lab.errors import UserError
 from wm_lab.evaluation.comparison import (
+    adjust,
     attribute,
     compare,
     compare_by_task,
@@ -177,8 +178,44 @@ def test_a_task_with_rewards_alone_is_told_by_its_returns():
     weak = outcomes(never, "random", manifest, episode_return=np.linspace(0, 4, N))
     row = success_rows({"toy/hop": {"mpc": mpc}})[0]
     assert np.isnan(row.success.value) and row.success.n == N and row.episode_return.value == 12.0
-    told = return_verdict({"random": compare_returns(mpc, weak), "noop": compare_returns(mpc, noop)})
+    more, same = adjust([compare_returns(mpc, weak), compare_returns(mpc, noop)])
+    told = return_verdict([more, same])
     assert told.startswith("planning earns 10 more than random (") and told.endswith("cannot tell it from noop.")
+    assert (more.rate_a.value, more.rate_b.value, same.p, same.p_adjusted) == (12.0, pytest.approx(2.0), 1.0, 1.0)
+
+
+def test_the_p_of_returns_is_students_and_corrected_for_the_questions_asked():
+    from scipy import stats
+
+    rng, never = np.random.default_rng(0), np.zeros(N, bool)
+    manifest = freeze(card("toy/hop", success_test=""), N)
+    mine, theirs = rng.normal(0.2, 1, N), rng.normal(0, 1, N)
+    a, b = (outcomes(never, arm, manifest, episode_return=r) for arm, r in (("mpc", mine), ("bc", theirs)))
+    difference = compare_returns(a, b)
+    assert difference.p == pytest.approx(stats.ttest_rel(mine, theirs).pvalue, rel=1e-3)
+    assert [d.p_adjusted for d in adjust([difference, difference])] == [pytest.approx(2 * difference.p)] * 2
+
+
+def test_returns_without_an_expert_are_attributed_from_the_true_dynamics_on():
+    rng, never = np.random.default_rng(0), np.zeros(N, bool)
+    manifest = freeze(card("toy/hop", success_test=""), N)
+    ideal, judged, learned = (
+        outcomes(never, "mpc", manifest, episode_return=r + 0.1 * rng.normal(size=N)) for r in (10.0, 9.0, 4.0)
+    )
+    gaps = attribute(
+        expert=None,
+        true_true=ideal,
+        true_learned=judged,
+        learned_true=None,
+        learned_learned=learned,
+        compared=compare_returns,
+    )
+    assert gaps.cost.value == pytest.approx(1.0, abs=0.05) and gaps.model.value == pytest.approx(5.0, abs=0.05)
+    assert gaps.total.value == pytest.approx(gaps.cost.value + gaps.model.value)
+    assert np.isnan([gaps.planner.value, gaps.model_under_true_cost.value]).all()
+    sentence = attribution_verdict(gaps)
+    assert sentence.startswith("the gap to planning in the true dynamics is 6.0")
+    assert "the model loses 5.0" in sentence and "the cost loses 1.0" in sentence and "planner" not in sentence
 
 
 def test_returns_of_seeds_that_disagree_are_as_uncertain_as_the_seeds():
@@ -192,4 +229,6 @@ def test_returns_of_seeds_that_disagree_are_as_uncertain_as_the_seeds():
     row = success_rows({"toy/hop": arms})[0]
     reach = 4.303 * 2 / np.sqrt(3)  # Student's t of 2 degrees of freedom
     assert row.episode_return == pytest.approx((12 - reach, 12, 12 + reach, N), abs=1e-2)
-    assert compare_returns(arms["mpc"], arms["random"]) == pytest.approx((11 - reach, 11, 11 + reach, N), abs=1e-2)
+    gap = compare_returns(arms["mpc"], arms["random"])
+    assert gap.difference == pytest.approx((11 - reach, 11, 11 + reach, N), abs=1e-2)
+    assert gap.p == pytest.approx(0.0109, abs=1e-4), "t = 9.53 of 2 degrees of freedom"

@@ -12,11 +12,13 @@ from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.exercises.planning import Planning
 from wm_lab.exercises.planning.report import paired
 from wm_lab.exercises.rehearsal import blank_spec
 from wm_lab.exercises.scoring import decision_milliseconds
 from wm_lab.exercises.workbench import Workbench, identity
 from wm_lab.policy import Policy
+from wm_lab.settings import build
 
 IMPOSSIBLE = [
     ({"mpc": {"proposals": {"count": 40, "noise": 0.3}}}, r"40 proposals and planner.keep_elites=4 leave no room.*=32"),
@@ -67,6 +69,41 @@ def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
     check(wanted)
     with pytest.raises(UserError, match="needs a model that decodes 'state'"):
         check(changed(wanted, tmp_path, objective=TRUE_COST))
+
+
+@pytest.mark.parametrize("exercise", ["planning", "imagination", "augmentation", "latent"])
+@pytest.mark.parametrize(
+    ("objective", "sentence"),
+    [
+        (
+            {"goal_distance": 1.0},
+            "objective.goal_distance=1.0 needs a goal, and .* does not say what its",
+        ),
+        ({"task_cost": 1.0}, "objective.task_cost=1.0 judges imagined states, and .* alone knows the reward"),
+    ],
+)
+def test_a_task_is_not_asked_for_what_it_cannot_tell_of_a_state(tmp_path, exercise, objective, sentence):
+    wanted = settings(f"exercise={exercise}", "task=gym", "task.id=tests.tasks.toy_envs:Line-v0", "data=random")
+    with pytest.raises(UserError, match=sentence):
+        check(changed(wanted, tmp_path, objective=objective))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution(tmp_path):
+    wanted = settings("task=gym", "task.id=tests.tasks.toy_envs:Line-v0", "data=random", "trainer.length=4")
+    exercise = {"clone": False, "advised": False, "greedy": False, "episodes": 3, "oracle_episodes": 2}
+    planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
+    wanted = changed(wanted, tmp_path, exercise=exercise, planner=planner)
+    with Workbench(wanted) as bench:
+        asked: Planning = build(wanted.exercise, "exercise")
+        bench.check()
+        asked.check(bench)
+        answer = asked.run(bench)
+    assert [table.title for table in answer.tables] == ["Returns", "Paired differences", "Where return is lost"]
+    assert "mpc_cost" not in answer.outcomes and "simulator_reward" in answer.outcomes
+    oracle = answer.outcomes["simulator"]
+    np.testing.assert_allclose(oracle.imagined, oracle.realised, rtol=1e-5)
+    assert all("[" in row[2] for row in answer.tables[0].rows), "every return has its interval"
 
 
 def test_the_rehearsal_builds_the_model_that_will_be_trained(tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.tasks.gym import GymConfig, GymTask
+from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 
 pytest.importorskip("imageio", reason="gymnasium's MuJoCo environments import it; pip install 'gymnasium[mujoco]'")
 
@@ -140,15 +141,42 @@ def test_what_is_said_of_success_and_expert_is_checked() -> None:
         toy(expert="tests.tasks.toy_envs:wild").expert().act()
 
 
-def test_an_environment_with_rewards_alone_costs_what_it_does_not_pay() -> None:
+def test_an_environment_with_rewards_alone_is_paid_by_playing_and_never_shows_its_reward() -> None:
     task = toy()
-    assert not task.has_expert and task.card.success_test == ""
+    assert not task.has_expert and task.card.success_test == "" and not task.judges_states
+    assert [v.name for v in task.card.variables] == ["goal", "place"] and task.card.observation == {"state": (2,)}
     task.reset(seed=0)
     state, reward, *_ = task.step(np.ones(1, np.float32))
-    assert task.cost(torch.from_numpy(state["state"])) == pytest.approx(-reward)
-    assert reward == pytest.approx(-abs(state["state"][0] - state["state"][1]), abs=1e-6)
+    assert state["state"].shape == (2,) and reward == pytest.approx(-abs(np.subtract(*state["state"])), abs=1e-6)
+    assert task.rewards(task.snapshot()[None]) == pytest.approx([reward])
+    with pytest.raises(LookupError, match="nobody can tell them from a state"):
+        task.cost(torch.from_numpy(state["state"]))
     with pytest.raises(UserError, match="has no expert"):
         task.expert()
+
+
+def test_the_true_dynamics_promise_the_reward_that_is_then_paid() -> None:
+    task = toy()
+    task.reset(seed=3)
+    task.step(np.ones(1, np.float32))
+    snapshot, plans = task.snapshot(), np.random.default_rng(0).uniform(-1, 1, (1, 4, 6, 1)).astype(np.float32)
+    simulator = Simulator(SimulatorConfig(), task)
+    promised = simulator.imagine(SimulatorState(torch.from_numpy(snapshot[None])), torch.from_numpy(plans)).reward
+    for plan, told in zip(plans[0], promised[0], strict=True):
+        task.restore(snapshot)
+        np.testing.assert_array_equal([np.float32(task.step(action)[1]) for action in plan], told)
+
+
+def test_a_subclass_with_a_cost_of_its_own_pays_by_it() -> None:
+    class Judged(GymTask):
+        def cost(self, state: torch.Tensor) -> torch.Tensor:
+            return (state[..., 0] - state[..., 1]).abs() * 2
+
+    task = Judged(GymConfig(id=f"{TOYS}Line-v0"))
+    task.reset(seed=0)
+    state, reward, *_ = task.step(np.ones(1, np.float32))
+    assert task.judges_states and reward == pytest.approx(-2 * abs(np.subtract(*state["state"])), abs=1e-6)
+    assert task.rewards(task.snapshot()[None]) == pytest.approx([reward])
 
 
 def test_an_environment_that_cannot_draw_itself_says_so_and_is_asked_for_no_picture() -> None:
@@ -183,7 +211,7 @@ def test_an_environment_without_mujoco_goes_back_in_time_by_playing_its_episode_
             states.append(task.state())
     here = task.snapshot()
     simulated, _ = task.simulate_batch(np.stack(snapshots), actions)
-    np.testing.assert_array_equal(simulated[:, 2].reshape(-1, 3), states)
+    np.testing.assert_array_equal(simulated[:, 2].reshape(-1, 2), states)
     np.testing.assert_array_equal(task.snapshot(), here)
 
 
@@ -193,7 +221,8 @@ def test_nothing_more_happens_or_is_paid_after_the_end_of_an_episode() -> None:
     ended = next(result for _ in range(30) if (result := task.step(np.ones(1, np.float32)))[2])
     state, reward, terminated, *_ = task.step(np.ones(1, np.float32))
     assert terminated and reward == 0.0
-    np.testing.assert_array_equal(state["state"][:-1], ended[0]["state"][:-1])
+    np.testing.assert_array_equal(state["state"], ended[0]["state"])
+    assert not task.futures(task.snapshot()[None], np.ones((1, 1, 3, 1), np.float32)).rewards.any()
 
 
 def test_the_given_expert_sees_what_there_is_after_a_way_back() -> None:

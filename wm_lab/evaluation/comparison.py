@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,8 @@ import numpy as np
 from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
-from wm_lab.evaluation.over_seeds import mean_of_known, over_seeds, paired, paired_over_seeds, paired_test
+from wm_lab.evaluation.over_seeds import SINGLE, mean_of_known, over_seeds, paired, paired_test
 from wm_lab.evaluation.statistics import holm
-
-SINGLE = 5
-"""Decimals that a sum of rewards in single precision is good for."""
 
 Results = Mapping[str, Mapping[str, Arm]]
 """{task: {arm: Arm}}"""
@@ -38,7 +35,7 @@ class SuccessRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm a minus arm b, paired over the same episodes."""
+    """Arm a minus arm b, paired over the same episodes: of success rates, or of mean returns."""
 
     name: str  # a task or a task type
     a: str
@@ -46,7 +43,7 @@ class Difference:
     rate_a: Interval
     rate_b: Interval
     difference: Interval
-    p: float  # exact McNemar for one training seed, Student's t over seeds for more
+    p: float  # of rates exact McNemar, of returns Student's t over episodes; for several training seeds, t over seeds
     p_adjusted: float  # Holm, over all the differences that were asked for together
     tasks: tuple[str, ...]
     seeds: int = 1  # training seeds behind it, of the arm that has more
@@ -54,13 +51,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Attribution:
-    """Where expert − MPC(learned dynamics, learned cost) goes; `planner` + `cost` + `model` = `total`."""
+    """Where expert − MPC(learned dynamics, learned cost) goes; `planner` + `cost` + `model` = `total`.
+
+    Where there is no expert, `planner` is undefined and `total` begins at MPC(true dynamics, true cost).
+    """
 
     planner: Interval  # expert − MPC(true dynamics, true cost): search, horizon, budget
     cost: Interval  # MPC(true, true) − MPC(true, learned cost): what the learned objective misjudges
     model: Interval  # MPC(true, learned cost) − MPC(learned, learned cost): what the dynamics mispredict
     total: Interval
-    model_under_true_cost: Interval  # MPC(true, true) − MPC(learned, true): the model gap on the other path
+    model_under_true_cost: Interval
+    """MPC(true, true) − MPC(learned, true): the model gap on the other path; undefined where no cost judges states."""
 
 
 def success_rows(results: Results) -> list[SuccessRow]:
@@ -108,25 +109,37 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(d, p_adjusted=float(p)) for d, p in zip(differences, adjusted, strict=True)]
 
 
-def compare_returns(a: Arm, b: Arm) -> Interval:
+def compare_returns(a: Arm, b: Arm, name: str | None = None) -> Difference:
     """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
-    runs([*runs(a), *runs(b)])  # refuses to pair different manifests
-    return paired_over_seeds(stack(a, "episode_return"), stack(b, "episode_return"))
+    first, second = runs([*runs(a), *runs(b)])[0], runs(b)[0]  # refuses to pair different manifests
+    mine, theirs = paired(stack(a, "episode_return"), stack(b, "episode_return"))
+    difference, p = paired_test(mine, theirs)
+    task, rates = first.manifest.task, (over_seeds(mine), over_seeds(theirs))
+    return Difference(name or task, first.arm, second.arm, *rates, difference, p, p, (task,), len(mine))
 
 
 def attribute(
-    *, expert: Arm, true_true: Arm, true_learned: Arm, learned_true: Arm, learned_learned: Arm
+    *,
+    expert: Arm | None,
+    true_true: Arm,
+    true_learned: Arm,
+    learned_true: Arm | None,
+    learned_learned: Arm,
+    compared: Callable[[Arm, Arm], Difference] = compare,
 ) -> Attribution:
-    """The 2×2 of {dynamics}_{cost}: true or learned dynamics, judged by the true or the learned cost."""
+    """The 2×2 of {dynamics}_{cost}: true or learned dynamics, judged by the true or the learned cost.
 
-    def gap(better: Arm, worse: Arm) -> Interval:
-        return compare(better, worse).difference
+    compared: by success, or by returns (`compare_returns`)
+    """
+
+    def gap(better: Arm | None, worse: Arm | None) -> Interval:
+        return undefined() if better is None or worse is None else compared(better, worse).difference
 
     return Attribution(
         planner=gap(expert, true_true),
         cost=gap(true_true, true_learned),
         model=gap(true_learned, learned_learned),
-        total=gap(expert, learned_learned),
+        total=gap(true_true if expert is None else expert, learned_learned),
         model_under_true_cost=gap(true_true, learned_true),
     )
 

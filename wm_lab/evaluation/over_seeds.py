@@ -19,7 +19,10 @@ from scipy import special
 from wm_lab.evaluation import proportions
 from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.interval import LEVEL, Interval
-from wm_lab.evaluation.statistics import crossed_mean
+from wm_lab.evaluation.statistics import crossed_mean, student
+
+SINGLE = 5
+"""Decimals that a sum of rewards in single precision is good for."""
 
 
 def over_seeds(values: ArrayLike) -> Interval:
@@ -34,11 +37,12 @@ def paired_over_seeds(a: ArrayLike, b: ArrayLike) -> Interval:
 
 
 def paired_test(a: ArrayLike, b: ArrayLike) -> tuple[Interval, float]:
-    """`paired_over_seeds`, and the p value that there is no difference (of numbers NaN: their interval tells)."""
+    """`paired_over_seeds`, and the p value that there is no difference."""
     mine, theirs = paired(a, b)
     if mine.dtype == bool and theirs.dtype == bool:
         return _paired_flags(mine, theirs)
-    return _mean(mine.astype(float) - theirs), float("nan")
+    gaps = mine.astype(float) - theirs
+    return _mean(gaps), _p_of_mean(gaps)
 
 
 def paired(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -64,6 +68,16 @@ def _mean(values: np.ndarray) -> Interval:
     if len(values) == 1 or np.isnan(values).any():
         return bootstrap_mean(mean_of_known(values))
     return crossed_mean(values)._replace(n=values.shape[1])
+
+
+def _p_of_mean(values: np.ndarray) -> float:
+    """Two-sided p that the mean of [S, E] is zero: Student's t over the episodes of one seed, over seeds for more."""
+    spread = student(values[0].round(SINGLE)) if len(values) == 1 else crossed_mean(values)
+    reach, freedom = (spread.high - spread.low) / 2, spread.n - 1
+    if not reach:
+        return float(spread.value == 0)
+    t = abs(spread.value) / reach * special.stdtrit(freedom, (1 + LEVEL) / 2)
+    return float(2 * special.stdtr(freedom, -t))
 
 
 def _rate(flags: np.ndarray) -> Interval:

@@ -7,6 +7,7 @@ over several task types claims something false in at most 5 % of experiments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from wm_lab.evaluation.comparison import Attribution, Difference
 from wm_lab.evaluation.horizon import Horizon
@@ -53,26 +54,30 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     return "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups) + "."
 
 
-def return_verdict(gaps: Mapping[str, Interval]) -> str:
-    """What planning earns more than each other arm, on a task that has nothing but rewards."""
-    told = {name: gap for name, gap in gaps.items() if gap.positive or gap.negative}
+def return_verdict(differences: Sequence[Difference]) -> str:
+    """What planning earns more than each other arm `b`, on a task that has nothing but rewards."""
+    told = [d for d in differences if claimed(d)]
     parts = [
-        f"{abs(gap.value):.3g} {'more' if gap.positive else 'less'} than {ARM_WORDS.get(name, name)} ({gap})"
-        for name, gap in told.items()
+        f"{abs(d.difference.value):.3g} {'more' if d.difference.positive else 'less'} than "
+        f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})"
+        for d in told
     ]
     found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
-    open_ = [ARM_WORDS.get(name, name) for name in gaps if name not in told]
+    open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in told]
     return found + (f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else "") + "."
 
 
 def attribution_verdict(gaps: Attribution) -> str:
-    """Whose fault the distance to the expert is."""
+    """Whose fault the distance to the expert is; to planning in the true dynamics, where there is no expert."""
+    shown = isfinite(gaps.planner.value)
+    ideal = "the expert" if shown else "planning in the true dynamics"
     if not gaps.total.positive:
-        return f"cannot tell a gap between the expert and the learned planner: {gaps.total}."
-    parts = {"planner": gaps.planner, "cost": gaps.cost, "model": gaps.model}
+        return f"cannot tell a gap between {ideal} and the learned planner: {gaps.total}."
+    parts = {"planner": gaps.planner} if shown else {}
+    parts |= {"cost": gaps.cost, "model": gaps.model}
     real = sorted((name for name, gap in parts.items() if gap.positive), key=lambda name: -parts[name].value)
     open_ = [name for name in parts if name not in real]
-    whole = f"the gap to the expert is {gaps.total}"
+    whole = f"the gap to {ideal} is {gaps.total}"
     found = ", ".join(f"the {name} loses {parts[name].bounds()}" for name in real)
     rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
     if not real:

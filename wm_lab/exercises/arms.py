@@ -35,6 +35,11 @@ TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
 """The two ways of judging an imagined future that attribution compares; other weights stay the user's."""
 
 
+def truth(task: Task) -> dict[str, float]:
+    """How the true dynamics are judged: by the task's cost of states or, where only playing tells, by what it paid."""
+    return TRUE_COST if task.judges_states else LEARNED_REWARD
+
+
 @dataclass(frozen=True)
 class Arm:
     name: str

@@ -9,6 +9,7 @@ from wm_lab.errors import UserError
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse, rehearse_training
 from wm_lab.exercises.settings import Settings
+from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import build, read_config
 from wm_lab.tasks.task import Task
@@ -40,6 +41,7 @@ def check_playing(settings: Settings, task: Task) -> None:
         raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
     if horizon > steps:
         raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
+    check_objective(settings, task)
     _check_trainer(settings, task, "bc_trainer")
     sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
     if sees + predicts > length:
@@ -56,6 +58,24 @@ def check_playing(settings: Settings, task: Task) -> None:
                 "set data.advised=false"
             )
         rehearse(settings, task, advised=True)
+
+
+def check_objective(settings: Settings, task: Task) -> None:
+    """Raise UserError where the objective asks the task for what it cannot tell of a state."""
+    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    if weights.task_cost and not task.judges_states:
+        raise UserError(
+            f"objective.task_cost={weights.task_cost} judges imagined states, and of {task.card.name} the environment "
+            "alone knows the reward; choose objective=reward"
+        )
+    if weights.goal_distance:
+        try:
+            task.goal_state(torch.from_numpy(task.state()))
+        except LookupError as missing:
+            raise UserError(
+                f"objective.goal_distance={weights.goal_distance} needs a goal, and {missing.args[0]}; choose "
+                "objective=reward"
+            ) from missing
 
 
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:

@@ -59,8 +59,8 @@ class Audited(Policy):
         }
 
     def _play(self, snapshot: np.ndarray, decision: Decision) -> float:
-        states, _ = self.task.simulate(snapshot, decision.actions[None])
-        return -float(self.task.cost(torch.from_numpy(states)).sum())
+        played = self.task.futures(snapshot[None], decision.actions[None, None])
+        return float(torch.from_numpy(played.rewards[0]).sum())
 
 
 def decision_milliseconds(task: TaskFactory, policy: PolicyFactory, seed: int, workers: Workers) -> float:

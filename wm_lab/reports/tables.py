@@ -97,8 +97,33 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
+def return_table(rows: Sequence[SuccessRow]) -> Table:
+    """Every arm of a task that has nothing but rewards."""
+    columns = ("task", "arm", "return", "promised − paid", "ms/decision", "n")
+    body = [
+        (
+            row.task,
+            row.arm,
+            row.episode_return.bounds(),
+            row.promised.bounds(),
+            _number(row.decision_ms, 1),
+            _n(row.episode_return.n, row.seeds),
+        )
+        for row in rows
+    ]
+    caption = "95 % intervals. Return: sum of rewards of an episode. n: episodes (× training seeds)."
+    return Table("Returns", columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
+
+
+OF_RATES = "Intervals: Tango's score interval; p: exact McNemar, or Student's t over seeds"
+OF_RETURNS = "Intervals: bootstrap over episodes; p: Student's t over them, or over seeds"
+
+
 def difference_table(
-    differences: Sequence[Difference], title: str = "Paired differences", corrected_over: str = "the rows"
+    differences: Sequence[Difference],
+    title: str = "Paired differences",
+    corrected_over: str = "the rows",
+    method: str = OF_RATES,
 ) -> Table:
     """Pairs of arms, or one pair over task types or tasks; `corrected_over` says among which questions they stand."""
     a, b = (_one_name([getattr(d, side) for d in differences], side) for side in ("a", "b"))
@@ -115,15 +140,12 @@ def difference_table(
         )
         for d in differences
     ]
-    caption = (
-        "Same episodes for both arms. Intervals: Tango's score interval; p: exact McNemar, or Student's t over seeds; "
-        f"Holm over {corrected_over}."
-    )
+    caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}."
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
 
 
 def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where success is lost") -> Table:
-    """{task: attribution}: expert to learned planner, in three steps that add up."""
+    """{task: attribution}: expert (if any) to learned planner, in steps that add up."""
     columns = ("task", "planner", "cost", "model", "total", "model (true cost)", "n")
     body = [
         (

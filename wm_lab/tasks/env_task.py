@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -173,17 +173,21 @@ class EnvTask(Task):
         self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         """One step after another, on one thread: these environments' controllers run in Python between the steps."""
+        states = np.empty((*actions.shape[:3], len(self._state)), np.float32)
+        success = np.zeros(actions.shape[:3], bool)
+        for at, solved in self._played_out(snapshots, actions):
+            states[at], success[at] = self._state, solved
+        return states, success
+
+    def _played_out(self, snapshots: np.ndarray, actions: np.ndarray) -> Iterator[tuple[tuple[int, int, int], bool]]:
+        """Play every future, stopping after each of its steps (b, n, t) to be looked at, with its success."""
         here = self.snapshot()
         batch, count, horizon = actions.shape[:3]
-        states = np.empty((batch, count, horizon, len(self._state)), np.float32)
-        success = np.zeros((batch, count, horizon), bool)
         for b, n in np.ndindex(batch, count):
             self._return_to(snapshots[b])
             for t in range(horizon):
-                success[b, n, t] = self._advance(actions[b, n, t])
-                states[b, n, t] = self._state
+                yield (b, n, t), self._advance(actions[b, n, t])
         self._return_to(here)
-        return states, success
 
     def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
         """An RGB image [size, size, 3] uint8, without any GL library."""

@@ -36,7 +36,7 @@ class SimulatorState(State):
 
 
 class Simulator(WorldModel):
-    """Plays `task` itself. Features are true state observations, the reward is minus the task's cost."""
+    """Plays `task` itself. Features are true state observations, rewards are those that the task pays."""
 
     Config = SimulatorConfig
 
@@ -59,23 +59,23 @@ class Simulator(WorldModel):
         if snapshots.dtype != torch.float64:
             raise UserError(f"snapshots must be float64 to go on from exactly; found {snapshots.dtype}")
         batch, steps, size = snapshots.shape
-        states = self._task.states(snapshots.reshape(-1, size).cpu().numpy())
-        seen = self._imagination(states.reshape(batch, 1, steps, -1), snapshots.device)
-        return SimulatorState(snapshots[:, -1]), seen
+        flat = snapshots.reshape(-1, size).cpu().numpy()
+        states = self._task.states(flat).reshape(batch, 1, steps, -1)
+        rewards = self._task.rewards(flat).reshape(batch, 1, steps)
+        return SimulatorState(snapshots[:, -1]), _imagination(states, rewards, snapshots.device)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Plays actions [B, N, H, A] from B snapshots; features [B, N, H, D] are state observations."""
         if not isinstance(state, SimulatorState):
             raise TypeError(f"the simulator goes on from a SimulatorState, not from {type(state).__name__}")
         snapshots = state.snapshot.cpu().numpy()
-        states, _ = self._task.simulate_batch(snapshots, actions.detach().cpu().numpy(), self.config.threads)
-        return self._imagination(states, actions.device)
+        played = self._task.futures(snapshots, actions.detach().cpu().numpy(), self.config.threads)
+        return _imagination(played.states, played.rewards, actions.device)
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return {"state": imagination.features}
 
-    def _imagination(self, states: np.ndarray, device: torch.device) -> Imagination:
-        features = torch.from_numpy(states).to(device)
-        with torch.no_grad():
-            reward = -self._task.cost(features)
-        return Imagination(features, reward, torch.ones_like(reward))
+
+def _imagination(states: np.ndarray, rewards: np.ndarray, device: torch.device) -> Imagination:
+    reward = torch.from_numpy(rewards).to(device)
+    return Imagination(torch.from_numpy(states).to(device), reward, torch.ones_like(reward))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium
 import numpy as np
+import torch
 from torch import Tensor
 
 from wm_lab.errors import UserError, require_at_least
@@ -95,6 +96,14 @@ class Expert(ABC):
         """The next action [A] in [-1, 1] for the task's present state."""
 
 
+class Futures(NamedTuple):
+    """What became of N action sequences from each of B snapshots, in the true dynamics."""
+
+    states: np.ndarray  # [B, N, H, D] float32
+    success: np.ndarray  # [B, N, H] bool
+    rewards: np.ndarray  # [B, N, H] float32, of arriving at each state
+
+
 class Motion(Protocol):
     """Carries an episode over to another place, where the same actions, carried over too, do the same."""
 
@@ -115,8 +124,9 @@ class Task(gymnasium.Env, ABC):
     """A Gymnasium environment with success, snapshots, an expert and a dense cost.
 
     Observations are `{key: array}` with the keys of `card.observation`. `step` returns Gymnasium's five values; the
-    reward is `-cost(state)` of the state arrived at, and `info` holds "success" (bool, now) and "contact" (bool: the
-    robot or what it moves touches something that matters). Success does not end the episode: whoever plays decides.
+    reward is `-cost(state)` of the state arrived at (or the environment's own, see `judges_states`), and `info` holds
+    "success" (bool, now) and "contact" (bool: the robot or what it moves touches something that matters). Success does
+    not end the episode: whoever plays decides.
     `truncated` is True at `card.episode_steps`. `reset(seed=s)` always gives the same start, and never a solved one.
     """
 
@@ -134,6 +144,11 @@ class Task(gymnasium.Env, ABC):
     @abstractmethod
     def cost(self, state: Tensor) -> Tensor:
         """Dense cost of state observations, [..., D] -> [...], differentiable, lower is better."""
+
+    @property
+    def judges_states(self) -> bool:
+        """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""
+        return True
 
     @abstractmethod
     def snapshot(self) -> np.ndarray:
@@ -177,6 +192,10 @@ class Task(gymnasium.Env, ABC):
         self.restore(here)
         return states
 
+    def rewards(self, snapshots: np.ndarray) -> np.ndarray:
+        """Rewards [M] float32 of having arrived at snapshots [M, S]."""
+        return self._worth(self.states(snapshots))
+
     def simulate(self, snapshot: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Play N action sequences [N, H, A] from one snapshot, leaving the running episode where it is.
 
@@ -204,3 +223,13 @@ class Task(gymnasium.Env, ABC):
                 states[b, n, t], success[b, n, t] = self.state(), info["success"]
         self.restore(here)
         return states, success
+
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
+        """As `simulate_batch`, with what is paid on the way."""
+        states, success = self.simulate_batch(snapshots, actions, threads)
+        return Futures(states, success, self._worth(states))
+
+    @torch.no_grad()
+    def _worth(self, states: np.ndarray) -> np.ndarray:
+        """Rewards [...] of arriving at states [..., D]."""
+        return -self.cost(torch.from_numpy(states)).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.tasks.task import Expert, Task
+from wm_lab.tasks.task import Expert, Futures, Task
 from wm_lab.tasks.variation import NONE, TRAIN, Factors, describe, draw
 
 SIZE = len(TRAIN)
@@ -56,6 +56,10 @@ class VariedTask(Task):
     def cost(self, state: Tensor) -> Tensor:
         return self._task.cost(state)
 
+    @property
+    def judges_states(self) -> bool:
+        return self._task.judges_states
+
     def goal_state(self, state: Tensor) -> Tensor:
         return self._task.goal_state(state)
 
@@ -81,14 +85,20 @@ class VariedTask(Task):
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         return self._task.states(snapshots[:, SIZE:])
 
+    def rewards(self, snapshots: np.ndarray) -> np.ndarray:
+        return self._task.rewards(snapshots[:, SIZE:])
+
     def simulate_batch(
         self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
+        states, success, _ = self.futures(snapshots, actions, threads)
+        return states, success
+
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
         """One world after another: the futures of an episode share its factors."""
         here, found = self.snapshot(), []
         for snapshot, sequences in zip(snapshots, actions, strict=True):
             self.restore(snapshot)
-            found.append(self._task.simulate_batch(snapshot[None, SIZE:], sequences[None], threads))
+            found.append(self._task.futures(snapshot[None, SIZE:], sequences[None], threads))
         self.restore(here)
-        states, success = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return states, success
+        return Futures(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

@@ -195,7 +195,7 @@ class Imagination(Exercise):
         ratio = partial(error_ratio, episode=stretches.episode, resamples=resamples)
         ratios = {name: ratio(errors[MODEL][name], behaviour[name][: len(start)]) for name in errors[MODEL]}
         means = partial(episode_means, episode=stretches.episode)
-        promised = paired_difference(means(plans.promised), means(paid(task, executed)), resamples=resamples)
+        promised = paired_difference(means(plans.promised), means(paid(executed)), resamples=resamples)
         answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
         answer.tables.append(ratio_table(ratios))
         for group, assessment in found.items():

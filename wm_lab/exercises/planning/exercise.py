@@ -26,6 +26,7 @@ from wm_lab.exercises.arms import (
     mpc_arm,
     reactive_arm,
     scripted_arms,
+    truth,
 )
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm
@@ -34,6 +35,7 @@ from wm_lab.exercises.planning.ranking import ranking
 from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.rehearsal import rehearse
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.tasks.task import Task
 
 GREEDY = {"horizon": 1, "action_block": 1}
 
@@ -100,7 +102,7 @@ class Planning(Exercise):
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
-            rehearse(settings, task, judged_by=TRUE_COST)
+            rehearse(settings, task, judged_by=truth(task))
             return
         if config.attribution and tuple(bench.card.observation) != ("state",):
             raise UserError(
@@ -117,7 +119,8 @@ class Planning(Exercise):
         if config.greedy:
             rehearse(settings, task, planner=GREEDY)
         if config.attribution:
-            rehearse(settings, task, judged_by=TRUE_COST)
+            for weights in self._judges(task).values():
+                rehearse(settings, task, judged_by=weights)
             rehearse(settings, task, judged_by=LEARNED_REWARD, true_dynamics=True)
 
     def run(self, bench: Workbench) -> Answer:
@@ -148,7 +151,7 @@ class Planning(Exercise):
         config, settings = self.config, bench.settings
         yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
         if is_simulator(settings):
-            yield replace(mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+            yield replace(mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=truth(bench.task)), slow=True)
             return
         clone = bench.clone() if config.clone else None
         if clone is not None:
@@ -166,7 +169,7 @@ class Planning(Exercise):
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes:
-            yield replace(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=TRUE_COST), slow=True)
+            yield replace(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=truth(bench.task)), slow=True)
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
             yield replace(judged, slow=True)
@@ -176,7 +179,11 @@ class Planning(Exercise):
         first = mpc_arm(bench.settings, name, model)
         yield first
         if self.config.attribution:
-            for suffix, weights in ((REWARD, LEARNED_REWARD), (COST, TRUE_COST)):
+            for suffix, weights in self._judges(bench.task).items():
                 arm = mpc_arm(bench.settings, name + suffix, model, judged_by=weights)
                 if arm.recipe != first.recipe:
                     yield arm
+
+    def _judges(self, task: Task) -> dict[str, dict[str, float]]:
+        """Either cost by the suffix of its arm; decoded states are left out where the task cannot tell their worth."""
+        return {REWARD: LEARNED_REWARD} | ({COST: TRUE_COST} if task.judges_states else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wm_lab.evaluation.comparison import (
@@ -17,7 +17,7 @@ from wm_lab.evaluation.comparison import (
     success_rows,
 )
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.outcomes import Arm, Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict, return_verdict
 from wm_lab.exercises.exercise import Answer
@@ -26,7 +26,7 @@ from wm_lab.exercises.planning.coarse_to_fine import RERANKED
 from wm_lab.exercises.planning.practice import ADVISED
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
-from wm_lab.reports.tables import attribution_table, difference_table, success_table
+from wm_lab.reports.tables import OF_RETURNS, attribution_table, difference_table, return_table, success_table
 
 REWARD, COST = "_reward", "_cost"
 """Suffixes of arms that judge by the learned reward alone, or by the task's cost on decoded states alone."""
@@ -36,9 +36,6 @@ ORACLE = "simulator"
 
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
-
-RIVALS = ("bc", "policy", "greedy", "random", "noop")
-"""Whose returns planning is held against where there is no success."""
 
 PAIRS = [
     ("mpc", "bc"),
@@ -52,6 +49,9 @@ PAIRS = [
 ]
 """Who is held against whom, over the episodes that both have played."""
 
+RIVALS = [("mpc", "random"), ("mpc", "noop")]
+"""And of returns: where nobody can succeed, the floors say what a return is worth."""
+
 
 def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes]) -> Answer:
     """Who solved how many episodes; the first `few` were played by the slow arms too."""
@@ -59,10 +59,10 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
     rows = success_rows({task: arms})
     if not manifest.success_test:
-        return _answer_by_returns(manifest.hash, rows, shared, arms, model_facts(bench))
+        return _answer_by_returns(bench, manifest, few, arms, rows)
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
-    rivals = [pair for pair in pairs if pair.b != ORACLE]  # nobody hopes to beat the truth
+    rivals = beatable(pairs)
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
     tables = [success_table(rows), *([difference_table(pairs)] if pairs else [])]
     numbers: dict[str, Any] = {
@@ -71,7 +71,7 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
         "differences": plain(pairs),
         "by_type": plain(by_type),
     }
-    gaps = _attribute({name: outcomes.first(few) for name, outcomes in arms.items()})
+    gaps = _attribute(arms, few, compare, bench.task.judges_states)
     if gaps is not None:
         verdicts.append(attribution_verdict(gaps))
         tables.append(attribution_table({task: gaps}))
@@ -81,39 +81,57 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
 
 
-def paired(arms: Mapping[str, Outcomes]) -> list[Difference]:
-    """Those of `PAIRS` that were played; the slow arms play the first of the episodes alone."""
+def paired(
+    arms: Mapping[str, Outcomes],
+    pairs: Sequence[tuple[str, str]] = PAIRS,
+    compared: Callable[[Outcomes, Outcomes, str], Difference] = compare,
+) -> list[Difference]:
+    """Those of the pairs that were played; the slow arms play the first of the episodes alone."""
     differences = []
-    for a, b in PAIRS:
+    for a, b in pairs:
         if a in arms and b in arms:
             both = min(len(arms[a].manifest), len(arms[b].manifest))
-            differences.append(compare(arms[a].first(both), arms[b].first(both), f"{a} − {b}"))
+            differences.append(compared(arms[a].first(both), arms[b].first(both), f"{a} − {b}"))
     return adjust(differences)
 
 
+def beatable(pairs: Sequence[Difference]) -> list[Difference]:
+    """All but those with the true dynamics: nobody hopes to beat the truth."""
+    return [pair for pair in pairs if pair.b != ORACLE]
+
+
 def _answer_by_returns(
-    manifest: str,
-    rows: Sequence[SuccessRow],
-    shared: Mapping[str, Outcomes],
-    arms: dict[str, Outcomes],
-    model: dict[str, Any] | None,
+    bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes], rows: Sequence[SuccessRow]
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
-    rivals = [name for name in RIVALS if name in shared and "mpc" in shared]  # the slow play fewer episodes
-    gaps = {name: compare_returns(shared["mpc"], shared[name]) for name in rivals}
-    verdicts = [return_verdict(gaps), exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"))]
-    numbers = {"manifest": manifest, "rows": plain(rows), "differences": [], "by_type": [], "returns": plain(gaps)}
-    return Answer(verdicts, numbers, [success_table(rows, "Returns")], {}, arms, model=model)
+    pairs = paired(arms, [*PAIRS, *RIVALS], compare_returns)
+    verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
+    tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
+    numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
+    gaps = _attribute(arms, few, compare_returns, bench.task.judges_states)
+    if gaps is not None:
+        verdicts.append(attribution_verdict(gaps))
+        tables.append(attribution_table({rows[0].task: gaps}, "Where return is lost"))
+        numbers["attribution"] = plain(gaps)
+    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
+    return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(bench))
 
 
-def _attribute(arms: Mapping[str, Outcomes]) -> Attribution | None:
-    """The 2×2, where its arms were played; the configured objective stands in for the cost that it equals."""
-    if TRUE_LEARNED not in arms or "expert" not in arms:
+def _attribute(
+    arms: Mapping[str, Outcomes], few: int, compared: Callable[[Arm, Arm], Difference], judged: bool
+) -> Attribution | None:
+    """The 2×2 over the first `few` episodes, where its arms were played.
+
+    The configured objective stands in for the cost that it equals. judged: see `Task.judges_states`
+    """
+    if TRUE_LEARNED not in arms:
         return None
+    first = {name: outcomes.first(few) for name, outcomes in arms.items()}
     return attribute(
-        expert=arms["expert"],
-        true_true=arms[ORACLE],
-        true_learned=arms[TRUE_LEARNED],
-        learned_true=arms.get("mpc" + COST, arms["mpc"]),
-        learned_learned=arms.get("mpc" + REWARD, arms["mpc"]),
+        expert=first.get("expert"),
+        true_true=first[ORACLE],
+        true_learned=first[TRUE_LEARNED],
+        learned_true=first.get("mpc" + COST, first["mpc"]) if judged else None,
+        learned_learned=first.get("mpc" + REWARD, first["mpc"]),
+        compared=compared,
     )

@@ -70,7 +70,7 @@ def variables_of(space: spaces.Space) -> tuple[Variable, ...]:
         size = spaces.flatdim(leaf)
         found.append(Variable(key, start, start + size, "as the environment has it"))
         start += size
-    return (*found, Variable("reward", start, start + 1, "of arriving here"))
+    return tuple(found)
 
 
 def function_at(path: str, name: str) -> Callable[..., Any]:

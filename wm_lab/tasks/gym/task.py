@@ -2,8 +2,7 @@
 
 The adapter knows no environment by name. What the lab has been told of one (when it has succeeded, how far it still is,
 who can solve it) stands in `KNOWN`; of others, the options `success_key`, `success_return`, `success` and `expert` say
-it. Without them an environment has its reward alone: its state ends in the reward of arriving there, whose negative is
-the cost, and tables show its returns.
+it. Without them an environment has its reward alone, which only playing tells, and tables show its returns.
 """
 
 from __future__ import annotations
@@ -21,13 +20,14 @@ from torch import Tensor
 
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
-from wm_lab.tasks.env_task import EnvTask, Facts
+from wm_lab.tasks.env_task import HEAD, EnvTask, Facts
 from wm_lab.tasks.gym import reacher
 from wm_lab.tasks.gym.environment import function_at, open_environment, variables_of
 from wm_lab.tasks.gym.replay import Replay
-from wm_lab.tasks.task import Expert, Variable
+from wm_lab.tasks.task import Expert, Futures, Variable
 from wm_lab.tasks.variation import Factors
 
+PAID = 0  # place of the reward of arriving here among the numbers of `_keep`
 STOCK = "gymnasium.envs.mujoco"  # environments of this module keep all of their state in MuJoCo
 
 
@@ -100,7 +100,7 @@ class GymTask(EnvTask):
         self._chosen = None if config.expert is None else function_at(config.expert, "task.expert")
         self._size = spaces.flatdim(env.observation_space)
         self._seen: Any = None
-        self._return = 0.0
+        self._return = self._paid = 0.0
         self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
         self._replayed = not type(env.unwrapped).__module__.startswith(STOCK)
         if not self._on_mujoco and env.render_mode != self.render_mode:
@@ -109,7 +109,14 @@ class GymTask(EnvTask):
         self._rehearse()
 
     def cost(self, state: Tensor) -> Tensor:
-        return -state[..., -1] if self._known is None else self._known.cost(state)
+        if self._known is None:
+            raise LookupError(f"{self.card.name} alone knows its rewards; nobody can tell them from a state")
+        return self._known.cost(state)
+
+    @property
+    def judges_states(self) -> bool:
+        """Where the lab knows the environment, or a subclass brings a cost of its own."""
+        return self._known is not None or type(self).cost is not GymTask.cost
 
     def goal_state(self, state: Tensor) -> Tensor:
         return super().goal_state(state) if self._known is None else self._known.goal_state(state)
@@ -135,6 +142,20 @@ class GymTask(EnvTask):
                 f"{space}; clip what it returns, in the environment's own units"
             )
         return self._scale.back(chosen)
+
+    def rewards(self, snapshots: np.ndarray) -> np.ndarray:
+        if self.judges_states:
+            return super().rewards(snapshots)
+        return snapshots[:, HEAD + len(self._state) + PAID].astype(np.float32)
+
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
+        if self.judges_states:
+            return super().futures(snapshots, actions, threads)
+        states = np.empty((*actions.shape[:3], len(self._state)), np.float32)
+        success, rewards = np.zeros(actions.shape[:3], bool), np.zeros(actions.shape[:3], np.float32)
+        for at, solved in self._played_out(snapshots, actions):
+            states[at], success[at], rewards[at] = self._state, solved, self._paid
+        return Futures(states, success, rewards)
 
     def vary(self, factors: Factors) -> dict[str, np.ndarray]:
         if self._replayed:
@@ -191,20 +212,19 @@ class GymTask(EnvTask):
             self._env = self._memory.env
 
     def _keep(self) -> np.ndarray:
-        return np.array([self._return])
+        return np.array([self._paid, self._return])
 
     def _recall(self, kept: np.ndarray) -> None:
-        self._return = float(kept[0])
+        self._paid, self._return = kept.tolist()
         self._seen = spaces.unflatten(self._env.observation_space, self._state[: self._size])
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
         if not np.isfinite(reward):
             raise self._broken("a reward")
         self._seen = seen
+        self._paid = reward
         self._return += reward
         super()._see(seen, info, reward)
-        if self._known is None:
-            self._state = np.append(self._state, np.float32(reward))
 
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         state: Any = spaces.flatten(self._env.observation_space, seen)
@@ -223,8 +243,10 @@ class GymTask(EnvTask):
         )
 
     def _rest(self) -> None:
-        if self._known is None:
-            self._state = np.append(self._state[:-1], np.float32(0.0))  # nothing more is paid
+        self._paid = 0.0
+
+    def _reward(self) -> float:
+        return super()._reward() if self.judges_states else self._paid
 
     def _solved(self, info: dict[str, Any]) -> bool:
         if self._distance is not None:
