@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,13 +34,13 @@ class Order(NamedTuple):
 
     name: str
     data: tuple[Path, ...]
-    eyes: tuple[Path, ...] | None
+    eyes: tuple[tuple[Path, ...], ...]
     weights: list[float] | None
     steps: int | None
 
     @classmethod
     def of(cls, diet: Diet) -> Order:
-        eyes = None if diet.eyes is None else _folders(diet.eyes)
+        eyes = tuple(_folders(dataset) for dataset in diet.eyes)
         return cls(diet.name, _folders(diet.dataset), eyes, diet.weights, diet.steps)
 
 
@@ -52,11 +52,12 @@ def _trainer(settings: Settings) -> Callable[[Order], Path]:
     """A worker's tools."""
     bench = Workbench(replace(settings, workers=1))
 
-    def train(order: Order) -> Path:
-        def opened(folders: tuple[Path, ...]) -> Dataset:
-            return Dataset.open(*folders, split=bench.data.split())
+    @cache  # the collection, which all clones see by
+    def opened(folders: tuple[Path, ...]) -> Dataset:
+        return Dataset.open(*folders, split=bench.data.split(), keys=tuple(bench.card.observation))
 
-        eyes = None if order.eyes is None else opened(order.eyes)
+    def train(order: Order) -> Path:
+        eyes = tuple(opened(folders) for folders in order.eyes)
         diet = Diet(opened(order.data), order.name, eyes, order.weights, order.steps)
         with redirect_stderr(io.StringIO()):  # the parent alone says how far all are
             return bench.clone(diet)

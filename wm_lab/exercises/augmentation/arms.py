@@ -72,30 +72,33 @@ def meals(synthesis: Synthesis, menu: Menu, count: int) -> tuple[list[Meal], lis
     return made, left_out
 
 
-def _alone(arm: str, menu: Menu, real: Dataset, count: int, longer: int = 1) -> Meal:
-    return Meal(arm, count, Diet(real, _name(arm, count), steps=longer * menu.steps))
+def _alone(arm: str, synthesis: Synthesis, menu: Menu, real: Dataset, count: int, longer: int = 1) -> Meal:
+    eyes = synthesis.bench.eyes(real)
+    return Meal(arm, count, Diet(real, _name(arm, count), eyes, steps=longer * menu.steps))
 
 
 def _real(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
-    return _alone(REAL, menu, real, count)
+    return _alone(REAL, synthesis, menu, real, count)
 
 
 def _longer(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
-    return _alone("real_longer", menu, real, count, LONGER)
+    return _alone("real_longer", synthesis, menu, real, count, LONGER)
 
 
 def _duplicated(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
-    return _mixed("duplicated", menu, real, count, None, real.shards[0].folder, made="the same again")
+    return _mixed("duplicated", synthesis, menu, real, count, None, real.shards[0].folder, made="the same again")
 
 
 def _dart(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
     made = f"{count} noisy demonstrations"
-    return _mixed("dart", menu, real, count, None, synthesis.disturbed(real), made=made, labels="expert's intent")
+    return _mixed(
+        "dart", synthesis, menu, real, count, None, synthesis.disturbed(real), made=made, labels="expert's intent"
+    )
 
 
 def _state_noise(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
     shard = synthesis.with_state_noise(real, menu.state_noise, dose)
-    return _mixed("state_noise", menu, real, count, dose, shard, made="noisy observations")
+    return _mixed("state_noise", synthesis, menu, real, count, dose, shard, made="noisy observations")
 
 
 def _played(arm: str, where: str, made: str, filtered: bool) -> Callable[..., Meal]:
@@ -105,14 +108,14 @@ def _played(arm: str, where: str, made: str, filtered: bool) -> Callable[..., Me
         shard = synthesis.segments(real, where, dose)
         if filtered:
             shard = synthesis.filtered(real, shard)
-        return _mixed(arm, menu, real, count, dose, shard, made=made, labels=_labels(synthesis))
+        return _mixed(arm, synthesis, menu, real, count, dose, shard, made=made, labels=_labels(synthesis))
 
     return meal
 
 
 def _oracle(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
     more = synthesis.bench.demonstrations(round(count * (1 + dose)))
-    diet = Diet(more, _name("oracle", count, dose), steps=menu.steps)
+    diet = Diet(more, _name("oracle", count, dose), synthesis.bench.eyes(real), steps=menu.steps)
     labelled = _training_actions(more) - _training_actions(real)
     return Meal("oracle", count, diet, dose, made=f"{len(more) - count} real demonstrations", labelled=labelled)
 
@@ -133,13 +136,21 @@ ARMS = (*ONCE, *DOSED)
 
 
 def _mixed(
-    arm: str, menu: Menu, real: Dataset, count: int, dose: float | None, shard: Path, made: str, labels: str = "copied"
+    arm: str,
+    synthesis: Synthesis,
+    menu: Menu,
+    real: Dataset,
+    count: int,
+    dose: float | None,
+    shard: Path,
+    made: str,
+    labels: str = "copied",
 ) -> Meal:
     extra = Dataset.open(shard, split=real.split_config)
     mixed = Dataset([*real.shards, *extra.shards], real.split_config)
-    # The real data's own eyes, for strange frames must not change what a clone makes of real ones.
+    # The eyes of all other arms, for strange frames must not change what a clone makes of real ones.
     weights = [0.5, 0.5] if menu.balanced else None
-    diet = Diet(mixed, _name(arm, count, dose), eyes=real, weights=weights, steps=menu.steps)
+    diet = Diet(mixed, _name(arm, count, dose), synthesis.bench.eyes(real), weights=weights, steps=menu.steps)
     told = extra.shards[0].manifest["provenance"]
     labelled = _training_actions(mixed) - _training_actions(real)
     return Meal(arm, count, diet, dose, made, labels, told if "kept" in told else None, labelled)

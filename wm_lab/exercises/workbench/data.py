@@ -65,6 +65,13 @@ class Data(Tools, ABC):
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
         return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST))])
 
+    def eyes(self, demonstrations: Dataset) -> tuple[Dataset, ...]:
+        """What a clone of these demonstrations sees by: them, and the collection that the world model learns from.
+
+        Not the rounds, so that the clone that advises their collection is the one that plays in the test.
+        """
+        return demonstrations, self.dataset(0)
+
     def unseen(self, episodes: int) -> Dataset:
         """Episodes like the collection's, from the frozen test starts: no model was trained or chosen on them.
 

@@ -54,7 +54,7 @@ class Training(Data):
         """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""
         settings = self.settings
         trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
-        diet = diet or Diet(self.demonstrations())
+        diet = diet or self._diet()
         trainer = replace(trainer, steps=diet.steps or trainer.steps)
         recipe = self._training_recipe("bc", settings.bc, trainer, diet.dataset, 0) | diet.recipe()
         return self._train(
@@ -66,6 +66,10 @@ class Training(Data):
             f"train bc {diet.name}".strip(),
             f"bc_{diet.name}" if diet.name else "bc",
         )
+
+    def _diet(self) -> Diet:
+        demonstrations = self.demonstrations()
+        return Diet(demonstrations, eyes=self.eyes(demonstrations))
 
     def _training_recipe(
         self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, rounds: int
