@@ -108,7 +108,16 @@ def _open(arguments: argparse.Namespace) -> Source:
     size = getattr(arguments, "image_size", 0)
     keys = getattr(arguments, "keys", None)
     without = tuple(getattr(arguments, "without", ()))
-    return open_source(arguments.path, Wishes(size or None, arguments.hz, keys, without))
+    wishes = Wishes(size or None, arguments.hz, keys, without, dict(arguments.map))
+    return open_source(arguments.path, wishes)
+
+
+def _mapped(text: str) -> tuple[str, list[str]]:
+    """ours=theirs,theirs"""
+    name, _, columns = text.partition("=")
+    if not name or not all(columns.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form OURS=THEIRS, such as action=actions")
+    return name, columns.split(",")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,6 +128,15 @@ def _parser() -> argparse.ArgumentParser:
         found = commands.add_parser(name, help=told, description=told)
         found.add_argument("path", type=Path, metavar="PATH", help="a dataset of any known format")
         found.add_argument("--hz", type=float, help="control steps a second, where the format does not tell")
+        found.add_argument(
+            "--map",
+            type=_mapped,
+            nargs="+",
+            default=[],
+            metavar="OURS=THEIRS",
+            help="which columns of a LeRobot folder are meant, where they are called otherwise: action=actions "
+            "state=joints,gripper reward=r top=image",
+        )
         found.set_defaults(run=run)
         return found
 

@@ -101,7 +101,7 @@ def test_without_a_table_of_tasks_the_episodes_tell_theirs(tmp_path):
 def test_a_task_that_nobody_described_is_refused(tmp_path):
     foreign = write(tmp_path / "foreign", tasks=ASKED)
     pq.write_table(pa.table({"task": ["Close it."], "task_index": [0]}), foreign / "meta/tasks.parquet")
-    with pytest.raises(UserError, match=r"episode 0 follows task 1, and .*tasks\.parquet describes \[0\]"):
+    with pytest.raises(UserError, match=r"episode 0 of .* follows task 1, and its table of tasks describes \[0\]"):
         imported(foreign, tmp_path / "ours")
 
 
@@ -248,8 +248,9 @@ def test_mixed_frame_rates_are_refused(tmp_path, rates, sentence):
         imported(folder, tmp_path / "ours")
 
 
-def test_older_versions_and_existing_folders_are_refused(tmp_path, foreign):
-    with pytest.raises(UserError, match=r"LeRobot v2\.1.*convert_dataset_v21_to_v30"):
-        LeRobot(write(tmp_path / "old", codebase_version="v2.1"), Wishes())
+def test_other_versions_and_existing_folders_are_refused(tmp_path, foreign):
+    for version in ("v1.6", "v4.0"):
+        with pytest.raises(UserError, match=rf"format {version}, and the formats 2\.0 to 3\.0 are read"):
+            LeRobot(write(tmp_path / version, codebase_version=version), Wishes())
     with pytest.raises(UserError, match="exists already"):
         imported(foreign, foreign)

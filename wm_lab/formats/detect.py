@@ -14,14 +14,17 @@ from wm_lab.formats.source import Source, Wishes
 
 def open_source(path: Path, wishes: Wishes | None = None) -> Source:
     """The dataset at `path`, whatever its format; UserError where it is of none that the lab knows, or damaged."""
+    wishes = wishes or Wishes()
+    if wishes.map and (is_own(path) or not is_lerobot(path)):
+        raise UserError(f"--map names columns of a LeRobot folder, and {path} is none; leave it out")
     if is_own(path):
         return Own([path])
     if is_lerobot(path):
-        return LeRobot(path, wishes or Wishes())
+        return LeRobot(path, wishes)
     if is_minari(path):
-        return Minari(path, wishes or Wishes())
+        return Minari(path, wishes)
     if is_robomimic(path):
-        return Robomimic(path, wishes or Wishes())
+        return Robomimic(path, wishes)
     if not path.exists():
         raise UserError(f"there is no dataset at {path}; correct the path")
     raise UserError(

@@ -1,4 +1,4 @@
-"""Reads LeRobotDataset v3.0 folders without the lerobot package: Parquet by pyarrow, video by PyAV.
+"""Reads LeRobotDataset folders, v2.0 to v3.0, without the lerobot package: Parquet by pyarrow, video by PyAV.
 
 Vector observations stand side by side in the lab's state, cameras keep their names. `next.done` alone says that the
 recording ended, not that the task did; an end is terminal only where `next.truncated` stands beside it.
@@ -6,9 +6,9 @@ recording ended, not that the task did; an end is terminal only where `next.trun
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,124 +16,100 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.frames import Frames
-from wm_lab.formats.lerobot_layout import (
-    ACTION,
-    BOOKKEEPING,
-    CONTACT,
-    DONE,
-    INFO,
-    OBSERVATION,
-    OURS,
-    PER_EPISODE,
-    REWARD,
-    SUCCESS,
-    TRUNCATED,
-    VERSION,
-    key_of,
-)
-from wm_lab.formats.lerobot_tasks import instructions_of
+from wm_lab.formats.frames import Frames, Unreadable
+from wm_lab.formats.lerobot_columns import choose_columns
+from wm_lab.formats.lerobot_episodes import read_episodes
+from wm_lab.formats.lerobot_info import Feature, read_info
+from wm_lab.formats.lerobot_layout import EPISODE, INFO, TASK, TIME
+from wm_lab.formats.lerobot_ours import Ours, read_ours
+from wm_lab.formats.lerobot_tasks import task_words
 from wm_lab.formats.observed import STATE, Observed
-from wm_lab.formats.parquet import Parquet, numbers
+from wm_lab.formats.parquet import Column, Parquet
 from wm_lab.formats.source import ActionScale, Source, Wishes, describe
-from wm_lab.formats.still import decoded, resized
+from wm_lab.formats.still import decoded
 from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard
 
 BEAT = 0.1
 """Of a frame's duration: how far a timestamp may lie from its place."""
 
-CAMERAS = ("video", "image")
-
 
 class LeRobot(Source):
-    format = f"LeRobot {VERSION}"
-
     def __init__(self, folder: Path, wishes: Wishes) -> None:
         self.folder, self.name, self.wishes = folder, str(folder), wishes
-        self.info = _read_info(folder)
-        self.fps = float(self.info["fps"])
+        self.info = read_info(folder)
+        self.format = f"LeRobot v{self.info.version[0]}.{self.info.version[1]}"
         self.notes: list[str] = []
-        ours = _ours(folder)
-        self._whole = bool(ours)  # written by the lab: every vector is an observation of its own
-        cameras, vectors = self._split_features()
-        images = {key: self._image_shape(feature) for key, feature in cameras.items()}
-        self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
-        if ours:
-            self.observed.vectors = vectors
-        self.cameras = {key: cameras[key] for key in self.observed.images}
-        meta = _episodes(folder, self.info)
-        self.kept, self.without = wishes.kept(len(meta["length"]), self.name), wishes.without
-        self._meta = {name: values[self.kept] for name, values in meta.items()}
-        frames = self._meta["length"].astype(np.int64)
-        self.lengths = frames - 1
-        self._require_two_frames(frames)
-        files = self._files()
-        self.scale = ActionScale.of((self._column(path, ACTION) for path in files), self.name)
-        self._require_rows(files)
-        self.table = {"seed": self.kept} | (self._own_table() if ours else {})
-        asked, self._instructions = instructions_of(folder, files, self.kept)
-        if len(self._instructions) > 1:
-            self.table["instruction"] = asked
-        self.behaviours = ours.get("behaviours", ["recorded"])
-        self.origin = {"fps": self.info["fps"], "robot_type": self.info.get("robot_type")} | ours.get("provenance", {})
+        self._columns = choose_columns(self.info, wishes.map)
+        ours = read_ours(folder)
+        self._whole = ours is not None  # written by the lab: every vector is an observation of its own
+        self.observed = self._observe()
+        self._cameras = {key: self._columns.cameras[key] for key in self.observed.images}
+        videos = [feature.name for feature in self._cameras.values() if feature.kind == "video"]
+        self._meta = read_episodes(self.info, videos)
+        self.kept, self.without = wishes.kept(len(self._meta), self.name), wishes.without
+        self.lengths = self._meta.frames[self.kept] - 1
+        self._require_steps()
+        self._rows: list[slice] = []  # of each kept episode in its file
+        self._asked: list[int] = []  # task_index of each one's first frame
+        self.scale = ActionScale.of(self._scan(), self.name)
+        self.table = {"seed": self.kept}
+        self._instructions = self._instruct()
+        self.behaviours = ["recorded"]
+        self.origin: dict[str, Any] = {"fps": self.info.fps, "robot_type": self.info.robot}
         self.card = self._card(ours)
+        self._tell()
 
     @property
     def instructions(self) -> list[str]:
         return self._instructions
 
     def episodes(self) -> Iterator[Episode]:
-        videos: dict[str, VideoReader] = {}
+        readers = _Cameras(self)
         table: Parquet | None = None
+        names = [feature.name for feature in (*self._columns.action, *self._columns.flags.values(), *self._vectors)]
         try:
-            for e, seed in enumerate(self.table["seed"].tolist()):
-                path = self._data_path(e)
+            for index, (episode, seed) in enumerate(
+                zip(self.kept.tolist(), np.asarray(self.table["seed"]).tolist(), strict=True)
+            ):
+                path = self._meta.data_file(episode)
                 if table is None or table.path != path:
-                    table = Parquet(path)
-                rows = self._rows_of(e, table)
-                frames = self._frames(e, table, rows)
-                for key, feature in self.cameras.items():
-                    frames.observation[key] = self._images(feature, e, table, rows, videos)
-                with self.reading(e):
-                    episode = frames.arrive(seed, self._shapes)
-                yield episode
+                    table = Parquet(path, names)
+                with self.reading(index):
+                    frames = self._frames(table, self._rows[index])
+                    for key, feature in self._cameras.items():
+                        frames.observation[key] = readers.read(feature, episode, path, self._rows[index])
+                    arrived = frames.arrive(seed, self._shapes)
+                yield arrived
         finally:
-            for video in videos.values():
-                video.close()
+            readers.close()
 
     # What the metadata say
 
-    def _split_features(self) -> tuple[dict[str, str], dict[str, int]]:
-        """{our key: feature} of the cameras, and the vectors in the order of info.json; notes on the rest."""
-        cameras: dict[str, str] = {}
-        vectors: dict[str, int] = {}
-        known = {ACTION, REWARD, SUCCESS, CONTACT, DONE, TRUNCATED, *BOOKKEEPING}
-        left: list[str] = []
-        for feature, facts in self.info["features"].items():
-            key, kind = key_of(feature), facts["dtype"]
-            if feature in known:
-                continue
-            if kind in CAMERAS and not _is_depth(facts):
-                cameras[key] = feature
-            elif feature.startswith(OBSERVATION) and kind.startswith(("float", "int", "uint", "bool")):
-                vectors[key] = int(np.prod(facts["shape"]))
-            else:
-                left.append(feature)
-        if left:
-            self.notes.append(f"left out: {', '.join(left)}")
-        if REWARD not in self.info["features"]:
-            self.notes.append("no rewards were recorded: all are 0")
-        return cameras, vectors
+    def _observe(self) -> Observed:
+        """Cameras and vectors to keep. `--keys` may say the whole name of a column, where the short one means more."""
+        side, columns, keys = self.wishes.image_size, self._columns, self.wishes.keys
+        if keys is not None:
+            named = {feature.name: key for key, feature in {**columns.vectors, **columns.cameras}.items()}
+            vectors = [key for key, f in columns.vectors.items() if f.name in keys or (key in keys and key != STATE)]
+            if vectors and STATE not in keys:
+                columns.left += [f.name for key, f in columns.vectors.items() if key not in vectors]
+                columns.vectors = {key: columns.vectors[key] for key in vectors}
+                keys = [STATE, *(key for key in keys if named.get(key, key) not in vectors)]
+            keys = [named.get(key, key) for key in keys]
+        elif STATE in columns.cameras:
+            raise UserError(
+                f"{self.name} has a camera called {STATE}, which is the lab's name for all vectors together; give it "
+                f"another with --map NAME={columns.cameras[STATE].name}"
+            )
+        images = {
+            key: (side, side, 3) if side else f.picture for key, f in columns.cameras.items() if _wanted(key, keys)
+        }
+        return Observed.choose(self.name, images, {key: f.size for key, f in columns.vectors.items()}, keys)
 
-    def _card(self, ours: dict[str, Any]) -> TaskCard:
-        if ours:
-            card = TaskCard.from_dict(ours["task"])
-            keys = self.wishes.keys or card.observation
-            return replace(card, observation={key: self._shapes[key] for key in keys})
-        physics = f"{self.info.get('robot_type') or 'unknown robot'}, as recorded"
-        name, instruction = self.folder.resolve().name, self._instructions[0]
-        return describe(name, self.observed, self.scale, self.lengths, self.fps, instruction, physics)
+    @property
+    def _vectors(self) -> list[Feature]:
+        return [self._columns.vectors[key] for key in self.observed.vectors]
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -141,175 +117,167 @@ class LeRobot(Source):
             return {**{key: (size,) for key, size in self.observed.vectors.items()}, **self.observed.images}
         return self.observed.shapes
 
-    def _image_shape(self, feature: str) -> tuple[int, int, int]:
-        if self.wishes.image_size is not None:
-            return (self.wishes.image_size, self.wishes.image_size, 3)
-        shape = [int(side) for side in self.info["features"][feature]["shape"]]
-        height, width = shape[:2] if shape[-1] in (1, 3) else shape[1:]  # channels come last, or first in old ones
-        return (height, width, 3)
-
-    def _own_table(self) -> dict[str, np.ndarray]:
-        return {
-            name.removeprefix(PER_EPISODE): values
-            for name, values in self._meta.items()
-            if name.startswith(PER_EPISODE)
-        }
-
-    # Where its rows are
-
-    def _data_path(self, episode: int) -> Path:
-        return self.folder / self.info["data_path"].format(
-            chunk_index=int(self._meta["data/chunk_index"][episode]),
-            file_index=int(self._meta["data/file_index"][episode]),
-        )
-
-    def _files(self) -> list[Path]:
-        return list(dict.fromkeys(self._data_path(e) for e in range(len(self.lengths))))
-
-    def _column(self, path: Path, name: str) -> np.ndarray:
-        """[rows, size] of a vector feature."""
-        return Parquet(path, [name]).column(name, self._size(name))
-
-    def _size(self, feature: str) -> int:
-        return int(np.prod(self.info["features"][feature]["shape"]))
-
-    def _require_two_frames(self, frames: np.ndarray) -> None:
-        short = np.flatnonzero(frames < 2)
+    def _require_steps(self) -> None:
+        short = np.flatnonzero(self.lengths < 1)
         if len(short):
             raise UserError(
-                f"episode {self.kept[short[0]]} of {self.name} has {frames[short[0]]} frames, and a step needs two; "
-                f"leave it out with --without {' '.join(map(str, self.kept[short].tolist()))}"
+                f"episode {self.kept[short[0]]} of {self.name} has {self.lengths[short[0]] + 1} frames, and a step "
+                f"needs two; leave it out with --without {' '.join(map(str, self.kept[short].tolist()))}"
             )
 
-    def _require_rows(self, files: list[Path]) -> None:
-        """Every file is read to its end once before any episode is made of it."""
-        found = sum(Parquet(path, ["episode_index"]).rows for path in files)
-        if found < int(self._meta["length"].sum()):
+    def _instruct(self) -> list[str]:
+        """The instructions, and which of them each episode follows as a column of the table, if there are several."""
+        words = task_words(self.folder, self.info.is_old) if self._asked else None
+        if words is None:
+            told = self._meta.tasks()
+            asked = [told[episode] for episode in self.kept.tolist()]
+        else:
+            for episode, task in zip(self.kept.tolist(), self._asked, strict=True):
+                if task not in words:
+                    raise UserError(
+                        f"episode {episode} of {self.name} follows task {task}, and its table of tasks describes "
+                        f"{sorted(words)[:20]}; copy the dataset again"
+                    )
+            asked = [words[task] for task in self._asked]
+        found = {sentence: index for index, sentence in enumerate(dict.fromkeys(asked))}
+        if len(found) > 1:
+            self.table["instruction"] = np.array([found[sentence] for sentence in asked])
+        return list(found)
+
+    def _card(self, ours: Ours | None) -> TaskCard:
+        if ours is not None:
+            ours.require_sizes(self._shapes, self.scale)
+            self.behaviours, self.origin = ours.behaviours, self.origin | ours.provenance
+            facts = {name: values[self.kept] for name, values in self._meta.extra.items() if name != "instruction"}
+            self.table |= ours.checked(facts)
+            keys = ours.card.observation if self.wishes.keys is None else self.observed.seen
+            return replace(ours.card, observation={key: ours.shape(key, self._shapes) for key in keys})
+        physics = f"{self.info.robot or 'unknown robot'}, as recorded"
+        name, instruction = self.folder.resolve().name, self._instructions[0]
+        return describe(name, self.observed, self.scale, self.lengths, self.info.fps, instruction, physics)
+
+    def _tell(self) -> None:
+        if self._columns.left:
+            self.notes.append(f"left out: {', '.join(self._columns.left)}")
+        if "reward" not in self._columns.flags:
+            self.notes.append("no rewards were recorded: all are 0")
+
+    # What the tables say
+
+    def _scan(self) -> Iterator[np.ndarray]:
+        """The actions [L, A] of every kept episode, and where they were found. Every file is read to its end once
+        before any episode is made of it."""
+        names = [EPISODE, *(name for name in (TIME, TASK) if name in self.info.features)]
+        names += [feature.name for feature in self._columns.action]
+        for path, group in groupby(enumerate(self.kept.tolist()), lambda pair: self._meta.data_file(pair[1])):
+            table = Parquet(path, names)
+            runs = _runs(table.integers(EPISODE))
+            asked = table.integers(TASK) if TASK in names else None
+            for index, episode in group:
+                with self.reading(index):
+                    self._rows.append(self._find(table, runs, index, episode))
+                    action = self._action(table, self._rows[-1])
+                yield action
+                if asked is not None:
+                    self._asked.append(int(asked[self._rows[-1].start]))
+
+    def _find(self, table: Parquet, runs: dict[int, slice | None], index: int, episode: int) -> slice:
+        """The rows of an episode, which follow one another at the dataset's rate."""
+        length = int(self.lengths[index]) + 1
+        rows = runs.get(episode, slice(0, 0))
+        if rows is None:
+            raise Unreadable(f"is scattered over {table.path}")
+        if rows.stop - rows.start != length:
             raise UserError(
-                f"{self.folder / 'data'} holds {found} frames, meta/episodes counts {int(self._meta['length'].sum())}; "
-                "copy the dataset again"
+                f"{table.path} holds {rows.stop - rows.start} frames of episode {episode}, and the list of episodes "
+                f"counts {length}; copy the dataset again, or leave it out with --without {episode}"
             )
+        if TIME in self.info.features:
+            late = np.abs(table.values(TIME, 1, rows)[:, 0] * self.info.fps - np.arange(length))
+            if not (late <= BEAT).all():
+                odd = int((~(late <= BEAT)).argmax())
+                raise UserError(
+                    f"the timestamps of episode {episode} of {self.name} are not those of {self.info.fps:g} frames a "
+                    f"second (frame {odd} is off by {late[odd] / self.info.fps:.3g} s); record or resample all of it "
+                    "at one rate"
+                )
+        return rows
 
-    def _rows_of(self, episode: int, table: Parquet) -> slice:
-        owner, length = numbers(table, "episode_index"), int(self._meta["length"][episode])
-        episode = int(self.kept[episode])
-        start, stop = (int(np.searchsorted(owner, episode, side)) for side in ("left", "right"))
-        if stop - start != length or (owner[start:stop] != episode).any():
-            raise UserError(
-                f"{table.path} holds {stop - start} frames of episode {episode}, meta/episodes counts {length}; copy "
-                "the dataset again"
-            )
-        place = slice(start, stop)
-        late = np.abs(numbers(table, "timestamp")[place] * self.fps - np.arange(length))
-        if late.max() > BEAT:
-            raise UserError(
-                f"the timestamps of episode {episode} of {self.name} are not those of {self.fps:g} frames a second "
-                f"(frame {int(late.argmax())} is off by {late.max() / self.fps:.3g} s); record or resample all of it "
-                "at one rate"
-            )
-        return place
+    def _action(self, table: Parquet, rows: slice) -> np.ndarray:
+        """[L, A] as recorded"""
+        return np.concatenate([table.values(f.name, f.size, rows) for f in self._columns.action], axis=1)
 
-    # One episode
-
-    def _frames(self, episode: int, table: Parquet, rows: slice) -> Frames:
-        parts = {key: table.column(OBSERVATION + key, size)[rows] for key, size in self.observed.vectors.items()}
+    def _frames(self, table: Parquet, rows: slice) -> Frames:
+        """An episode without its images."""
+        parts = {key: table.values(f.name, f.size, rows) for key, f in self._columns.vectors.items()}
         if self._whole:
-            observation = {key: part.astype(np.float32) for key, part in parts.items()}
+            with np.errstate(over="ignore"):
+                observation = {key: part.astype(np.float32) for key, part in parts.items()}
         else:
             observation = {STATE: self.observed.join(parts)}
-
-        def column(name: str) -> np.ndarray | None:
-            return numbers(table, name)[rows] if name in self.info["features"] else None
-
-        done, truncated = column(DONE), column(TRUNCATED)
-        success, contact = column(SUCCESS), column(CONTACT)
+        told = {role: table.values(f.name, 1, rows)[:, 0] for role, f in self._columns.flags.items()}
+        flags = {role: values.astype(bool) for role, values in told.items() if role != "reward"}
+        ended = flags["done"] & ~flags["truncated"] if flags.keys() >= {"done", "truncated"} else None
         return Frames(
             observation=observation,
-            action=self.scale.normalise(table.column(ACTION, self._size(ACTION))[rows]),
-            reward=column(REWARD),
-            success=None if success is None else success.astype(bool),
-            contact=None if contact is None else contact.astype(bool),
-            terminal=None if done is None or truncated is None else done.astype(bool) & ~truncated.astype(bool),
+            action=self.scale.normalise(self._action(table, rows)),
+            reward=told.get("reward"),
+            success=flags.get("success"),
+            contact=flags.get("contact"),
+            terminal=ended,
         )
 
-    def _images(
-        self, feature: str, episode: int, table: Parquet, rows: slice, videos: dict[str, VideoReader]
-    ) -> np.ndarray:
-        """[L, H, W, 3] uint8"""
-        if self.info["features"][feature]["dtype"] == "image":
-            return resized(decoded(table.bytes(feature)[rows]), self.wishes.image_size)
-        name, facts = f"videos/{feature}/", self._meta
-        path = self.folder / self.info["video_path"].format(
-            video_key=feature,
-            chunk_index=int(facts[name + "chunk_index"][episode]),
-            file_index=int(facts[name + "file_index"][episode]),
-        )
-        video = videos.get(feature)
-        if video is None or video.path != path:
-            if video is not None:
-                video.close()
-            video = videos[feature] = VideoReader(path, self.fps, self.wishes.image_size)
-        first = round(float(facts[name + "from_timestamp"][episode]) * self.fps)
-        return video.read(first, rows.stop - rows.start)
+
+class _Cameras:
+    """What is open of the cameras: a video or a column of images each, which the next episode goes on in."""
+
+    def __init__(self, source: LeRobot) -> None:
+        self._source = source
+        self._open: dict[str, VideoReader | Column] = {}
+
+    def read(self, feature: Feature, episode: int, table: Path, rows: slice) -> np.ndarray:
+        """[L, H, W, 3] uint8 of an episode whose frames are these rows of the table."""
+        source = self._source
+        if feature.kind == "image":
+            column = self._turn(feature, table)
+            if not isinstance(column, Column):
+                column = self._open[feature.name] = Column(table, feature.name)
+            return decoded(column.read(rows), source.folder, feature.name, source.wishes.image_size)
+        path, begin = source._meta.video_file(feature.name, episode)
+        video = self._turn(feature, path)
+        if not isinstance(video, VideoReader):
+            video = self._open[feature.name] = VideoReader(path, source.info.fps, source.wishes.image_size)
+        return video.read(round(begin * source.info.fps), rows.stop - rows.start)
+
+    def close(self) -> None:
+        for reader in self._open.values():
+            if isinstance(reader, VideoReader):
+                reader.close()
+
+    def _turn(self, feature: Feature, path: Path) -> VideoReader | Column | None:
+        """What is open of a camera, if it is of this file; otherwise it is closed."""
+        reader = self._open.get(feature.name)
+        if reader is None or reader.path == path:
+            return reader
+        if isinstance(reader, VideoReader):
+            reader.close()
+        del self._open[feature.name]
+        return None
 
 
 def is_lerobot(path: Path) -> bool:
-    return (path / INFO).is_file()
+    return (path / INFO).is_symlink() or (path / INFO).exists()
 
 
-def _read_info(folder: Path) -> dict[str, Any]:
-    path = folder / INFO
-    try:
-        info = json.loads(path.read_text())
-        version, features = str(info["codebase_version"]), info["features"]
-        missing = {"fps", "data_path"} - info.keys() or {ACTION, *BOOKKEEPING} - features.keys()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); copy the dataset again") from None
-    if not version.startswith("v3."):
-        raise UserError(
-            f"{folder} is of LeRobot {version}, and this reads {VERSION}; convert it with lerobot's own "
-            "lerobot.scripts.convert_dataset_v21_to_v30"
-        )
-    if missing:
-        raise UserError(f"{path} lacks {', '.join(sorted(missing))}, which every LeRobot dataset has; copy it again")
-    if not info["fps"] > 0:
-        raise UserError(f"{path} says fps={info['fps']}, which is no frame rate; correct it")
-    return info
+def _runs(owner: np.ndarray) -> dict[int, slice | None]:
+    """{episode: its rows} of a column that says whose each row is; None where they do not follow one another."""
+    starts = np.flatnonzero(np.diff(owner, prepend=owner[:1] - 1))
+    runs: dict[int, slice | None] = {}
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(owner)], strict=True):
+        episode = int(owner[start])
+        runs[episode] = None if episode in runs else slice(start, stop)
+    return runs
 
 
-def _ours(folder: Path) -> dict[str, Any]:
-    """What the lab wrote beside LeRobot's own metadata; nothing in a dataset of others."""
-    path = folder / OURS
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); copy the dataset again, or delete this file") from None
-
-
-def _episodes(folder: Path, info: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Numbers of every episode, {column: [E]}, ordered by episode_index."""
-    paths = sorted((folder / "meta" / "episodes").glob("*/*.parquet"))
-    if not paths:
-        raise UserError(f"{folder / 'meta' / 'episodes'} holds no parquet file; copy the dataset again")
-    cameras = [f for f, facts in info["features"].items() if facts["dtype"] == "video"]
-    wanted = ["episode_index", "length", "data/chunk_index", "data/file_index"]
-    wanted += [f"videos/{c}/{what}" for c in cameras for what in ("chunk_index", "file_index", "from_timestamp")]
-    tables = [Parquet(path) for path in paths]
-    names = [*wanted, *(name for name in tables[0].names if name.startswith(PER_EPISODE))]
-    columns = {name: np.concatenate([numbers(table, name) for table in tables]) for name in names}
-    order = np.argsort(columns["episode_index"], kind="stable")
-    columns = {name: values[order] for name, values in columns.items()}
-    count = info.get("total_episodes", len(order))
-    if columns["episode_index"].tolist() != list(range(count)):
-        raise UserError(
-            f"{folder} should have the episodes 0 to {count - 1}, and meta/episodes lists {len(order)} of them; copy "
-            "the dataset again"
-        )
-    return columns
-
-
-def _is_depth(facts: dict[str, Any]) -> bool:
-    told = {**(facts.get("video_info") or {}), **(facts.get("info") or {})}
-    return bool(told.get("is_depth_map") or told.get("video.is_depth_map"))
+def _wanted(key: str, keys: list[str] | None) -> bool:
+    return keys is None or key in keys

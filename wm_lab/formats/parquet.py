@@ -1,74 +1,181 @@
-"""One Parquet file in memory, its columns as arrays; whatever is wrong with it is told in one sentence."""
+"""Parquet files of a dataset, read column by column; whatever is wrong with one is told in a sentence.
+
+Runs and repeated values cost a file next to nothing, so that a small one can stand for more than memory holds: what a
+file declares is weighed before it is read, and texts and images are read some rows at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.source import need
+
+FEW = 1 << 20
+"""Numbers that may be read from any file."""
+
+A_BYTE = 64
+"""Numbers that a larger file may hold for each of its bytes; measured files hold less than one."""
+
+MOST_ROWS = 50_000_000
+"""Of one file: LeRobot begins another after 100 to 500 MB."""
+
+BATCH = 16
+"""Rows that texts and images are read by."""
 
 
 class Parquet:
-    """A file, or some of its columns. LeRobot keeps files to about 100 MB."""
+    """Some columns of a file in memory."""
 
     def __init__(self, path: Path, names: Sequence[str] | None = None) -> None:
-        self._pa = need("pyarrow", "lerobot", f"{path}")
-        parquet = need("pyarrow.parquet", "lerobot", f"{path}")
         self.path = path
-        self._cache: dict[str, np.ndarray] = {}
-        if not path.exists():
-            raise UserError(f"{path} is missing; copy the dataset again")
-        try:
-            self._table = parquet.read_table(path, columns=None if names is None else list(names))
-        except (self._pa.ArrowException, OSError) as error:
-            first = str(error).splitlines()[0]
-            raise UserError(f"{path} is damaged ({first}); copy the dataset again") from None
+        self._pa = need("pyarrow", "lerobot", f"{path}")
+        with _damage(path):
+            file = _open(path)
+            self.names: list[str] = file.schema_arrow.names
+            wanted = self.names if names is None else [name for name in names if name in self.names]
+            _weigh(path, file.metadata, wanted)
+            self._table = file.read(columns=wanted)
 
     @property
     def rows(self) -> int:
         return self._table.num_rows
 
-    @property
-    def names(self) -> list[str]:
-        return self._table.column_names
+    def whole(self, name: str) -> np.ndarray:
+        """[rows] of one number a row, of the whole file."""
+        try:
+            return self.values(name, 1)[:, 0]
+        except Unreadable as error:
+            raise UserError(f"{self.path} {error}; copy the dataset again") from None
 
-    def column(self, name: str, size: int) -> np.ndarray:
-        """[rows, size] of numbers, whether they are kept one by one, in lists, or in lists of lists."""
-        if name not in self._cache:
-            values = self._array(name)
-            while hasattr(values, "flatten") and not self._pa.types.is_primitive(values.type):
-                values = values.flatten() if self._is_list(values) else values.storage
-            flat = np.asarray(values.to_numpy(zero_copy_only=False))
-            if flat.size != self.rows * size:
-                raise UserError(
-                    f"{self.path} holds {flat.size} numbers of {name} in {self.rows} rows, and meta/info.json says "
-                    f"{size} in each; copy the dataset again"
-                )
-            self._cache[name] = flat.reshape(self.rows, size)
-        return self._cache[name]
+    def integers(self, name: str) -> np.ndarray:
+        """[rows] int64 of the whole file."""
+        values = self.whole(name)
+        if values.dtype.kind not in "iub" and not (np.isfinite(values).all() and (np.abs(values) < 2**53).all()):
+            raise UserError(f"{self.path} holds {name} that are no whole numbers; copy the dataset again")
+        if values.dtype.kind == "f" and (values != np.round(values)).any():
+            raise UserError(f"{self.path} holds {name} that are no whole numbers; copy the dataset again")
+        return values.astype(np.int64)
 
-    def strings(self, name: str) -> list[Any]:
-        return self._array(name).to_pylist()
+    def values(self, name: str, size: int, rows: slice = slice(None)) -> np.ndarray:
+        """[n, size] of some rows, whether their numbers are kept one by one, in lists, or in lists of lists.
 
-    def bytes(self, name: str) -> list[bytes]:
-        """Images that are kept in the table itself, as PNG or JPEG."""
-        return [entry["bytes"] for entry in self._array(name).to_pylist()]
+        Unreadable, as the sentence goes on after an episode's name, where one of the rows holds something else.
+        """
+        types, array = self._pa.types, self._column(name)[rows]
+        count = len(array)
+        row = np.arange(count)  # of the file's, that every element belongs to
+        while not types.is_primitive(array.type):
+            if isinstance(array, self._pa.ExtensionArray):
+                array = array.storage
+                continue
+            if not (
+                types.is_list(array.type) or types.is_large_list(array.type) or types.is_fixed_size_list(array.type)
+            ):
+                raise Unreadable(f"has {name} of type {_called(array.type)}, where numbers are expected")
+            self._require_no_null(name, array, row)
+            row = np.repeat(row, self._pa.compute.list_value_length(array).to_numpy(zero_copy_only=False))
+            array = array.flatten()
+        self._require_no_null(name, array, row)
+        if not (types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)):
+            raise Unreadable(f"has {name} of type {_called(array.type)}, where numbers are expected")
+        found = np.bincount(row, minlength=count)
+        if (wrong := found != size).any():
+            odd = int(wrong.argmax())
+            raise Unreadable(
+                f"has {found[odd]} numbers of {name} in frame {odd}, where meta/info.json says {size} ({self.path})"
+            )
+        return array.to_numpy(zero_copy_only=False).reshape(count, size)
 
-    def _array(self, name: str) -> Any:
-        if name not in self.names:
-            raise UserError(f"{self.path} has no column {name!r}; copy the dataset again")
-        array = self._table.column(name).combine_chunks()
-        return array.chunk(0) if hasattr(array, "chunk") and array.num_chunks == 1 else array
+    def _column(self, name: str) -> Any:
+        if name not in self._table.column_names:
+            raise UserError(f"{self.path} has no column {name!r}; it has {', '.join(self.names)}")
+        array = self._table.column(name)
+        return self._pa.concat_arrays(array.chunks) if array.num_chunks else self._pa.array([], array.type)
 
-    def _is_list(self, values: Any) -> bool:
-        types = self._pa.types
-        return types.is_list(values.type) or types.is_fixed_size_list(values.type) or types.is_large_list(values.type)
+    def _require_no_null(self, name: str, array: Any, row: np.ndarray) -> None:
+        if array.null_count:
+            odd = row[int(array.is_null().to_numpy(zero_copy_only=False).argmax())]
+            raise Unreadable(f"has no value of {name} in frame {odd} ({self.path})")
 
 
-def numbers(table: Parquet, name: str) -> np.ndarray:
-    """[rows] of one number a row."""
-    return table.column(name, 1)[:, 0]
+def texts(path: Path, name: str) -> list[str]:
+    """A column of sentences, or of lists of them, of which the first counts; "" where there is none."""
+    known: dict[str, str] = {}  # so that what is repeated is kept once
+    found = []
+    for entry in _entries(path, name):
+        first = (entry[0] if entry else "") if isinstance(entry, list) else entry
+        text = "" if first is None else str(first)
+        found.append(known.setdefault(text, text))
+    return found
+
+
+class Column:
+    """One column that is read forward, a few rows in memory: images that are kept in the table itself."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._next, self._entries = 0, _entries(path, name)
+
+    def read(self, rows: slice) -> Iterator[Any]:
+        """The entries of these rows, as Python has them."""
+        if rows.start < self._next:
+            self._next, self._entries = 0, _entries(self.path, self.name)
+        for entry in self._entries:
+            self._next += 1
+            if self._next > rows.start:
+                yield entry
+            if self._next >= rows.stop:
+                return
+
+
+def _entries(path: Path, name: str) -> Iterator[Any]:
+    with _damage(path):
+        file = _open(path)
+        if name not in file.schema_arrow.names:
+            raise UserError(f"{path} has no column {name!r}; it has {', '.join(file.schema_arrow.names)}")
+        _weigh(path, file.metadata, [name])
+        for batch in file.iter_batches(batch_size=BATCH, columns=[name]):
+            yield from batch.column(0).to_pylist()
+
+
+def _open(path: Path) -> Any:
+    return need("pyarrow.parquet", "lerobot", f"{path}").ParquetFile(path)
+
+
+def _weigh(path: Path, metadata: Any, names: Sequence[str]) -> None:
+    """UserError where a file declares more than its bytes can mean."""
+    rows, size = metadata.num_rows, path.stat().st_size
+    prefixes = tuple(name + "." for name in names)
+    numbers = 0
+    for group in range(metadata.num_row_groups):
+        facts = metadata.row_group(group)
+        for index in range(facts.num_columns):
+            column = facts.column(index)
+            if column.path_in_schema in names or column.path_in_schema.startswith(prefixes):
+                numbers += column.num_values
+    if rows > MOST_ROWS or max(rows, numbers) > max(FEW, A_BYTE * size):
+        raise UserError(
+            f"{path} declares {rows:,} rows of {numbers:,} numbers in a file of {size:,} bytes, which no recording "
+            "has; it was not read"
+        )
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    pa = need("pyarrow", "lerobot", f"{path}")
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        first = (str(error).splitlines() or [repr(error)])[0][:200]
+        raise UserError(f"{path} is damaged ({first}); copy the dataset again") from None
+
+
+def _called(kind: Any) -> str:
+    return str(kind) if len(str(kind)) <= 60 else f"{str(kind)[:60]}…"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ Advance = Callable[[int], object]
 class Source(ABC):
     """A recorded dataset in the lab's terms. Built with what can be known without reading its episodes."""
 
-    format: ClassVar[str]
+    format: str
     """How it is called, such as "LeRobot v3"."""
 
     name: str  # where it lies, for errors
@@ -83,6 +83,7 @@ class Wishes:
     hz: float | None = None  # of the control steps, for formats that do not tell
     keys: list[str] | None = None  # cameras and vectors to keep; None: all
     without: tuple[int, ...] = ()  # numbers of episodes that are left out, unread
+    map: Mapping[str, Sequence[str]] = field(default_factory=dict)  # {our name: columns of the recording's}
 
     def __post_init__(self) -> None:
         if self.hz is not None and not (math.isfinite(self.hz) and self.hz > 0):

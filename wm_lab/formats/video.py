@@ -18,6 +18,9 @@ RATE = 0.01
 OFF_BEAT = 0.25
 """Of a frame's duration: how far from its place in time a frame may lie."""
 
+LARGEST = 8192
+"""Of a video's sides, in pixels: one frame of that size fills 192 MiB."""
+
 CODEC = "h264"
 OPTIONS = {"crf": "18", "g": "2", "bf": "0"}
 """Visually lossless; a key frame every second frame, as LeRobot writes them, so that any frame is found at once."""
@@ -33,10 +36,16 @@ class VideoReader:
         if not path.exists():
             raise UserError(f"the video {path} is missing; copy the dataset again")
         try:
-            self._container = self._av.open(str(path))
+            # As mp4 and nothing else: FFmpeg knows formats that are lists of other files.
+            self._container = self._av.open(str(path.resolve()), format="mp4")
             self._stream = self._container.streams.video[0]
         except (self._av.FFmpegError, IndexError) as error:
             raise self._damaged(str(error)) from None
+        if max(self._stream.width, self._stream.height) > LARGEST:
+            raise UserError(
+                f"the video {path} has frames of {self._stream.height} × {self._stream.width} pixels, where {LARGEST} "
+                "are the most; record or resample it smaller"
+            )
         self._stream.thread_type = "SLICE"
         rate = self._stream.average_rate
         if rate is not None and abs(float(rate) / fps - 1) > RATE:
@@ -57,6 +66,8 @@ class VideoReader:
                 raise self._damaged(f"it ends after {self._next} frames, {first + count} are asked for")
             if images is None:
                 images = np.empty((count, *image.shape), np.uint8)
+            if image.shape != images.shape[1:]:
+                raise self._damaged(f"its frames change their size after {self._next}")
             images[i] = image
             self._next += 1
         assert images is not None
@@ -80,6 +91,8 @@ class VideoReader:
             options |= {"width": self.size, "height": self.size, "interpolation": "AREA"}
         try:
             for frame in self._container.decode(self._stream):
+                if frame.pts is None:
+                    raise self._damaged("a frame has no time")
                 place = float(frame.pts * frame.time_base) * self.fps
                 if place < self._next - 0.5:
                     continue
@@ -89,7 +102,7 @@ class VideoReader:
                         f"{self._next / self.fps:.3f} s; record or resample all of it at {self.fps:g} frames a second"
                     )
                 yield frame.to_ndarray(**options)
-        except self._av.FFmpegError as error:
+        except (self._av.FFmpegError, ValueError, MemoryError) as error:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, why: str) -> UserError:

@@ -1,0 +1,189 @@
+"""meta/info.json of a LeRobot folder, checked: what a dataset says of itself before anything else of it is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wm_lab.errors import UserError
+from wm_lab.formats.files import file_in, fill, read_json, shortened
+from wm_lab.formats.lerobot_layout import CHUNK_FILES, INFO
+
+OLDEST, NEWEST = (2, 0), (3, 0)
+"""Versions of the format that are read."""
+
+FASTEST = 1e6
+"""Frames a second that a recording may claim."""
+
+DEEPEST = 4
+"""Groups within groups that names of numbers are looked for in."""
+
+CAMERAS = ("video", "image")
+NUMBERS = ("float", "int", "uint", "bool")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the frames, or a camera."""
+
+    name: str
+    kind: str  # "float32", "video", "image", "string", ...
+    facts: Mapping[str, Any]  # all that info.json says of it
+
+    @property
+    def is_camera(self) -> bool:
+        return self.kind in CAMERAS and not self.is_depth
+
+    @property
+    def is_vector(self) -> bool:
+        return self.kind.startswith(NUMBERS)
+
+    @property
+    def is_depth(self) -> bool:
+        told = [self.facts.get(word) for word in ("video_info", "info")]
+        words = ("is_depth_map", "video.is_depth_map")
+        return any(isinstance(facts, dict) and facts.get(word) for facts in told for word in words)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """UserError where it says none, or one that nothing has."""
+        shape = self.facts.get("shape")
+        if not isinstance(shape, list) or not all(type(side) is int and 0 < side < 2**31 for side in shape):
+            raise UserError(
+                f"meta/info.json says shape={shortened(repr(shape))} of the feature {self.name}, and a shape is a list "
+                "of whole numbers such as [7]; correct it"
+            )
+        return tuple(shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers a frame has of it."""
+        return math.prod(self.shape)
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """(height, width, 3) of a camera, whose channels come last, or first in old recordings."""
+        shape = self.shape
+        if len(shape) != 3 or not {shape[0], shape[-1]} & {1, 3, 4}:
+            raise UserError(
+                f"meta/info.json says shape={list(shape)} of the camera {self.name}, and a picture's is "
+                "[height, width, 3]; correct it"
+            )
+        height, width = shape[:2] if shape[-1] in (1, 3, 4) else shape[1:]
+        return height, width, 3
+
+    @property
+    def names(self) -> list[str] | None:
+        """What its numbers are called, such as joints; None where nobody said, or not of every one of them."""
+        found = list(_names(self.facts.get("names"), "", 0))
+        return found if len(found) == self.size and len(set(found)) == len(found) else None
+
+
+@dataclass(frozen=True)
+class Info:
+    """What meta/info.json says."""
+
+    folder: Path
+    version: tuple[int, int]
+    fps: float
+    robot: str | None
+    episodes: int | None  # how many there should be
+    chunk: int  # episodes in a folder, before v3
+    data_path: str
+    video_path: str | None
+    features: dict[str, Feature]
+
+    @property
+    def is_old(self) -> bool:
+        """Before v3, when every episode had files of its own."""
+        return self.version < (3, 0)
+
+    def data_file(self, **places: int) -> Path:
+        return file_in(self.folder, fill(self.data_path, places, "data_path in meta/info.json"))
+
+    def video_file(self, camera: str, **places: int) -> Path:
+        if self.video_path is None:
+            raise UserError(f"{self.folder / INFO} lacks video_path, and {camera} is a video; copy the dataset again")
+        return file_in(
+            self.folder, fill(self.video_path, {"video_key": camera, **places}, "video_path in meta/info.json")
+        )
+
+
+def read_info(folder: Path) -> Info:
+    """UserError, naming the field, where one is missing or makes no sense."""
+    path = file_in(folder, INFO)
+    told = read_json(path)
+    if not isinstance(told, dict):
+        raise UserError(f"{path} is damaged (it is no object); copy the dataset again")
+    told = {name: value for name, value in told.items() if value is not None}
+    version = _version(folder, told.get("codebase_version"))
+    if missing := sorted({"fps", "data_path", "features"} - told.keys()):
+        raise UserError(f"{path} lacks {', '.join(missing)}, which every LeRobot dataset has; copy it again")
+
+    def wrong(name: str, wanted: str) -> UserError:
+        return UserError(f"{path} says {name}={shortened(repr(told[name]))}, which is no {wanted}; correct it")
+
+    fps = told["fps"]
+    if not isinstance(fps, (int, float)) or isinstance(fps, bool) or not 0 < fps <= FASTEST:
+        raise wrong("fps", "frame rate")
+    for name in ("total_episodes", "chunks_size"):
+        if name in told and (type(told[name]) is not int or told[name] < 1):
+            raise wrong(name, "count")
+    for name in ("data_path", "video_path"):
+        if name in told and not isinstance(told[name], str):
+            raise wrong(name, "pattern of paths")
+    if not isinstance(told["features"], dict):
+        raise wrong("features", "table of features")
+    features = {}
+    for name, facts in told["features"].items():
+        if not isinstance(facts, dict) or not isinstance(facts.get("dtype"), str):
+            raise UserError(f"{path} does not say the dtype of the feature {shortened(name)}; correct it")
+        features[name] = Feature(name, facts["dtype"], facts)
+    return Info(
+        folder,
+        version,
+        float(fps),
+        str(told["robot_type"]) if "robot_type" in told else None,
+        told.get("total_episodes"),
+        told.get("chunks_size", CHUNK_FILES),
+        told["data_path"],
+        told.get("video_path"),
+        features,
+    )
+
+
+def _version(folder: Path, told: Any) -> tuple[int, int]:
+    said = str(told).removeprefix("v").split(".")
+    if len(said) < 2 or not (said[0].isdecimal() and said[1].isdecimal() and len(said[0] + said[1]) < 6):
+        raise UserError(
+            f"{folder / INFO} says codebase_version={shortened(repr(told))}, which is no version of LeRobot's"
+        )
+    version = (int(said[0]), int(said[1]))
+    if version < OLDEST or version[0] > NEWEST[0]:
+        known = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+        raise UserError(
+            f"{folder} is of LeRobot's format {told}, and the formats {known} are read; write it anew with a lerobot "
+            "of those formats"
+        )
+    return version
+
+
+def _names(told: Any, prefix: str, depth: int) -> Iterator[str]:
+    """Of the forms that datasets have: ["a", "b"], {"motors": ["a", "b"]}, {"left": ["a"], "right": ["a"]},
+    {"a": 0, "b": 1}, and these within one another."""
+    if isinstance(told, str):
+        yield prefix + told
+    elif depth > DEEPEST:
+        return
+    elif isinstance(told, list):
+        for part in told:
+            yield from _names(part, prefix, depth + 1)
+    elif isinstance(told, dict):
+        if all(type(place) is int for place in told.values()):
+            yield from (prefix + str(name) for name in sorted(told, key=lambda name: told[name]))
+        else:
+            for group, part in told.items():
+                yield from _names(part, f"{prefix}{group}." if len(told) > 1 else prefix, depth + 1)

@@ -1,0 +1,82 @@
+"""meta/wm_lab.json, which the lab writes beside LeRobot's metadata so that its own datasets come back as they were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wm_lab.errors import UserError
+from wm_lab.formats.files import file_in, read_json, shortened
+from wm_lab.formats.lerobot_layout import OURS
+from wm_lab.formats.observed import STATE
+from wm_lab.formats.source import ActionScale
+from wm_lab.tasks.task import TaskCard
+
+
+@dataclass(frozen=True)
+class Ours:
+    path: Path
+    card: TaskCard
+    behaviours: list[str]
+    provenance: dict[str, Any]
+
+    def require_sizes(self, shapes: Mapping[str, tuple[int, ...]], scale: ActionScale) -> None:
+        """UserError where the card is of other actions, or of another state, than the folder holds."""
+        if self.card.action_size != len(scale.low):
+            raise self.damaged(f"it has actions of {self.card.action_size} numbers, the dataset of {len(scale.low)}")
+        if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.card.variables):
+            raise self.damaged("the state that it describes is not the dataset's")
+
+    def shape(self, key: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        """Of an observation that the card names, as it is in the folder."""
+        if key not in shapes:
+            raise self.damaged(f"the observation {shortened(key)} is not in the dataset")
+        return shapes[key]
+
+    def checked(self, table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Facts of every episode, whose behaviours must be among those that are named."""
+        which = table.get("behaviour", np.zeros(1, int))
+        if not ((which >= 0) & (which < len(self.behaviours))).all():
+            raise self.damaged(f"an episode has the behaviour {which.max()} of {len(self.behaviours)}")
+        return table
+
+    def damaged(self, why: object) -> UserError:
+        return damaged(self.path, why)
+
+
+def read_ours(folder: Path) -> Ours | None:
+    """None in a dataset of others."""
+    if not (folder / OURS).is_symlink() and not (folder / OURS).exists():
+        return None
+    path = file_in(folder, OURS)
+    told = read_json(path)
+    try:
+        card = TaskCard.from_dict(told["task"])
+        behaviours, provenance = told["behaviours"], told["provenance"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, repr(error)) from None
+    texts = (card.name, card.instruction, card.success_test, card.physics, *card.tags)
+    pieces = [(v.name, v.unit) for v in card.variables]
+    places = [number for v in card.variables for number in (v.start, v.stop)]
+    sound = (
+        all(isinstance(text, str) for text in (*texts, *(word for piece in pieces for word in piece)))
+        and all(type(number) is int and number >= 0 for number in (*places, card.action_size, card.episode_steps))
+        and isinstance(card.control_hz, (int, float))
+        and 0 < card.control_hz < math.inf
+        and isinstance(card.settings, dict)
+        and isinstance(behaviours, list)
+        and all(isinstance(name, str) for name in behaviours)
+        and isinstance(provenance, dict)
+    )
+    if not sound:
+        raise damaged(path, "its values are not of their types")
+    return Ours(path, card, behaviours, provenance)
+
+
+def damaged(path: Path, why: object) -> UserError:
+    return UserError(f"{path} is damaged ({shortened(why)}); copy the dataset again, or delete this file")
