@@ -35,9 +35,12 @@ def kill_at(step: int):
     return log
 
 
-@pytest.mark.parametrize("kind", ["rssm", "latent_mlp"])
-def test_a_killed_training_ends_with_the_same_bits_as_one_that_was_left_alone(tmp_path, data, kind):
-    config = trainer(save_seconds=0.0)
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [("rssm", "float32"), ("latent_mlp", "float32"), ("rssm", "bfloat16")],
+)
+def test_a_killed_training_ends_with_the_same_bits_as_one_that_was_left_alone(tmp_path, data, kind, precision):
+    config = trainer(save_seconds=0.0, precision=precision)
     told: dict[str, list] = {"whole": [], "resumed": []}
     for name in told:
         (tmp_path / name).mkdir()

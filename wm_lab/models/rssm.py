@@ -209,7 +209,7 @@ class Cell(nn.Module):
         """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
         own = self._join(self.mix_own(self._split(h)))
         x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(self.latent.read(z))], -1)) + own + action
-        x = self.gates(self._split(F.silu(self.mix_norm(x))))
+        x = self.gates(self._split(F.silu(self.mix_norm(x)))).to(h.dtype)  # the state adds up over steps: float32
         reset, candidate, update = (self._join(gate) for gate in x.chunk(3, -1))
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
         return torch.lerp(h, candidate, torch.sigmoid(update - 1))
