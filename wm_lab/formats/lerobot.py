@@ -19,13 +19,13 @@ from wm_lab.errors import UserError
 from wm_lab.formats.frames import Frames, Unreadable
 from wm_lab.formats.lerobot_columns import choose_columns
 from wm_lab.formats.lerobot_episodes import read_episodes
-from wm_lab.formats.lerobot_info import Feature, read_info
-from wm_lab.formats.lerobot_layout import EPISODE, INFO, TASK, TIME
+from wm_lab.formats.lerobot_info import Feature, names_of, read_info
+from wm_lab.formats.lerobot_layout import ACTION, EPISODE, INFO, TASK, TIME
 from wm_lab.formats.lerobot_ours import Ours, read_ours
 from wm_lab.formats.lerobot_tasks import task_words
 from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.parquet import Column, Parquet
-from wm_lab.formats.source import ActionScale, Source, Wishes, describe
+from wm_lab.formats.source import LABELS, ActionScale, Source, Wishes, describe
 from wm_lab.formats.still import decoded
 from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard
@@ -56,7 +56,7 @@ class LeRobot(Source):
         self.table = {"seed": self.kept}
         self._instructions = self._instruct()
         self.behaviours = ["recorded"]
-        self.origin: dict[str, Any] = {"fps": self.info.fps, "robot_type": self.info.robot}
+        self.origin: dict[str, Any] = {"fps": self.info.fps, "robot_type": self.info.robot} | self._labels()
         self.card = self._card(ours)
         self._tell()
 
@@ -155,6 +155,12 @@ class LeRobot(Source):
         physics = f"{self.info.robot or 'unknown robot'}, as recorded"
         name, instruction = self.folder.resolve().name, self._instructions[0]
         return describe(name, self.observed, self.scale, self.lengths, self.info.fps, instruction, physics)
+
+    def _labels(self) -> dict[str, Any]:
+        """What the numbers are called, for the source's origin."""
+        seen = self._columns.vectors if not self._whole else {STATE: self._columns.vectors[STATE]}
+        named = {ACTION: names_of({f.name: f for f in self._columns.action}), STATE: names_of(seen)}
+        return {LABELS: {role: names for role, names in named.items() if names}}
 
     def _tell(self) -> None:
         if self._columns.left:

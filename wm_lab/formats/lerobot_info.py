@@ -82,6 +82,17 @@ class Feature:
         return found if len(found) == self.size and len(set(found)) == len(found) else None
 
 
+def names_of(columns: Mapping[str, Feature]) -> list[str]:
+    """What the numbers of some columns side by side are called; empty where nobody said it of any of them."""
+    if not any(feature.names for feature in columns.values()):
+        return []
+    parts = {key: f.names or [f"{key}.{i}" for i in range(f.size)] for key, f in columns.items()}
+    plain = [name for names in parts.values() for name in names]
+    if len(set(plain)) == len(plain):
+        return plain
+    return [f"{key}.{name}" for key, names in parts.items() for name in names]
+
+
 @dataclass(frozen=True)
 class Info:
     """What meta/info.json says."""

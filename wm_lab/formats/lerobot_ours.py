@@ -14,7 +14,7 @@ from wm_lab.errors import UserError
 from wm_lab.formats.files import file_in, read_json, shortened
 from wm_lab.formats.lerobot_layout import OURS
 from wm_lab.formats.observed import STATE
-from wm_lab.formats.source import ActionScale
+from wm_lab.formats.source import LABELS, ActionScale
 from wm_lab.tasks.task import TaskCard
 
 
@@ -72,10 +72,17 @@ def read_ours(folder: Path) -> Ours | None:
         and isinstance(behaviours, list)
         and all(isinstance(name, str) for name in behaviours)
         and isinstance(provenance, dict)
+        and _are_labels(provenance.get(LABELS, {}))
     )
     if not sound:
         raise damaged(path, "its values are not of their types")
     return Ours(path, card, behaviours, provenance)
+
+
+def _are_labels(told: Any) -> bool:
+    return isinstance(told, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in told.values()
+    )
 
 
 def damaged(path: Path, why: object) -> UserError:

@@ -37,6 +37,7 @@ from wm_lab.formats.lerobot_layout import (
     VIDEO_MB,
     VIDEO_PATH,
     feature_name,
+    key_of,
 )
 from wm_lab.formats.lerobot_stats import Stats, gather, merge
 from wm_lab.formats.source import Advance, Source, need
@@ -139,7 +140,10 @@ class _Writer:
     ) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for name, values in columns.items():
-            found[name] = {"dtype": values.dtype.name, "shape": list(values.shape[1:]) or [1], "names": None}
+            size = list(values.shape[1:]) or [1]
+            labels = self.source.labels.get(key_of(name), [])
+            names = labels if size == [len(labels)] else None
+            found[name] = {"dtype": values.dtype.name, "shape": size, "names": names}
         for name, dtype in BOOKKEEPING.items():
             found[name] = {"dtype": dtype, "shape": [1], "names": None}
         for name, frames in images.items():

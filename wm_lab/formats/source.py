@@ -22,6 +22,9 @@ from wm_lab.tasks.task import TaskCard
 LARGEST_SIDE = 4096
 """Of an imported image, in pixels; frames of that size are 48 MiB each."""
 
+LABELS = "labels"
+"""Where an origin keeps what the numbers of actions and states are called."""
+
 Advance = Callable[[int], object]
 """Hears how many episodes are done since the last call."""
 
@@ -51,6 +54,11 @@ class Source(ABC):
     def instructions(self) -> list[str]:
         """Sentences that table["instruction"] points at; without that column, the card's is the only one."""
         return [self.card.instruction]
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """What the numbers of "action" and "state" are called, such as joints, where the recording says."""
+        return self.origin.get(LABELS, {})
 
     @contextmanager
     def reading(self, index: int) -> Iterator[None]:

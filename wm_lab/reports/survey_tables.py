@@ -57,6 +57,8 @@ def _dimensions(source: Source, found: Survey) -> Table:
         for variable in source.card.variables
         for i in range(variable.start, variable.stop)
     }
+    for role, whole in (("state", "observation.state"), ("action", "action")):
+        names |= {(whole, i): label for i, label in enumerate(source.labels.get(role, []))}
     rows: list[tuple[str, ...]] = []
     groups = []
     for name, column in found.columns.items():
