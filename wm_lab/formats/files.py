@@ -102,6 +102,7 @@ def _put(value: int | str, digits: str) -> str:
 
 
 def shortened(said: object) -> str:
-    """Of what a stranger wrote, what fits a sentence, on one line."""
-    line = " ".join(str(said).split()) or repr(said)
+    """Of what a stranger wrote, what fits a sentence: on one line, and nothing that steers a terminal."""
+    line = " ".join(str(said)[:10_000].split()) or repr(said)[:200]
+    line = "".join(sign if sign.isprintable() else "?" for sign in line)
     return line if len(line) <= 200 else line[:200] + "…"

@@ -13,6 +13,9 @@ from wm_lab.tasks.task import Variable
 
 STATE = "state"
 
+LONGEST_NAME = 200
+"""Bytes of an observation's name: a camera's is that of a file."""
+
 
 @dataclass
 class Observed:
@@ -47,6 +50,12 @@ class Observed:
         wished = [key for key in vectors if key in (keys or ()) and key != STATE]
         all_vectors = not wished or STATE in (keys or ())
         kept = {key: size for key, size in vectors.items() if all_vectors or key in wished}
+        for key in (*cameras, *kept):
+            if not (key.isprintable() and 0 < len(key.encode()) <= LONGEST_NAME) or (key in cameras and "/" in key):
+                raise UserError(
+                    f"{name} has an observation called {key[:40]!a}, which no file can be called; rename it, or leave "
+                    "it out by naming what to keep with --keys"
+                )
         if not sum(kept.values()):
             raise UserError(
                 f"{name} holds no vector observation, and the lab's state is one; record the robot's own readings too"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.observed import Observed
 from wm_lab.tasks.task import TaskCard
@@ -24,6 +25,9 @@ LARGEST_SIDE = 4096
 
 LABELS = "labels"
 """Where an origin keeps what the numbers of actions and states are called."""
+
+MATRIX = 64
+"""Numbers of the largest matrix, such as a pose, that is read as a vector; larger ones are depth images and such."""
 
 Advance = Callable[[int], object]
 """Hears how many episodes are done since the last call."""
@@ -94,7 +98,7 @@ class Wishes:
     map: Mapping[str, Sequence[str]] = field(default_factory=dict)  # {our name: columns of the recording's}
 
     def __post_init__(self) -> None:
-        if self.hz is not None and not (math.isfinite(self.hz) and self.hz > 0):
+        if self.hz is not None and rate(self.hz) is None:
             raise UserError(f"--hz {self.hz:g} is no number of steps a second; say one above 0")
         if self.image_size is not None and not 1 <= self.image_size <= LARGEST_SIDE:
             raise UserError(f"--image-size {self.image_size} is outside 1..{LARGEST_SIDE} (0: as recorded)")
@@ -107,6 +111,25 @@ class Wishes:
         if len(set(self.without)) == recorded:
             raise UserError(f"{name} has {recorded} episodes and --without leaves out all of them; keep some")
         return np.setdiff1d(np.arange(recorded), self.without)
+
+    def sorted_out(
+        self, found: Mapping[str, tuple[tuple[int, ...], np.dtype]], notes: list[str]
+    ) -> tuple[dict[str, tuple[int, int, int]], dict[str, int]]:
+        """Of arrays {key: (shape [L, ...], dtype)}: shapes of the cameras' frames as imported, and the vectors' sizes.
+
+        A note is added on what is neither. Cameras within groups are called "group.camera", for they become files.
+        """
+        images: dict[str, tuple[int, int, int]] = {}
+        vectors: dict[str, int] = {}
+        side = self.image_size
+        for key, (shape, dtype) in found.items():
+            if len(shape) == 4 and dtype == np.uint8 and shape[-1] == 3:
+                images[key.replace("/", ".")] = (shape[1], shape[2], 3) if side is None else (side, side, 3)
+            elif dtype.kind in "fiub" and (len(shape) in (1, 2) or (len(shape) == 3 and prod(shape[1:]) <= MATRIX)):
+                vectors[key] = prod(shape[1:])
+            else:
+                notes.append(f"left out: {words(key)}, which is {dtype} {list(shape[1:])}")
+        return images, vectors
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,19 @@ def numbers_of_actions(values: np.ndarray, size: int | None = None) -> np.ndarra
     if size is not None and actions.shape[1] != size:
         raise Unreadable(f"has actions of {actions.shape[1]} numbers, where others have {size}")
     return actions
+
+
+def rate(told: object) -> float | None:
+    """A recorded number that must be finite and above 0, such as frames a second; None where it is anything else."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < 1e9:
+        return None
+    return float(told)
+
+
+def words(told: object) -> str:
+    """A recorded text for people: its first line, fit for a sentence; "" where there is none."""
+    first = (str(told).splitlines() or [""])[0] if isinstance(told, str | int | float) else ""
+    return shortened(first) if first else ""
 
 
 def need(module: str, extra: str, what: str) -> ModuleType:
