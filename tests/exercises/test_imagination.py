@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from tests.data.toy import SPEED, PointTask
+from tests.exercises.hand_lab import changed
+from tests.exercises.hand_lab import settings as smoke
 from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
@@ -19,7 +23,7 @@ from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
 from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit_probe
 from wm_lab.exercises.imagination.report import ratio_verdict
-from wm_lab.exercises.imagination.windows import draw, fair, places, snapshots
+from wm_lab.exercises.imagination.windows import draw, fair, places, reach, snapshots
 from wm_lab.exercises.workbench import Workbench
 
 HORIZON, CONTEXT = 10, 3
@@ -93,10 +97,63 @@ def test_the_same_windows_are_judged_whatever_is_judged(dataset, stretches):
     assert not np.array_equal(places(dataset, "validation", 13, 20), places(dataset, "validation", 13, 20, seed=1))
 
 
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([24] * 8, (5, 20)),  # what was asked
+        ([24] * 10 + [3] * 90, (5, 20)),  # ten episodes are enough, however many end early
+        ([24] * 9 + [9] * 91, (5, 5)),  # nine are not: as far as the tenth goes
+        ([24, 24, 9, 9, 9, 9], (5, 5)),  # of few, half
+        ([30, 4, 2], (2, 3)),  # the context gives way too
+        ([2, 2], (2, 1)),  # least of all
+    ],
+)
+def test_what_is_imagined_is_as_long_as_enough_episodes_last(lengths, expected):
+    assert reach(lasting(lengths), "validation", 5, 20) == expected
+
+
+def test_episodes_too_short_to_imagine_anything_are_refused_with_their_number():
+    with pytest.raises(UserError, match="1 of 3 validation episodes have more than 2 observations, and 2 are needed"):
+        reach(lasting([1, 1, 7]), "validation", 5, 20)
+
+
+def lasting(lengths):
+    """As much of a dataset as its episodes of so many actions."""
+    return SimpleNamespace(table=SimpleNamespace(length=np.array(lengths)), episodes=lambda _: np.arange(len(lengths)))
+
+
+def test_episodes_shorter_than_every_window_are_learnt_from_and_judged(tmp_path):
+    wanted = smoke("exercise=imagination", "task=gym", "task.id=tests.tasks.toy_envs:Brief-v0", "data=random")
+    with Workbench(changed(wanted, tmp_path)) as bench:
+        exercise = Imagination(ImaginationConfig(windows=16, planned_windows=4, resamples=100))
+        bench.check()
+        exercise.check(bench)
+        answer = exercise.run(bench)
+    assert answer.verdicts[-1].startswith("episodes end early: ")
+
+
+def test_plans_that_end_their_episode_are_counted_and_not_judged(store, monkeypatch):
+    def ended(rows):
+        def cut(*args):
+            executed = execute(*args)
+            executed.windows.terminal[rows, CONTEXT + 1] = True
+            executed.windows.terminal[:, -1] = True  # nothing is left to be foretold after it
+            return executed
+
+        monkeypatch.setattr("wm_lab.exercises.imagination.exercise.execute", cut)
+        return answer(store)
+
+    some, none = ended([0, 3]), ended(slice(None))
+    assert "2 of 12 of the planner's own sequences are not judged" in " ".join(some.verdicts)
+    assert some.numbers["planned"]["all"]["windows"] == 10
+    assert "12 of 12 of the planner's own" in none.verdicts[-1] and "planned" not in none.numbers
+
+
 def test_no_episode_holds_over_half_of_the_windows():
     assert fair(np.array([3, 5, 3]), 3) == 2
     assert fair(np.array([3, 5, 3, 5]), 4) == 4
     assert fair(np.array([3, 5, 7, 3, 3, 3, 3]), 7) == 4
+    assert fair(np.array([3, 3, 3]), 3) == fair(np.array([], int), 0) == 0
 
 
 def test_the_simulator_comes_back_to_the_last_observed_step(dataset, stretches):

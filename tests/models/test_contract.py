@@ -201,3 +201,18 @@ def test_weights_and_a_spec_that_travelled_as_json_make_the_same_model(model, ki
     twin = type(model)(model.config, DataSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))))
     twin.load_state_dict(model.state_dict())
     assert_same(twin.eval().observe(noise_windows())[1], model.observe(noise_windows())[1])
+
+
+def test_what_is_padded_is_no_part_of_the_loss(kind):
+    """Of an episode of two steps in a window of more."""
+    model, padded = make(kind, ensemble=2), noise_windows()
+    padded.valid[:, 2:] = False
+    other = padded.map(torch.clone)
+    other.observation["state"][:, 2:] = 3.0
+    other.reward[:, 2:], other.action[:, 2:] = 5.0, 0.9
+    losses = []
+    for windows in (padded, other):
+        torch.manual_seed(1)
+        losses.append(model.loss(windows)[0])
+    assert torch.isfinite(losses[0])
+    torch.testing.assert_close(*losses)

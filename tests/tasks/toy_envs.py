@@ -70,11 +70,24 @@ class Promising(Line):
         super().__init__()
 
 
+class Brief(Line):
+    """Over after 4 to 8 steps, whatever is done."""
+
+    def reset(self, *, seed=None, options=None):
+        seen, info = super().reset(seed=seed)
+        self.last = self.np_random.integers(4, 9)
+        return seen, info
+
+    def step(self, action):
+        seen, reward, _, cut, info = super().step(action)
+        return seen, reward, self.steps >= self.last, cut, info
+
+
 class Unbounded(Line):
     action_space = spaces.Box(-np.inf, np.inf, (1,))
 
 
-for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Promising, Unbounded):
+for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Promising, Brief, Unbounded):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
 
 

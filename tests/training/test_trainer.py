@@ -218,11 +218,6 @@ def test_a_round_starts_from_the_trained_weights_at_its_own_rate_and_prefers_new
     assert share == [3] * 6, "three of four windows"
 
 
-def test_windows_longer_than_the_data_are_refused(tmp_path, data):
-    with pytest.raises(UserError, match="windows of 99 steps"):
-        train(small("rssm", data.spec), data, trainer(length=99), tmp_path, 0)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

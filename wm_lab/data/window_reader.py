@@ -88,11 +88,17 @@ class WindowReader:
         return torch.from_numpy(out)
 
 
-def require_length(dataset: Dataset, split: str, length: int) -> None:
-    """UserError unless some episode of the split can fill a window of `length` rows."""
+def require_episodes(dataset: Dataset, split: str) -> np.ndarray:
+    """The episodes of a split; UserError where there are none."""
     episodes = dataset.episodes(split)
     if not len(episodes):
         raise UserError(f"the {split} split of {len(dataset)} episodes is empty; collect more, or raise its fraction")
+    return episodes
+
+
+def require_length(dataset: Dataset, split: str, length: int) -> None:
+    """UserError unless some episode of the split can fill a window of `length` rows."""
+    episodes = require_episodes(dataset, split)
     longest = int(dataset.table.length[episodes].max()) + 1
     if length < 1 or length > longest:
         raise UserError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.data.window_reader import WindowReader, require_length
+from wm_lab.data.window_reader import WindowReader, require_episodes
 from wm_lab.errors import UserError
 from wm_lab.world_model import Windows
 
@@ -39,8 +39,7 @@ class WindowSampler:
         self.batch = batch
         self._reader = WindowReader(dataset, length, keys)
         self._generator = torch.Generator().manual_seed(seed)
-        episodes = dataset.episodes(split)
-        require_length(dataset, split, length)
+        episodes = require_episodes(dataset, split)
         places = np.maximum(dataset.table.length[episodes] + 2 - length, 1)  # starts in each episode
         # Windows are numbered through, episode after episode and so ordered by shard; their list is never made.
         self._stop = torch.from_numpy(np.cumsum(places))  # [E] number of the first window that is not the episode's

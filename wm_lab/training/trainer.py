@@ -49,8 +49,9 @@ def train(
 ) -> Path:
     """Train `model` on the dataset's training split and return the checkpoint of its best validation loss.
 
-    `folder` may hold a killed attempt of the same training; its `last.pt` is gone on from. Raises UserError where the
-    data is shorter than `config.length`, and FloatingPointError, naming the loss term, where a loss is not finite.
+    `folder` may hold a killed attempt of the same training; its `last.pt` is gone on from. Episodes shorter than
+    `config.length` are padded, and what is padded is no part of a loss. Raises FloatingPointError, naming the loss
+    term, where a loss is not finite.
     """
     part = partial(_help, model, [shard.folder for shard in dataset.shards], dataset.split_config, config, folder, seed)
     device = torch.device(device)

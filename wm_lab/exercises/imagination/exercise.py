@@ -8,7 +8,7 @@ proposes `horizon` actions, which the simulator executes from the replayed state
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ from wm_lab.exercises.imagination.report import (
     ratio_verdict,
     summary,
 )
-from wm_lab.exercises.imagination.windows import Stretches, draw, fair, snapshots
+from wm_lab.exercises.imagination.windows import LEAST, Stretches, draw, fair, reach, snapshots
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.recorded_data import require_truth
 from wm_lab.exercises.workbench import Workbench
@@ -61,7 +61,7 @@ class ImaginationConfig:
     def __post_init__(self) -> None:
         least = {"horizon": 1, "windows": 2, "planned_windows": 0, "probe_windows": 1, "resamples": 100}
         require_at_least("exercise", self, least)
-        if self.context < 2:
+        if self.context < LEAST:
             raise UserError(
                 f"exercise.context={self.context} shows no velocity, which a baseline goes on with; observe at least 2"
             )
@@ -103,10 +103,21 @@ class Imagination(Exercise):
             )
 
     def run(self, bench: Workbench) -> Answer:
+        # Held-out windows are of the first collection whatever the rounds, so that models of all rounds are compared.
+        collection, asked = bench.dataset(rounds=0), (self.config.context, self.config.horizon)
+        context, horizon = reach(collection, "validation", *asked)
+        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(bench, collection)
+        if (context, horizon) != asked:
+            answer.verdicts.append(
+                f"episodes end early: {context} steps were observed and {horizon} imagined, not exercise.context="
+                f"{asked[0]} and exercise.horizon={asked[1]}, for enough of the held-out episodes last no longer."
+            )
+        return answer
+
+    def judge(self, bench: Workbench, collection: Dataset) -> Answer:
+        """The answer over held-out windows of this collection, which has episodes that are long enough."""
         config, card = self.config, bench.card
         model = trained_model(bench)
-        # Held-out windows are of the first collection whatever the rounds, so that models of all rounds are compared.
-        collection = bench.dataset(rounds=0)
         training = collection if is_simulator(bench.settings) else bench.dataset()
         judge = Judge(
             model=model,
@@ -140,7 +151,8 @@ class Imagination(Exercise):
         shown = dict(found)
         if self._plans(bench):
             some = stretches[: fair(stretches.episode, config.planned_windows)]
-            shown[PLANNED] = self._add_planned(answer, judge, collection, some, errors[MODEL])
+            planned = self._add_planned(answer, judge, collection, some, errors[MODEL])
+            shown |= {} if planned is None else {PLANNED: planned}
         elif not bench.task.playable:
             answer.verdicts.append(f"the planner's own sequences are not judged: {card.name} has no simulator.")
         answer.tables[:0] = imagination_tables(shown)
@@ -175,12 +187,14 @@ class Imagination(Exercise):
 
     def _add_planned(
         self, answer: Answer, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
-    ) -> Assessment:
+    ) -> Assessment | None:
         """The same starts with the planner's actions; `behaviour` holds the model's errors with the recorded ones."""
         bench, resamples = judge.bench, self.config.resamples
         settings, task = bench.settings, bench.task
         # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
-        planner = build({**settings.planner, "horizon": self.config.horizon}, "planner", bench.card.action_size)
+        horizon = self.config.horizon
+        looks = {"horizon": horizon, "action_block": min(settings.planner.get("action_block", 1), horizon)}
+        planner = build({**settings.planner, **looks}, "planner", bench.card.action_size)
         objective = build_objective(
             read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
         )
@@ -188,14 +202,23 @@ class Imagination(Exercise):
             plans = propose(judge.model, planner, objective, stretches, task, bar.advance)
         last_seen = stretches.step + stretches.context - 1
         executed = execute(task, stretches, snapshots(task, data, stretches.episode, last_seen), plans.actions)
+        rows = np.flatnonzero(executed.lasting)  # where an episode is over, nothing moves that could be foretold
+        rows = rows[: fair(stretches.episode[rows], len(rows))]
+        if len(rows) < len(stretches):
+            answer.verdicts.append(
+                f"{len(stretches) - len(rows)} of {len(stretches)} of the planner's own sequences are not judged: they "
+                "end the episode, or are of one that would be over half of the others."
+            )
+        if not len(rows):
+            return None
+        executed = executed[rows]
         errors = judge.errors(executed, "imagine the planner's sequences")
         found = judge.assess(errors, executed)
 
-        start = behaviour[OVERALL][: len(stretches)]
-        ratio = partial(error_ratio, episode=stretches.episode, resamples=resamples)
-        ratios = {name: ratio(errors[MODEL][name], behaviour[name][: len(start)]) for name in errors[MODEL]}
-        means = partial(episode_means, episode=stretches.episode)
-        promised = paired_difference(means(plans.promised), means(paid(executed)), resamples=resamples)
+        ratio = partial(error_ratio, episode=executed.episode, resamples=resamples)
+        ratios = {name: ratio(errors[MODEL][name], behaviour[name][rows]) for name in errors[MODEL]}
+        means = partial(episode_means, episode=executed.episode)
+        promised = paired_difference(means(plans.promised[rows]), means(paid(executed)), resamples=resamples)
         answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
         answer.tables.append(ratio_table(ratios))
         for group, assessment in found.items():

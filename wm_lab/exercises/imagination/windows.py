@@ -13,13 +13,19 @@ from torch import Tensor
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.recorded import recorded
 from wm_lab.data.replay import replay
-from wm_lab.data.window_reader import WindowReader, require_length
+from wm_lab.data.window_reader import WindowReader, require_episodes, require_length
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Windows
 
 SNAPSHOT = "snapshot"
 """The observation that no dataset stores: the simulator's own state, brought back by replaying the episode."""
+
+ENOUGH = 10
+"""Episodes that must last as long as is imagined; of fewer than twice as many, half of them."""
+
+LEAST = 2
+"""Steps of context that show a velocity, which a baseline goes on with."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,11 @@ class Stretches:
         """True states [W, H, D]."""
         return self.state[:, self.context :]
 
+    @property
+    def lasting(self) -> np.ndarray:
+        """[W] bool, the episode ends in none of the H steps, but perhaps with the last."""
+        return ~self.following.terminal[:, :-1].any(1).numpy()
+
 
 def draw(
     dataset: Dataset, split: str, task: Task, keys: Sequence[str], count: int, context: int, horizon: int
@@ -85,6 +96,25 @@ def draw(
     )
 
 
+def reach(dataset: Dataset, split: str, context: int, horizon: int) -> tuple[int, int]:
+    """The steps to observe and to imagine: what was asked, or as much of it as enough episodes of the split hold.
+
+    Episodes that end early would otherwise leave the few that happened to last to speak for all. The horizon gives way
+    first, and the context from where it would be the longer of the two.
+    """
+    rows = np.sort(dataset.table.length[require_episodes(dataset, split)] + 1)[::-1]
+    enough = max(2, min(ENOUGH, -(-len(rows) // 2)))
+    longest = int(rows[enough - 1]) if len(rows) >= enough else 0
+    if longest <= LEAST:
+        raise UserError(
+            f"{int((rows > LEAST).sum())} of {len(rows)} {split} episodes have more than {LEAST} observations, and "
+            f"{enough} are needed to observe {LEAST} and imagine what follows; raise data.episodes or "
+            "data.validation_fraction, or choose a task whose episodes last"
+        )
+    context = min(context, max(LEAST, longest // 2))
+    return context, min(horizon, longest - context)
+
+
 def places(dataset: Dataset, split: str, length: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Episode and first step [W] of windows of `length` rows, none twice, one round of the episodes after another."""
     require_length(dataset, split, length)
@@ -107,9 +137,12 @@ def places(dataset: Dataset, split: str, length: int, count: int, seed: int = 0)
 
 
 def fair(episode: np.ndarray, count: int) -> int:
-    """How many of the first `count` windows to keep so that no episode has over half: actions are dealt out anew."""
+    """How many of the first `count` windows to keep so that no episode has over half: actions are dealt out anew.
+
+    0 where there are no two episodes among them.
+    """
     sizes = range(min(count, len(episode)), 1, -1)
-    return next(n for n in sizes if 2 * np.unique(episode[:n], return_counts=True)[1].max() <= n)
+    return next((n for n in sizes if 2 * np.unique(episode[:n], return_counts=True)[1].max() <= n), 0)
 
 
 def snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray) -> np.ndarray:

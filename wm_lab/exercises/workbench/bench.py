@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from wm_lab.data.window_reader import require_length
+from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
 from wm_lab.exercises.checks import check_playing, check_training
 from wm_lab.exercises.workbench.evaluation import Evaluation
-from wm_lab.settings import read_config
 from wm_lab.tasks.variation import NONE
-from wm_lab.training.config import TrainerConfig
 
 
 class Workbench(Evaluation):
@@ -20,7 +18,7 @@ class Workbench(Evaluation):
         if self.task.playable:
             check_playing(self.settings, self.evaluated)
         if self.data.path is not None:
-            require_length(self.recording, "train", read_config(TrainerConfig, self.settings.trainer, "trainer").length)
+            require_episodes(self.recording, "train")
 
     def require_playable(self, exercise: str) -> None:
         """Raise UserError unless there is a simulator to play in."""
