@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,7 @@ def write(
         save(folder / f"data/chunk-000/file-{file:03d}.parquet", pa.table(table))
         if not stills:
             film(folder / f"videos/{TOP}/chunk-000/file-{file:03d}.mp4", index[rows].tolist(), video_fps)
-    rows = [
+    episodes = [
         {
             "episode_index": e,
             "length": length,
@@ -104,17 +106,73 @@ def write(
         }
         for e, length in enumerate(LENGTHS)
     ]
-    save(folder / "meta/episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(rows))
+    save(folder / "meta/episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(episodes))
     known = sorted(set(tasks))
     save(folder / "meta/tasks.parquet", pa.table({"task_index": range(len(known)), "task": known}))
     (folder / "meta/info.json").write_text(json.dumps(told | info))
     return folder
 
 
-def film(path: Path, numbers: list[int], fps: int) -> None:
+def older(folder: Path, version: str, chunk: int = 1000) -> Path:
+    """A folder of `write` as LeRobot kept it before v3: every episode in files of its own, lists in JSON lines."""
+    info = read_info(folder)
+    whole = pa.concat_tables([pq.read_table(path) for path in sorted((folder / "data").rglob("*.parquet"))])
+    episodes = pq.read_table(folder / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    tasks = pq.read_table(folder / "meta/tasks.parquet").to_pylist()
+    for part in ("data", "videos", "meta/episodes", "meta/tasks.parquet"):
+        path = folder / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    owner = np.array(whole["episode_index"].to_pylist())
+    for e in range(len(episodes)):
+        rows = np.flatnonzero(owner == e)
+        save(folder / f"data/chunk-{e // chunk:03d}/episode_{e:06d}.parquet", whole.slice(rows[0], len(rows)))
+        if info["features"][TOP]["dtype"] == "video":
+            film(folder / f"videos/chunk-{e // chunk:03d}/{TOP}/episode_{e:06d}.mp4", list(range(len(rows))), FPS)
+    told = [{"episode_index": e["episode_index"], "tasks": e["tasks"], "length": e["length"]} for e in episodes]
+    for name, rows in (("episodes", told), ("tasks", tasks)):
+        (folder / f"meta/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    paths = {
+        "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+        "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
+    }
+    return change_info(folder, codebase_version=version, chunks_size=chunk, **paths)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "meta/info.json").read_text())
+
+
+def change_info(folder: Path, **changes: Any) -> Path:
+    (folder / "meta/info.json").write_text(json.dumps(read_info(folder) | changes))
+    return folder
+
+
+def change_features(folder: Path, **changes: dict[str, Any]) -> Path:
+    """Features of info.json with other facts, whose dots are written as two underscores."""
+    features = read_info(folder)["features"]
+    for name, facts in changes.items():
+        features[name.replace("__", ".")] |= facts
+    return change_info(folder, features=features)
+
+
+def change_tables(folder: Path, change: Callable[[Any], Any]) -> Path:
+    """Every table of frames as `change` returns it."""
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        save(path, change(pq.read_table(path)))
+    return folder
+
+
+def rename(folder: Path, names: dict[str, str]) -> Path:
+    """Columns by other names, in the tables and in info.json."""
+    change_tables(folder, lambda table: table.rename_columns([names.get(n, n) for n in table.column_names]))
+    features = {names.get(name, name): facts for name, facts in read_info(folder)["features"].items()}
+    return change_info(folder, features=features)
+
+
+def film(path: Path, numbers: list[int], fps: int, codec: str = "h264") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=Fraction(fps), options={"crf": "10"})
+        stream = container.add_stream(codec, rate=Fraction(fps), options={"crf": "10"})
         stream.height = stream.width = SIDE
         stream.pix_fmt = "yuv420p"
         for number in numbers:
