@@ -1,4 +1,4 @@
-"""Measure the lab: `python3 scripts/benchmark.py [--only NAME …]` prints one table in under three minutes.
+"""Measure the lab: `python3 scripts/benchmark.py [--only NAME …]` prints one table in some minutes.
 
 Speeds that are judged by a ratio are measured beside their reference, turn by turn, in the same run.
 """

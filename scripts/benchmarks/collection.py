@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import Row
+from measure import Row, size
 
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
@@ -47,7 +47,7 @@ def run() -> list[Row]:
 def on_all_cores(kind: Kind) -> float:
     """Control steps per second of wall time, between the first and the last group of episodes that came in."""
     arrivals: list[tuple[float, int]] = []
-    gather(kind, kind.episodes, None, lambda steps: arrivals.append((time.perf_counter(), steps)))
+    gather(kind, size(kind.episodes, 64), None, lambda steps: arrivals.append((time.perf_counter(), steps)))
     # Each worker's first group carries its start-up, so the clock starts when all of them have delivered one.
     counted = arrivals[cores() :]
     return sum(steps for _, steps in counted) / (counted[-1][0] - arrivals[cores() - 1][0])
@@ -57,7 +57,7 @@ def of_one_core(kind: Kind) -> float:
     """Control steps per second of CPU time, which other processes on the machine do not stretch so much."""
     steps: list[int] = []
     began = time.process_time()
-    gather(kind, kind.episodes // 8, 1, steps.append)
+    gather(kind, size(kind.episodes // 8, 16), 1, steps.append)
     return sum(steps) / (time.process_time() - began)
 
 

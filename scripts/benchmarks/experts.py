@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from measure import Row
+from measure import Row, size
 from omegaconf import OmegaConf
 
 from wm_lab import config as schema
@@ -25,14 +25,16 @@ KNOWN = {  # episodes of 50 held-out ones that such experts solved when the suit
     "point_maze_large": 48,
     "metaworld_peg_insert_side": 47,
 }
+TASKS = ("*.yaml", "hand_reach.yaml")  # of the suite; the last where everything is small
 SLACK = 0.03  # of the rate, for starts that are not the same
 
 
 def run() -> list[Row]:
     rows = []
-    seeds = list(SPLITS["test"][:EPISODES])
+    count = size(EPISODES, 2)
+    seeds = list(SPLITS["test"][:count])
     schema.register()
-    for file in sorted((CONF / "task" / "suite").glob("*.yaml")):
+    for file in sorted((CONF / "task" / "suite").glob(TASKS[size(0, 1)])):
         name = file.stem
         with initialize_config_dir(str(CONF), version_base="1.3"):
             section = OmegaConf.to_container(compose("config", overrides=[f"task=suite/{name}"]).task, resolve=True)
@@ -46,5 +48,5 @@ def run() -> list[Row]:
         solved = sum(episode.solved for episode in episodes) / len(episodes)
         steps = sum(episode.first_success or 0 for episode in episodes) / max(1, sum(e.solved for e in episodes))
         least = KNOWN.get(name, EPISODES) / EPISODES - SLACK
-        rows.append(Row(f"expert of suite/{name}, {EPISODES} seeds, {steps:.0f} steps", solved, "", least, least=True))
+        rows.append(Row(f"expert of suite/{name}, {count} seeds, {steps:.0f} steps", solved, "", least, least=True))
     return rows

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import hydra
-from measure import Row
+from measure import Row, size
 from omegaconf import DictConfig
 
 from wm_lab import main
@@ -21,8 +21,9 @@ LARGEST_S = {"basic": 0.1, "joblib": 0.2}
 def run() -> list[Row]:
     rows = []
     for launcher, target in LARGEST_S.items():
-        few, many = (sweep_seconds(launcher, jobs) for jobs in (FEW, MANY))
-        rows.append(Row(f"each further job of a sweep, {launcher}", (many - few) / (MANY - FEW), "s", target))
+        most = size(MANY, FEW + 1)
+        few, many = (sweep_seconds(launcher, jobs) for jobs in (FEW, most))
+        rows.append(Row(f"each further job of a sweep, {launcher}", (many - few) / (most - FEW), "s", target))
     return rows
 
 

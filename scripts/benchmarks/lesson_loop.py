@@ -21,7 +21,7 @@ LEAST_RATIO = 60.0
 def run() -> list[Row]:
     torch.manual_seed(0)
     model = LatentMLP(LatentMLPConfig(), DataSpec({"state": (35,)}, ACTION)).eval()
-    belief = LatentState(torch.randn(1, model.latent.size))
+    belief = LatentState(torch.randn(1, model.latent.size), torch.zeros(1, ACTION))
     planner = CEM(CEMConfig(candidates=CANDIDATES, horizon=HORIZON, iterations=ITERATIONS, elites=ELITES), ACTION)
     generators = [torch.Generator().manual_seed(0)]
 
@@ -31,7 +31,7 @@ def run() -> list[Row]:
 
     def loop() -> None:
         with torch.inference_mode():
-            plan_by_loops(model, belief.z)
+            plan_by_loops(model, belief)
 
     (batched,) = fastest([ours], 10)
     (looped,) = fastest([loop], 1)
@@ -42,17 +42,17 @@ def run() -> list[Row]:
     ]
 
 
-def plan_by_loops(model: LatentMLP, start: Tensor) -> Tensor:
+def plan_by_loops(model: LatentMLP, start: LatentState) -> Tensor:
     """The first action [A] of the best sequence's distribution."""
     mean, std = torch.zeros(HORIZON, ACTION), torch.ones(HORIZON, ACTION)
     for _ in range(ITERATIONS):
         sequences, returns = [], []
         for _ in range(CANDIDATES):
             actions = (mean + std * torch.randn(HORIZON, ACTION)).clamp(-1, 1)
-            z, total = start, 0.0
+            state, total = start, 0.0
             for t in range(HORIZON):
-                future = model.imagine(LatentState(z), actions[None, None, t : t + 1])
-                z = future.features[:, 0, 0, : model.latent.size]
+                future = model.imagine(state, actions[None, None, t : t + 1])
+                state = LatentState(future.features[:, 0, 0, : model.latent.size], actions[None, t])
                 total += float(future.reward)
             sequences.append(actions)
             returns.append(total)

@@ -14,6 +14,14 @@ import torch
 
 WARM_UP = 2
 
+smallest = False
+"""Whether everything is done once and small, to see that it runs: such times are not worth reading."""
+
+
+def size(full: int, small: int) -> int:
+    """Of what is measured."""
+    return small if smallest else full
+
 
 @dataclass
 class Row:
@@ -27,7 +35,7 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        if self.target is None:
+        if self.target is None or smallest:
             return False
         return self.value < self.target if self.least else self.value > self.target
 
@@ -44,10 +52,10 @@ def fastest(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
     of many calls is the one that their caches and clock speeds disturbed least.
     """
     for work in works:
-        for _ in range(WARM_UP):
+        for _ in range(size(WARM_UP, 0)):
             work()
     best = [float("inf")] * len(works)
-    for turn in range(rounds):
+    for turn in range(size(rounds, 1)):
         for i in range(len(works)) if turn % 2 else reversed(range(len(works))):
             began = time.process_time()
             works[i]()

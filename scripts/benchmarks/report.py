@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from measure import Row
+from measure import Row, size
 
 from wm_lab.evaluation.manifest import Manifest, freeze
 from wm_lab.evaluation.outcomes import Outcomes
@@ -43,7 +43,7 @@ def run() -> list[Row]:
 def write_runs(folder: Path) -> int:
     """Finished planning runs of every model, planner, task and seed, as `wm-lab -m` leaves them."""
     rng = np.random.default_rng(0)
-    everything = list(product(MODELS, PLANNERS, GOALS, range(SEEDS)))
+    everything = list(product(MODELS, PLANNERS, GOALS, range(size(SEEDS, 1))))
     manifests = {task: freeze(HandTask(HandConfig(goal=task)).card, EPISODES) for task in GOALS}
     for job, (model, planner, task, seed) in enumerate(everything):
         arms = {arm: _outcomes(rng, arm, manifests[task], seed) for arm in ARMS}
