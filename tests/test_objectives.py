@@ -9,6 +9,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.objectives import GoalDistance, Objective, ObjectiveConfig, TaskCost, build_objective, predicted_reward
+from wm_lab.settings import read_config
 from wm_lab.world_model import Imagination
 
 ACTIONS = torch.tensor([[[[0.5, -0.5], [1.0, 0.0], [0.0, 0.0]]]])  # [1, 1, 3, 2]
@@ -97,7 +98,7 @@ def test_an_objective_of_nothing_is_refused():
 
 def test_a_negative_penalty_is_refused():
     with pytest.raises(UserError, match=r"objective\.action_cost=-1"):
-        ObjectiveConfig(action_cost=-1.0)
+        read_config(ObjectiveConfig, {"action_cost": -1.0}, "objective")
 
 
 def test_task_cost_without_a_decoded_state_is_refused():

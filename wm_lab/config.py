@@ -20,7 +20,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
-from wm_lab.data.config import DataConfig
+from wm_lab.data.config import DataConfig, Episodes
+from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
@@ -57,30 +58,30 @@ DISCOVERED = {
 class ScaleConfig:
     """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
 
-    collect_episodes: int = 300
-    train_steps: int = 700
-    round_steps: int = 300
-    round_episodes: int = 20
-    demonstrations: int = 50
-    clone_steps: int = 2000
-    episodes: int = 100  # evaluated, of each arm
-    oracle_episodes: int = 10  # evaluated, of arms that plan in the true simulator
-    windows: int = 400  # held-out windows that imagination is judged on
-    planned_windows: int = 64
-    scenes: int = 100  # held-out trajectories whose latents are looked at
-    counts: list[int] = field(default_factory=lambda: [10, 25])  # real demonstrations beside which data are synthesised
-    doses: list[float] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
-    audit: int = 200  # synthetic segments played again in the true simulator
-    candidates: int = 128
-    iterations: int = 4
-    elites: int = 16
-    batch: int = 64  # windows in a training step
-    image_batch: int = 32  # the same where the task shows images, each as many numbers as hundreds of vectors
-    image_length: int = 8  # steps of a window of images: many short ones show more episodes
-    validations: int = 10  # over a whole training
-    episode_steps: int | None = None  # of hand tasks; null: as many as the task deserves
+    collect_episodes: Episodes = 300
+    train_steps: Count = 700
+    round_steps: Count = 300
+    round_episodes: Episodes = 20
+    demonstrations: Episodes = 50
+    clone_steps: Count = 2000
+    episodes: Count = 100  # evaluated, of each arm
+    oracle_episodes: Amount = 10  # evaluated, of arms that plan in the true simulator
+    windows: Count = 400  # held-out windows that imagination is judged on
+    planned_windows: Amount = 64
+    scenes: Count = 100  # held-out trajectories whose latents are looked at
+    counts: list[Several] = field(default_factory=lambda: [10, 25])  # real demonstrations, to which synthetic data come
+    doses: list[Positive] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
+    audit: Amount = 200  # synthetic segments played again in the true simulator
+    candidates: Batch = 128
+    iterations: Few = 4
+    elites: Batch = 16
+    batch: Batch = 64  # windows in a training step
+    image_batch: Batch = 32  # the same where the task shows images, each as many numbers as hundreds of vectors
+    image_length: Steps = 8  # steps of a window of images: many short ones show more episodes
+    validations: Count = 10  # over a whole training
+    episode_steps: Steps | None = None  # of hand tasks; null: as many as the task deserves
     by_effort: bool = True  # whether harder tasks get more
-    workers: int | None = None  # processes; null: one per core
+    workers: Processes | None = None  # processes; null: one per core
 
 
 @dataclass
@@ -100,13 +101,13 @@ class RootConfig:
     tracking: Any = MISSING
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
-    demonstrations: int = 50
+    demonstrations: Episodes = 50
     """Expert episodes that behaviour cloning learns from."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the data, the training and the evaluation's random streams."""
     device: str = "auto"
     """cpu, cuda, mps, or auto: the best there is."""
-    workers: int | None = None
+    workers: Processes | None = None
     """Processes that collect and evaluate; null: one per core. Never changes a number."""
     optimized_metric: str | None = None
     """What a hyperparameter search maximises: success (of planning) or H_skill (of imagination)."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
 
 MISTAKE = 2
 """Exit code of whatever the user can mend."""
+
+
+TOLD = 80
+"""Characters of a value that a message repeats."""
 
 
 class UserError(Exception):
@@ -23,11 +26,10 @@ def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {found!r}; {offer}")
 
 
-def require_at_least(section: str, config: Any, least: Mapping[str, float]) -> None:
-    """UserError, naming option, value and limit, where an option of a `section`'s config is below its least value."""
-    for name, limit in least.items():
-        if not getattr(config, name) >= limit:
-            raise UserError(f"{section}.{name}={getattr(config, name)} must be at least {limit}")
+def shortened(value: object) -> str:
+    """A value as it is told: its beginning and its end where it is long."""
+    told = str(value)
+    return told if len(told) <= TOLD else f"{told[: TOLD // 2]}…{told[-TOLD // 4 :]} ({len(told)} characters)"
 
 
 def complain(sentence: object, program: str = "wm-lab") -> None:

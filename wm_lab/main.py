@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
 from wm_lab.device import choose_device
+from wm_lab.domains import check_domains
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import RERANKER, Settings
@@ -35,7 +36,7 @@ from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import tell
 from wm_lab.resume import finished_before, resumed
-from wm_lab.settings import build, complete, read_config
+from wm_lab.settings import build, complete, read_config, require_section, target
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.signals import leave_with_parent
@@ -86,9 +87,7 @@ def typed() -> list[str]:
 
 def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     """Plain, resolved and complete settings."""
-    plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        cfg, resolve=True, throw_on_missing=True, enum_to_str=True
-    )
+    plain = resolved(cfg)
     choices = HydraConfig.get().runtime.choices
     labels = {group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "scale")}
     if choices.get(RERANKER) is not None:
@@ -106,6 +105,20 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     if tracking.group is None and is_multirun():
         tracking.group = Path(HydraConfig.get().sweep.dir).name
     return settings, tracking
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Plain values; UserError where a part is no section, or a number that others are reckoned from is senseless."""
+    typed_in: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    for name in (*schema.SECTIONS, "tracking"):
+        require_section(typed_in[name], name)
+    check_domains(schema.RootConfig, typed_in)
+    check_domains(target(typed_in["task"], "task").Config, typed_in["task"], "task")  # type: ignore[attr-defined]
+    plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+        cfg, resolve=True, throw_on_missing=True, enum_to_str=True
+    )
+    check_domains(schema.RootConfig, plain)
+    return plain
 
 
 def keep(answer: Answer, record: Run, bench: Workbench) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wm_lab.domains import Weight
 from wm_lab.errors import UserError
 from wm_lab.world_model import Imagination, WorldModel
 
@@ -113,20 +114,14 @@ class GoalDistance:
 class ObjectiveConfig:
     """Weights; a term of weight 0 is not computed."""
 
-    reward: float = 1.0  # the model's predicted reward
-    task_cost: float = 0.0  # the task's cost on the decoded state
-    goal_distance: float = 0.0  # distance to the goal's latent features
-    action_cost: float = 0.0  # sum of squared actions
-    disagreement: float = 0.0  # the model's own uncertainty
-    final_weight: float = 2.0  # how much more the last step counts than the mean of all steps
+    reward: Weight = 1.0  # the model's predicted reward
+    task_cost: Weight = 0.0  # the task's cost on the decoded state
+    goal_distance: Weight = 0.0  # distance to the goal's latent features
+    action_cost: Weight = 0.0  # sum of squared actions
+    disagreement: Weight = 0.0  # the model's own uncertainty
+    final_weight: Weight = 2.0  # how much more the last step counts than the mean of all steps
 
     def __post_init__(self) -> None:
-        for name in ("action_cost", "disagreement", "task_cost", "goal_distance", "final_weight"):
-            if getattr(self, name) < 0:
-                raise UserError(
-                    f"objective.{name}={getattr(self, name)} is negative; costs already count as losses, "
-                    "so give a weight >= 0"
-                )
         if not any((self.reward, self.task_cost, self.goal_distance, self.action_cost, self.disagreement)):
             raise UserError("every weight of the objective is 0, so all plans are equal; set objective.reward=1")
 

@@ -13,20 +13,24 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from wm_lab.errors import UserError, unknown
+from wm_lab.domains import check_domains
+from wm_lab.errors import UserError, shortened, unknown
 
 TARGET = "_target_"
 
 
 def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
-    """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown or of a wrong type."""
+    """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown, of a wrong type, or
+    outside its domain."""
     plain = {key: value for key, value in values.items() if key != TARGET}
     known = [f.name for f in fields(kind)]
     for key in plain:
         if key not in known:
             raise unknown(f"option of {name}", key, known)
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), plain))
+        typed = OmegaConf.merge(OmegaConf.structured(kind), plain)
+        check_domains(kind, OmegaConf.to_container(typed), name)  # type: ignore[arg-type]
+        return OmegaConf.to_object(typed)
     except (ConfigKeyError, OmegaConfBaseException) as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
@@ -40,6 +44,15 @@ def complete(values: Mapping[str, Any], name: str, kind: type | None = None) -> 
         return asdict(read_config(kind, values, name))
     found = target(values, name)
     return {TARGET: values[TARGET], **asdict(read_config(found.Config, values, name))}  # type: ignore[attr-defined]
+
+
+def require_section(values: Any, name: str) -> None:
+    """UserError where a part of a run, which is a section of options, was given something else."""
+    if not isinstance(values, Mapping):
+        raise UserError(
+            f"{name}={shortened(values)} is no section of options; leave it out, or set one of its options, such as "
+            f"{name}.NAME=VALUE"
+        )
 
 
 def target(values: Mapping[str, Any], name: str) -> type:

@@ -13,6 +13,7 @@ from wm_lab.data.collect import GROUPS, collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
+from wm_lab.settings import read_config
 
 CONFIG = DataConfig(episodes=40)
 
@@ -136,8 +137,18 @@ def test_no_seed_may_come_twice(tmp_path):
 
 @pytest.mark.parametrize(
     "values",
-    [{"episodes": 0}, {"rounds": 16}, {"round_episodes": 0}, {"seed": -1}, {"newest_fraction": 1.5}, {"workers": -1}],
+    [
+        {"episodes": 0},
+        {"rounds": 16},
+        {"round_episodes": 0},
+        {"seed": -1},
+        {"newest_fraction": 1.5},
+        {"workers": -1},
+        {"strengths": [-0.1]},
+        {"correlation": 1.0},
+        {"block": 0},
+    ],
 )
 def test_impossible_settings_are_refused_by_name(values):
     with pytest.raises(UserError, match=f"data.{next(iter(values))}="):
-        DataConfig(**values)
+        read_config(DataConfig, values, "data")

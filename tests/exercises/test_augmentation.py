@@ -23,7 +23,7 @@ from wm_lab.exercises.augmentation.report import augmentation_verdicts
 from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.diet import Diet
 from wm_lab.exercises.workbench import Workbench
-from wm_lab.settings import complete
+from wm_lab.settings import complete, read_config
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.training.checkpoint import read
@@ -181,21 +181,21 @@ def test_an_arm_that_the_filters_leave_nothing_is_left_out_and_the_others_go_on(
 # What is refused before any work
 
 CONFIGS = [
-    ({"doses": [0.5]}, r"exercise.doses=\[0.5\] are multiples of the real data; use at least 1"),
-    ({"counts": [1]}, "one demonstration is held out"),
+    ({"doses": [0.5]}, r"exercise.doses=\[0.5\] holds 0.5, where each must be a finite number from 1"),
+    ({"counts": [1]}, r"exercise.counts=\[.*\] holds 1, .* from 2"),
     ({"counts": []}, "must not be empty"),
     ({"arms": ["dreams"]}, "unknown exercise.arms 'dreams'"),
     ({"audit": 1}, "exercise.audit=1"),
     ({"steps": 0}, "exercise.steps=0"),
     ({"state_noise": 0.0}, "exercise.state_noise"),
-    ({"episodes": 1}, "exercise.episodes=1 is too few"),
+    ({"episodes": 1}, "exercise.episodes=1 must be .* from 2"),
 ]
 
 
 @pytest.mark.parametrize(("options", "sentence"), CONFIGS)
 def test_options_without_sense_are_refused(options, sentence):
     with pytest.raises(UserError, match=sentence):
-        AugmentationConfig(**options)
+        read_config(AugmentationConfig, options, "exercise")
 
 
 IMPOSSIBLE = [

@@ -25,6 +25,7 @@ from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit
 from wm_lab.exercises.imagination.report import ratio_verdict
 from wm_lab.exercises.imagination.windows import draw, fair, places, reach, snapshots
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.settings import read_config
 
 HORIZON, CONTEXT = 10, 3
 CONFIG = ImaginationConfig(horizon=HORIZON, context=CONTEXT, windows=60, planned_windows=12, resamples=200)
@@ -378,9 +379,9 @@ def test_a_model_of_images_is_asked_for_states_and_for_frames(store):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"horizon": 0}, r"exercise.horizon=0 must be at least 1"),
-        ({"context": 1}, r"exercise.context=1 shows no velocity"),
-        ({"windows": 1}, r"exercise.windows=1 must be at least 2"),
+        ({"horizon": 0}, r"exercise.horizon=0 must be .* from 1"),
+        ({"context": 1}, r"exercise.context=1 must be .* from 2"),
+        ({"windows": 1}, r"exercise.windows=1 must be .* from 2"),
         (
             {"windows": 10, "planned_windows": 11},
             r"exercise.planned_windows=11 must be 0, or from 2 to exercise.windows=10",
@@ -389,7 +390,7 @@ def test_a_model_of_images_is_asked_for_states_and_for_frames(store):
 )
 def test_impossible_options_are_refused(options, complaint):
     with pytest.raises(UserError, match=complaint):
-        ImaginationConfig(**options)
+        read_config(ImaginationConfig, options, "exercise")
 
 
 def test_windows_longer_than_the_episodes_are_refused_with_numbers(store):

@@ -15,7 +15,7 @@ from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
-from wm_lab.data.config import MAX_SEED, ROUNDS_PER_SEED, DataConfig
+from wm_lab.data.config import BLOCKS, ROUNDS_PER_SEED, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.evaluation.plain import plain
@@ -24,6 +24,7 @@ from wm_lab.exercises.checks import check_playing
 from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.planning.practice import Practice
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.settings import read_config
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
 EPISODES = 6
@@ -102,11 +103,12 @@ def test_success_decides_then_the_return_then_the_clone_that_thinks_less():
     assert practice(3, 3, (-2.0, -1.0)).verdict() == sentence
 
 
-@pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
+@pytest.mark.parametrize("seed", [0, 7, BLOCKS // 2, BLOCKS - 1, BLOCKS, 2024, 2**31 - 1])
 def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed):
     data = DataConfig(seed=seed, rounds=ROUNDS_PER_SEED - 1, episodes=50_000, round_episodes=50_000)
-    shown = DataConfig(seed=MAX_SEED - seed, episodes=50_000)  # as demonstrations are seeded
-    learnt = [data.seeds(number) for number in range(ROUNDS_PER_SEED)] + [shown.seeds()]
+    learnt = [data.seeds(number) for number in range(ROUNDS_PER_SEED)]
+    learnt.append(data.demonstration_seeds(50_000))
+    assert len(set().union(*learnt)) == sum(map(len, learnt))
     assert all(seeds[0] in COLLECTION_SEEDS and seeds[-1] in COLLECTION_SEEDS for seeds in learnt)
     with bench_of(tmp_path) as bench:
         starts, test = bench.practice(1000).seeds, bench.manifest(1000).seeds
@@ -172,14 +174,14 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"practice": -1}, "exercise.practice=-1 is negative; use 0"),
+        ({"practice": -1}, "exercise.practice=-1 must be a whole number from 0"),
         ({"practice": 4, "advised": False}, "exercise.practice=4 chooses .* exercise.advised=false leaves out"),
         ({"practice": 4, "advised": False, "clone": False}, "set exercise.practice=0"),
     ],
 )
 def test_practice_without_two_to_choose_from_is_refused(options, sentence):
     with pytest.raises(UserError, match=sentence):
-        PlanningConfig(**options)
+        read_config(PlanningConfig, options, "exercise")
 
 
 def test_advice_for_rounds_that_are_not_collected_is_refused():

@@ -12,6 +12,7 @@ from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm
 from wm_lab.exercises.planning import PlanningConfig
 from wm_lab.exercises.planning.ranking import ranking
+from wm_lab.settings import read_config
 
 ITERATIONS = 3
 
@@ -56,5 +57,5 @@ def test_what_is_executed_between_decisions_is_not_ranked(tmp_path):
 
 
 def test_a_negative_number_of_decisions_is_refused():
-    with pytest.raises(UserError, match=r"exercise.ranking=-1 is negative"):
-        PlanningConfig(ranking=-1)
+    with pytest.raises(UserError, match=r"exercise.ranking=-1 must be a whole number from 0"):
+        read_config(PlanningConfig, {"ranking": -1}, "exercise")

@@ -11,11 +11,12 @@ from wm_lab.models.decoder_only import DecoderOnlyConfig
 from wm_lab.models.latent_mlp import LatentMLPConfig
 from wm_lab.models.rssm import RSSMConfig
 from wm_lab.models.video_diffusion import VideoDiffusionConfig
+from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec
 
 SHARED = [
-    ({"units": 0}, "model.units=0 must be at least 1"),
-    ({"open_loop": -2}, "model.open_loop=-2 must be at least 0"),
+    ({"units": 0}, "model.units=0 must be a whole number from 1"),
+    ({"open_loop": -2}, "model.open_loop=-2 must be a whole number from 0"),
     ({"open_loop_starts": 0}, "model.open_loop_starts=0"),
     ({"reward_bins": 64}, "model.reward_bins=64 .* odd"),
     ({"reward_limit": 0.0}, "model.reward_limit=0.0"),
@@ -38,13 +39,13 @@ RECURRENT = [
 @pytest.mark.parametrize(("options", "words"), SHARED)
 def test_both_models_refuse(config, options, words):
     with pytest.raises(UserError, match=words):
-        config(**options)
+        read_config(config, options, "model")
 
 
 @pytest.mark.parametrize(("options", "words"), RECURRENT)
 def test_the_rssm_refuses(options, words):
     with pytest.raises(UserError, match=words):
-        RSSMConfig(**options)
+        read_config(RSSMConfig, options, "model")
 
 
 @pytest.mark.parametrize("kind", KINDS)

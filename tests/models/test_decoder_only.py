@@ -10,6 +10,7 @@ from tests.models.worlds import ACTION, SPEC, STATE, fit, imagined, make, make_i
 from wm_lab.errors import UserError
 from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig, observations_see_no_actions
 from wm_lab.models.modes import ModesConfig
+from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 
 KIND = "decoder_only"
@@ -216,14 +217,14 @@ def test_a_mode_of_weight_zero_teaches_nothing():
 )
 def test_impossible_options_are_refused(options, words):
     with pytest.raises(UserError, match=words):
-        DecoderOnlyConfig(**options)
+        read_config(DecoderOnlyConfig, options, "model")
 
 
 def test_impossible_modes_are_refused():
-    with pytest.raises(UserError, match=r"model.modes.video=-1 is negative"):
-        ModesConfig(video=-1)
-    with pytest.raises(UserError, match=r"model.modes.forward=0 "):
-        ModesConfig(forward=0)
+    with pytest.raises(UserError, match=r"model.modes.video=-1.0 must be a finite number from 0"):
+        read_config(ModesConfig, {"video": -1}, "model.modes")
+    with pytest.raises(UserError, match=r"model.modes.forward=0.0 "):
+        read_config(ModesConfig, {"forward": 0}, "model.modes")
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wm_lab.errors import UserError
 from wm_lab.models.edm import EDM, EDMConfig
+from wm_lab.settings import read_config
 
 SIGMAS = torch.tensor([0.002, 0.1, 0.5, 3.0, 20.0], dtype=torch.float64)
 WEIGHTS, MEANS, STDS = torch.tensor([0.3, 0.7]), torch.tensor([-1.0, 0.5]), torch.tensor([0.1, 0.2])
@@ -137,9 +138,9 @@ def test_from_no_noise_one_step_lands_on_the_mean_and_many_on_the_median():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "model.steps=0 must be at least 1"),
+        ({"steps": 0}, "model.steps=0 must be a whole number from 1"),
         ({"order": "rk4"}, "model.order='rk4' .* euler or heun"),
-        ({"sigma_data": 0.0}, "model.sigma_data=0.0 must be above 0"),
+        ({"sigma_data": 0.0}, "model.sigma_data=0.0 must be a finite number above 0"),
         ({"rho": -1.0}, "model.rho=-1.0"),
         ({"sigma_offset": -0.1}, "model.sigma_offset=-0.1"),
         ({"sigma_max": 0.001}, "model.sigma_max=0.001 .* model.sigma_min=0.002"),
@@ -147,4 +148,4 @@ def test_from_no_noise_one_step_lands_on_the_mean_and_many_on_the_median():
 )
 def test_what_makes_no_sense_is_refused(options, words):
     with pytest.raises(UserError, match=words):
-        EDMConfig(**options)
+        read_config(EDMConfig, options, "model")

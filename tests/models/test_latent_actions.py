@@ -11,6 +11,7 @@ from tests.models.worlds import ACTION, fit, imagined, make, make_informed, nois
 from wm_lab.errors import UserError
 from wm_lab.models.latent_actions import LatentActionsConfig
 from wm_lab.models.video_token import VideoToken
+from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 
 SIZE, STEPS = 8, 6
@@ -94,10 +95,10 @@ def test_filtering_step_by_step_equals_the_batched_pass():
     ("options", "words"),
     [
         ({"levels": [3, 2]}, r"model\.latent_actions\.levels=\[3, 2\] .* at least 3"),
-        ({"levels": [3], "labelled": 1.5}, r"labelled=1\.5 is a share"),
+        ({"levels": [3], "labelled": 1.5}, r"labelled=1\.5 must be .* from 0 to 1"),
         ({"labelled": 0.5}, r"labelled=0\.5 hides actions .*levels=\[3,3\]"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options, words):
     with pytest.raises(UserError, match=words):
-        LatentActionsConfig(**options)
+        read_config(LatentActionsConfig, options, "model.latent_actions")

@@ -10,6 +10,7 @@ from tests.models.worlds import fit, imagined, make, make_informed, noise_window
 from wm_lab.errors import UserError
 from wm_lab.models import video_diffusion
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
+from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 
 A = torch.tensor([[0.98, 0.1, 0.0], [-0.1, 0.98, 0.0], [0.0, 0.05, 0.95]])
@@ -193,7 +194,7 @@ def test_half_precision_trains_and_plans_with_every_observation(spec):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"context": 0}, "model.context=0 must be at least 1"),
+        ({"context": 0}, "model.context=0 must be .* from 1"),
         ({"condition": 7}, "model.condition=7 .* even"),
         ({"channels": []}, "model.channels"),
         ({"channels": [100]}, r"model.channels=\[100\]"),
@@ -205,7 +206,7 @@ def test_half_precision_trains_and_plans_with_every_observation(spec):
 )
 def test_impossible_sizes_are_refused(options, words):
     with pytest.raises(UserError, match=words):
-        VideoDiffusionConfig(**options)
+        read_config(VideoDiffusionConfig, options, "model")
 
 
 def test_a_context_that_fills_the_window_is_refused():

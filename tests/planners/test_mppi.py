@@ -9,6 +9,7 @@ from wm_lab.errors import UserError
 from wm_lab.planners import MPPI, MPPIConfig
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.mppi import votes
+from wm_lab.settings import read_config
 
 
 def run(score, **settings):
@@ -80,4 +81,4 @@ def test_equal_scores_give_equal_votes():
 
 def test_a_negative_inverse_temperature_is_refused():
     with pytest.raises(UserError, match="inverse_temperature=-1"):
-        MPPIConfig(inverse_temperature=-1)
+        read_config(MPPIConfig, {"inverse_temperature": -1}, "planner")

@@ -13,6 +13,7 @@ from wm_lab.policies import BCPolicy, BCProposals, BehaviourCloning, BehaviourCl
 from wm_lab.policies.frame_encoder import KeypointEncoder
 from wm_lab.policies.seeding import generator
 from wm_lab.policy import Moment
+from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 
 SPEC = DataSpec(observation={"state": (2,)}, action_size=1)
@@ -211,4 +212,4 @@ def test_images_and_vectors_are_read_together():
 )
 def test_impossible_settings_are_refused_in_one_sentence(settings, message):
     with pytest.raises(UserError, match=message):
-        BehaviourCloningConfig(**settings)
+        read_config(BehaviourCloningConfig, settings, "bc")

@@ -19,6 +19,7 @@ from wm_lab.objectives import Objective, ObjectiveConfig, build_objective, predi
 from wm_lab.planners import CEM, CEMConfig
 from wm_lab.policies import MPC, MPCConfig
 from wm_lab.policy import Moment
+from wm_lab.settings import read_config
 
 HORIZON = 8
 
@@ -157,7 +158,7 @@ def test_executing_more_than_was_planned_is_refused():
 
 def test_executing_nothing_is_refused():
     with pytest.raises(UserError, match=r"mpc.execute=0"):
-        MPCConfig(execute=0)
+        read_config(MPCConfig, {"execute": 0}, "mpc")
 
 
 class TwoWays(LinearModel):

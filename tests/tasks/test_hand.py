@@ -8,6 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from wm_lab.errors import UserError
+from wm_lab.settings import read_config
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.hand.goals import GOALS
 
@@ -224,7 +225,7 @@ def test_goal_distance_is_kept_at_both_ends_of_its_range(goal: str) -> None:
 )
 def test_bad_dials_are_refused_by_name(dials: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        HandConfig(**dials)  # type: ignore[arg-type]
+        read_config(HandConfig, dials, "task")
 
 
 def test_an_action_that_is_not_a_number_is_refused_and_large_ones_are_clipped() -> None:

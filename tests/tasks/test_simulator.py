@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
+from wm_lab.settings import read_config
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.hand.goals import GOALS
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
@@ -65,7 +66,7 @@ def test_there_is_nothing_to_learn_and_snapshots_must_be_exact() -> None:
     with pytest.raises(UserError, match="float64"):
         model.observe(batch.map(lambda value: value.float()))
     with pytest.raises(UserError, match=r"model\.threads=0"):
-        SimulatorConfig(threads=0)
+        read_config(SimulatorConfig, {"threads": 0}, "model")
 
 
 def test_sampling_futures_and_following_the_best_reaches_the_goal() -> None:

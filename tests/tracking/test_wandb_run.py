@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from tests.tracking.wandb_files import OfflineRun, read_offline_run
 from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
+from wm_lab.settings import read_config
 from wm_lab.tracking import Mode, Run, Tracker, TrackingConfig, write_gif
 
 CONFIG = {"model": {"name": "rssm", "sizes": [8, 16]}, "seed": 3}
@@ -299,4 +300,4 @@ def test_the_configuration_fits_a_typed_schema_and_refuses_what_the_server_would
     with pytest.raises(UserError, match="65 characters"):
         TrackingConfig(tags=["x" * 65])
     with pytest.raises(UserError, match="init_timeout=0"):
-        TrackingConfig(init_timeout=0)
+        read_config(TrackingConfig, {"init_timeout": 0}, "tracking")

@@ -12,6 +12,7 @@ from tests.training.examples import OneNumber, OneNumberConfig, point_data, smal
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.errors import UserError
+from wm_lab.settings import read_config
 from wm_lab.training import trainer as module
 from wm_lab.training.checkpoint import load_model, read
 from wm_lab.training.config import TrainerConfig, learning_rate
@@ -233,7 +234,7 @@ def test_a_round_starts_from_the_trained_weights_at_its_own_rate_and_prefers_new
 )
 def test_impossible_settings_are_refused_with_the_number_found(options, words):
     with pytest.raises(UserError, match=words):
-        TrainerConfig(**options)
+        read_config(TrainerConfig, options, "trainer")
 
 
 def test_what_is_silent_never_changes_the_weights(tmp_path, data, monkeypatch):

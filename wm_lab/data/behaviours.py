@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wm_lab.domains import ShareBelowOne, Spread, Steps, Weight
 from wm_lab.errors import UserError, unknown
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
@@ -27,25 +28,19 @@ EXPLORATION = 0x6578706C  # seeds this module's random stream, so that it is ind
 class ExplorationConfig:
     """How often each of `BEHAVIOURS` is played, and how strong the noise is."""
 
-    weights: dict[str, float] = field(default_factory=lambda: {"noisy_policy": 1.0})
-    strengths: list[float] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std of the "noisy" behaviours
-    correlation: float = 0.8  # of the noise in neighbouring steps
-    block: int = 12  # steps between changes of hands in "perturb_recover"
+    weights: dict[str, Weight] = field(default_factory=lambda: {"noisy_policy": 1.0})
+    strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std of the "noisy" behaviours
+    correlation: ShareBelowOne = 0.8  # of the noise in neighbouring steps
+    block: Steps = 12  # steps between changes of hands in "perturb_recover"
 
     def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
+        for name in self.weights:
             if name not in BEHAVIOURS:
                 raise unknown("behaviour", name, BEHAVIOURS)
-            if not weight >= 0:
-                raise UserError(f"the behaviour {name!r} has the weight {weight}; weights are 0 or more")
         if not sum(self.weights.values()) > 0:
             raise UserError(f"no behaviour has a weight above 0 (found {dict(self.weights)}); give one of them 1.0")
-        if not self.strengths or not min(self.strengths) >= 0:
-            raise UserError(f"strengths={list(self.strengths)} is not a list of one or more numbers >= 0")
-        if not 0 <= self.correlation < 1:
-            raise UserError(f"correlation={self.correlation} is outside [0, 1); 0 is white noise, 0.8 the default")
-        if self.block < 1:
-            raise UserError(f"block={self.block} is not a number of steps; use at least 1")
+        if not self.strengths:
+            raise UserError("data.strengths and data.round_strengths must hold at least one number; 0 is no noise")
 
 
 class Exploration(Policy):

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
 
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.splits import SplitConfig
+from wm_lab.domains import Domain, Processes, Seed, Share, ShareBelowOne, Spread, Steps, Weight
 from wm_lab.errors import UserError
 
 EPISODES_PER_ROUND = 50_000
 ROUNDS_PER_SEED = 16
-MAX_SEED = 2**30 // (EPISODES_PER_ROUND * ROUNDS_PER_SEED) - 1
-"""Keeps every episode's seed below 2^30: from there on they are for evaluation, whose starts no model may train on."""
+Rounds = Annotated[int, Domain(least=0, below=ROUNDS_PER_SEED)]
+Episodes = Annotated[int, Domain(least=1, most=EPISODES_PER_ROUND)]
+EPISODE_SEEDS = 2**30
+"""Every episode's seed is below: from there on they are for evaluation, whose starts no model may train on."""
+
+BLOCK = EPISODES_PER_ROUND * ROUNDS_PER_SEED
+"""Episode seeds that one data seed may use."""
+
+BLOCKS = EPISODE_SEEDS // BLOCK
+"""Data seeds below this have a block each, from the near end; demonstrations have theirs from the far end."""
 
 
 @dataclass
@@ -23,36 +34,29 @@ class DataConfig:
     """
 
     path: str | None = None  # of a dataset to train on; None: collect one
-    episodes: int = 400
-    mixture: dict[str, float] = field(
+    episodes: Episodes = 400
+    mixture: dict[str, Weight] = field(
         default_factory=lambda: {"noisy_expert": 0.5, "random": 0.2, "perturb_recover": 0.3}
     )
-    strengths: list[float] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std, one drawn per episode
-    correlation: float = 0.8  # of the noise in neighbouring control steps
-    block: int = 12  # steps between changes of hands in "perturb_recover"
+    strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std, one drawn per episode
+    correlation: ShareBelowOne = 0.8  # of the noise in neighbouring control steps
+    block: Steps = 12  # steps between changes of hands in "perturb_recover"
 
-    rounds: int = 0  # how often the planner itself collects and the model learns on
-    round_episodes: int = 80
+    rounds: Rounds = 0  # how often the planner itself collects and the model learns on
+    round_episodes: Episodes = 80
     advised: bool = False  # rounds are collected with the proposals of a clone of the demonstrations in the search
-    round_strengths: list[float] = field(default_factory=lambda: [0.1, 0.2, 0.4])
-    newest_fraction: float | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
+    round_strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.2, 0.4])
+    newest_fraction: Share | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
 
-    validation_fraction: float = 0.1  # of the episodes
-    test_fraction: float = 0.0
-    seed: int = 0
-    workers: int | None = None  # processes that collect; None: one per core. Never changes the data
+    validation_fraction: ShareBelowOne = 0.1  # of the episodes
+    test_fraction: ShareBelowOne = 0.0
+    seed: Seed = 0
+    workers: Processes | None = None  # processes that collect; None: one per core. Never changes the data
 
     def __post_init__(self) -> None:
         self.exploration()
         self.round_exploration()
         self.split()
-        for name, count, least in (
-            ("episodes", self.episodes, 1),
-            ("round_episodes", self.round_episodes, 1),
-            ("rounds", self.rounds, 0),
-        ):
-            if not least <= count <= EPISODES_PER_ROUND:
-                raise UserError(f"data.{name}={count} is outside {least}..{EPISODES_PER_ROUND}")
         if self.path is not None and self.rounds:
             raise UserError(f"data.rounds={self.rounds} would add to the recording {self.path}; set data.rounds=0")
         if self.advised and not self.rounds:
@@ -60,14 +64,6 @@ class DataConfig:
                 "data.advised=true advises the planner that collects rounds, and data.rounds=0 collects none; "
                 "set data.rounds, or data.advised=false"
             )
-        if self.rounds >= ROUNDS_PER_SEED:
-            raise UserError(f"data.rounds={self.rounds} exceeds {ROUNDS_PER_SEED - 1}")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise UserError(f"data.seed={self.seed} is outside 0..{MAX_SEED}")
-        if self.newest_fraction is not None and not 0 <= self.newest_fraction <= 1:
-            raise UserError(f"data.newest_fraction={self.newest_fraction} is outside [0, 1]")
-        if self.workers is not None and self.workers < 0:
-            raise UserError(f"data.workers={self.workers} is negative; use null for one per core")
 
     def exploration(self) -> ExplorationConfig:
         """How the first episodes, the expert's, are disturbed."""
@@ -87,7 +83,23 @@ class DataConfig:
         return {"round": number, "seeds": self.seeds(number), "exploration": asdict(exploration)}
 
     def seeds(self, number: int = 0) -> list[int]:
-        """The episode seeds of round `number` (0: the first collection); no two rounds or data seeds share one."""
+        """The episode seeds of round `number` (0: the first collection); no two rounds share one.
+
+        Nor do two data seeds below `BLOCKS`. From there on blocks are scattered, and two data seeds share episodes with
+        a probability of about 2 n / 2^29 where each has n of them: one in a million for 300.
+        """
         count = self.episodes if number == 0 else self.round_episodes
-        start = (self.seed * ROUNDS_PER_SEED + number) * EPISODES_PER_ROUND
+        block = self.seed * BLOCK if self.seed < BLOCKS else self._scattered(0)
+        start = block + number * EPISODES_PER_ROUND
         return list(range(start, start + count))
+
+    def demonstration_seeds(self, count: int) -> list[int]:
+        """The episode seeds of so many demonstrations, of which no round of this data seed has any."""
+        start = (BLOCKS - 1 - self.seed) * BLOCK if self.seed < BLOCKS else self._scattered(1)
+        return list(range(start, start + count))
+
+    def _scattered(self, half: int) -> int:
+        """Where a block begins that lies anywhere in the near (0) or the far (1) half of all episode seeds."""
+        room = EPISODE_SEEDS // 2 - BLOCK
+        drawn = np.random.SeedSequence([self.seed, half]).generate_state(1, np.uint64)[0]
+        return half * (EPISODE_SEEDS // 2) + int(drawn) % room

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.data.shard import MANIFEST, OBSERVATION, Shard, open_shard
+from wm_lab.domains import Effort
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard
 
@@ -20,7 +21,7 @@ class RecordedTaskConfig:
     """A dataset of the lab, such as `wm-lab-data import` writes."""
     observation: list[str] | None = None
     """What models see of all that was recorded; null: what its card names."""
-    effort: float = 1.0
+    effort: Effort = 1.0
     planning: PlanningHints = field(default_factory=PlanningHints)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wm_lab.domains import ShareBelowOne
 from wm_lab.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -19,18 +20,15 @@ SPLITS = ("train", "validation", "test")
 class SplitConfig:
     """Fractions are of the episodes, in expectation; what they leave is for training."""
 
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.0
+    validation_fraction: ShareBelowOne = 0.1
+    test_fraction: ShareBelowOne = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("validation_fraction", "test_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)} is outside [0, 1)")
         if self.validation_fraction + self.test_fraction >= 1:
             raise UserError(
-                f"validation_fraction={self.validation_fraction} and test_fraction={self.test_fraction} leave "
-                "nothing to train on; their sum must be below 1"
+                f"data.validation_fraction={self.validation_fraction} and data.test_fraction={self.test_fraction} "
+                "leave nothing to train on; their sum must be below 1"
             )
 
 

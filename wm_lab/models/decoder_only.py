@@ -22,13 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Domain, Few, Steps, Width
+from wm_lab.errors import UserError
 from wm_lab.models.attention import Cache, Suffix, Transformer, visible
 from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.flow import ActionHead, FlowHead, RegressionHead
@@ -41,28 +42,24 @@ from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
 @dataclass
 class DecoderOnlyConfig(HeadsConfig):
-    width: int = 64
-    heads: int = 2
-    blocks: int = 2
-    mlp_ratio: float = 2.0  # hidden units of a block's MLP, in widths
-    window: int = 4  # steps that a token sees, its own included
-    transition_units: int = 128
-    transition_layers: int = 2
-    embedding: int = 128  # of the images of one moment
+    width: Width = 64
+    heads: Width = 2
+    blocks: Depth = 2
+    mlp_ratio: Annotated[float, Domain(above=0, most=1000)] = 2.0  # hidden units of a block's MLP, in widths
+    window: Steps = 4  # steps that a token sees, its own included
+    transition_units: Width = 128
+    transition_layers: Depth = 2
+    embedding: Width = 128  # of the images of one moment
     modes: ModesConfig = field(default_factory=ModesConfig)
     action_head: str = "flow"  # or regression, the baseline
-    chunk: int = 4  # actions that the policy decides on at once
-    flow_steps: int = 10  # π0's
+    chunk: Few = 4  # actions that the policy decides on at once
+    flow_steps: Few = 10  # π0's
     language: bool = False  # every token is told the episode's instruction
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = ("heads", "blocks", "transition_units", "transition_layers", "embedding", "chunk", "flow_steps")
-        require_at_least("model", self, dict.fromkeys(least, 1))
         if self.action_head not in ("flow", "regression"):
             raise UserError(f"model.action_head={self.action_head!r} is not known; choose flow or regression")
-        if self.mlp_ratio <= 0:
-            raise UserError(f"model.mlp_ratio={self.mlp_ratio} leaves an MLP without units; use a number above 0")
 
 
 @dataclass

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Domain, Few, Positive, Spread
+from wm_lab.errors import UserError
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """F: (c_in x [M, ...], c_noise [M] or [1]) -> [M, ...]"""
@@ -32,27 +33,23 @@ TRAINED = (0.002, 20.0)
 class EDMConfig:
     """Defaults are DIAMOND's (arXiv 2405.12399, table 4), but for the number of steps."""
 
-    steps: int = 1
+    steps: Few = 1
     """Of the sampler: 1 gives the mean and is what planning wants, 3 or more choose one sharp future."""
     order: str = "euler"
     """Or heun, which asks the network twice a step, but for the last."""
-    sigma_data: float = 0.5
-    sigma_offset: float = 0.3
+    sigma_data: Positive = 0.5
+    sigma_offset: Spread = 0.3
     """Of noise that all pixels of a channel share, so that an image's brightness is learnt too (images only)."""
-    sigma_min: float = 0.002
-    sigma_max: float = 5.0
-    rho: float = 7.0
-    noise_mean: float = -0.4
-    noise_std: float = 1.2
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 5.0
+    rho: Positive = 7.0
+    noise_mean: Annotated[float, Domain(least=-100, most=100)] = -0.4
+    noise_std: Annotated[float, Domain(above=0, most=100)] = 1.2
     """Of ln sigma in training; the paper's P_mean and P_std."""
 
     def __post_init__(self) -> None:
-        require_at_least("model", self, {"steps": 1, "sigma_offset": 0})
         if self.order not in ORDERS:
             raise UserError(f"model.order={self.order!r} is not known; choose {' or '.join(ORDERS)}")
-        for name in ("sigma_data", "sigma_min", "rho", "noise_std"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"model.{name}={getattr(self, name)} must be above 0")
         if self.sigma_max <= self.sigma_min:
             raise UserError(
                 f"model.sigma_max={self.sigma_max} leaves nothing to denoise above model.sigma_min={self.sigma_min}; "

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Domain, PositiveShare, Steps, Weight, Width
+from wm_lab.errors import UserError
 from wm_lab.models.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.images import images_alone, is_image
 from wm_lab.models.observations import Normaliser, ObservationDecoder
@@ -29,56 +30,37 @@ Roll = Callable[[Tensor], Tensor]
 class HeadsConfig:
     """Sizes of encoder, decoder and heads, and the weights of their losses."""
 
-    units: int = 96
-    layers: int = 2
-    depth: int = 8
-    points: int = 32  # keypoints of an image; 0: none, as in the papers
-    decoded_share: float = 0.25
+    units: Width = 96
+    layers: Depth = 2
+    depth: Width = 8
+    points: Annotated[int, Domain(least=0, most=2**16)] = 32  # keypoints of an image; 0: none, as in the papers
+    decoded_share: PositiveShare = 0.25
     """Of the frames of a batch with images, those that are decoded for the loss, drawn anew each time: painting them
     all costs most of a training step, and a share of them says the same."""
-    reward_layers: int = 2
-    reward_bins: int = 0
+    reward_layers: Annotated[int, Domain(least=0, most=256)] = 2
+    reward_bins: Annotated[int, Domain(least=0, most=2**16)] = 0
     """Of a two-hot reward; odd, so that one of them is zero. 0: a plain regression, finer where rewards are dense."""
-    reward_limit: float = 5.0
+    reward_limit: Annotated[float, Domain(above=0, most=80)] = 5.0
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
-    decoder_scale: float = 1.0
-    image_scale: float = 64.0
+    decoder_scale: Weight = 1.0
+    image_scale: Weight = 64.0
     """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
     reward asks for, such as a goal, is learned last."""
-    odometry_scale: float = 1.0
+    odometry_scale: Weight = 1.0
     """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
-    max_precision: float = 100.0
-    reward_scale: float = 1.0
-    open_loop: int = 12
-    open_loop_starts: int = 1
-    open_loop_scale: float = 1.0
-    ensemble: int = 0
+    max_precision: Annotated[float, Domain(least=1, most=1e6)] = 100.0
+    reward_scale: Weight = 1.0
+    open_loop: Annotated[int, Domain(least=0, most=10**5)] = 12
+    open_loop_starts: Steps = 1
+    open_loop_scale: Weight = 1.0
+    ensemble: Annotated[int, Domain(least=0, most=1000)] = 0
 
     def __post_init__(self) -> None:
-        least = {
-            "units": 1,
-            "layers": 1,
-            "depth": 1,
-            "points": 0,
-            "reward_layers": 0,
-            "reward_bins": 0,
-            "open_loop": 0,
-            "open_loop_starts": 1,
-            "odometry_scale": 0,
-            "ensemble": 0,
-        }
-        require_at_least("model", self, least)
         if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):
             raise UserError(
                 f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on, or 0 for "
                 "a plain regression"
             )
-        if self.reward_limit <= 0:
-            raise UserError(f"model.reward_limit={self.reward_limit} leaves no room for rewards; use a number above 0")
-        if not 0 < self.decoded_share <= 1:
-            raise UserError(f"model.decoded_share={self.decoded_share} is a share; it must be above 0 and at most 1")
-        if self.max_precision < 1:
-            raise UserError(f"model.max_precision={self.max_precision} is coarser than the data; use at least 1")
         if self.ensemble == 1:
             raise UserError("model.ensemble=1 has nobody to disagree with; use 0 for none, or at least 2")
 

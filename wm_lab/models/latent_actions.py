@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.domains import Level, Share
 from wm_lab.errors import UserError
 from wm_lab.models.blocks import mlp
 from wm_lab.models.fsq import FSQ, check_levels
@@ -29,16 +30,14 @@ DETECTORS = 32
 
 @dataclass
 class LatentActionsConfig:
-    levels: list[int] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
     """Of each number of a code; [3, 3] are nine codes, Genie has eight. None: dynamics are told the actions."""
-    labelled: float = 1.0
+    labelled: Share = 1.0
     """Share of the training episodes whose actions the model is shown."""
 
     def __post_init__(self) -> None:
         if self.levels:
             check_levels(self.levels, "model.latent_actions.levels", least=3)
-        if not 0 <= self.labelled <= 1:
-            raise UserError(f"model.latent_actions.labelled={self.labelled} is a share of episodes, from 0 to 1")
         if self.labelled < 1 and not self.levels:
             raise UserError(
                 f"model.latent_actions.labelled={self.labelled} hides actions from a model that needs them; choose "

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Positive, Weight, Width
 from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.images import images_alone
@@ -29,19 +29,13 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 @dataclass
 class LatentMLPConfig(HeadsConfig):
-    variables: int = 32  # of the latent; for images so many beside the vectors that it holds
-    transition_units: int = 256
-    transition_layers: int = 3
-    minimum_std: float = 0.1
-    dynamics_scale: float = 0.1
-    representation_scale: float = 0.001
-    free_nats: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("model", self, {"variables": 1, "transition_units": 1, "transition_layers": 1, "free_nats": 0})
-        if self.minimum_std <= 0:
-            raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
+    variables: Width = 32  # of the latent; for images so many beside the vectors that it holds
+    transition_units: Width = 256
+    transition_layers: Depth = 3
+    minimum_std: Positive = 0.1
+    dynamics_scale: Weight = 0.1
+    representation_scale: Weight = 0.001
+    free_nats: Weight = 1.0
 
 
 @dataclass

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError
+from wm_lab.domains import Positive, Weight
 from wm_lab.models.blocks import mlp, zero
 from wm_lab.models.flow import ActionHead
 from wm_lab.models.frame import Frame
@@ -26,17 +26,10 @@ from wm_lab.world_model import Windows
 class ModesConfig:
     """Weight of each mode's loss."""
 
-    forward: float = 1.0  # observation from the past and the action: what planning imagines with
-    policy: float = 0.25  # actions from observations
-    inverse: float = 0.25  # an action from the observations before and after it
-    video: float = 0.25  # observation from observations, whatever is done
-
-    def __post_init__(self) -> None:
-        for name in ("policy", "inverse", "video"):
-            if getattr(self, name) < 0:
-                raise UserError(f"model.modes.{name}={getattr(self, name)} is negative; use 0 to leave the mode out")
-        if self.forward <= 0:
-            raise UserError(f"model.modes.forward={self.forward} teaches no dynamics to plan with; use more than 0")
+    forward: Positive = 1.0  # observation from the past and the action: what planning imagines with
+    policy: Weight = 0.25  # actions from observations
+    inverse: Weight = 0.25  # an action from the observations before and after it
+    video: Weight = 0.25  # observation from observations, whatever is done
 
 
 class Said(NamedTuple):

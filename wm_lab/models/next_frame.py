@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Domain, Few, Width
+from wm_lab.errors import UserError
 from wm_lab.models.edm import EDM, EDMConfig, Network
 from wm_lab.models.observations import Drift
 from wm_lab.models.raw_frames import IMAGE_CHANGE, RawFrames
@@ -17,29 +19,26 @@ from wm_lab.world_model import DataSpec
 
 @dataclass
 class DenoiserConfig(EDMConfig):
-    context: int = 2
+    context: Few = 2
     """Frames that are looked back at, the present one included."""
-    width: int = 128
+    width: Width = 128
     """Of the vector's denoiser."""
-    channels: list[int] = field(default_factory=lambda: [32, 64])
+    channels: list[Width] = field(default_factory=lambda: [32, 64])
     """Of the U-Net, at each halving."""
-    blocks: int = 1
+    blocks: Depth = 1
     """Residual blocks of the U-Net at each size."""
-    patch: int = 4
+    patch: Annotated[int, Domain(least=1, most=1024)] = 4
     """Pixels of patch x patch become channels before the U-Net, which makes it that much faster; 1 is DIAMOND's."""
-    condition: int = 64
+    condition: Annotated[int, Domain(least=2, most=2**16)] = 64
     """Width of what tells the networks of noise level and action."""
-    layers: int = 3
+    layers: Depth = 3
     """Residual blocks of the vector's denoiser."""
 
     def __post_init__(self) -> None:
         EDMConfig.__post_init__(self)
-        require_at_least(
-            "model", self, {"context": 1, "width": 1, "blocks": 1, "patch": 1, "condition": 2, "layers": 1}
-        )
         if self.condition % 2:
             raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
-        odd = [c for c in self.channels if c < 1 or c % max(1, c // GROUP)]
+        odd = [c for c in self.channels if c % max(1, c // GROUP)]
         if odd or not self.channels:
             raise UserError(
                 f"model.channels={list(self.channels)} must be one or more numbers that split into groups of about "

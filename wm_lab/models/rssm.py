@@ -10,12 +10,14 @@ While training, z is sampled; in `eval()` mode it is the most likely value, so t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Domain, Positive, ShareBelowOne, Weight, Width
+from wm_lab.errors import UserError
 from wm_lab.models.blocks import BlockLinear, mlp, zero
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
@@ -27,29 +29,22 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class RSSMConfig(HeadsConfig):
     """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
-    deter: int = 128
-    hidden: int = 96
-    groups: int = 4
+    deter: Width = 128
+    hidden: Width = 96
+    groups: Width = 4
     latent: str = "gaussian"
-    variables: int = 32  # of the latent; of a Gaussian one so many for images, beside the vectors that it holds
-    classes: int = 16
-    unimix: float = 0.01
-    minimum_std: float = 0.1
+    variables: Width = 32  # of the latent; of a Gaussian one so many for images, beside the vectors that it holds
+    classes: Annotated[int, Domain(least=2, most=2**16)] = 16
+    unimix: ShareBelowOne = 0.01
+    minimum_std: Positive = 0.1
     heads_read: str = "auto"
     """latent: z alone; all: z and h; auto: z where it holds the state. A planner finds what h can be talked into."""
-    dynamics_scale: float = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
-    representation_scale: float = 0.001  # open-loop loss teaches the dynamics already
-    free_nats: float = 1.0
+    dynamics_scale: Weight = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
+    representation_scale: Weight = 0.001  # open-loop loss teaches the dynamics already
+    free_nats: Weight = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(
-            "model", self, {"deter": 1, "hidden": 1, "groups": 1, "variables": 1, "classes": 2, "free_nats": 0}
-        )
-        if not 0 <= self.unimix < 1:
-            raise UserError(f"model.unimix={self.unimix} must be in [0, 1); 0.01 is DreamerV3's")
-        if self.minimum_std <= 0:
-            raise UserError(f"model.minimum_std={self.minimum_std} lets the latent collapse; use a number above 0")
         if self.latent not in ("gaussian", "categorical"):
             raise UserError(f"model.latent={self.latent!r} is not known; choose gaussian or categorical")
         if self.heads_read not in ("auto", "latent", "all"):

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import PositiveShare, Spread, Weight
+from wm_lab.errors import UserError
 from wm_lab.models.blocks import mlp
 from wm_lab.models.heads import Heads, HeadsConfig, Roll, told_by_a_share
 from wm_lab.models.images import ImageEncoder, images_alone
@@ -37,20 +38,17 @@ ROWS = 64
 class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     """`depth` are the first channels of the image encoder that rewards are read from."""
 
-    drawn_share: float = 1.0
+    drawn_share: PositiveShare = 1.0
     """Of a batch's frames, those that the denoiser learns from, drawn anew each time, and of its windows, those that
     are imagined open loop. Rewards are read off all frames; drawing images costs most of a training step."""
-    context_noise: float = 0.1
+    context_noise: Spread = 0.1
     """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
-    denoising_scale: float = 1.0
-    image_scale: float = 32.0  # in units of its own (`RawFrames`)
+    denoising_scale: Weight = 1.0
+    image_scale: Weight = 32.0  # in units of its own (`RawFrames`)
 
     def __post_init__(self) -> None:
         HeadsConfig.__post_init__(self)
         DenoiserConfig.__post_init__(self)
-        require_at_least("model", self, {"context_noise": 0})
-        if not 0 < self.drawn_share <= 1:
-            raise UserError(f"model.drawn_share={self.drawn_share} is a share; it must be above 0 and at most 1")
 
 
 @dataclass

@@ -12,12 +12,14 @@ others read holds the action that led there beside h.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Domain, Few, Level, Weight, Width
+from wm_lab.errors import UserError
 from wm_lab.models.attention import Cache, Suffix, Transformer, frame_causal, visible
 from wm_lab.models.fsq import FSQ, check_levels
 from wm_lab.models.heads import Heads, HeadsConfig, Roll
@@ -32,23 +34,23 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class VideoTokenConfig(HeadsConfig):
     """Defaults are the laptop's size on state vectors."""
 
-    width: int = 64
-    transformer_layers: int = 2
-    heads: int = 4
-    context: int = 6  # frames that a token sees, its own included
-    levels: list[int] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
-    vector_codes: int = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
-    tokens: int = 0  # of a frame, which share out its codes; 0: one for every code
-    context_channels: int = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
+    width: Width = 64
+    transformer_layers: Depth = 2
+    heads: Width = 4
+    context: Few = 6  # frames that a token sees, its own included
+    levels: list[Level] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
+    vector_codes: Width = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
+    tokens: Annotated[int, Domain(least=0, most=2**16)] = (
+        0  # of a frame, which share out its codes; 0: one for every code
+    )
+    context_channels: Width = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
     decoding: str = "parallel"
-    refine_steps: int = 3  # rounds of maskgit
-    dynamics_scale: float = 0.1
+    refine_steps: Few = 3  # rounds of maskgit
+    dynamics_scale: Weight = 0.1
     latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = {"width": 1, "transformer_layers": 1, "heads": 1, "context": 1, "vector_codes": 1, "tokens": 0}
-        require_at_least("model", self, least | {"context_channels": 1, "refine_steps": 1})
         check_levels(self.levels)
         if self.decoding not in DECODINGS:
             raise UserError(f"model.decoding={self.decoding!r} is not known; choose one of {', '.join(DECODINGS)}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError
+from wm_lab.domains import Weight
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, PlannerConfig, Score
@@ -18,22 +18,14 @@ from wm_lab.planners.planner import Planner, PlannerConfig, Score
 class MPPIConfig(PlannerConfig):
     """`elites` candidates have a vote; with `elites` equal to `candidates` this is the original MPPI."""
 
-    inverse_temperature: float = 3.0
-    """weight = exp(inverse_temperature * score): 0 averages the elites, infinity takes the best of them."""
+    inverse_temperature: Weight = 3.0
+    """weight = exp(inverse_temperature * score): 0 averages the elites, a large one takes the best of them."""
 
     relative: bool = True
     """Measure scores in units of the elites' mean distance to the best one, so that one temperature fits every task."""
 
     adapt_std: bool = True
     """Fit the spread to the weighted elites as TD-MPC does; False samples with `std_init` in every iteration."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.inverse_temperature < 0:
-            raise UserError(
-                f"planner.inverse_temperature={self.inverse_temperature} would prefer the worst candidates; "
-                "give a number >= 0"
-            )
 
 
 class MPPI(Planner):

@@ -9,55 +9,50 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Amount, Batch, Domain, Few, Positive, ShareBelowOne, Spread, Steps
+from wm_lab.errors import UserError
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.plan import Plan, to_knots, to_steps
 
 Score = Callable[[Tensor], Tensor]
 """actions [B, N, H, A] -> scores [B, N], higher is better."""
 
+Bound = Annotated[float, Domain(least=-1, most=1)]
+"""Of an action; what a robot takes lies in [-1, 1]."""
+
 
 @dataclass
 class PlannerConfig:
     """What all searches share. The budget of a plan is `candidates * iterations` imagined sequences, plus one."""
 
-    horizon: int = 12  # steps to look ahead
-    action_block: int = 1  # steps for which a knot is held
-    candidates: int = 256  # sequences scored in an iteration
-    iterations: int = 5
-    elites: int = 32  # best candidates that the next distribution is fitted to
-    std_init: list[float] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
-    std_min: float = 0.05  # floor of the spread
-    keep_elites: int = 4  # elites that compete again in the next iteration, and in the next plan
-    momentum: float = 0.0  # share of the old mean and std that a refit keeps
-    low: float = -1.0
-    high: float = 1.0
+    horizon: Steps = 12  # steps to look ahead
+    action_block: Steps = 1  # steps for which a knot is held
+    candidates: Batch = 256  # sequences scored in an iteration
+    iterations: Few = 5
+    elites: Batch = 32  # best candidates that the next distribution is fitted to
+    std_init: list[Positive] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
+    std_min: Spread = 0.05  # floor of the spread
+    keep_elites: Amount = 4  # elites that compete again in the next iteration, and in the next plan
+    momentum: ShareBelowOne = 0.0  # share of the old mean and std that a refit keeps
+    low: Bound = -1.0
+    high: Bound = 1.0
 
     def __post_init__(self) -> None:
-        require_at_least(
-            "planner", self, dict.fromkeys(("horizon", "action_block", "candidates", "iterations", "elites"), 1)
-        )
         if self.elites > self.candidates:
             raise UserError(
                 f"planner.elites={self.elites} exceeds planner.candidates={self.candidates}; "
                 "lower elites or raise candidates"
             )
-        if not 0 <= self.keep_elites <= min(self.elites, self.candidates - 1):
+        if self.keep_elites > min(self.elites, self.candidates - 1):
             raise UserError(
                 f"planner.keep_elites={self.keep_elites} must lie between 0 and planner.elites={self.elites}, "
                 f"and below planner.candidates={self.candidates}"
             )
-        if not self.std_init or min(self.std_init) <= 0:
-            raise UserError(f"planner.std_init={list(self.std_init)} must hold numbers above 0")
-        if self.std_min < 0:
-            raise UserError(f"planner.std_min={self.std_min} must not be negative")
-        if not 0 <= self.momentum < 1:
-            raise UserError(f"planner.momentum={self.momentum} must be in [0, 1); 1 would never learn")
         if self.low >= self.high:
             raise UserError(f"planner.low={self.low} must be below planner.high={self.high}")
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Depth, Few, Share, ShareBelowOne, Steps, Width
+from wm_lab.errors import UserError
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.world_model import DataSpec, Windows
 
@@ -20,30 +21,23 @@ HUBER = 0.1
 
 @dataclass
 class BehaviourCloningConfig:
-    history: int = 2  # observations seen; two show velocity
-    chunk: int = 4  # actions predicted at once (ACT, Zhao et al. 2023)
-    execute: int = 1  # of them executed before predicting anew
-    temporal_average: float = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
-    hidden: int = 256
-    layers: int = 3
-    dropout: float = 0.1  # without it the clone of few demonstrations is lost once it leaves their path
-    image_features: int = 128  # what is left of each image
+    history: Steps = 2  # observations seen; two show velocity
+    chunk: Few = 4  # actions predicted at once (ACT, Zhao et al. 2023)
+    execute: Steps = 1  # of them executed before predicting anew
+    temporal_average: Share = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
+    hidden: Width = 256
+    layers: Depth = 3
+    dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations is lost once it leaves their path
+    image_features: Width = 128  # what is left of each image
 
     def __post_init__(self) -> None:
-        require_at_least(
-            "bc", self, dict.fromkeys(("history", "chunk", "execute", "hidden", "layers", "image_features"), 1)
-        )
         if self.execute > self.chunk:
             raise UserError(f"bc.execute={self.execute} exceeds bc.chunk={self.chunk}; lower execute or raise chunk")
-        if not 0 <= self.temporal_average <= 1:
-            raise UserError(f"bc.temporal_average={self.temporal_average} must be in [0, 1]")
         if self.temporal_average and self.execute > 1:
             raise UserError(
                 f"bc.temporal_average averages predictions made at every step, but bc.execute={self.execute}; "
                 "set bc.execute=1, or bc.temporal_average=0"
             )
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"bc.dropout={self.dropout} must be in [0, 1)")
 
 
 class BehaviourCloning(nn.Module):

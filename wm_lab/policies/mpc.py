@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.domains import Steps
 from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
 from wm_lab.planners.plan import Plan
@@ -28,12 +29,8 @@ from wm_lab.world_model import State, WorldModel
 
 @dataclass
 class MPCConfig:
-    execute: int = 1  # steps of each plan that are executed before the next is made
+    execute: Steps = 1  # steps of each plan that are executed before the next is made
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)  # sequences of a cloned policy, if any
-
-    def __post_init__(self) -> None:
-        if self.execute < 1:
-            raise UserError(f"mpc.execute={self.execute} must be at least 1")
 
 
 class Proposer(Protocol):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.domains import Domain, Spread
 from wm_lab.errors import UserError
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
@@ -20,14 +22,8 @@ CORRELATION = 0.8
 
 @dataclass
 class ProposalsConfig:
-    count: int = 0  # sequences that join each search; 0: none
-    noise: float = 0.3  # spread of the boldest one; the first is the policy's own, unchanged
-
-    def __post_init__(self) -> None:
-        if self.count < 0:
-            raise UserError(f"mpc.proposals.count={self.count} is negative; use 0 for no proposals")
-        if self.noise < 0:
-            raise UserError(f"mpc.proposals.noise={self.noise} must not be negative")
+    count: Annotated[int, Domain(least=0, most=2**17)] = 0  # sequences that join each search; 0: none
+    noise: Spread = 0.3  # spread of the boldest one; the first is the policy's own, unchanged
 
 
 class BCProposals:

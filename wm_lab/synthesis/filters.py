@@ -13,6 +13,7 @@ import torch
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.recorded import all_windows
+from wm_lab.domains import PositiveShare
 from wm_lab.errors import UserError, unknown
 from wm_lab.synthesis.labels import InverseDynamics, Yardstick
 from wm_lab.synthesis.segments import Observations, Segments, Starts
@@ -28,14 +29,12 @@ ROWS = 2048  # of distances computed at a time
 @dataclass
 class FilterConfig:
     use: list[str] = field(default_factory=lambda: ["support", "consistency", "achieved"])
-    quantile: float = 0.95  # of real held-out windows that would pass each bar
+    quantile: PositiveShare = 0.95  # of real held-out windows that would pass each bar
 
     def __post_init__(self) -> None:
         for name in self.use:
             if name not in FILTERS:
                 raise unknown("exercise.filter.use", name, FILTERS)
-        if not 0 < self.quantile <= 1:
-            raise UserError(f"exercise.filter.quantile={self.quantile} must be in (0, 1]")
 
 
 class Filters:

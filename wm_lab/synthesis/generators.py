@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from wm_lab.data.behaviours import ornstein_uhlenbeck
-from wm_lab.errors import UserError, require_at_least, unknown
+from wm_lab.domains import Positive, ShareBelowOne, Steps
+from wm_lab.errors import unknown
 from wm_lab.objectives import Objective
 from wm_lab.planners.planner import Planner
 from wm_lab.synthesis.hindsight import Hindsight
@@ -35,21 +36,15 @@ PLANS = 16  # starts planned for at a time
 @dataclass
 class GeneratorConfig:
     kind: str = AUTO  # one of `GENERATORS`; auto: elsewhere where the task can be carried there, else noisy
-    deviate: int = 4  # noisy steps before the way back ("recovery")
-    steps: int = 8  # labelled actions of a segment; a "planner" gives at most 5, and its horizon
-    strength: float = 0.5  # largest standard deviation of the noise; each segment draws its own below it
-    correlation: float = 0.8  # of the noise in neighbouring steps
-    keep: float = 0.6  # of a deviation, after one step of the way back
+    deviate: Steps = 4  # noisy steps before the way back ("recovery")
+    steps: Steps = 8  # labelled actions of a segment; a "planner" gives at most 5, and its horizon
+    strength: Positive = 0.5  # largest standard deviation of the noise; each segment draws its own below it
+    correlation: ShareBelowOne = 0.8  # of the noise in neighbouring steps
+    keep: ShareBelowOne = 0.6  # of a deviation, after one step of the way back
 
     def __post_init__(self) -> None:
         if self.kind not in (AUTO, *GENERATORS):
             raise unknown("exercise.generator.kind", self.kind, (AUTO, *GENERATORS))
-        require_at_least("exercise.generator", self, dict.fromkeys(("deviate", "steps"), 1))
-        if self.strength <= 0:
-            raise UserError(f"exercise.generator.strength={self.strength} leaves the demonstration; use more than 0")
-        for name in ("correlation", "keep"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"exercise.generator.{name}={getattr(self, name)} must be in [0, 1)")
 
     @property
     def length(self) -> int:

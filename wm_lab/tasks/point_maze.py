@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium
 import mujoco
@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.domains import Domain
 from wm_lab.errors import unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_config import EnvConfig, require_tolerance
+from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker, View
@@ -36,12 +37,8 @@ MAX_SPEED = 5.0  # m/s, where the environment clips velocities before each step
 class PointMazeConfig(EnvConfig):
     id: str = "PointMaze_Large-v3"
     """PointMaze_Open-v3, _UMaze, _Medium, _Large, and their _Diverse_G, _Diverse_GR and Dense variants."""
-    tolerance: float | None = None
+    tolerance: Annotated[float, Domain(above=0, most=0.45)] | None = None
     """Metres of success; the library's own is 0.45, where corridors are a metre wide."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_tolerance(self.tolerance, most=0.45, own=0.45)
 
 
 class PointMazeTask(EnvTask):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.domains import Threads
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -20,12 +21,8 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class SimulatorConfig:
     """How hard the simulator works."""
 
-    threads: int = 1
+    threads: Threads = 1
     """Processor cores to play futures on."""
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise UserError(f"model.threads={self.threads} must be at least 1")
 
 
 @dataclass

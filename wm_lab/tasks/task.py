@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Positive, Steps
+from wm_lab.errors import UserError
 from wm_lab.tasks.variation import Factors
 
 HINTS = ("effort", "planning")
@@ -28,18 +29,17 @@ def dials(config: Any) -> dict[str, Any]:
 class PlanningHints:
     """How far ahead a planner should look on a task, in control steps, and how widely it should search."""
 
-    horizon: int = 8
-    action_block: int = 1
+    horizon: Steps = 8
+    action_block: Steps = 1
     """Steps that repeat one planned action."""
-    execute: int = 1
+    execute: Steps = 1
     """Steps played before planning anew."""
-    std: list[float] = field(default_factory=lambda: [0.6])
+    std: list[Positive] = field(default_factory=lambda: [0.6])
     """Spread of the first candidates: one number, or one for each action dimension."""
 
     def __post_init__(self) -> None:
-        if not self.std or min(self.std) <= 0:
-            raise UserError(f"task.planning.std={list(self.std)} must hold numbers above 0")
-        require_at_least("task.planning", self, dict.fromkeys(("horizon", "action_block", "execute"), 1))
+        if not self.std:
+            raise UserError("task.planning.std is empty; give one number above 0, or one for each action dimension")
         for name in ("action_block", "execute"):
             if getattr(self, name) > self.horizon:
                 raise UserError(

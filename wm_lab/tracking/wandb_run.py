@@ -18,6 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from wm_lab.domains import Positive
 from wm_lab.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,10 @@ class TrackingConfig:
     """Runs of one sweep share a group."""
     name: str | None = None
     tags: list[str] = field(default_factory=list)
-    init_timeout: float = 20.0
+    init_timeout: Positive = 20.0
     """Seconds that an unreachable server may cost, at the start or at the end; the run then goes on offline."""
 
     def __post_init__(self) -> None:
-        if not self.init_timeout > 0:
-            raise UserError(f"tracking.init_timeout={self.init_timeout} must be positive; it is in seconds")
         for tag in self.tags:
             if not 1 <= len(tag) <= LONGEST_TAG:
                 raise UserError(f"tracking.tags: {tag!r} has {len(tag)} characters; use 1 to {LONGEST_TAG}")

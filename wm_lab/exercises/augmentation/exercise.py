@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
+from wm_lab.domains import Amount, Count, Domain, Positive, Several
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.outcomes import Outcomes
@@ -35,40 +37,31 @@ from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import AUTO, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
 
+Dose = Annotated[float, Domain(least=1, most=1e6)]
+"""Synthetic actions, as a multiple of the real ones."""
+
 
 @dataclass
 class AugmentationConfig:
-    counts: list[int] = field(default_factory=lambda: [10, 50])  # N, real demonstrations
-    doses: list[float] = field(default_factory=lambda: [10.0])  # synthetic actions, as multiples of the real ones
+    counts: list[Several] = field(default_factory=lambda: [10, 50])  # N, real demonstrations, of which one validates
+    doses: list[Dose] = field(default_factory=lambda: [10.0])
     arms: list[str] = field(default_factory=lambda: list(ARMS))  # "real" is always among them
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
     balanced: bool = True  # half of every batch is real; false: in proportion to the amounts
-    steps: int | None = None  # of each clone's training; null: bc_trainer.steps
-    state_noise: float = 0.5  # of the arm of that name, in typical one-step changes
-    audit: int = 200  # segments of each synthetic set that are played again in the true simulator; 0: none
-    episodes: int = 100  # of the frozen manifest that every clone plays
+    steps: Count | None = None  # of each clone's training; null: bc_trainer.steps
+    state_noise: Positive = 0.5  # of the arm of that name, in typical one-step changes
+    audit: Amount = 200  # segments of each synthetic set that are played again in the true simulator; 0: none
+    episodes: Several = 100  # of the frozen manifest that every clone plays
 
     def __post_init__(self) -> None:
         if not self.counts or not self.doses:
             raise UserError("exercise.counts and exercise.doses must not be empty; give at least one number each")
-        if min(self.counts) < 2:
-            raise UserError(
-                f"exercise.counts={list(self.counts)}: one demonstration is held out for validation, so use at least 2"
-            )
-        if min(self.doses) < 1:
-            raise UserError(f"exercise.doses={list(self.doses)} are multiples of the real data; use at least 1")
         for name in self.arms:
             if name not in ARMS:
                 raise unknown("exercise.arms", name, ARMS)
-        if self.steps is not None and self.steps < 1:
-            raise UserError(f"exercise.steps={self.steps} must be at least 1, or null for bc_trainer.steps")
-        if self.state_noise <= 0:
-            raise UserError(f"exercise.state_noise={self.state_noise} disturbs nothing; use more than 0")
-        if self.audit < 0 or self.audit == 1:
+        if self.audit == 1:
             raise UserError(f"exercise.audit={self.audit} must be 0, or at least 2 for an interval")
-        if self.episodes < 2:
-            raise UserError(f"exercise.episodes={self.episodes} is too few for an interval; play at least 2")
 
 
 class Augmentation(Exercise):

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
+from wm_lab.errors import UserError
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.bootstrap import RESAMPLES, paired_difference
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, assess_groups, variable_errors
@@ -37,7 +38,7 @@ from wm_lab.exercises.imagination.report import (
     ratio_verdict,
     summary,
 )
-from wm_lab.exercises.imagination.windows import LEAST, Stretches, draw, fair, reach, snapshots
+from wm_lab.exercises.imagination.windows import Stretches, draw, fair, reach, snapshots
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.recorded_data import require_truth
 from wm_lab.exercises.workbench import Workbench
@@ -51,20 +52,14 @@ from wm_lab.world_model import WorldModel
 
 @dataclass
 class ImaginationConfig:
-    horizon: int = 20  # imagined steps
-    context: int = 5  # observed steps before them
-    windows: int = 400  # held-out windows, spread over the validation episodes
-    planned_windows: int = 100  # of them, the first ones, from which the planner proposes; 0: none
-    probe_windows: int = 512  # training windows for the probe that reads states from a model that decodes none
-    resamples: int = RESAMPLES  # of the bootstrap over episodes
+    horizon: Steps = 20  # imagined steps
+    context: Window = 5  # observed steps before them; one shows no velocity, which a baseline goes on with
+    windows: Several = 400  # held-out windows, spread over the validation episodes
+    planned_windows: Amount = 100  # of them, the first ones, from which the planner proposes; 0: none
+    probe_windows: Count = 512  # training windows for the probe that reads states from a model that decodes none
+    resamples: Resamples = RESAMPLES  # of the bootstrap over episodes
 
     def __post_init__(self) -> None:
-        least = {"horizon": 1, "windows": 2, "planned_windows": 0, "probe_windows": 1, "resamples": 100}
-        require_at_least("exercise", self, least)
-        if self.context < LEAST:
-            raise UserError(
-                f"exercise.context={self.context} shows no velocity, which a baseline goes on with; observe at least 2"
-            )
         if self.planned_windows == 1 or self.planned_windows > self.windows:
             raise UserError(
                 f"exercise.planned_windows={self.planned_windows} must be 0, or from 2 to "

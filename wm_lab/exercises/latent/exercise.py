@@ -11,12 +11,14 @@ is (the RSSM's Gaussian latent does); where this one's do, the answer says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import nn
 
-from wm_lab.errors import UserError, require_at_least
+from wm_lab.domains import Count, Domain, Resamples, Width, Window
+from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES, bootstrap_mean
 from wm_lab.evaluation.embedding import NEIGHBOURS, noise_trustworthiness, pca, trustworthiness, tsne
 from wm_lab.evaluation.interval import Interval
@@ -78,28 +80,24 @@ VERBATIM = 0.999
 
 @dataclass
 class LatentConfig:
-    scenes: int = 100  # held-out trajectories, one observation of each in the pictures
-    frames: int = 20  # of each trajectory, for the numbers
-    neighbours: int = 10  # of a frame, from other trajectories
-    components: int = 32  # of the observation's PCA
-    perplexities: list[int] = field(
+    scenes: Annotated[int, Domain(least=FEWEST, most=50_000)] = 100
+    """Held-out trajectories, one observation of each in the pictures: fewer cannot hold some out from a probe and judge
+    a picture."""
+    frames: Window = 20  # of each trajectory, for the numbers
+    neighbours: Count = 10  # of a frame, from other trajectories
+    components: Width = 32  # of the observation's PCA
+    perplexities: list[Count] = field(
         default_factory=lambda: [5, 15, 30]
     )  # of t-SNE; those not below `scenes` are left out
-    resamples: int = RESAMPLES  # of the bootstrap over trajectories
+    resamples: Resamples = RESAMPLES  # of the bootstrap over trajectories
 
     def __post_init__(self) -> None:
-        if self.scenes < FEWEST:
-            raise UserError(
-                f"exercise.scenes={self.scenes} held-out trajectories are too few to hold some out from a probe and to "
-                f"judge a picture; give at least {FEWEST}"
-            )
-        require_at_least("exercise", self, {"frames": 2, "neighbours": 1, "components": 1, "resamples": 100})
         if self.neighbours >= self.scenes:
             raise UserError(
                 f"exercise.neighbours={self.neighbours} must be below exercise.scenes={self.scenes}, for they are "
                 "sought in other trajectories; lower it"
             )
-        if not self.perplexities or min(self.perplexities) < 1 or min(self.perplexities) >= self.scenes:
+        if not self.perplexities or min(self.perplexities) >= self.scenes:
             raise UserError(
                 f"exercise.perplexities={list(self.perplexities)} must hold a number from 1 to below "
                 f"exercise.scenes={self.scenes}; t-SNE has no more neighbours than that to weigh"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import (
@@ -42,28 +43,26 @@ GREEDY = {"horizon": 1, "action_block": 1}
 
 @dataclass
 class PlanningConfig:
-    episodes: int = 100  # of the frozen manifest that every arm plays
-    oracle_episodes: int = (
+    episodes: Several = 100  # of the frozen manifest that every arm plays
+    oracle_episodes: Amount = (
         50  # of them, the first ones, for arms that plan in the true simulator: slow; 0: no such arms
     )
-    play_on: int | None = 5
+    play_on: Amount | None = 5
     """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
     returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     advised: bool = True  # planning with proposals of the clone
-    practice: int = 0
+    practice: Amount = 0
     """Episodes of its own that advised planning plays before the test, and the clone too: whoever solves more of them
     is the arm `mpc_bc` of the test. 0: nobody practises, and `mpc_bc` plans."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     offline: bool = True  # with on-policy rounds: also the model as it was before them
-    ranking: int = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
+    ranking: Amount = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
     def __post_init__(self) -> None:
-        if self.episodes < 2:
-            raise UserError(f"exercise.episodes={self.episodes} is too few for an interval; play at least 2")
-        if self.oracle_episodes < 2 and self.oracle_episodes != 0:
+        if self.oracle_episodes == 1:
             raise UserError(
                 f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0 to "
                 "do without an oracle"
@@ -73,14 +72,8 @@ class PlanningConfig:
                 "exercise.attribution=true compares with the true dynamics, which exercise.oracle_episodes=0 leaves "
                 "out; set exercise.attribution=false"
             )
-        if self.ranking < 0:
-            raise UserError(f"exercise.ranking={self.ranking} is negative; use 0 to rank no candidates")
-        if self.play_on is not None and self.play_on < 0:
-            raise UserError(f"exercise.play_on={self.play_on} is negative; use 0 to stop at success, null to play on")
         if self.advised and not self.clone:
             raise UserError("exercise.advised=true needs exercise.clone=true, whose policy gives the advice")
-        if self.practice < 0:
-            raise UserError(f"exercise.practice={self.practice} is negative; use 0 to go to the test without practice")
         if self.practice and not self.advised:
             raise UserError(
                 f"exercise.practice={self.practice} chooses between a clone and the planning that it advises, which "

@@ -12,7 +12,7 @@ import numpy as np
 
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
-from wm_lab.data.config import MAX_SEED, DataConfig
+from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig
 from wm_lab.data.splits import assign
@@ -53,17 +53,10 @@ class Data(Tools, ABC):
 
     def demonstrations(self, count: int | None = None) -> Dataset:
         """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for."""
-        # A seed of their own, from the far end, keeps their episodes apart from every collection's.
-        wanted = replace(
-            self.data,
-            episodes=self.settings.demonstrations if count is None else count,
-            mixture={"expert": 1.0},
-            rounds=0,
-            advised=False,
-            seed=MAX_SEED - self.data.seed,
-        )
+        wanted = replace(self.data, mixture={"expert": 1.0}, rounds=0, advised=False)
+        seeds = self.data.demonstration_seeds(self.settings.demonstrations if count is None else count)
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
-        return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST))])
+        return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST), seeds)])
 
     def eyes(self, demonstrations: Dataset) -> tuple[Dataset, ...]:
         """What a clone of these demonstrations sees by: them, and the collection that the world model learns from.

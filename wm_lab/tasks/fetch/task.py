@@ -9,15 +9,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from torch import Tensor
 
+from wm_lab.domains import Domain
 from wm_lab.errors import unknown
 from wm_lab.tasks import dense
-from wm_lab.tasks.env_config import EnvConfig, require_tolerance
+from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.fetch.experts import PickExpert, PushExpert, ReachExpert, SlideExpert
@@ -68,12 +69,8 @@ KNOWN = {
 class FetchConfig(EnvConfig):
     id: str = "FetchPush-v4"
     """FetchReach-v4, FetchPush-v4, FetchSlide-v4 or FetchPickAndPlace-v4."""
-    tolerance: float | None = None
+    tolerance: Annotated[float, Domain(above=0, most=0.2)] | None = None
     """Metres of success; the library's own is 5 cm."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_tolerance(self.tolerance, most=0.2, own=0.05)
 
 
 class FetchTask(EnvTask):

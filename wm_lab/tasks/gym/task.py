@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium
 import mujoco
@@ -18,6 +18,7 @@ from gymnasium import spaces
 from PIL import Image
 from torch import Tensor
 
+from wm_lab.domains import Domain, Positive
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import HEAD, EnvTask, Facts
@@ -65,11 +66,11 @@ KNOWN = {
 class GymConfig(EnvConfig):
     id: str = "Reacher-v5"
     """Of a registered environment; `my_module:MyEnv-v0` imports the module that registers it."""
-    tolerance: float | None = None
+    tolerance: Positive | None = None
     """Of success where the lab knows the environment, in the unit of its success test: metres for Reacher."""
     success_key: str | None = None
     """Key of `info` that says success."""
-    success_return: float | None = None
+    success_return: Annotated[float, Domain()] | None = None
     """Sum of rewards, from the episode's start on, from which it counts as solved."""
     success: str | None = None
     """`my_module:function` of (observation, info), as the environment returned them: whether it is solved now."""
@@ -78,8 +79,6 @@ class GymConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tolerance is not None and self.tolerance <= 0:
-            raise UserError(f"task.tolerance={self.tolerance} must be positive")
         told = [name for name in ("success_key", "success_return", "success") if getattr(self, name) is not None]
         if len(told) > 1:
             raise UserError(f"task.{' and task.'.join(told)} both say when the task is solved; keep one of them")

@@ -198,8 +198,6 @@ def _block_goal(
 
 def check_dials(goal: Goal, tolerance: float, distance: float | None) -> None:
     """Refuses dials that no episode could be drawn for."""
-    if not 0.0 < tolerance <= 0.1:
-        raise UserError(f"task.tolerance={tolerance} m must lie in (0, 0.1]; {goal.name}'s own is {goal.tolerance}")
     if distance is None:
         return
     low, high = goal.distances

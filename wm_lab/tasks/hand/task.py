@@ -6,13 +6,14 @@ Actions are seven numbers in [-1, 1] at 20 Hz: six velocities of the hand, and t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import mujoco
 import numpy as np
 from gymnasium import spaces
 from torch import Tensor
 
+from wm_lab.domains import Domain, Effort, Pixels, Positive, Steps
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.hand.costs import COSTS, goal_state
 from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
@@ -45,13 +46,13 @@ class HandConfig:
     """reach, push, place, insert or stack."""
     observation: str = "state"
     """state, pixels, pixels_proprio (with the robot's own joint readings) or depth (512 rays)."""
-    tolerance: float | None = None
+    tolerance: Annotated[float, Domain(above=0, most=0.1)] | None = None
     """Metres of success: 2 cm for reach, push and stack, 1 cm for place, 6 mm for insert."""
-    goal_distance: float | None = None
+    goal_distance: Positive | None = None
     """Metres from start to goal: of the fingertips (reach), of the (first) block in the plane (others)."""
-    episode_steps: int | None = None
-    image_size: int = 64
-    effort: float = 1.0
+    episode_steps: Steps | None = None
+    image_size: Pixels = 64
+    effort: Effort = 1.0
     """How much more data and training than reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
 
@@ -62,12 +63,6 @@ class HandConfig:
             raise unknown("task.observation", self.observation, OBSERVATIONS)
         goal = GOALS[self.goal]
         check_dials(goal, goal.tolerance if self.tolerance is None else self.tolerance, self.goal_distance)
-        if self.episode_steps is not None and self.episode_steps < 1:
-            raise UserError(f"task.episode_steps={self.episode_steps} must be at least 1")
-        if not 8 <= self.image_size <= 1024:
-            raise UserError(f"task.image_size={self.image_size} must lie in [8, 1024] pixels")
-        if self.effort <= 0:
-            raise UserError(f"task.effort={self.effort} must be positive")
 
 
 class HandTask(Task):
