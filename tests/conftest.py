@@ -7,6 +7,10 @@ import signal
 import sys
 from contextlib import suppress
 
+import pytest
+
+from tests.extras import write_down
+
 # A shell that starts the suite in the background leaves Ctrl-C ignored, and children inherit that; a handler of our own
 # does not pass to them, so they start with the system's default.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,3 +33,11 @@ with suppress(ImportError):
     from absl import logging as absl_logging
 
     absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    write_down(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    write_down(report)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.extras import need
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--headless",
@@ -24,7 +26,7 @@ def chromium() -> Iterator[Any]:
     """A headless browser."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here; on Debian: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="Python's playwright is not installed")
+    api = need("playwright.sync_api", "browser")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -11,13 +11,14 @@ from unittest import mock
 import pytest
 
 from tests.entry.command import SMALL, runs, wm_lab
+from tests.extras import need
 
 RAY = "hydra/launcher=ray"
 
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    pytest.importorskip("ray", reason="needs wm_lab[ray]")
+    need("ray", "ray")
     # Without these Ray would write a token into the home folder and tell its makers of the test.
     quiet = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     with mock.patch.dict(os.environ, quiet):
@@ -46,7 +47,7 @@ def test_a_sweep_runs_on_the_nodes_of_a_cluster_and_ends_in_one_comparison(furni
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path):
-    pytest.importorskip("ray", reason="needs wm_lab[ray]")
+    need("ray", "ray")
     ended = wm_lab(tmp_path, "-m", *SMALL, RAY, "hydra.launcher.address=127.0.0.1:9", "seed=0,1")
     assert ended.code == 2
     assert "no Ray cluster can be reached at '127.0.0.1:9'" in ended.complaint and "ray start" in ended.complaint

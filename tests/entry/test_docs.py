@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.entry.command import ROOT
+from tests.extras import need
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.main import CONF
 
@@ -20,8 +21,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 SHELL = ("", "bash", "sh", "console")  # languages of a block that is typed
 CODE = re.compile(r"`(wm-lab\s[^`]+)`")
 PLUGINS = {
-    "hparams_search=optuna": "hydra_plugins.hydra_optuna_sweeper",
-    "hydra/launcher=slurm": "hydra_plugins.hydra_submitit_launcher",
+    "hparams_search=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
+    "hydra/launcher=slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
 }
 COMMAND = re.compile(r"(?:^|\s)(?:wm-lab|python3 scripts/run\.py)\s((?:(?!\swm-lab\s).)*)")
 
@@ -52,9 +53,9 @@ def test_a_command_of_the_pages_is_understood(page, arguments):
     words = shlex.split(arguments)
     if "--config-dir" in words or any(word.startswith("sweep.resume=") for word in words):
         pytest.skip("with a folder of the reader's own; test_plugins.py and test_resume.py do it")
-    for said, plugin in PLUGINS.items():
+    for said, (plugin, extra) in PLUGINS.items():
         if said in arguments:
-            pytest.importorskip(plugin, reason=f"{said} needs pip install -e '.[all]'")
+            need(plugin, extra)
     name = words[words.index("--config-name") + 1] if "--config-name" in words else "config"
     overrides = [word for word in words if "=" in word]
     with initialize_config_dir(str(CONF), version_base="1.3"):

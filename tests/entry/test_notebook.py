@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.entry.command import ROOT
+from tests.extras import need
 
-nbformat = pytest.importorskip("nbformat", reason="the notebook needs pip install -e '.[docs]'")
-nbclient = pytest.importorskip("nbclient", reason="the notebook needs pip install -e '.[docs]'")
-pytest.importorskip("ipykernel", reason="the notebook needs pip install -e '.[docs]'")
+nbformat = need("nbformat", "docs")
+nbclient = need("nbclient", "docs")
+need("ipykernel", "docs")
 
 
 def test_the_notebook_asks_and_answers_the_four_questions(tmp_path, monkeypatch):

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests.entry.command import SMALL, runs, wm_lab
+from tests.extras import need
 
-pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra `optuna` is not installed")
+need("hydra_plugins.hydra_optuna_sweeper", "optuna")
 
 
 def test_optuna_tries_three_budgets_and_names_the_best(furnished):

@@ -8,8 +8,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from tests.exercises.hand_lab import changed, check, settings
+from tests.extras import need
 from wm_lab.main import CONF
 
+NEEDED = {"suite": ("ogbench", "tasks")}
+"""Presets that another library is asked for, and the extra that brings it."""
 PRESETS = sorted((CONF / "experiment").glob("*.yaml"))
 
 
@@ -22,6 +25,8 @@ def cells(preset) -> list[list[str]]:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_the_first_and_the_last_cell_of_a_preset_pass_every_check(preset, tmp_path):
+    if preset.stem in NEEDED:
+        need(*NEEDED[preset.stem])
     jobs = cells(preset)
     for job in (jobs[0], jobs[-1]):
         check(changed(settings(f"experiment={preset.stem}", *job), tmp_path))

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-pa = pytest.importorskip("pyarrow", reason="LeRobot's files need pyarrow: pip install 'wm_lab[lerobot]'")
-av = pytest.importorskip("av", reason="LeRobot's videos need PyAV: pip install 'wm_lab[lerobot]'")
-pq = pytest.importorskip("pyarrow.parquet")
+from tests.extras import need
+
+pa = need("pyarrow", "lerobot")
+av = need("av", "lerobot")
+pq = need("pyarrow.parquet", "lerobot")
 
 FPS = 10
 LENGTHS = (7, 5, 9)

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from tests.extras import need
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.formats.convert import import_dataset
 from wm_lab.formats.detect import open_source
 from wm_lab.formats.source import Wishes
 
-minari = pytest.importorskip("minari", reason="Minari's datasets need its package: pip install 'wm_lab[minari]'")
-pytest.importorskip("h5py", reason="Minari keeps its data in HDF5: pip install 'wm_lab[minari]'")
+minari = need("minari", "minari")
+need("h5py", "minari")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # it would have its data described at length
 

@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from tests.extras import need
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.formats.convert import import_dataset
 from wm_lab.formats.robomimic import Robomimic
 from wm_lab.formats.source import Wishes
 
-h5py = pytest.importorskip("h5py", reason="robomimic's files need h5py: pip install 'wm_lab[hdf5]'")
+h5py = need("h5py", "hdf5")
 
 LENGTHS = {"demo_0": 6, "demo_10": 4, "demo_2": 5}  # by their numbers the last is the second
 

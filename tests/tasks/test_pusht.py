@@ -9,15 +9,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from tests.extras import need
 from wm_lab import config as schema
 from wm_lab.settings import build
 from wm_lab.tasks.gym import GymTask
 
-pytest.importorskip(
-    "gym_pusht",
-    reason="gym-pusht, or a GL library of its OpenCV, is not installed; pip install 'wm_lab[pusht]'",
-    exc_type=ImportError,
-)
+need("gym_pusht", "pusht")  # or a GL library of its OpenCV is missing
 
 
 @pytest.fixture(scope="module")

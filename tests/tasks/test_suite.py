@@ -12,6 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from tests.extras import need
 from wm_lab import config as schema
 from wm_lab.errors import UserError
 from wm_lab.settings import build
@@ -36,7 +37,7 @@ OTHERS = [name for name in SUITE if name.partition("_")[0] in LIBRARIES]
 def task(name: str) -> Task:
     """A task of the suite, as its YAML describes it."""
     library = LIBRARIES.get(name.partition("_")[0], "mujoco")
-    pytest.importorskip(library, reason=f"{library} is not installed; pip install 'wm_lab[tasks]'")
+    need(library, "tasks")
     schema.register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         section = compose("config", overrides=[f"task=suite/{name}"]).task
@@ -160,7 +161,7 @@ def test_the_way_through_a_maze_is_longer_than_through_its_walls_and_never_short
 )
 def test_a_name_that_does_not_exist_is_met_with_the_nearest(make, message: str) -> None:
     for library in LIBRARIES.values():
-        pytest.importorskip(library, reason=f"{library} is not installed; pip install 'wm_lab[tasks]'")
+        need(library, "tasks")
     with pytest.raises(UserError, match=message):
         make()
 

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.data.toy import PointTask
+from tests.extras import need
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import freeze, require_same
 from wm_lab.tasks.fetch import FetchConfig, FetchTask
@@ -32,7 +33,7 @@ def reacher() -> GymTask:
 
 
 def fetch() -> FetchTask:
-    pytest.importorskip("gymnasium_robotics", reason="it is not installed; pip install 'wm_lab[tasks]'")
+    need("gymnasium_robotics", "tasks")
     return FetchTask(FetchConfig())
 
 
