@@ -102,6 +102,7 @@ def test_an_environment_that_cannot_be_a_task_is_refused_in_a_sentence(name: str
     ("name", "message"),
     [
         ("Blind", "an observation that is not a finite number, after 2 steps of the episode with seed 7"),
+        ("Far", "an observation that is not a finite number.* must fit single precision"),
         ("Priceless", "a reward that is not a finite number"),
         ("Growing", "showed 3 numbers, and its observation_space declares 2"),
     ],

@@ -39,22 +39,35 @@ class Short(Line):
     end = 0.0
 
 
-class Blind(Line):
-    """From the third step on it no longer knows where it is."""
+class Breaking(Line):
+    """Sound but for one episode, from its third step on."""
+
+    @property
+    def breaks(self):
+        return self.steps > 2 and self.np_random_seed == 7
+
+
+class Blind(Breaking):
+    def look(self):
+        return super().look() | ({"place": np.array([np.nan])} if self.breaks else {})
+
+
+class Far(Breaking):
+    """Farther than single precision reaches."""
 
     def look(self):
-        return super().look() | ({"place": np.array([np.nan])} if self.steps > 2 else {})
+        return super().look() | ({"place": np.array([1e42])} if self.breaks else {})
 
 
-class Priceless(Line):
+class Priceless(Breaking):
     def step(self, action):
         seen, _, *rest = super().step(action)
-        return seen, np.inf if self.steps > 2 else 0.0, *rest
+        return seen, np.inf if self.breaks else 0.0, *rest
 
 
-class Growing(Line):
+class Growing(Breaking):
     def look(self):
-        return super().look() | ({"place": np.zeros(2)} if self.steps > 2 else {})
+        return super().look() | ({"place": np.zeros(2)} if self.breaks else {})
 
 
 class Seeing(Line):
@@ -87,7 +100,7 @@ class Unbounded(Line):
     action_space = spaces.Box(-np.inf, np.inf, (1,))
 
 
-for kind in (Line, Forgetful, Short, Blind, Priceless, Growing, Seeing, Promising, Brief, Unbounded):
+for kind in (Line, Forgetful, Short, Blind, Far, Priceless, Growing, Seeing, Promising, Brief, Unbounded):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
 
 

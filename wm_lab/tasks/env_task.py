@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -158,13 +159,17 @@ class EnvTask(Task):
         size = HEAD + len(self._state) + len(self._keep()) + self._memory.size
         if snapshot.shape != (size,):
             raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
-        if int(snapshot[0]) != self._seed:
-            self._begin(int(snapshot[0]))
-        self._memory.load(snapshot[-self._memory.size :])
+        self._put_back(int(snapshot[0]), snapshot)
         self._steps = int(snapshot[1])
         self._terminated, self._truncated = bool(snapshot[2]), bool(snapshot[3])
         self._state = snapshot[HEAD : HEAD + len(self._state)].astype(np.float32)
         self._recall(snapshot[HEAD + len(self._state) : -self._memory.size])
+
+    def _put_back(self, seed: int, snapshot: np.ndarray) -> None:
+        """Bring the environment to where the episode of this seed was."""
+        if seed != self._seed:
+            self._begin(seed)
+        self._memory.load(snapshot[-self._memory.size :])
 
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         return snapshots[:, HEAD : HEAD + len(self._state)].astype(np.float32)
@@ -181,12 +186,18 @@ class EnvTask(Task):
 
     def _played_out(self, snapshots: np.ndarray, actions: np.ndarray) -> Iterator[tuple[tuple[int, int, int], bool]]:
         """Play every future, stopping after each of its steps (b, n, t) to be looked at, with its success."""
-        here = self.snapshot()
         batch, count, horizon = actions.shape[:3]
-        for b, n in np.ndindex(batch, count):
-            self._return_to(snapshots[b])
-            for t in range(horizon):
-                yield (b, n, t), self._advance(actions[b, n, t])
+        with self._aside():
+            for b, n in np.ndindex(batch, count):
+                self._return_to(snapshots[b])
+                for t in range(horizon):
+                    yield (b, n, t), self._advance(actions[b, n, t])
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Inside, futures are played; outside again, the running episode is where it was."""
+        here = self.snapshot()
+        yield
         self._return_to(here)
 
     def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.task import Variable
@@ -49,10 +51,22 @@ def open_environment(name: str, episode_steps: int | None) -> tuple[Any, spaces.
                 f"task.id={name} shows pictures {space.shape} as {key}; let it observe numbers, and set "
                 "task.observation=pixels to see the picture that it renders"
             )
-    steps = episode_steps or gymnasium.spec(bare).max_episode_steps
+    limits = [limit for limit in (gymnasium.spec(bare).max_episode_steps, *_lift_limits(env)) if limit]
+    steps = episode_steps or min(limits, default=None)
     if steps is None:
         raise UserError(f"task.id={name} names no episode length; set task.episode_steps")
     return env, box, steps
+
+
+def _lift_limits(env: Any) -> list[int]:
+    """Keep wrappers inside the environment from ending episodes, as `make` was asked to; returns their limits."""
+    limits = []
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, TimeLimit):
+            limits.append(env._max_episode_steps)
+            env._max_episode_steps = sys.maxsize
+        env = env.env
+    return limits
 
 
 def _leaves(space: spaces.Space, name: str = "observation") -> list[tuple[str, spaces.Space]]:

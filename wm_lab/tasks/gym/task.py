@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium import spaces
 from PIL import Image
@@ -21,15 +21,13 @@ from torch import Tensor
 from wm_lab.domains import Domain, Positive
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
-from wm_lab.tasks.env_task import HEAD, EnvTask, Facts
+from wm_lab.tasks.env_task import HEAD, Facts
 from wm_lab.tasks.gym import reacher
 from wm_lab.tasks.gym.environment import function_at, open_environment, variables_of
-from wm_lab.tasks.gym.replay import Replay
+from wm_lab.tasks.gym.way_back import PAID, GymnasiumTask
 from wm_lab.tasks.task import Expert, Futures, Variable
-from wm_lab.tasks.variation import Factors
 
-PAID = 0  # place of the reward of arriving here among the numbers of `_keep`
-STOCK = "gymnasium.envs.mujoco"  # environments of this module keep all of their state in MuJoCo
+LARGEST = float(np.finfo(np.float32).max)  # that an observation or a reward can be
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,8 @@ class GymConfig(EnvConfig):
     """`my_module:function` of (observation, info), as the environment returned them: whether it is solved now."""
     expert: str | None = None
     """`my_module:function` of (observation, env): the action, in the environment's own units. None: there is none."""
+    stochastic: bool = False
+    """Accept an environment that does not repeat itself. Then nobody can go back in time there: see docs/tasks.md."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,27 +84,19 @@ class GymConfig(EnvConfig):
             raise UserError(f"task.{' and task.'.join(told)} both say when the task is solved; keep one of them")
 
 
-class GymTask(EnvTask):
+class GymTask(GymnasiumTask):
     """A Gymnasium environment as a task; observations of numbers, nested or not, become one vector."""
 
     Config = GymConfig
 
     def __init__(self, config: GymConfig) -> None:
-        env, actions, steps = open_environment(config.id, config.episode_steps)
         self._known = KNOWN.get(config.id)
         told = config.success_key or config.success_return is not None or config.success
         self._distance = self._known.distance if self._known and not told else None
         self._tolerance = config.tolerance or (self._known.tolerance if self._known else 0.0)
         self._test = None if config.success is None else function_at(config.success, "task.success")
         self._chosen = None if config.expert is None else function_at(config.expert, "task.expert")
-        self._size = spaces.flatdim(env.observation_space)
-        self._seen: Any = None
-        self._return = self._paid = 0.0
-        self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
-        self._replayed = not type(env.unwrapped).__module__.startswith(STOCK)
-        if not self._on_mujoco and env.render_mode != self.render_mode:
-            self.render_mode = None  # it cannot draw itself, and nothing here could draw it
-        super().__init__(config, env, actions, steps)
+        super().__init__(config, partial(open_environment, config.id, config.episode_steps))
         self._rehearse()
 
     def cost(self, state: Tensor) -> Tensor:
@@ -156,14 +148,6 @@ class GymTask(EnvTask):
             states[at], success[at], rewards[at] = self._state, solved, self._paid
         return Futures(states, success, rewards)
 
-    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
-        if self._replayed:
-            raise UserError(
-                f"evaluation.variation changes environments whose state is all in MuJoCo, and {self.config.id} goes "
-                "back in time by playing its actions again; set evaluation.variation=none"
-            )
-        return super().vary(factors)
-
     def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
         """By rays where MuJoCo knows what there is to see, else the environment's own picture."""
         if self._on_mujoco:
@@ -179,46 +163,16 @@ class GymTask(EnvTask):
             raise UserError(f"task.id={self.config.id} has no render_mode rgb_array; set task.observation=state")
         return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
 
-    def _prepare(self) -> None:
-        if self._on_mujoco:
-            super()._prepare()
-        if self._replayed:
-            self._memory = Replay(self._env, self._again, self._episode_steps, self._env.action_space.shape)
-
-    def _again(self) -> None:
-        self._begin(self._seed)
-
-    def _robot(self) -> int:
-        return super()._robot() if self._env.unwrapped.model.nu else 1
-
-    def _touches(self) -> bool:
-        return self._on_mujoco and super()._touches()
-
-    def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
-        self._return = 0.0
-        if isinstance(self._memory, Replay):
-            self._memory.begin()
-        return super()._draw(seed)
-
-    def _play(self, command: np.ndarray) -> tuple[Any, ...]:
-        if isinstance(self._memory, Replay):
-            self._memory.note(command.ravel())
-        return super()._play(command)
-
-    def _return_to(self, snapshot: np.ndarray) -> None:
-        super()._return_to(snapshot)
-        if isinstance(self._memory, Replay):
-            self._env = self._memory.env
-
     def _keep(self) -> np.ndarray:
-        return np.array([self._paid, self._return])
+        return np.array([self._paid, self._return, *self._numbers])
 
     def _recall(self, kept: np.ndarray) -> None:
-        self._paid, self._return = kept.tolist()
-        self._seen = spaces.unflatten(self._env.observation_space, self._state[: self._size])
+        self._paid, self._return = kept[:2].tolist()
+        self._numbers = kept[2:].copy()
+        self._seen = spaces.unflatten(self._env.observation_space, self._numbers)
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
-        if not np.isfinite(reward):
+        if not abs(reward) <= LARGEST:
             raise self._broken("a reward")
         self._seen = seen
         self._paid = reward
@@ -226,19 +180,19 @@ class GymTask(EnvTask):
         super()._see(seen, info, reward)
 
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
-        state: Any = spaces.flatten(self._env.observation_space, seen)
-        if state.shape != (self._size,):
-            raise UserError(
-                f"task.id={self.config.id} showed {state.size} numbers, and its observation_space declares {self._size}"
-            )
-        if not np.isfinite(state).all():
+        numbers = np.asarray(spaces.flatten(self._env.observation_space, seen), float)
+        if numbers.shape != (self._size,):
+            found = f"showed {numbers.size} numbers, and its observation_space declares {self._size}"
+            raise UserError(f"task.id={self.config.id} {found}")
+        if not (np.abs(numbers) <= LARGEST).all():
             raise self._broken("an observation")
-        return state
+        self._numbers = numbers
+        return numbers
 
     def _broken(self, what: str) -> UserError:
         return UserError(
             f"task.id={self.config.id} returned {what} that is not a finite number, after {self._steps} steps of the "
-            f"episode with seed {self._seed}"
+            f"episode with seed {self._seed}; what it returns must fit single precision, up to {LARGEST:.2g}"
         )
 
     def _rest(self) -> None:
@@ -259,26 +213,18 @@ class GymTask(EnvTask):
     def _rehearse(self) -> None:
         """Refuse, before any work, an environment that does not keep its promises."""
         name, nothing = self.config.id, np.zeros(self.action_space.shape or ())
-        firsts: list[np.ndarray] = []
-        for _ in range(2):
-            self.reset(seed=0)
-            began = self._state
-            result = self.step(nothing)
-            firsts.append(np.concatenate([began, self._state]))
-            if result[2]:
-                raise UserError(f"task.id={name} ends in its first step; nothing can be planned or learnt there")
-        if not np.array_equal(firsts[0], firsts[1]):
-            raise UserError(
-                f"task.id={name} does not repeat itself: after reset(seed=0) it showed different numbers the second "
-                "time; draw all that is random from self.np_random"
-            )
-        self.reset(seed=0)
+        self.begin(seed=0)
         *_, info = self._play(self._scale(nothing))
         key = self.config.success_key
         if key is not None and key not in info:
             raise UserError(
                 f"task.success_key={key} is not in the info of {name}; found: {', '.join(info) or 'nothing'}"
             )
+        self.begin(seed=0)
+        self.play(nothing)
+        if self._terminated:
+            raise UserError(f"task.id={name} ends in its first step; nothing can be planned or learnt there")
+        self._choose_the_way_back()
         self.reset(seed=0)
 
     def _facts(self) -> Facts:
