@@ -17,12 +17,17 @@ PLACE = re.compile(r"\{(\w+)(?::0(\d)d)?\}")
 """In a pattern of paths: {name}, or {name:03d} for a number with leading zeros. Python's own format strings can do
 more, such as fill memory or read attributes."""
 
+LONGEST_PATH = 4096
+"""Characters; file systems allow no more."""
+
 MOST_JSON = 256 << 20
 """Bytes. Metadata of 100,000 episodes take some 20 MiB."""
 
 
 def file_in(folder: Path, name: str) -> Path:
     """The file `name` of a dataset; UserError unless it lies in the dataset's folder, as itself or by a link, whole."""
+    if len(name) > LONGEST_PATH:
+        raise UserError(f"{folder} names a file in {len(name):,} characters, {shortened(name)}; copy the dataset again")
     path = folder / name
     try:
         real, roots = path.resolve(), _roots(folder)

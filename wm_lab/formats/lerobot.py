@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -277,9 +277,9 @@ def is_lerobot(path: Path) -> bool:
 
 def _runs(owner: np.ndarray) -> dict[int, slice | None]:
     """{episode: its rows} of a column that says whose each row is; None where they do not follow one another."""
-    starts = np.flatnonzero(np.diff(owner, prepend=owner[:1] - 1))
+    edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)] if len(owner) else []
     runs: dict[int, slice | None] = {}
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(owner)], strict=True):
+    for start, stop in pairwise(edges):
         episode = int(owner[start])
         runs[episode] = None if episode in runs else slice(start, stop)
     return runs

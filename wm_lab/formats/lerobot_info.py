@@ -18,6 +18,11 @@ OLDEST, NEWEST = (2, 0), (3, 0)
 FASTEST = 1e6
 """Frames a second that a recording may claim."""
 
+MOST_NUMBERS = 2**31
+"""Of one feature in one frame."""
+
+MOST_FEATURES = 10_000
+
 DEEPEST = 4
 """Groups within groups that names of numbers are looked for in."""
 
@@ -51,12 +56,13 @@ class Feature:
     def shape(self) -> tuple[int, ...]:
         """UserError where it says none, or one that nothing has."""
         shape = self.facts.get("shape")
-        if not isinstance(shape, list) or not all(type(side) is int and 0 < side < 2**31 for side in shape):
+        sides: list[Any] = shape if isinstance(shape, list) and len(shape) < 8 else [0]
+        if not all(type(side) is int and side > 0 for side in sides) or math.prod(sides) > MOST_NUMBERS:
             raise UserError(
                 f"meta/info.json says shape={shortened(repr(shape))} of the feature {self.name}, and a shape is a list "
                 "of whole numbers such as [7]; correct it"
             )
-        return tuple(shape)
+        return tuple(sides)
 
     @property
     def size(self) -> int:
@@ -148,8 +154,12 @@ def read_info(folder: Path) -> Info:
             raise wrong(name, "pattern of paths")
     if not isinstance(told["features"], dict):
         raise wrong("features", "table of features")
+    if len(told["features"]) > MOST_FEATURES:
+        raise UserError(f"{path} lists {len(told['features']):,} features, and {MOST_FEATURES:,} are the most")
     features = {}
     for name, facts in told["features"].items():
+        if not name.isprintable():
+            raise UserError(f"{path} lists a feature {shortened(repr(name))}, whose name cannot be printed; correct it")
         if not isinstance(facts, dict) or not isinstance(facts.get("dtype"), str):
             raise UserError(f"{path} does not say the dtype of the feature {shortened(name)}; correct it")
         features[name] = Feature(name, facts["dtype"], facts)

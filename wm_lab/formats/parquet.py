@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.source import need
 
@@ -25,6 +26,9 @@ A_BYTE = 64
 
 MOST_ROWS = 50_000_000
 """Of one file: LeRobot begins another after 100 to 500 MB."""
+
+MOST_TEXT = 100_000_000
+"""Characters of one column of sentences."""
 
 BATCH = 16
 """Rows that texts and images are read by."""
@@ -78,13 +82,13 @@ class Parquet:
             if not (
                 types.is_list(array.type) or types.is_large_list(array.type) or types.is_fixed_size_list(array.type)
             ):
-                raise Unreadable(f"has {name} of type {_called(array.type)}, where numbers are expected")
+                raise Unreadable(f"has {name} of type {shortened(array.type)}, where numbers are expected")
             self._require_no_null(name, array, row)
             row = np.repeat(row, self._pa.compute.list_value_length(array).to_numpy(zero_copy_only=False))
             array = array.flatten()
         self._require_no_null(name, array, row)
         if not (types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)):
-            raise Unreadable(f"has {name} of type {_called(array.type)}, where numbers are expected")
+            raise Unreadable(f"has {name} of type {shortened(array.type)}, where numbers are expected")
         found = np.bincount(row, minlength=count)
         if (wrong := found != size).any():
             odd = int(wrong.argmax())
@@ -108,11 +112,14 @@ class Parquet:
 def texts(path: Path, name: str) -> list[str]:
     """A column of sentences, or of lists of them, of which the first counts; "" where there is none."""
     known: dict[str, str] = {}  # so that what is repeated is kept once
-    found = []
+    found, length = [], 0
     for entry in _entries(path, name):
         first = (entry[0] if entry else "") if isinstance(entry, list) else entry
         text = "" if first is None else str(first)
         found.append(known.setdefault(text, text))
+        length += len(text)
+        if length > MOST_TEXT:
+            raise UserError(f"{path} holds more than {MOST_TEXT:,} characters of {name}, which no recording has")
     return found
 
 
@@ -173,9 +180,5 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        first = (str(error).splitlines() or [repr(error)])[0][:200]
-        raise UserError(f"{path} is damaged ({first}); copy the dataset again") from None
-
-
-def _called(kind: Any) -> str:
-    return str(kind) if len(str(kind)) <= 60 else f"{str(kind)[:60]}…"
+        first = (str(error).splitlines() or [repr(error)])[0]
+        raise UserError(f"{path} is damaged ({shortened(first)}); copy the dataset again") from None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.files import shortened
 from wm_lab.formats.source import need
 
 RATE = 0.01
@@ -39,12 +40,15 @@ class VideoReader:
             # As mp4 and nothing else: FFmpeg knows formats that are lists of other files.
             self._container = self._av.open(str(path.resolve()), format="mp4")
             self._stream = self._container.streams.video[0]
-        except (self._av.FFmpegError, IndexError) as error:
+        except (self._av.FFmpegError, IndexError, ValueError) as error:
             raise self._damaged(str(error)) from None
-        if max(self._stream.width, self._stream.height) > LARGEST:
+        codec = self._stream.codec_context
+        if codec is None:
+            raise self._damaged("its codec is unknown")
+        if max(codec.width, codec.height) > LARGEST:
             raise UserError(
-                f"the video {path} has frames of {self._stream.height} × {self._stream.width} pixels, where {LARGEST} "
-                "are the most; record or resample it smaller"
+                f"the video {path} has frames of {codec.height} × {codec.width} pixels, where {LARGEST} are the most; "
+                "record or resample it smaller"
             )
         self._stream.thread_type = "SLICE"
         rate = self._stream.average_rate
@@ -106,7 +110,7 @@ class VideoReader:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, why: str) -> UserError:
-        return UserError(f"the video {self.path} is damaged ({why}); copy the dataset again")
+        return UserError(f"the video {self.path} is damaged ({shortened(why)}); copy the dataset again")
 
 
 class VideoWriter:
