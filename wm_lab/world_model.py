@@ -30,6 +30,7 @@ class DataSpec:
     `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
+    `changes` says which dimensions of every vector key change within an episode; of the others `std_change` is a floor.
     """
 
     observation: dict[str, tuple[int, ...]]
@@ -40,6 +41,7 @@ class DataSpec:
     linear: dict[str, list[list[float]]] = field(default_factory=dict)
     points: dict[str, list[int]] = field(default_factory=dict)
     instructions: list[str] = field(default_factory=list)
+    changes: dict[str, list[bool]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -15,7 +15,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import replay
 from wm_lab.data.shard import MANIFEST, write_manifest
 from wm_lab.data.splits import SplitConfig, assign, uniform_hash
-from wm_lab.data.statistics import FRAMES, MINIMUM_STD, MINIMUM_STD_CHANGE, image_moments
+from wm_lab.data.statistics import FRAMES, METRIC, image_moments
 from wm_lab.errors import UserError
 
 CONFIG = DataConfig(episodes=60, round_episodes=30)
@@ -87,7 +87,7 @@ def test_statistics_are_those_of_the_training_episodes(shards):
     assert spec.mean["state"] == pytest.approx(state.mean(0), rel=1e-6)
     assert spec.std["state"] == pytest.approx(state.std(0), rel=1e-6)
     assert spec.std_change["state"][:2] == pytest.approx(np.sqrt((change[:, :2] ** 2).mean(0)), rel=1e-6)
-    assert spec.std_change["state"][2:] == pytest.approx([MINIMUM_STD_CHANGE, MINIMUM_STD_CHANGE, 1.0])
+    assert spec.std_change["state"][2:] == pytest.approx([METRIC.change, METRIC.change, 1.0])
     assert (spec.mean["reward"], spec.std["reward"]) == (
         pytest.approx([reward.mean()], rel=1e-6),
         pytest.approx([reward.std()], rel=1e-6),
@@ -100,7 +100,7 @@ def test_a_dimension_that_never_moves_is_not_divided_by_zero(copy):
     state[:, 0] = 0.1
     np.save(copy / "observation.state.npy", state)
     write_manifest(copy, PointTask().card, ["expert"] * 3, {})
-    assert Dataset.open(copy).spec.std["state"][0] == MINIMUM_STD
+    assert Dataset.open(copy).spec.std["state"][0] == METRIC.std
 
 
 @pytest.mark.parametrize("name", ["observation.state", "action", "episode.seed"])

@@ -20,7 +20,7 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard, open_shard
 from wm_lab.data.splits import SPLITS, SplitConfig, assign
-from wm_lab.data.statistics import image_moments, linear_changes, moments, spread_of_changes
+from wm_lab.data.statistics import Floors, floors_of, image_moments, linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import DataSpec
 
@@ -146,23 +146,30 @@ class Dataset:
         if not len(train):
             raise UserError(f"none of the {len(self)} episodes is for training; collect more, or lower the fractions")
         vectors = [key for key in self.observation_keys if self.shards[0].columns[OBSERVATION + key].ndim == 2]
-        mean, std, std_change = {}, {}, {}
+        mean, std, std_change, changes = {}, {}, {}, {}
         for key in vectors:
-            mean[key], std[key] = moments(self._training_rows(OBSERVATION + key))
-            std_change[key] = spread_of_changes(self._training_rows(OBSERVATION + key))
+            rows = self._training_rows(OBSERVATION + key)
+            mean[key], std[key] = moments(rows, self.floors)
+            std_change[key], changes[key] = spread_of_changes(rows, std[key], self.floors)
         for key in self.card["observation"]:
             if key not in vectors:
                 mean[key], std[key] = image_moments(self._training_rows(OBSERVATION + key))
         arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
-        mean["reward"], std["reward"] = moments(arrived)
+        mean["reward"], std["reward"] = moments(arrived, self.floors)
         shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}
         linear = {}
         for key in vectors:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
-            linear[key] = linear_changes((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs).tolist()
+            transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
+            linear[key] = linear_changes(transitions, floors=self.floors).tolist()
         points = [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
         size = self.card["action_size"]
-        return DataSpec(shapes, size, mean, std, std_change, linear, {"state": points}, self.instructions)
+        return DataSpec(shapes, size, mean, std, std_change, linear, {"state": points}, self.instructions, changes)
+
+    @property
+    def floors(self) -> Floors:
+        """Below which a deviation of its observations counts as none."""
+        return floors_of(variable["unit"] for variable in self.card["variables"])
 
     @cached_property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wm_lab.data.statistics import RIDGE, linear_changes
+from wm_lab.data.statistics import RIDGE, SCALE_FREE, Floors, linear_changes
 from wm_lab.errors import UserError
 
 
@@ -38,12 +38,18 @@ class LinearDynamics:
 
     @classmethod
     def fit(
-        cls, states: np.ndarray, actions: np.ndarray, following: np.ndarray, *, ridge: float = RIDGE
+        cls,
+        states: np.ndarray,
+        actions: np.ndarray,
+        following: np.ndarray,
+        *,
+        ridge: float = RIDGE,
+        floors: Floors = SCALE_FREE,
     ) -> LinearDynamics:
         """Closed form from training transitions: states [M, D] and actions [M, A] that led to `following` [M, D]."""
         if not len(states) == len(actions) == len(following) > 0:
             raise ValueError(f"transitions do not match: {len(states)}, {len(actions)}, {len(following)}")
-        return cls(linear_changes([(states, actions, following)], ridge))
+        return cls(linear_changes([(states, actions, following)], ridge, floors))
 
     def step(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """States [W, D] after one action [W, A] each."""

@@ -31,13 +31,11 @@ ACTION_RATIO = 1.1
 """Below this ratio of shuffled to true error a model does not read its actions (a convention, not a law)."""
 
 WORST_ERROR = 1e9
-"""What a prediction that is not a number counts for: worse than any real one, yet sums stay finite."""
+"""What a prediction that is not a number counts for, in units or in training deviations where those are larger: worse
+than any real one, yet sums stay finite."""
 
 NO_ERROR = 1e-12
-"""Added to summed errors, so that two perfect predictors have a skill of 0 and not 0/0."""
-
-CONSTANT = 1e-6
-"""Dimensions whose training deviation is below this never move, and have no z-score."""
+"""Of the largest summed error, added to all, so that two perfect predictors have a skill of 0 and not 0/0."""
 
 Errors = Mapping[str, np.ndarray]
 """{variable: errors [W, H]} in the variable's unit; `overall` is in training standard deviations."""
@@ -102,18 +100,21 @@ def variable_errors(
 ) -> dict[str, np.ndarray]:
     """Errors of predicted states [W, H, D]: the Euclidean norm of every variable, and the z-scored RMS of the whole.
 
-    `std` [D] is the training split's; dimensions that never moved there are left out of the whole.
+    `std` [D] is the training split's; a dimension without any is left out of the whole.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predictions {predicted.shape} and truth {truth.shape} differ in shape")
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.asarray(predicted, float) - truth
         errors = {v.name: np.linalg.norm(gap[..., v.slice], axis=-1) for v in variables}
-        moving = np.asarray(std) > CONSTANT
+        moving = np.asarray(std) > 0
         errors[OVERALL] = np.sqrt(np.mean((gap[..., moving] / np.asarray(std)[moving]) ** 2, axis=-1))
-    return {
-        name: np.nan_to_num(e, nan=WORST_ERROR, posinf=WORST_ERROR).clip(max=WORST_ERROR) for name, e in errors.items()
-    }
+    worst = {v.name: WORST_ERROR * max(1.0, float(np.linalg.norm(std[v.slice]))) for v in variables}
+    return {name: _bounded(e, worst.get(name, WORST_ERROR)) for name, e in errors.items()}
+
+
+def _bounded(errors: np.ndarray, worst: float) -> np.ndarray:
+    return np.nan_to_num(errors, nan=worst, posinf=worst).clip(max=worst)
 
 
 def assess_groups(
@@ -229,7 +230,8 @@ def _quantiles(ranked: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 def _ratio(model: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Skill from summed errors, of the sample [H] and of every resample [R, H]."""
-    return tuple(1 - (m + NO_ERROR) / (o + NO_ERROR) for m, o in zip(model, other, strict=True))  # type: ignore[return-value]
+    least = NO_ERROR * (max(model[0].max(), other[0].max()) or 1.0)
+    return tuple(1 - (m + least) / (o + least) for m, o in zip(model, other, strict=True))  # type: ignore[return-value]
 
 
 def _skill(value: np.ndarray, resampled: np.ndarray, n: int) -> Skill:

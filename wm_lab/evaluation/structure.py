@@ -11,12 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import entr, stdtrit
 
+from wm_lab.data.statistics import moving
 from wm_lab.evaluation.bootstrap import RESAMPLES, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 from wm_lab.evaluation.ratio import Ratio, around, per_trajectory
-
-CONSTANT = 1e-6
-"""Deviation below which a feature never moves, and is left out."""
 
 GROUPS = 10
 """Of trajectories, each left out once by the jackknife."""
@@ -29,7 +27,7 @@ def standardised(x: np.ndarray) -> np.ndarray:
     """
     x = np.asarray(x, float)
     spread = x.std(0)
-    moves = spread > CONSTANT
+    moves = moving(x.mean(0), spread)
     if not moves.any():
         return np.zeros((len(x), 1))
     return (x[:, moves] - x[:, moves].mean(0)) / spread[moves]

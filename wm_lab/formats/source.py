@@ -26,6 +26,9 @@ LARGEST_SIDE = 4096
 LABELS = "labels"
 """Where an origin keeps what the numbers of actions and states are called."""
 
+FAINT = 0.01
+"""Actions that never exceed this are in a unit far too large for [-1, 1], such as steps in metres."""
+
 MATRIX = 64
 """Numbers of the largest matrix, such as a pose, that is read as a vector; larger ones are depth images and such."""
 
@@ -134,7 +137,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class ActionScale:
-    """Between a recording's actions and the lab's [-1, 1]. A dimension that lies in it already stays as it is."""
+    """Between a recording's actions and the lab's [-1, 1]. A dimension that fills some of it already stays as it is."""
 
     low: np.ndarray  # [A]
     high: np.ndarray  # [A]
@@ -150,7 +153,8 @@ class ActionScale:
         if not lows:
             raise UserError(f"{name} holds no action; record some episodes first")
         low, high = np.min(lows, 0).astype(np.float64), np.max(highs, 0).astype(np.float64)
-        inside = (low >= -1) & (high <= 1)
+        largest = np.maximum(np.abs(low), np.abs(high))
+        inside = ((low >= -1) & (high <= 1) & (largest >= FAINT)) | (largest == 0)
         return cls(np.where(inside, -1.0, low), np.where(inside, 1.0, high))
 
     @property

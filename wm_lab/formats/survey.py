@@ -16,6 +16,8 @@ AT_BOUND = 0.999
 MANY_SATURATED = 0.5
 """Share of saturated actions that is worth a word: what they were scaled or clipped from may have been cut off."""
 
+TINY = np.finfo(float).tiny
+
 JUMP = 50.0
 """A change that is so many times the usual one (root mean square) is a fault of recording rather than a motion."""
 
@@ -89,9 +91,9 @@ class Survey:
             if name != "reward" and column.shape and len(still):
                 found.append(f"{name}: {_dimensions(still)} never {'changes' if len(still) == 1 else 'change'}")
             usual = np.sqrt(column.moved / max(column.moves, 1))
-            wild = np.flatnonzero(column.leap > JUMP * np.maximum(usual, 1e-12))
+            wild = np.flatnonzero(column.leap > JUMP * np.maximum(usual, TINY))
             if name.startswith(OBSERVATION) and len(wild):
-                worst = int(wild[np.argmax((column.leap / np.maximum(usual, 1e-12))[wild])])
+                worst = int(wild[np.argmax((column.leap / np.maximum(usual, TINY))[wild])])
                 found.append(
                     f"{name}: dimension {worst} jumps by {column.leap[worst]:.3g} in episode {column.leapt[worst]}, "
                     f"{column.leap[worst] / usual[worst]:.0f} times its usual change"

@@ -13,7 +13,6 @@ from wm_lab.models.images import soft_argmax
 from wm_lab.models.observations import Relations
 from wm_lab.world_model import DataSpec
 
-CONSTANT = 1e-6  # a smaller standard deviation means that the dimension never moved
 FAR = 10.0  # standard deviations beyond which a reading says only "far"
 IMAGE_AXES = 3
 
@@ -45,7 +44,7 @@ class FrameEncoder(nn.Module):
                     f"observation {key!r} has shape {shape}; a policy reads vectors (D,) and images (H, W, 3)"
                 )
         self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("std", torch.tensor([s if s > CONSTANT else 1.0 for s in std]))
+        self.register_buffer("std", torch.tensor([s if s > 0 else 1.0 for s in std]))
         self.relations = Relations(spec)
         self.size = len(mean) + self.relations.size + image_features * len(self.images)
 

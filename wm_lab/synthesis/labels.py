@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.data.statistics import MINIMUM_STD_CHANGE
 from wm_lab.synthesis.segments import Observations, Starts
 from wm_lab.world_model import DataSpec
 
@@ -27,10 +26,9 @@ class Yardstick:
         self.keys = [key for key, shape in spec.observation.items() if len(shape) == 1]
         self._mean = {key: np.array(spec.mean[key]) for key in self.keys}
         self._std = {key: np.array(spec.std[key]) for key in self.keys}
-        changes = {key: np.array(spec.std_change[key]) for key in self.keys}
         # A number that never moves within an episode cannot deviate from a demonstration: its pace has no end.
         self.pace = np.concatenate(
-            [np.where(changes[key] > MINIMUM_STD_CHANGE, changes[key] / self._std[key], np.inf) for key in self.keys]
+            [np.where(spec.changes[key], np.array(spec.std_change[key]) / self._std[key], np.inf) for key in self.keys]
         )
         """[V] typical one-step change of each number of a frame."""
 

@@ -48,6 +48,10 @@ class PlanningHints:
                 )
 
 
+UNTOLD = "as the environment has it"
+"""The unit of numbers that an environment of somebody else's does not explain."""
+
+
 @dataclass(frozen=True)
 class Variable:
     """A named piece of the state observation, e.g. the block's position in metres."""

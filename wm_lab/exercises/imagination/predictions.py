@@ -92,4 +92,5 @@ def fit_linear(dataset: Dataset) -> LinearDynamics:
         np.concatenate([e.state[:-1] for e in episodes]),
         np.concatenate([e.action[1:] for e in episodes]),
         np.concatenate([e.state[1:] for e in episodes]),
+        floors=dataset.floors,
     )

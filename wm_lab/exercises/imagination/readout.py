@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.data.statistics import moving
 from wm_lab.exercises.imagination.windows import Stretches
 from wm_lab.world_model import Imagination, WorldModel
 
@@ -26,7 +27,7 @@ HELD_BACK = 4
 """One episode in so many chooses the penalty."""
 
 CONSTANT = 1e-6
-"""Deviation below which a feature or a state dimension never moves, and is left out."""
+"""Deviation below which a feature never moves, and is left out; features have no unit."""
 
 MOST = 512
 """More features, as where an image is its own latent, are read through this many principal components of theirs."""
@@ -78,7 +79,8 @@ class LinearProbe:
         names = episode.unique()
         apart = torch.isin(episode, names[::HELD_BACK])
         spread = states.double().std(0, unbiased=False)
-        weight = torch.where(spread > CONSTANT, 1 / spread, 0.0)
+        moves = torch.from_numpy(moving(states.double().mean(0).numpy(), spread.numpy()))
+        weight = torch.where(moves, 1 / spread, 0.0)
         components = principal(features, MOST) if features.shape[1] > MOST else None
 
         def error(penalty: float) -> float:

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.tasks.task import Variable
+from wm_lab.tasks.task import UNTOLD, Variable
 
 
 def open_environment(name: str, episode_steps: int | None) -> tuple[Any, spaces.Box, int]:
@@ -82,7 +82,7 @@ def variables_of(space: spaces.Space) -> tuple[Variable, ...]:
     found, start = [], 0
     for key, leaf in _leaves(space):
         size = spaces.flatdim(leaf)
-        found.append(Variable(key, start, start + size, "as the environment has it"))
+        found.append(Variable(key, start, start + size, UNTOLD))
         start += size
     return tuple(found)
 
