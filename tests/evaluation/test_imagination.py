@@ -170,6 +170,7 @@ def test_the_verdict_names_what_is_beaten_and_what_is_kept():
         "useful for 7 [7, 7] steps (0.35 s): surely beats persistence to 20+, the linear model to 5; "
         "stays inside the task's tolerance (block, 0.02 m) for 7 (n=40 episodes, 120 windows)."
     )
+    assert imagination_verdict(found, None).startswith("useful for 7 [7, 7] steps: surely"), "nobody timed the steps"
 
 
 def test_a_model_that_ignores_its_actions_is_not_useful_however_small_its_error():

@@ -101,10 +101,10 @@ def test_an_environment_that_cannot_be_a_task_is_refused_in_a_sentence(name: str
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Blind", "an observation that is not a finite number, after 2 steps of the episode with seed 7"),
-        ("Far", "an observation that is not a finite number.* must fit single precision"),
-        ("Priceless", "a reward that is not a finite number"),
-        ("Growing", "showed 3 numbers, and its observation_space declares 2"),
+        ("Blind", r"observation\['place'\] of step is not a finite number after 3 steps of the episode with seed 7"),
+        ("Far", "is not a finite number .* must fit single precision"),
+        ("Priceless", "the reward is not a finite number after 3 steps"),
+        ("Growing", r"has shape \(2,\) after 3 steps .* its observation_space, Box"),
     ],
 )
 def test_an_environment_that_breaks_its_promise_midway_is_named_with_the_episode(name: str, message: str) -> None:

@@ -18,7 +18,7 @@ def open_source(path: Path, wishes: Wishes | None = None) -> Source:
     if wishes.map and (is_own(path) or not is_lerobot(path)):
         raise UserError(f"--map names columns of a LeRobot folder, and {path} is none; leave it out")
     if is_own(path):
-        return Own([path])
+        return Own([path], wishes.hz)
     if is_lerobot(path):
         return LeRobot(path, wishes)
     if is_minari(path):

@@ -60,6 +60,11 @@ class _Writer:
     def __init__(self, source: Source, folder: Path) -> None:
         self.source, self.folder = source, folder
         self.pa, self.parquet = need("pyarrow", "lerobot", "LeRobot"), need("pyarrow.parquet", "lerobot", "LeRobot")
+        if source.card.control_hz is None:
+            raise UserError(
+                f"LeRobot counts frames a second, and nobody told how long a step of {source.card.name} is; say it "
+                "with --hz, or collect with task.control_hz"
+            )
         self.fps = source.card.control_hz
         self.data = _Roll(DATA_MB)
         self.table: Any = None  # the Parquet file that is written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ class Own(Source):
 
     format = "wm_lab"
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], hz: float | None = None) -> None:
+        """hz: control steps a second, where the datasets do not tell."""
         self.name = str(folders[0])
         self.dataset = Dataset.open(*folders)
         table = self.dataset.table
-        self.card = TaskCard.from_dict(self.dataset.card)
+        card = TaskCard.from_dict(self.dataset.card)
+        self.card = card if card.control_hz is not None else replace(card, control_hz=hz)
         self.kept, self.lengths = np.arange(len(table.length)), table.length
         self.behaviours = sorted(set(table.behaviour.tolist()))
         self.table = {

@@ -18,6 +18,9 @@ ZOOM = 96
 GAP, LABEL, HEAD = 4, 78, 18
 """Pixels between frames, of the row labels' column and of the step numbers' row."""
 
+FPS = 20.0
+"""Frames a second of a clip where nothing else is said."""
+
 INK, QUIET, PAPER = (31, 36, 48), (107, 114, 128), (255, 255, 255)
 
 
@@ -62,7 +65,7 @@ def grid(rows: Mapping[str, np.ndarray], heads: Sequence[str]) -> Image:
     return picture
 
 
-def clip(columns: Sequence[np.ndarray], path: Path | str, fps: float = 20.0) -> Path:
+def clip(columns: Sequence[np.ndarray], path: Path | str, fps: float = FPS) -> Path:
     """Write an endless GIF of clips [T, H, W, 3] playing side by side; a shorter one waits on its last frame.
 
     GIF counts in hundredths of a second and viewers slow down below two of them, so 50 frames a second is the most.

@@ -17,7 +17,6 @@ def survey_tables(source: Source, found: Survey) -> list[Table]:
 
 def _whole(source: Source, found: Survey) -> Table:
     card, lengths, count = source.card, found.lengths, len(source)
-    seconds = float(lengths.sum()) / card.control_hz
     split = assign(np.asarray(source.table["seed"]), count, SplitConfig())
     facts = {
         "format": source.format,
@@ -26,7 +25,7 @@ def _whole(source: Source, found: Survey) -> Table:
         "physics": card.physics,
         "episodes": f"{count} ({', '.join(f'{(split == i).sum()} {name}' for i, name in enumerate(SPLITS[:2]))})",
         "steps": f"{int(lengths.sum()):,} ({int(lengths.min())} to {int(lengths.max())} an episode)",
-        "rate": f"{card.control_hz:g} Hz, {seconds / 60:.1f} minutes",
+        "rate": _rate(card.control_hz, int(lengths.sum())),
         "solved": f"{found.solved} of {count}",
         "with contact": f"{found.touched} of {count}",
         "ended by the task": f"{found.ended} of {count}",
@@ -34,6 +33,10 @@ def _whole(source: Source, found: Survey) -> Table:
         "actions": "as recorded" if not card.settings.get("action_low") else "scaled to [-1, 1]",
     }
     return Table(source.name, ("fact", "found"), list(facts.items()), frozenset({"fact", "found"}))
+
+
+def _rate(hz: float | None, steps: int) -> str:
+    return f"{hz:g} Hz, {steps / hz / 60:.1f} minutes" if hz else "nobody told; say it with --hz"
 
 
 def _behaviours(source: Source) -> str:

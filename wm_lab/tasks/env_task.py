@@ -265,7 +265,7 @@ class Facts:
 
     name: str
     library: str  # with its version, e.g. "gymnasium_robotics 1.4.2"
-    control_hz: float
+    control_hz: float | None
     tags: tuple[str, ...]
     instruction: str
     success_test: str

@@ -76,7 +76,7 @@ class TaskCard:
     observation: dict[str, tuple[int, ...]]  # shape of each observation key; uint8 images are (H, W, 3)
     action_size: int
     episode_steps: int
-    control_hz: float
+    control_hz: float | None  # None: nobody told how long a step is
     tags: tuple[str, ...]  # of: reach, contact, precise, long-horizon
     instruction: str  # one sentence, for language-conditioned models
     success_test: str  # named and versioned with its tolerance, e.g. "block-to-goal-xy<0.02@1"; "": rewards alone

@@ -20,7 +20,7 @@ from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
 from wm_lab.exercises.imagination.readout import device_of
 from wm_lab.exercises.imagination.windows import Stretches
-from wm_lab.reports.filmstrip import clip, filmstrip, save_png
+from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table
 from wm_lab.tasks.task import Variable
 from wm_lab.world_model import WorldModel
@@ -88,8 +88,11 @@ class Frames:
             for name in self._rms
         }
 
-    def pictures(self, folder: Path, fps: float) -> dict[str, Path]:
-        """A filmstrip and a clip of the stretch whose last frame is as good as the median: neither best nor worst."""
+    def pictures(self, folder: Path, fps: float | None) -> dict[str, Path]:
+        """A filmstrip and a clip of the stretch whose last frame is as good as the median: neither best nor worst.
+
+        fps: None where nobody knows how long a step is; then the clip runs at a rate of its own
+        """
         final = self._all(self._ssim, MODEL)[:, -1]
         row = int(np.argsort(final)[len(final) // 2])
         truth, imagined = self._play(row)
@@ -97,7 +100,7 @@ class Frames:
         steps = sorted({context - 1, *(context + np.linspace(0, horizon - 1, COLUMNS).round().astype(int)).tolist()})
         strip = save_png(filmstrip(truth, imagined, steps=steps, context=context), folder / "filmstrip.png")
         difference = np.clip(128 + imagined - truth, 0, 255)
-        return {"filmstrip": strip, "clip": clip([truth, imagined, difference], folder / "clip.gif", fps)}
+        return {"filmstrip": strip, "clip": clip([truth, imagined, difference], folder / "clip.gif", fps or FPS)}
 
     @torch.inference_mode()
     def _play(self, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,8 @@ from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TimeLimit
 
+from wm_lab.tasks.gym.contract import Contract
+
 PLAIN = (
     type(None),
     bool,
@@ -37,7 +39,8 @@ PLAIN = (
 CHANCE = (np.random.Generator, np.random.RandomState, random.Random)
 SKIPPED = (mujoco.MjData, MujocoRenderer, EnvSpec)
 """MuJoCo's state is saved on its own; pictures and names change nothing of what happens."""
-UNREAD = "_elapsed_steps"  # of a TimeLimit: its limit is lifted, so nothing depends on its count
+UNREAD = {TimeLimit: ("_elapsed_steps",), Contract: ("_seed", "_steps")}
+"""Counts that nothing depends on: the limit of a `TimeLimit` is lifted, and a `Contract` tells where it was broken."""
 MOST = 100_000  # things that are looked at in one environment
 POINTER = 8  # bytes
 
@@ -127,5 +130,6 @@ SLOT = "member_descriptor"
 
 
 def _attributes(thing: Any) -> list[Any]:
-    unread = UNREAD if isinstance(thing, TimeLimit) else None
-    return [part for name, value in getattr(thing, "__dict__", {}).items() if name != unread for part in (name, value)]
+    unread = UNREAD.get(type(thing), ())
+    held = getattr(thing, "__dict__", {}).items()
+    return [part for name, value in held if name not in unread for part in (name, value)]

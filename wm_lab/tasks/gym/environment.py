@@ -3,50 +3,60 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.gym.contract import Contract
+from wm_lab.tasks.gym.foreign import asked, described
 from wm_lab.tasks.task import UNTOLD, Variable
 
+SETTLED = {
+    "id": "task.id chooses the environment",
+    "max_episode_steps": "task.episode_steps says it",
+    "disable_env_checker": "the lab has checks of its own",
+}
+"""Arguments of `gymnasium.make` that are not the user's to give, and why."""
 
-def open_environment(name: str, episode_steps: int | None) -> tuple[Any, spaces.Box, int]:
-    """The environment with its own wrappers, its actions and its episode length; UserError says why it cannot be."""
+
+def open_environment(
+    name: str, episode_steps: int | None, arguments: Mapping[str, Any] | None = None
+) -> tuple[Contract, spaces.Box, int]:
+    """The environment with its own wrappers, its actions and its episode length; UserError says why it cannot be.
+
+    arguments: of `gymnasium.make`, beside the id
+    """
     module, _, bare = name.rpartition(":")
     if module:
         try:
             import_module(module)
-        except ImportError as missing:
-            raise UserError(f"task.id={name}: the module {module} cannot be imported ({missing})") from missing
+        except Exception as error:
+            told = f"task.id={name}: the module {module} cannot be imported ({described(error)})"
+            raise UserError(f"{told}; its file belongs into the folder given to --config-dir") from error
     if bare not in gymnasium.registry:
         raise unknown("task.id", bare, gymnasium.registry)
-    try:
-        # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
-        env: Any = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1)
-        if "rgb_array" in env.metadata.get("render_modes", ()) and env.render_mode is None:
-            with suppress(TypeError):  # of a constructor that takes no such mode: then it goes without pictures
-                env = gymnasium.make(bare, disable_env_checker=True, max_episode_steps=-1, render_mode="rgb_array")
-    except gymnasium.error.DependencyNotInstalled as missing:
-        raise UserError(f"task.id={name} lacks a package: {missing}") from missing
-    except ImportError as missing:
-        raise UserError(f"task.id={name} lacks a package: {missing}; pip install 'gymnasium[mujoco]'") from missing
-    box = env.action_space
+    env = _make(name, bare, dict(arguments or {}))
+    box = getattr(env, "action_space", None)
     if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():
         raise UserError(
             f"task.id={name} takes {box}, but planners here need bounded continuous actions (a finite Box); wrap the "
             "environment, for instance in gymnasium.wrappers.RescaleAction"
         )
-    for key, space in _leaves(env.observation_space):
+    seen = getattr(env, "observation_space", None)
+    if seen is None:
+        raise UserError(f"task.id={name} declares no observation_space; say in its constructor what it shows")
+    for key, space in _leaves(seen):
         if not isinstance(space, spaces.Box):
             raise UserError(f"task.id={name} shows {space} as {key}; observations must be numbers: Box, Dict or Tuple")
-        if len(space.shape) == 3:
+        if len(space.shape) >= 3:
             raise UserError(
                 f"task.id={name} shows pictures {space.shape} as {key}; let it observe numbers, and set "
                 "task.observation=pixels to see the picture that it renders"
@@ -56,6 +66,57 @@ def open_environment(name: str, episode_steps: int | None) -> tuple[Any, spaces.
     if steps is None:
         raise UserError(f"task.id={name} names no episode length; set task.episode_steps")
     return env, box, steps
+
+
+def _make(name: str, bare: str, arguments: dict[str, Any]) -> Contract:
+    for key, why in SETTLED.items():
+        if key in arguments:
+            raise UserError(f"task.make.{key}={arguments[key]} cannot be given to the environment: {why}")
+    # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
+    make = partial(gymnasium.make, bare, disable_env_checker=True, max_episode_steps=-1, **arguments)
+    try:
+        env: Any = asked(f"task.id={name}: making it", make)
+    except UserError as error:
+        if isinstance(error.__cause__, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
+            raise UserError(f"task.id={name} lacks a package: {error.__cause__}; {_installed_by(bare)}") from error
+        raise
+    blind: str | None = None
+    metadata = env.metadata if isinstance(env.metadata, Mapping) else {}
+    if "rgb_array" in (metadata.get("render_modes") or ()) and env.render_mode is None:
+        try:
+            env = make(render_mode="rgb_array")
+        except TypeError:  # of a constructor that takes no such mode: then it goes without pictures
+            pass
+        except Exception as error:  # no screen, no OpenGL: it may do without
+            blind = described(error)
+    return Contract(env, name, blind)
+
+
+def _installed_by(bare: str) -> str:
+    """How to get what an environment needs, as far as is known."""
+    entry = str(gymnasium.registry[bare].entry_point)
+    return "pip install 'gymnasium[mujoco]'" if entry.startswith("gymnasium.") else "install what it asks for"
+
+
+def control_hz_of(env: Any, action: np.ndarray) -> float | None:
+    """Control steps a second, where the environment truly tells; the episode that runs is a step further afterwards.
+
+    MuJoCo's clock is a truth, wrappers that repeat an action included, and so is a number called `control_hz`.
+    `render_fps` is none: it says how fast a film is shown.
+    """
+    told = getattr(env.unwrapped, "control_hz", None)
+    if isinstance(told, int | float) and 0 < told < np.inf:
+        return float(told)
+    model, data = (getattr(env.unwrapped, name, None) for name in ("model", "data"))
+    if not isinstance(model, mujoco.MjModel) or not isinstance(data, mujoco.MjData):
+        return None
+    began = data.time
+    env.step(action)
+    substep = float(model.opt.timestep)
+    substeps = round((data.time - began) / substep)
+    if substeps < 1 or not np.isclose(substeps * substep, data.time - began):
+        return None
+    return 1.0 / (substeps * substep)
 
 
 def _lift_limits(env: Any) -> list[int]:
@@ -69,7 +130,7 @@ def _lift_limits(env: Any) -> list[int]:
     return limits
 
 
-def _leaves(space: spaces.Space, name: str = "observation") -> list[tuple[str, spaces.Space]]:
+def _leaves(space: Any, name: str = "observation") -> list[tuple[str, spaces.Space]]:
     """The plain spaces of a nested one, in the order in which they are flattened."""
     if isinstance(space, spaces.Dict):
         return [leaf for key, inner in space.spaces.items() for leaf in _leaves(inner, str(key))]
@@ -88,12 +149,23 @@ def variables_of(space: spaces.Space) -> tuple[Variable, ...]:
 
 
 def function_at(path: str, name: str) -> Callable[..., Any]:
-    """What `module:function` names."""
+    """What `module:function` names, its mistakes told in a sentence."""
     module, _, attribute = path.partition(":")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(import_module(module), attribute)
+    except Exception as error:
         raise UserError(
-            f"{name}={path} cannot be imported ({error}); write module:function, with the module's file in the folder "
-            "given to --config-dir or installed"
+            f"{name}={path} cannot be imported ({described(error)}); write module:function, with the module's file in "
+            "the folder given to --config-dir or installed"
         ) from error
+    if not callable(found):
+        raise UserError(f"{name}={path} is {found!r} and no function; write module:function")
+    return partial(asked, f"{name}={path}", found)
+
+
+def truth(value: Any, told: str) -> bool:
+    """What somebody else's code says of success, which is yes or no; an error begins with `told`."""
+    found = np.asarray(value)
+    if found.size != 1 or found.dtype.kind not in "biuf" or np.isnan(found.item()):
+        raise UserError(f"{told} {value!r}, and success is True or False")
+    return bool(found.item())

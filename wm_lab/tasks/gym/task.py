@@ -8,7 +8,7 @@ it. Without them an environment has its reward alone, which only playing tells, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -23,11 +23,9 @@ from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import HEAD, Facts
 from wm_lab.tasks.gym import reacher
-from wm_lab.tasks.gym.environment import function_at, open_environment, variables_of
+from wm_lab.tasks.gym.environment import control_hz_of, function_at, open_environment, truth, variables_of
 from wm_lab.tasks.gym.way_back import PAID, GymnasiumTask
 from wm_lab.tasks.task import Expert, Futures, Variable
-
-LARGEST = float(np.finfo(np.float32).max)  # that an observation or a reward can be
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,10 @@ class GymConfig(EnvConfig):
     """`my_module:function` of (observation, env): the action, in the environment's own units. None: there is none."""
     stochastic: bool = False
     """Accept an environment that does not repeat itself. Then nobody can go back in time there: see docs/tasks.md."""
+    control_hz: Positive | None = None
+    """Control steps a second. None: as MuJoCo's clock tells, and of others nothing is said in seconds."""
+    make: dict[str, Any] = field(default_factory=dict)
+    """Arguments of `gymnasium.make` beside the id, such as {reward_type: dense}."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +98,7 @@ class GymTask(GymnasiumTask):
         self._tolerance = config.tolerance or (self._known.tolerance if self._known else 0.0)
         self._test = None if config.success is None else function_at(config.success, "task.success")
         self._chosen = None if config.expert is None else function_at(config.expert, "task.expert")
-        super().__init__(config, partial(open_environment, config.id, config.episode_steps))
+        super().__init__(config, partial(open_environment, config.id, config.episode_steps, config.make))
         self._rehearse()
 
     def cost(self, state: Tensor) -> Tensor:
@@ -123,8 +125,10 @@ class GymTask(GymnasiumTask):
 
     def act(self, choose: Callable[[Any, Any], Any]) -> np.ndarray:
         """What a user's expert chooses now, in [-1, 1]."""
-        chosen = np.asarray(choose(self._seen, self._env.unwrapped), float)
-        space = self._env.action_space
+        chosen, space = np.asarray(choose(self._seen, self._env.unwrapped)), self._env.action_space
+        if chosen.dtype.kind not in "fiub":
+            raise UserError(f"task.expert={self.config.expert} must return an action of {space}, not {chosen!r}")
+        chosen = chosen.astype(float)
         if chosen.shape != space.shape or not np.isfinite(chosen).all():
             raise UserError(f"task.expert={self.config.expert} must return an action of shape {space.shape}: {chosen}")
         if np.any(chosen < space.low - 1e-6) or np.any(chosen > space.high + 1e-6):
@@ -153,15 +157,7 @@ class GymTask(GymnasiumTask):
         if self._on_mujoco:
             return super().render(size)
         size = self.config.image_size if size is None else size
-        try:
-            frame = self._env.render()
-        except gymnasium.error.DependencyNotInstalled as missing:
-            raise UserError(f"task.id={self.config.id} cannot draw itself: {missing}") from missing
-        except NotImplementedError:
-            frame = None
-        if not isinstance(frame, np.ndarray) or frame.ndim != 3:
-            raise UserError(f"task.id={self.config.id} has no render_mode rgb_array; set task.observation=state")
-        return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
+        return np.asarray(Image.fromarray(self._env.render()).resize((size, size), Image.Resampling.BOX))
 
     def _keep(self) -> np.ndarray:
         return np.array([self._paid, self._return, *self._numbers])
@@ -172,28 +168,14 @@ class GymTask(GymnasiumTask):
         self._seen = spaces.unflatten(self._env.observation_space, self._numbers)
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
-        if not abs(reward) <= LARGEST:
-            raise self._broken("a reward")
         self._seen = seen
         self._paid = reward
         self._return += reward
         super()._see(seen, info, reward)
 
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
-        numbers = np.asarray(spaces.flatten(self._env.observation_space, seen), float)
-        if numbers.shape != (self._size,):
-            found = f"showed {numbers.size} numbers, and its observation_space declares {self._size}"
-            raise UserError(f"task.id={self.config.id} {found}")
-        if not (np.abs(numbers) <= LARGEST).all():
-            raise self._broken("an observation")
-        self._numbers = numbers
-        return numbers
-
-    def _broken(self, what: str) -> UserError:
-        return UserError(
-            f"task.id={self.config.id} returned {what} that is not a finite number, after {self._steps} steps of the "
-            f"episode with seed {self._seed}; what it returns must fit single precision, up to {LARGEST:.2g}"
-        )
+        self._numbers = np.asarray(spaces.flatten(self._env.observation_space, seen), float)
+        return self._numbers
 
     def _rest(self) -> None:
         self._paid = 0.0
@@ -205,10 +187,11 @@ class GymTask(GymnasiumTask):
         if self._distance is not None:
             return self._distance(self._state) < self._tolerance
         if self._test is not None:
-            return bool(self._test(self._seen, info))
+            return truth(self._test(self._seen, info), f"task.success={self.config.success} returned")
         if self.config.success_return is not None:
             return self._steps > 0 and self._return >= self.config.success_return
-        return bool(info.get(self.config.success_key, False))
+        key = self.config.success_key
+        return truth(info.get(key, False), f"task.success_key={key}: the info of {self.config.id} holds")
 
     def _rehearse(self) -> None:
         """Refuse, before any work, an environment that does not keep its promises."""
@@ -231,12 +214,10 @@ class GymTask(GymnasiumTask):
         config, known = self.config, self._known
         variables = known.variables if known else variables_of(self._env.observation_space)
         scaled = (replace(v, tolerance=self._tolerance) if v.tolerance is not None else v for v in variables)
-        env = self._env.unwrapped
-        steps = getattr(env, "dt", None) or 1.0 / env.metadata.get("render_fps", 30)
         return Facts(
             name=f"gym/{config.id}",
             library=f"gymnasium {gymnasium.__version__}",
-            control_hz=float(getattr(env, "control_hz", 1.0 / steps)),
+            control_hz=config.control_hz or control_hz_of(self._env, self._scale(np.zeros(self._scale.size))),
             tags=known.tags if known else (),
             instruction=known.instruction if known else f"Solve {config.id}.",
             success_test=self._success_test(),
