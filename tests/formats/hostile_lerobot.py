@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.formats.recording import TOP, change_features, change_info, change_tables, film, pa, pq, read_info
+from tests.formats.recording import TOP, change_features, change_info, change_tables, film, pa, pq, read_info, rename
 
 Harm = Callable[[Path], object]
 
@@ -141,6 +141,22 @@ def traversing_fact(folder: Path) -> None:
     column(EPISODES, "wm_lab/../../../evil", lambda n: pa.array([0] * n))(folder)
 
 
+def traversing_vector(folder: Path) -> None:
+    """A vector of the lab's own whose name leads out."""
+    ours()(folder)
+    rename(folder, {"observation.environment_state": "observation.../../../evil"})
+
+
+def million_episodes(folder: Path) -> None:
+    """Episodes without end, whose numbers a few bytes can hold."""
+    n = 1_000_001
+    places = {name: zeros(n)() for name in ("length", "data/chunk_index", "data/file_index")}
+    table = pa.table({"episode_index": pa.array(np.arange(n)), **places})
+    change_info(folder, features={name: f for name, f in read_info(folder)["features"].items() if name != TOP})
+    packed = {"episode_index": "DELTA_BINARY_PACKED"}
+    pq.write_table(table, folder / EPISODES, use_dictionary=False, column_encoding=packed)
+
+
 def old_version(folder: Path, **changes: Any) -> None:
     change_info(folder, codebase_version="v2.1", chunks_size=1000, **changes)
     lines = [{"episode_index": e, "length": 5, "tasks": ["a"]} for e in range(3)]
@@ -249,6 +265,7 @@ OF_VIDEOS: dict[str, Harm] = {
     "episodes nan": column(TABLE, "episode_index", lambda n: pa.array([np.nan] * n)),
     "episodes as text": column(TABLE, "episode_index", lambda n: pa.array(["0"] * n)),
     "tasks of 2^62": column(TABLE, "task_index", lambda n: pa.array([2**62] * n)),
+    "a million episodes": million_episodes,
     "lengths of 10^18": column(EPISODES, "length", lambda n: pa.array([10**18] * n)),
     "lengths negative": column(EPISODES, "length", lambda n: pa.array([-5] * n)),
     "lengths of 1": column(EPISODES, "length", lambda n: pa.array([1] * n)),
@@ -291,6 +308,7 @@ OF_VIDEOS: dict[str, Harm] = {
     "our behaviours none": ours(behaviours=[]),
     "our provenance of bad labels": ours(provenance={"labels": {"action": 7}}),
     "our fact whose name leads out": traversing_fact,
+    "our vector whose name leads out": traversing_vector,
     # Before v3
     "an old list that is missing": told(codebase_version="v2.1"),
     "an old list of other things": lambda folder: (

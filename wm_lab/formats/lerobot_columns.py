@@ -29,7 +29,7 @@ from wm_lab.formats.observed import STATE
 FLAGS = {"reward": REWARD, "success": SUCCESS, "contact": CONTACT, "done": DONE, "truncated": TRUNCATED}
 """{our name: LeRobot's} of what is one number a frame."""
 
-CAMERA = re.compile(r"[\w.\- ]{1,100}")
+OF_A_FILE = re.compile(r"[\w.\- ]{1,100}")
 """Names that a camera may have here, for a file of the dataset is called by it."""
 
 SPEAK_OF_STATE = re.compile("state|qpos|joint|proprio|position|eef", re.IGNORECASE)
@@ -87,7 +87,7 @@ def _cameras(features: Mapping[str, Feature], told: Mapping[str, Sequence[str]])
                     f"camera; other names are {ACTION}, {STATE}, {', '.join(FLAGS)}"
                 )
             continue
-        if not CAMERA.fullmatch(name) or name in cameras:
+        if not OF_A_FILE.fullmatch(name) or name in cameras:
             raise UserError(
                 f"the camera {shortened(feature.name)} needs another name, for {shortened(name)!r} is "
                 f"{'taken' if name in cameras else 'no name of a file'}; give it one with --map NAME={feature.name}"

@@ -7,6 +7,8 @@ had files of its own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ from wm_lab.formats.parquet import Parquet, texts
 
 OWN_COUNTS, OWN_MEASURES = ("seed", "behaviour", "round"), ("strength",)
 """What the lab writes of every episode of its own."""
+
+MOST = 1_000_000
+"""Episodes of one dataset."""
 
 LONGEST = 1e9
 """Seconds: 30 years. No episode begins later in a video."""
@@ -54,6 +59,7 @@ def read_episodes(info: Info, cameras: list[str]) -> Episodes:
 class _ManyAFile(Episodes):
     def __init__(self, info: Info, cameras: list[str]) -> None:
         self.info, place = info, info.folder / EPISODES
+        self._files: dict[tuple[str, int, int], Path] = {}  # those that were found, many episodes each
         self._paths = [
             file_in(info.folder, str(path.relative_to(info.folder))) for path in sorted(place.glob("*/*.parquet"))
         ]
@@ -62,6 +68,7 @@ class _ManyAFile(Episodes):
         whole = ["episode_index", "length", "data/chunk_index", "data/file_index"]
         whole += [f"videos/{camera}/{what}" for camera in cameras for what in ("chunk_index", "file_index")]
         seconds = [f"videos/{camera}/from_timestamp" for camera in cameras]
+        _require_few(sum(Parquet(path, []).rows for path in self._paths), str(place))
         there = Parquet(self._paths[0], []).names
         whole += [name for name in (f"{PER_EPISODE}{fact}" for fact in OWN_COUNTS) if name in there]
         own = [name for name in (f"{PER_EPISODE}{fact}" for fact in OWN_MEASURES) if name in there]
@@ -83,12 +90,12 @@ class _ManyAFile(Episodes):
         }
 
     def data_file(self, episode: int) -> Path:
-        return self.info.data_file(**self._place("data", episode))
+        return self._file("data", episode, self.info.data_file)
 
     def video_file(self, camera: str, episode: int) -> tuple[Path, float]:
         name = f"videos/{camera}"
         begin = float(self._columns[f"{name}/from_timestamp"][episode])
-        return self.info.video_file(camera, **self._place(name, episode)), begin
+        return self._file(name, episode, partial(self.info.video_file, camera)), begin
 
     def tasks(self) -> list[str]:
         if not all("tasks" in Parquet(path, []).names for path in self._paths):
@@ -96,8 +103,11 @@ class _ManyAFile(Episodes):
         told = [text for path in self._paths for text in texts(path, "tasks")]
         return [told[row] for row in self._order]
 
-    def _place(self, name: str, episode: int) -> dict[str, int]:
-        return {what: int(self._columns[f"{name}/{what}"][episode]) for what in ("chunk_index", "file_index")}
+    def _file(self, name: str, episode: int, find: Callable[..., Path]) -> Path:
+        chunk, file = (int(self._columns[f"{name}/{what}"][episode]) for what in ("chunk_index", "file_index"))
+        if (name, chunk, file) not in self._files:
+            self._files[name, chunk, file] = find(chunk_index=chunk, file_index=file)
+        return self._files[name, chunk, file]
 
 
 class _OneFileEach(Episodes):
@@ -112,6 +122,7 @@ class _OneFileEach(Episodes):
                     f"{path} does not say episode_index and length of every episode; copy the dataset again"
                 )
             rows[episode] = frames, str(tasks[0]) if isinstance(tasks, list) and tasks else ""
+        _require_few(len(rows), str(path))
         found = sorted(rows)
         if found and not 0 <= found[0] <= found[-1] < 2**62:
             raise UserError(f"{path} lists the episode {found[0]} to {found[-1]}; copy the dataset again")
@@ -130,6 +141,11 @@ class _OneFileEach(Episodes):
 
     def _place(self, episode: int) -> dict[str, int]:
         return {"episode_chunk": episode // self.info.chunk, "episode_index": episode}
+
+
+def _require_few(count: int, where: str) -> None:
+    if count > MOST:
+        raise UserError(f"{where} lists {count:,} episodes, and {MOST:,} are the most; split the dataset")
 
 
 def _require_all(info: Info, found: np.ndarray, where: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from wm_lab.errors import UserError
 from wm_lab.formats.files import file_in, read_json, shortened
+from wm_lab.formats.lerobot_columns import OF_A_FILE
 from wm_lab.formats.lerobot_layout import OURS
 from wm_lab.formats.observed import STATE
 from wm_lab.formats.source import LABELS, ActionScale
@@ -26,9 +27,12 @@ class Ours:
     provenance: dict[str, Any]
 
     def require_sizes(self, shapes: Mapping[str, tuple[int, ...]], scale: ActionScale) -> None:
-        """UserError where the card is of other actions, or of another state, than the folder holds."""
+        """UserError where the card is of other actions, or of another state, than the folder holds, or where an
+        observation cannot be kept under its name."""
         if self.card.action_size != len(scale.low):
             raise self.damaged(f"it has actions of {self.card.action_size} numbers, the dataset of {len(scale.low)}")
+        if odd := [key for key in shapes if not OF_A_FILE.fullmatch(key)]:
+            raise self.damaged(f"the observation {shortened(odd[0])} has a name that is no file's")
         if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.card.variables):
             raise self.damaged("the state that it describes is not the dataset's")
 

@@ -43,13 +43,10 @@ class Parquet:
         with _damage(path):
             file = _open(path)
             self.names: list[str] = file.schema_arrow.names
+            self.rows: int = file.metadata.num_rows
             wanted = self.names if names is None else [name for name in names if name in self.names]
             _weigh(path, file.metadata, wanted)
             self._table = file.read(columns=wanted)
-
-    @property
-    def rows(self) -> int:
-        return self._table.num_rows
 
     def whole(self, name: str) -> np.ndarray:
         """[rows] of one number a row, of the whole file."""
@@ -72,7 +69,7 @@ class Parquet:
 
         Unreadable, as the sentence goes on after an episode's name, where one of the rows holds something else.
         """
-        types, array = self._pa.types, self._column(name)[rows]
+        types, array = self._pa.types, self._column(name, rows)
         count = len(array)
         row = np.arange(count)  # of the file's, that every element belongs to
         while not types.is_primitive(array.type):
@@ -97,10 +94,10 @@ class Parquet:
             )
         return array.to_numpy(zero_copy_only=False).reshape(count, size)
 
-    def _column(self, name: str) -> Any:
+    def _column(self, name: str, rows: slice) -> Any:
         if name not in self._table.column_names:
             raise UserError(f"{self.path} has no column {name!r}; it has {', '.join(self.names)}")
-        array = self._table.column(name)
+        array = self._table.column(name)[rows]
         return self._pa.concat_arrays(array.chunks) if array.num_chunks else self._pa.array([], array.type)
 
     def _require_no_null(self, name: str, array: Any, row: np.ndarray) -> None:
