@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from wm_lab.data.config import DataConfig, Episodes
-from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps
+from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
@@ -69,6 +69,7 @@ class ScaleConfig:
     windows: Count = 400  # held-out windows that imagination is judged on
     planned_windows: Amount = 64
     scenes: Count = 100  # held-out trajectories whose latents are looked at
+    seeds: Trainings = 3  # of each learned arm; fewer cannot speak for a method
     counts: list[Several] = field(default_factory=lambda: [10, 25])  # real demonstrations, to which synthetic data come
     doses: list[Positive] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
     audit: Amount = 200  # synthetic segments played again in the true simulator
@@ -104,11 +105,13 @@ class RootConfig:
     demonstrations: Episodes = 50
     """Expert episodes that behaviour cloning learns from."""
     seed: Seed = 0
-    """Of the data, the training and the evaluation's random streams."""
+    """Of the data, the first training and the evaluation's random streams."""
+    seeds: Trainings = 1
+    """Trainings of everything that learns, from `seed` on, all on the same data and judged on the same episodes."""
     device: str = "auto"
     """cpu, cuda, mps, or auto: the best there is."""
     workers: Processes | None = None
-    """Processes that collect and evaluate; null: one per core. Never changes a number."""
+    """Processes that collect, train side by side and evaluate; null: one per core. Never changes a number."""
     optimized_metric: str | None = None
     """What a hyperparameter search maximises: success (of planning) or H_skill (of imagination)."""
     outputs: str = "outputs"

@@ -63,6 +63,10 @@ Batch = Annotated[int, Domain(least=1, most=2**17)]
 Processes = Annotated[int, Domain(least=0, most=1024)]
 Threads = Annotated[int, Domain(least=1, most=1024)]
 Seed = Annotated[int, Domain(least=0, most=2**31 - 1)]
+Trainings = Annotated[int, Domain(least=1, most=1000)]
+"""Of the same thing, with other chance."""
+Starts = Annotated[int, Domain(least=0, most=2**28)]
+"""Frozen episodes that are passed over, of 2^29 that there are."""
 Several = Annotated[int, Domain(least=2, most=10**5)]
 """What an interval is made over: one of them has none."""
 Resamples = Annotated[int, Domain(least=100, most=10**6)]

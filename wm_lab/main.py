@@ -24,6 +24,7 @@ from wm_lab import config as schema
 from wm_lab.device import choose_device
 from wm_lab.domains import check_domains
 from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import RERANKER, Settings
 from wm_lab.exercises.workbench import Workbench
@@ -96,6 +97,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
         **{name: complete(plain[name], name, kind) for name, kind in schema.SECTIONS.items()},
         demonstrations=plain["demonstrations"],
         seed=plain["seed"],
+        seeds=plain["seeds"],
         device=choose_device(plain["device"]),
         workers=plain["workers"],
         store=Path(hydra.utils.to_absolute_path(plain["outputs"])) / "store",
@@ -132,7 +134,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     for table in answer.tables:
         record.table(table.title, table.columns, table.rows)
     save_outcomes(record.folder.path, answer.outcomes)
-    manifests = [outcomes.manifest for outcomes in answer.outcomes.values()]
+    manifests = [runs(arm)[0].manifest for arm in answer.outcomes.values()]
     page = write_page(
         record.folder.path / "report.html",
         f"{exercise}: {bench.card.name}",
@@ -148,6 +150,7 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
             "labels": bench.settings.labels,
             "task": bench.card.name,
             "seed": bench.settings.seed,
+            "seeds": bench.settings.seeds,
             "verdict": answer.verdicts[0],
             "verdicts": answer.verdicts,
             "numbers": answer.numbers,

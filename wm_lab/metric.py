@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.outcomes import Arm, stack
 from wm_lab.reports.cells import PLAYER, Cell
 
 TOLD_BY = {"success": "planning", "H_skill": "imagination"}
 """{metric: the exercise that tells it}"""
 
 
-def metrics_of(exercise: str, numbers: dict[str, Any], outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
+def metrics_of(exercise: str, numbers: dict[str, Any], outcomes: Mapping[str, Arm]) -> dict[str, float]:
     """What a finished run of this exercise is judged by.
 
-    success: share of episodes that planning solved
+    success: share of episodes that planning solved, over all trainings
     H_skill: imagined steps for which the model beats persistence, on what success depends on
     """
     if exercise == TOLD_BY["success"] and PLAYER in outcomes:
-        return {"success": float(outcomes[PLAYER].success.mean())}
+        return {"success": float(stack(outcomes[PLAYER], "success").mean())}
     if exercise == TOLD_BY["H_skill"]:
         return {"H_skill": float(Cell("", "", imagined=[numbers]).skill[0]["value"])}
     return {}

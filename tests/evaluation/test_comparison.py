@@ -84,7 +84,7 @@ def test_the_verdict_names_winner_size_and_what_stays_open():
         "toy/stack": arms(10, 40, "toy/stack", "long-horizon"),
     }
     sentence = planning_verdict(compare_by_type(results, "mpc", "bc"))
-    assert sentence.startswith("planning beats cloning on contact tasks by 0.30 [0.2")
+    assert sentence.startswith("in this training, planning beats cloning on contact tasks by 0.30 [0.2")
     assert "cloning beats planning on long-horizon tasks by 0.30 [0.2" in sentence
     assert "planning and cloning lie within 0.1 on reach tasks (0.00 [-0.05, 0.05], n=100)" in sentence
     assert "cannot tell on precise tasks (0.05 [-0.0" in sentence
@@ -180,7 +180,9 @@ def test_a_task_with_rewards_alone_is_told_by_its_returns():
     assert np.isnan(row.success.value) and row.success.n == N and row.episode_return.value == 12.0
     more, same = adjust([compare_returns(mpc, weak), compare_returns(mpc, noop)])
     told = return_verdict([more, same])
-    assert told.startswith("planning earns 10 more than random (") and told.endswith("cannot tell it from noop.")
+    assert told.startswith("in this training, planning earns 10 more than random (") and told.endswith(
+        "cannot tell it from noop."
+    )
     assert (more.rate_a.value, more.rate_b.value, same.p, same.p_adjusted) == (12.0, pytest.approx(2.0), 1.0, 1.0)
 
 

@@ -101,7 +101,7 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
         answer = asked.run(bench)
     assert [table.title for table in answer.tables] == ["Returns", "Paired differences", "Where return is lost"]
     assert "mpc_cost" not in answer.outcomes and "simulator_reward" in answer.outcomes
-    oracle = answer.outcomes["simulator"]
+    (oracle,) = answer.outcomes["simulator"]
     np.testing.assert_allclose(oracle.imagined, oracle.realised, rtol=1e-5)
     assert all("[" in row[2] for row in answer.tables[0].rows), "every return has its interval"
 

@@ -22,7 +22,7 @@ from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.arms import mpc_arm, scripted_arms
 from wm_lab.exercises.checks import check_playing
 from wm_lab.exercises.planning import Planning, PlanningConfig
-from wm_lab.exercises.planning.practice import Practice
+from wm_lab.exercises.planning.practice import Practice, practice_verdict
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.settings import read_config
 
@@ -57,12 +57,12 @@ def asked(bench: PointBench, practice: int = 4):
 def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     with bench_of(tmp_path, speed=OPPOSITE, clone_steps=150) as bench:
         answer, practised, tested = asked(bench)
-    clone, advised = answer.outcomes["bc"], answer.outcomes["mpc_bc"]
-    assert answer.numbers["practice"]["chosen"] == "bc"
-    assert answer.numbers["practice"]["solved"] == {"bc": 4, "mpc_bc": 0}
+    (clone,), (advised,), (planned,) = (answer.outcomes[name] for name in ("bc", "mpc_bc", "mpc"))
+    (told,) = answer.numbers["practice"]
+    assert (told["seed"], told["chosen"], told["solved"]) == (0, "bc", {"bc": 4, "mpc_bc": 0})
     assert "practice: planning 0 of 4, the clone 4 of 4: mpc_bc follows the clone." in answer.verdicts
-    assert answer.tables[-1].rows[0] == ("the clone", "4", answer.tables[-1].rows[0][2], "4", "plays on as mpc_bc")
-    assert advised.success.all() and not answer.outcomes["mpc"].success.any()
+    assert answer.tables[-1].rows[0] == ("0", "the clone", "4", answer.tables[-1].rows[0][3], "4", "plays on as mpc_bc")
+    assert advised.success.all() and not planned.success.any()
     np.testing.assert_array_equal(advised.episode_return, clone.episode_return)
     assert (practised, tested) == (2, 5), "expert, random, noop, bc and mpc: the clone's test is not played again"
 
@@ -70,9 +70,9 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
 def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     with bench_of(tmp_path, clone_steps=1) as bench:
         answer, practised, tested = asked(bench)
-    assert answer.numbers["practice"]["chosen"] == "mpc_bc"
+    assert [told["chosen"] for told in answer.numbers["practice"]] == ["mpc_bc"]
     assert answer.verdicts[-1] == "practice: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
-    assert answer.outcomes["mpc_bc"].success.all() and not answer.outcomes["bc"].success.any()
+    assert answer.outcomes["mpc_bc"][0].success.all() and not answer.outcomes["bc"][0].success.any()
     assert (practised, tested) == (2, 6)
 
 
@@ -100,7 +100,15 @@ def test_success_decides_then_the_return_then_the_clone_that_thinks_less():
     assert practice(3, 3, (-1.0, -2.0)).chosen == "bc"
     assert practice(3, 3, (-1.0, -1.0)).chosen == "bc"
     sentence = "practice: planning 3 of 5 (return -1), the clone 3 of 5 (return -2): mpc_bc plans."
-    assert practice(3, 3, (-2.0, -1.0)).verdict() == sentence
+    assert practice_verdict([practice(3, 3, (-2.0, -1.0))]) == sentence
+
+
+def test_each_training_says_what_its_practice_chose():
+    told = practice_verdict([practice(2, 3, (-1.0, -9.0)), practice(3, 2, (-1.0, -9.0))])
+    assert told == (
+        "practice: seed 0, planning 3 of 5, the clone 2 of 5: mpc_bc plans; "
+        "seed 0, planning 2 of 5, the clone 3 of 5: mpc_bc follows the clone."
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 7, BLOCKS // 2, BLOCKS - 1, BLOCKS, 2024, 2**31 - 1])

@@ -71,7 +71,7 @@ def test_choices_are_what_differs_between_the_runs_and_the_best_is_compared_with
     duel = table(answer, "toy/push: the best against the others")[0]
     assert (duel["cem"], duel["mppi"], duel["says"]) == ("0.95", "0.60", "cem")
     assert answer.verdicts[0].startswith(
-        "toy/push: cem solves most (0.95 [0.89, 0.98], n=100); surely better than mppi"
+        "toy/push: in this training, cem solves most (0.95 [0.89, 0.98], n=100); surely better than mppi"
     )
 
 

@@ -14,6 +14,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -24,6 +25,22 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 GRACE = 2.0  # seconds to learn how a worker died
 UNHEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2}
 """Signals that reach all processes of a terminal, or of a cluster's job, and are the parent's to answer."""
+
+
+OUTLET: ContextVar[Callable[[Any], object] | None] = ContextVar("outlet", default=None)
+"""Where `tell` goes while an item is being worked on."""
+
+
+def tell(news: Any) -> None:
+    """From within the work on an item: say how far it is to whoever handed it out (`hear` of `Workers.map`)."""
+    if (outlet := OUTLET.get()) is not None:
+        outlet(news)
+
+
+class News(NamedTuple):
+    """What a worker tells before it has a result."""
+
+    content: Any
 
 
 class Worker:
@@ -51,7 +68,7 @@ class Worker:
         self._tools = build
 
     def receive(self, name: str) -> Any:
-        """What came of the item, which errors call `name`; raises what the worker raised, or how it died."""
+        """What came of the item, which errors call `name`, or `News` of it; raises what it raised, or how it died."""
         try:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -97,6 +114,7 @@ class _Failure(NamedTuple):
 def _work(pipe: Connection) -> None:
     """A worker's life."""
     handle: Callable[[Any], Any] | None = None
+    OUTLET.set(lambda news: pipe.send(News(news)))
     try:
         while True:
             build, item = pipe.recv()

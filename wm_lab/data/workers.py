@@ -13,11 +13,12 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from wm_lab.data.worker import Worker
+from wm_lab.data.worker import OUTLET, News, Worker
 from wm_lab.errors import UserError
 
 Item = TypeVar("Item")
@@ -45,8 +46,11 @@ class Workers:
         *,
         name: Callable[[Item], str] = repr,
         done: Callable[[Result], None] | None = None,
+        hear: Callable[[Item, Any], None] | None = None,
     ) -> list[Result]:
         """Apply what `build()` returns to the items; results in their order, `done` hears each one once it is there.
+
+        `hear` is given what is told (`worker.tell`) while an item is worked on.
 
         Each process calls `build` once and keeps its tools until it is asked for others; two builds that pickle to the
         same bytes are the same. `build` must be picklable (a module's function or a `functools.partial` of one) where
@@ -55,7 +59,7 @@ class Workers:
         out of memory, crashed in native code) raises a UserError that says which item, by `name`, it was busy with.
         """
         if self.count == 1 or len(items) < 2:
-            return self._map_here(build, items, name, done)
+            return self._map_here(build, items, name, done, hear)
         pickled = pickle.dumps(build)
         self._crew = [worker for worker in self._crew if worker.alive]  # idle ones may have been killed
         while len(self._crew) < min(self.count, len(items)):
@@ -75,8 +79,14 @@ class Workers:
                 give_next(worker)
             while busy:
                 for pipe in wait(list(busy)):
-                    worker, index = busy.pop(pipe)  # type: ignore[call-overload]
-                    results[index] = worker.receive(name(items[index]))
+                    worker, index = busy[pipe]  # type: ignore[index]
+                    answer = worker.receive(name(items[index]))
+                    if isinstance(answer, News):
+                        if hear is not None:
+                            hear(items[index], answer.content)
+                        continue
+                    del busy[pipe]  # type: ignore[arg-type]
+                    results[index] = answer
                     give_next(worker)
                     if done is not None:
                         done(results[index])
@@ -107,16 +117,20 @@ class Workers:
         items: Sequence[Item],
         name: Callable[[Item], str],
         done: Callable[[Result], None] | None,
+        hear: Callable[[Item, Any], None] | None,
     ) -> list[Result]:
         results: list[Result] = []
         with _one_thread():
             for item in items:
+                outlet = OUTLET.set(None if hear is None else partial(hear, item))
                 try:
                     results.append(self._tools_here(build)(item))
                 except Exception as error:
                     self._here = None  # tools that failed in mid-item are not to be trusted again
                     error.add_note(f"while busy with {name(item)}")
                     raise
+                finally:
+                    OUTLET.reset(outlet)
                 if done is not None:
                     done(results[-1])
         return results

@@ -84,6 +84,11 @@ def runs(arm: Arm) -> list[Outcomes]:
     return every
 
 
+def first(arm: Arm, episodes: int) -> list[Outcomes]:
+    """The same trainings on the first episodes of their manifest."""
+    return [run.first(episodes) for run in runs(arm)]
+
+
 def stack(arm: Arm, field: str) -> np.ndarray:
     """One field of an arm, [S, E]: training seeds by episodes."""
     return np.stack([getattr(run, field) for run in runs(arm)])

@@ -36,6 +36,11 @@ def in_training(seeds: int) -> str:
     return "in this training, " if seeds == 1 else f"over {seeds} training seeds, "
 
 
+def spoken_of(seeds: int, sentence: str) -> str:
+    """The sentence, and of how many trainings it speaks where it claims anything."""
+    return sentence if sentence.startswith("cannot tell") else in_training(seeds) + sentence
+
+
 def claimed(difference: Difference) -> bool:
     """Whether the data tell that one arm is better."""
     apart = difference.difference.positive or difference.difference.negative
@@ -51,7 +56,8 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     for d in differences:
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
     order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", "cannot tell"]
-    return "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups) + "."
+    told = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
+    return spoken_of(min(d.seeds for d in differences), f"{told}.")
 
 
 def return_verdict(differences: Sequence[Difference]) -> str:
@@ -64,10 +70,11 @@ def return_verdict(differences: Sequence[Difference]) -> str:
     ]
     found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
     open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in told]
-    return found + (f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else "") + "."
+    rest = f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else ""
+    return spoken_of(min((d.seeds for d in told), default=0), f"{found}{rest}.")
 
 
-def attribution_verdict(gaps: Attribution) -> str:
+def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
     """Whose fault the distance to the expert is; to planning in the true dynamics, where there is no expert."""
     shown = isfinite(gaps.planner.value)
     ideal = "the expert" if shown else "planning in the true dynamics"
@@ -77,7 +84,7 @@ def attribution_verdict(gaps: Attribution) -> str:
     parts |= {"cost": gaps.cost, "model": gaps.model}
     real = sorted((name for name, gap in parts.items() if gap.positive), key=lambda name: -parts[name].value)
     open_ = [name for name in parts if name not in real]
-    whole = f"the gap to {ideal} is {gaps.total}"
+    whole = spoken_of(seeds, f"the gap to {ideal} is {gaps.total}")
     found = ", ".join(f"the {name} loses {parts[name].bounds()}" for name in real)
     rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
     if not real:
@@ -85,12 +92,12 @@ def attribution_verdict(gaps: Attribution) -> str:
     return f"{whole}: {found}" + (f"; not told from zero: {rest}." if rest else ".")
 
 
-def exploitation_verdict(promised: Interval) -> str:
+def exploitation_verdict(promised: Interval, seeds: int = 0) -> str:
     """Whether the planner believes its model too much; `promised` is imagined minus realised return a plan."""
     if promised.positive:
-        return f"chosen plans promise more than they pay, by {promised} in return."
+        return spoken_of(seeds, f"chosen plans promise more than they pay, by {promised} in return.")
     if promised.negative:
-        return f"chosen plans pay more than they promise: imagined minus realised is {promised}."
+        return spoken_of(seeds, f"chosen plans pay more than they promise: imagined minus realised is {promised}.")
     return f"cannot tell that chosen plans promise more than they pay: {promised}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Answer:
     numbers: dict[str, Any]
     tables: list[Table] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
-    outcomes: dict[str, Outcomes] = field(default_factory=dict)  # who did what in every episode
+    outcomes: Mapping[str, Sequence[Outcomes]] = field(default_factory=dict)  # who did what in each training's episodes
     pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
     model: dict[str, float | None] | None = None  # what the world model cost and how fast it is
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wm_lab.tasks.variation import NONE
+from wm_lab.tasks.variation import NONE, EvaluationConfig
 
 RERANKER = "model@exercise.reranker"
 """How a second model is chosen on the command line, and the name of its label."""
@@ -31,11 +31,16 @@ class Settings:
     bc_trainer: Section
     demonstrations: int
     seed: int = 0
+    seeds: int = 1  # trainings of everything that learns
     device: str = "cpu"
     workers: int | None = None
     store: Path = Path("outputs/store")
-    evaluation: Section = field(default_factory=lambda: {"variation": NONE})
+    evaluation: Section = field(default_factory=lambda: asdict(EvaluationConfig()))
     labels: dict[str, str] = field(default_factory=dict)
+
+    def of_training(self, number: int) -> Settings:
+        """The run that the training `number` (from 0) would be on its own: other chance, the same data and episodes."""
+        return replace(self, seed=self.seed + number)
 
     @property
     def variation(self) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from wm_lab.evaluation.imagination import OVERALL
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.outcomes import ARRAYS, Outcomes
 from wm_lab.evaluation.statistics import student
 from wm_lab.reports.runs import RunRecord
 
@@ -27,14 +29,14 @@ MILLI = 1e3  # of a metre
 
 @dataclass
 class Cell:
-    """One choice on one task. Lists hold one entry a seed."""
+    """One choice on one task. Lists hold one entry a run; a run holds one training seed or several."""
 
     task: str
     choice: str
     seeds: list[int] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
     imagined: list[dict[str, Any]] = field(default_factory=list)  # numbers of imagination runs
-    outcomes: list[dict[str, Outcomes]] = field(default_factory=list)  # of planning runs, by arm
+    outcomes: list[dict[str, list[Outcomes]]] = field(default_factory=list)  # of planning runs, by arm, a training each
     manifests: list[str] = field(default_factory=list)  # hashes, of the same runs
     verdicts: list[str] = field(default_factory=list)
 
@@ -81,7 +83,7 @@ class Cell:
         return sum(values) / len(values) if values else math.nan
 
     def arm(self, name: str) -> list[Outcomes]:
-        return [arms[name] for arms in self.outcomes if name in arms]
+        return distinct(played for arms in self.outcomes for played in arms.get(name, ()))
 
     def _held_out(self) -> dict[str, Any]:
         return self.imagined[0]["held_out"]["all"]
@@ -104,8 +106,24 @@ def cells_of(records: Sequence[RunRecord]) -> list[Cell]:
             cell.imagined.append(result["numbers"])
         if record.outcomes:
             cell.outcomes.append(record.outcomes)
-            cell.manifests.append(max((run.manifest for run in record.outcomes.values()), key=len).hash)
+            cell.manifests.append(max((arm[0].manifest for arm in record.outcomes.values()), key=len).hash)
     return list(cells.values())
+
+
+def distinct(played: Iterable[Outcomes]) -> list[Outcomes]:
+    """Each training once, and once what learns nothing: two runs may have played the same."""
+    found: list[Outcomes] = []
+    for one in played:
+        if not any(_same_play(one, other) for other in found):
+            found.append(one)
+    return found
+
+
+def _same_play(a: Outcomes, b: Outcomes) -> bool:
+    """Whether both are one play, found twice in the store: two plays never think for as long to the last digit."""
+    return a.manifest.hash == b.manifest.hash and all(
+        np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True) for name in ARRAYS
+    )
 
 
 def over_seeds(values: Sequence[Interval]) -> Interval:

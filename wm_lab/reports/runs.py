@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wm_lab.errors import UserError
-from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.outcomes import Arm, Outcomes, runs
 from wm_lab.tracking.run_folder import RunFolder
 
 STATUS, RESULT = "status.json", "result.json"
@@ -22,7 +22,10 @@ JOBS = "jobs.json"
 """In the folder of a sweep: {"jobs": the overrides of each}."""
 
 OUTCOMES = "outcomes"
-"""Folder in a run folder with one file an arm."""
+"""Folder in a run folder with one file an arm: of its first training, or its only one."""
+
+MORE = "training"
+"""Folders in there with the same of the second training (training1), the third (training2) and so on."""
 
 NEEDED = {"labels", "task", "seed", "verdict", "numbers"}
 """What a report reads of a result."""
@@ -55,17 +58,21 @@ class RunRecord:
         return {**(self.result["labels"] if self.result else {}), **typed}
 
     @cached_property
-    def outcomes(self) -> dict[str, Outcomes]:
-        """Who did what in every episode, by arm."""
-        return {file.stem: Outcomes.load(file) for file in sorted((self.folder / OUTCOMES).glob("*.json"))}
+    def outcomes(self) -> dict[str, list[Outcomes]]:
+        """Who did what in every episode, by arm, in each of its trainings."""
+        found: dict[str, list[Outcomes]] = {}
+        for place in (self.folder / OUTCOMES, *sorted((self.folder / OUTCOMES).glob(f"{MORE}*"), key=_natural)):
+            for file in sorted(place.glob("*.json")):
+                found.setdefault(file.stem, []).append(Outcomes.load(file))
+        return found
 
 
-def save_outcomes(folder: Path, arms: dict[str, Outcomes]) -> None:
+def save_outcomes(folder: Path, arms: Mapping[str, Arm]) -> None:
     """Keep who did what in every episode, so that runs can be compared episode by episode later."""
-    place = folder / OUTCOMES
-    place.mkdir(exist_ok=True)
-    for name, outcomes in arms.items():
-        outcomes.save(place / f"{name}.json")
+    for name, arm in arms.items():
+        for number, outcomes in enumerate(runs(arm)):
+            place = folder / OUTCOMES
+            outcomes.save((place / f"{MORE}{number}" if number else place) / f"{name}.json")
 
 
 def read_runs(folders: Iterable[Path | str]) -> list[RunRecord]:

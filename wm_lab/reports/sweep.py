@@ -23,8 +23,8 @@ from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
-from wm_lab.evaluation.verdicts import claimed, planning_verdict
-from wm_lab.reports.cells import PLAYER, Cell, cells_of
+from wm_lab.evaluation.verdicts import claimed, planning_verdict, spoken_of
+from wm_lab.reports.cells import PLAYER, Cell, cells_of, distinct
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.provenance import manifests_table, where_table
@@ -45,7 +45,7 @@ MOST_VERDICTS = 10
 """Runs of a sweep without a choice that speak for themselves at the top; the others do below."""
 
 Played = dict[str, dict[str, dict[str, list[Outcomes]]]]
-"""{task: {choice: {arm: one Outcomes a seed}}}"""
+"""{task: {choice: {arm: one Outcomes a training}}}"""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.details.append(imagined_table(cells))
     answer.details.append(runs_table(records))
     if played:
-        arms = (run for cell in cells for arms in cell.outcomes for run in arms.values())
-        answer.details.append(manifests_table(run.manifest for run in arms))
+        arms = (arm for cell in cells for arms in cell.outcomes for arm in arms.values())
+        answer.details.append(manifests_table(arm[0].manifest for arm in arms))
     answer.details.append(where_table(records))
     return answer
 
@@ -136,7 +136,8 @@ def _by_manifest(cells: Sequence[Cell]) -> Played:
             several = len(manifests[cell.task]) > 1
             task = f"{cell.task} · manifest {manifest[:6]}" if several else cell.task
             for name, played in arms.items():
-                found.setdefault(task, {}).setdefault(cell.choice, {}).setdefault(name, []).append(played)
+                mine = found.setdefault(task, {}).setdefault(cell.choice, {})
+                mine[name] = distinct([*mine.get(name, ()), *played])
     return found
 
 
@@ -245,7 +246,8 @@ def _verdicts(
         best, sure = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
         if sure:
-            said.append(f"{task}: {best} solves most {rate}; surely better than {', '.join(sure)}.")
+            claim = f"{best} solves most {rate}; surely better than {', '.join(sure)}."
+            said.append(f"{task}: {spoken_of(min(pair.seeds for pair in pairs), claim)}")
         else:
             said.append(f"{task}: cannot tell which solves most; {best} comes first {rate}.")
     if not said:  # nothing was chosen between: what each run found is the answer

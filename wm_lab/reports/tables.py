@@ -86,14 +86,12 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
             _number(row.episode_return.value, 2),
             row.promised.bounds(),
             _number(row.decision_ms, 1),
-            _n(row.success.n, row.seeds),
+            counted(row.success.n, row.seeds),
         )
         for row in rows
     ]
     starts = [i for i in range(1, len(rows)) if rows[i].task != rows[i - 1].task]
-    caption = (
-        "95 % intervals. Success: first hit. Steps: mean to success, solved episodes. n: episodes (× training seeds)."
-    )
+    caption = f"95 % intervals. Success: first hit. Steps: mean to success, solved episodes. {what_n_counts(rows)}"
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
@@ -107,11 +105,11 @@ def return_table(rows: Sequence[SuccessRow]) -> Table:
             row.episode_return.bounds(),
             row.promised.bounds(),
             _number(row.decision_ms, 1),
-            _n(row.episode_return.n, row.seeds),
+            counted(row.episode_return.n, row.seeds),
         )
         for row in rows
     ]
-    caption = "95 % intervals. Return: sum of rewards of an episode. n: episodes (× training seeds)."
+    caption = f"95 % intervals. Return: sum of rewards of an episode. {what_n_counts(rows)}"
     return Table("Returns", columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
 
 
@@ -136,11 +134,11 @@ def difference_table(
             d.difference.bounds(),
             f"{d.p_adjusted:.3f}" if d.p_adjusted >= 0.001 else "<0.001",
             (d.a if d.difference.positive else d.b) if claimed(d) else "cannot tell",
-            str(d.difference.n),
+            counted(d.difference.n, d.seeds),
         )
         for d in differences
     ]
-    caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}."
+    caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}. {what_n_counts(differences)}"
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
 
 
@@ -176,5 +174,12 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if isfinite(value) else "–"
 
 
-def _n(episodes: int, seeds: int) -> str:
+def what_n_counts(rows: Sequence[SuccessRow | Difference]) -> str:
+    """What the column n counts."""
+    if all(row.seeds == 1 for row in rows):
+        return "n: episodes, of one training seed."
+    return "n: episodes × training seeds; without seeds, of what learns nothing or was trained once."
+
+
+def counted(episodes: int, seeds: int) -> str:
     return str(episodes) if seeds == 1 else f"{episodes} × {seeds}"

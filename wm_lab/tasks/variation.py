@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wm_lab.domains import Starts
 from wm_lab.errors import unknown
 
 NONE = "none"
@@ -57,6 +58,8 @@ class EvaluationConfig:
     variation: str = NONE
     """none, visual (colours, light, camera) or physics (friction, mass, size): held-out factors of each frozen episode,
     drawn from its seed. Training data never vary."""
+    offset: Starts = 0
+    """Frozen episodes that are passed over: other starts than the published ones, and nobody has learnt from them."""
 
     def __post_init__(self) -> None:
         if self.variation not in (NONE, *HELD_OUT):

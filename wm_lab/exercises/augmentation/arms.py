@@ -134,6 +134,9 @@ DOSED = {
 
 ARMS = (*ONCE, *DOSED)
 
+LEARNED = ("imagined", FILTERED)
+"""Arms that need the trained world model."""
+
 
 def _mixed(
     arm: str,

@@ -4,12 +4,13 @@ Around N real demonstrations a generator makes many times as many labelled actio
 the same size and gradient steps learn from both, one to one in every batch. Beside them stand what must be beaten (the
 real data alone, for as long or longer, repeated, under noise), the ceiling (the same generator in the true simulator),
 the oracle (as many more real demonstrations) and the negative control (the same generator in an untrained model).
-All clones play the same frozen episodes.
+All clones play the same frozen episodes. Each training seed has a world model, synthetic data and clones of its own,
+around the same demonstrations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.arms import bc_arm, is_simulator
-from wm_lab.exercises.augmentation.arms import ARMS, REAL, Meal, Menu, meals
+from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
 from wm_lab.exercises.augmentation.data import Making, Synthesis
 from wm_lab.exercises.augmentation.report import (
     augmentation_table,
@@ -28,9 +29,9 @@ from wm_lab.exercises.augmentation.report import (
     provenance_table,
     success_curves,
 )
-from wm_lab.exercises.clones import train_clones
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import build_model, rehearse
+from wm_lab.exercises.trainings import train_clones, train_models
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.synthesis.elsewhere import can_be_carried, require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
@@ -112,7 +113,7 @@ class Augmentation(Exercise):
     def run(self, bench: Workbench) -> Answer:
         config = self.config
         manifest = bench.manifest(config.episodes)
-        synthesis = Synthesis(bench, Making(self.generator(bench), config.filter, config.audit))
+        making = Making(self.generator(bench), config.filter, config.audit)
         menu = Menu(
             arms=config.arms,
             doses=sorted(set(config.doses)),
@@ -120,14 +121,26 @@ class Augmentation(Exercise):
             steps=config.steps or bench.settings.bc_trainer["steps"],
             state_noise=config.state_noise,
         )
-        every: list[Meal] = []
-        left_out: list[str] = []
-        for count in sorted(set(config.counts)):
-            made, without = meals(synthesis, menu, count)
-            every, left_out = every + made, left_out + without
-        clones = train_clones(bench, [meal.diet for meal in every])
-        arms = [replace(bc_arm(bench.settings, c), name=m.name) for m, c in zip(every, clones, strict=True)]
-        answer = self._answer(bench, [(m, bench.evaluate(a, manifest, 0)) for m, a in zip(every, arms, strict=True)])
+        if set(LEARNED) & set(config.arms):
+            train_models(bench)
+        served: list[dict[str, Meal]] = []  # of each training
+        left_out: dict[str, None] = {}
+        for each in bench.trainings:
+            synthesis = Synthesis(each, making)
+            served.append({})
+            for count in sorted(set(config.counts)):
+                made, without = meals(synthesis, menu, count)
+                served[-1] |= {meal.name: meal for meal in made}
+                left_out |= dict.fromkeys(without)
+        # What the filters left nothing of in one training is compared in none.
+        common = [name for name in served[0] if all(name in meals for meals in served)]
+        train_clones(bench, [[meals[name].diet for name in common] for meals in served])
+        arms: dict[str, list[Outcomes]] = {}
+        for name in common:
+            for each, its in zip(bench.trainings, served, strict=True):
+                arm = replace(bc_arm(each.settings, each.clone(its[name].diet)), name=name)
+                arms.setdefault(name, []).append(each.evaluate(arm, manifest, 0))
+        answer = self._answer(bench, [served[0][name] for name in common], arms)
         return replace(answer, verdicts=[*answer.verdicts, *left_out])
 
     def generator(self, bench: Workbench) -> GeneratorConfig:
@@ -137,19 +150,18 @@ class Augmentation(Exercise):
             return generator
         return replace(generator, kind="elsewhere" if can_be_carried(bench.task) else "noisy")
 
-    def _answer(self, bench: Workbench, played: Sequence[tuple[Meal, Outcomes]]) -> Answer:
-        real = {meal.count: outcomes for meal, outcomes in played if meal.arm == REAL}
-        others = [(meal, outcomes) for meal, outcomes in played if meal.arm != REAL]
-        told = adjust([compare(outcomes, real[meal.count], meal.name) for meal, outcomes in others])
+    def _answer(self, bench: Workbench, every: Sequence[Meal], arms: Mapping[str, list[Outcomes]]) -> Answer:
+        """`every` meal is the first training's, `arms[name]` are what the clones of all trainings did."""
+        real = {meal.count: arms[meal.name] for meal in every if meal.arm == REAL}
+        others = [meal for meal in every if meal.arm != REAL]
+        told = adjust([compare(arms[meal.name], real[meal.count], meal.name) for meal in others])
         differences = {difference.name: difference for difference in told}
-        arms = {meal.name: outcomes for meal, outcomes in played}
         rows = {row.arm: row for row in success_rows({bench.card.name: arms})}
-        every = [meal for meal, _ in played]
         collected = len(bench.dataset())
         return Answer(
             verdicts=augmentation_verdicts(every, differences),
             numbers={
-                "manifest": next(iter(real.values())).manifest.hash,
+                "manifest": next(iter(real.values()))[0].manifest.hash,
                 "rows": plain(list(rows.values())),
                 "differences": plain(told),
                 "provenance": {meal.name: plain(provenance(meal)) for meal in every},

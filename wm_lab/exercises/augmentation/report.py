@@ -15,7 +15,7 @@ from wm_lab.evaluation.verdicts import claimed, planning_verdict
 from wm_lab.exercises.augmentation.arms import FILTERED, REAL, Meal
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
-from wm_lab.reports.tables import Table
+from wm_lab.reports.tables import Table, counted, what_n_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,11 +57,12 @@ def augmentation_table(
         if difference is not None:
             says = ("better" if difference.difference.positive else "worse") if claimed(difference) else "cannot tell"
             gap = (difference.difference.bounds(), _p(difference.p_adjusted), says)
-        body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, str(row.success.n)))
+        n = counted(row.success.n, row.seeds)
+        body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, n))
     columns = ("N", "trained on", "dose", "success", f"− {REAL}", "p (Holm)", "says", "n")
     caption = (
-        "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: exact McNemar, Holm over "
-        "all rows."
+        "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: exact McNemar, or Student's "
+        f"t over seeds; Holm over all rows. {what_n_counts(list(rows.values()))}"
     )
     title = "Success of clones with N real demonstrations"
     return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(meals))
@@ -79,7 +80,7 @@ def provenance_table(meals: Sequence[Meal], collected: int) -> Table:
     caption = (
         f"The world model learnt from {collected} episodes of the mixture; clones see only what this table names. "
         "passes: share of segments that all filters let through, which alone are in `filtered` and `simulated`. "
-        "error: of frames against the true simulator, in standard deviations."
+        "error: of frames against the true simulator, in standard deviations. All of the first training seed."
     )
     left = frozenset({"trained on", "beside the real", "labels"})
     return Table("Where the data came from", columns, body, left, caption, _groups(meals))

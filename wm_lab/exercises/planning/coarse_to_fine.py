@@ -30,14 +30,14 @@ def check_reranker(settings: Settings, task: Task, section: Section) -> None:
             "model=simulator plans in the truth, which no second model can correct; choose a learned model, or set "
             f"{RERANKER}=null"
         )
-    second = _second(settings, section)
+    second = second_settings(settings, section)
     check_training(second, task)
     rehearse(settings, task, reranker=second)
 
 
 def reranked_arm(bench: Workbench, section: Section) -> Arm:
     """Both models are trained when they are asked for; the true simulator as the second one shows the ceiling."""
-    second = _second(bench.settings, section)
+    second = second_settings(bench.settings, section)
     checkpoint = None if is_simulator(second) else bench.world_model(other=second)
     return mpc_arm(bench.settings, RERANKED, bench.world_model(), reranked=True, reranker=checkpoint)
 
@@ -54,6 +54,6 @@ def cost_of_a_decision(bench: Workbench, section: Section, manifest: Manifest) -
     return numbers, Table(title, ("", "model", "imagined steps"), rows, frozenset({"", "model"}), caption)
 
 
-def _second(settings: Settings, section: Section) -> Settings:
+def second_settings(settings: Settings, section: Section) -> Settings:
     """The same run of the second model, with every option of it."""
     return settings.with_model(complete(section, RERANKER), settings.label(RERANKER))

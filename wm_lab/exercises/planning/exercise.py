@@ -30,11 +30,12 @@ from wm_lab.exercises.arms import (
     truth,
 )
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm
-from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practise
+from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
+from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practice_table, practice_verdict, practise
 from wm_lab.exercises.planning.ranking import ranking
 from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.rehearsal import rehearse
+from wm_lab.exercises.trainings import train_models
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.tasks.task import Task
 
@@ -90,6 +91,7 @@ class Planning(Exercise):
     def check(self, bench: Workbench) -> None:
         config, settings, task = self.config, bench.settings, bench.task
         bench.require_playable("exercise=planning")
+        bench.manifest(config.episodes)  # raises where there are not so many test starts
         if config.reranker is not None:
             check_reranker(settings, task, config.reranker)
         if is_simulator(settings):
@@ -120,17 +122,22 @@ class Planning(Exercise):
         config = self.config
         manifest = bench.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
-        arms: dict[str, Outcomes] = {}
+        second = None if config.reranker is None else second_settings(bench.settings, config.reranker)
+        train_models(bench, clone=config.clone and not is_simulator(bench.settings), second=second)
+        arms: dict[str, list[Outcomes]] = {}
         planned = None
-        for arm in self._arms(bench):
-            arms[arm.name] = bench.evaluate(arm, few if arm.slow else manifest, config.play_on)
-            planned = arm if arm.name == "mpc" else planned
+        for each in bench.trainings:
+            for arm in self._arms(each):
+                played = each.evaluate(arm, few if arm.slow else manifest, config.play_on)
+                arms.setdefault(arm.name, []).append(played)
+                planned = arm if arm.name == "mpc" and planned is None else planned
         answer = planning_answer(bench, manifest, len(few), arms)
         if config.practice and ADVISED in arms:
-            practice = practise(bench, config.practice, config.play_on)  # of which all is in the store by now
-            answer.verdicts.append(practice.verdict())
-            answer.numbers["practice"] = practice.numbers()
-            answer.tables.append(practice.table())
+            # All of it is in the store by now.
+            practices = [practise(each, config.practice, config.play_on) for each in bench.trainings]
+            answer.verdicts.append(practice_verdict(practices))
+            answer.numbers["practice"] = [practice.numbers() for practice in practices]
+            answer.tables.append(practice_table(practices))
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
             answer.tables.append(table)
@@ -140,11 +147,17 @@ class Planning(Exercise):
         return answer
 
     def _arms(self, bench: Workbench) -> Iterator[Arm]:
-        """Every arm once; what an arm needs is trained when it is asked for."""
-        config, settings = self.config, bench.settings
-        yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
+        """Every arm of one training; with the first come those that learn nothing and are played once.
+
+        What an arm needs is trained when it is asked for, unless it has been already.
+        """
+        config, settings, first_training = self.config, bench.settings, bench.training == 0
+        if first_training:
+            yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
         if is_simulator(settings):
-            yield replace(mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=truth(bench.task)), slow=True)
+            if first_training:
+                arm = mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=truth(bench.task))
+                yield replace(arm, slow=True)
             return
         clone = bench.clone() if config.clone else None
         if clone is not None:
@@ -161,7 +174,7 @@ class Planning(Exercise):
             yield advised_arm(bench, config.practice, config.play_on)
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
-        if config.oracle_episodes:
+        if config.oracle_episodes and first_training:
             yield replace(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=truth(bench.task)), slow=True)
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)

@@ -7,6 +7,7 @@ nobody's data and nobody's test, and all that is learnt from them is which of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.arms import Arm, bc_arm, mpc_arm
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
-from wm_lab.reports.tables import Table
+from wm_lab.reports.tables import Table, blank_repeats
 
 ADVISED = "mpc_bc"
 """The arm that plans with the proposals of a clone, and what goes by its name after practice."""
@@ -34,16 +35,22 @@ class Practice:
         """Who solved the most episodes; of equals, who earned more; of equals still, the clone, which thinks less."""
         return max(self.outcomes, key=self._merit)  # the first of equals
 
-    def verdict(self) -> str:
-        """`practice: planning 11 of 24, the clone 19 of 24: mpc_bc follows the clone.`; returns where they decided."""
+    @property
+    def seed(self) -> int:
+        """Of the training that practised."""
+        return next(iter(self.outcomes.values())).seed
+
+    def told(self) -> str:
+        """`planning 11 of 24, the clone 19 of 24: mpc_bc follows the clone`; returns where they decided."""
         parts = [f"{WORDS[name]} {self._told(name)}" for name in reversed(self.outcomes)]
-        return f"practice: {', '.join(parts)}: {ADVISED} {FATE[self.chosen]}."
+        return f"{', '.join(parts)}: {ADVISED} {FATE[self.chosen]}"
 
     def numbers(self) -> dict[str, Any]:
         """JSON-ready."""
         merits = {name: self._merit(name) for name in self.outcomes}
         manifest = next(iter(self.outcomes.values())).manifest
         return {
+            "seed": self.seed,
             "manifest": manifest.hash,
             "episodes": len(manifest),
             "solved": {name: solved for name, (solved, _) in merits.items()},
@@ -51,14 +58,15 @@ class Practice:
             "chosen": self.chosen,
         }
 
-    def table(self) -> Table:
-        rows = []
+    def rows(self) -> list[tuple[str, ...]]:
+        """Seed, candidate, episodes solved, return, episodes, and who plays on."""
+        rows: list[tuple[str, ...]] = []
         for name, outcomes in self.outcomes.items():
             solved, earned = self._merit(name)
             role = f"plays on as {ADVISED}" if name == self.chosen else ""
-            rows.append((WORDS[name], str(solved), f"{earned:.2f}", str(len(outcomes.manifest)), role))
-        caption = f"On starts that are neither anybody's data nor the test's; {ADVISED} {FATE[self.chosen]}."
-        return Table("Practice", ("", "solved", "return", "n", "chosen"), rows, frozenset({"", "chosen"}), caption)
+            told = (str(solved), f"{earned:.2f}", str(len(outcomes.manifest)), role)
+            rows.append((str(self.seed), WORDS[name], *told))
+        return rows
 
     def _merit(self, name: str) -> tuple[int, float]:
         """Episodes solved, and mean return."""
@@ -70,6 +78,21 @@ class Practice:
         episodes = len(self.outcomes[name].manifest)
         equal = len({self._merit(each)[0] for each in self.outcomes}) == 1
         return f"{solved} of {episodes}" + (f" (return {earned:.3g})" if equal else "")
+
+
+def practice_verdict(practices: Sequence[Practice]) -> str:
+    """What came of it, in each training."""
+    if len(practices) == 1:
+        return f"practice: {practices[0].told()}."
+    return f"practice: {'; '.join(f'seed {practice.seed}, {practice.told()}' for practice in practices)}."
+
+
+def practice_table(practices: Sequence[Practice]) -> Table:
+    rows = [row for practice in practices for row in practice.rows()]
+    caption = "On starts that are neither anybody's data nor the test's."
+    columns = ("seed", "", "solved", "return", "n", "chosen")
+    starts = list(range(2, len(rows), 2))
+    return Table("Practice", columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
 
 
 def practise(bench: Workbench, episodes: int, play_on: int | None) -> Practice:

@@ -17,9 +17,10 @@ from wm_lab.evaluation.comparison import (
     success_rows,
 )
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.outcomes import Arm, Outcomes
+from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict, return_verdict
+from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
@@ -53,13 +54,14 @@ RIVALS = [("mpc", "random"), ("mpc", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
 
 
-def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes]) -> Answer:
-    """Who solved how many episodes; the first `few` were played by the slow arms too."""
+def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, list[Outcomes]]) -> Answer:
+    """Who solved how many episodes, `arms[name]` in each training; the first `few` were played by the slow arms too."""
     task = bench.card.name
-    shared = {name: outcomes for name, outcomes in arms.items() if outcomes.manifest == manifest}
+    shared = {name: outcomes for name, outcomes in arms.items() if outcomes[0].manifest == manifest}
     rows = success_rows({task: arms})
+    seeds = 0 if is_simulator(bench.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
-        return _answer_by_returns(bench, manifest, few, arms, rows)
+        return _answer_by_returns(bench, manifest, few, arms, rows, seeds)
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
     rivals = beatable(pairs)
@@ -73,25 +75,25 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
     }
     gaps = _attribute(arms, few, compare, bench.task.judges_states)
     if gaps is not None:
-        verdicts.append(attribution_verdict(gaps))
+        verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({task: gaps}))
         numbers["attribution"] = plain(gaps)
-    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
+    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds))
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
 
 
 def paired(
-    arms: Mapping[str, Outcomes],
+    arms: Mapping[str, Arm],
     pairs: Sequence[tuple[str, str]] = PAIRS,
-    compared: Callable[[Outcomes, Outcomes, str], Difference] = compare,
+    compared: Callable[[Arm, Arm, str], Difference] = compare,
 ) -> list[Difference]:
     """Those of the pairs that were played; the slow arms play the first of the episodes alone."""
     differences = []
     for a, b in pairs:
         if a in arms and b in arms:
-            both = min(len(arms[a].manifest), len(arms[b].manifest))
-            differences.append(compared(arms[a].first(both), arms[b].first(both), f"{a} − {b}"))
+            both = min(len(runs(arms[name])[0].manifest) for name in (a, b))
+            differences.append(compared(first(arms[a], both), first(arms[b], both), f"{a} − {b}"))
     return adjust(differences)
 
 
@@ -101,7 +103,12 @@ def beatable(pairs: Sequence[Difference]) -> list[Difference]:
 
 
 def _answer_by_returns(
-    bench: Workbench, manifest: Manifest, few: int, arms: dict[str, Outcomes], rows: Sequence[SuccessRow]
+    bench: Workbench,
+    manifest: Manifest,
+    few: int,
+    arms: dict[str, list[Outcomes]],
+    rows: Sequence[SuccessRow],
+    seeds: int,
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
     pairs = paired(arms, [*PAIRS, *RIVALS], compare_returns)
@@ -110,15 +117,15 @@ def _answer_by_returns(
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
     gaps = _attribute(arms, few, compare_returns, bench.task.judges_states)
     if gaps is not None:
-        verdicts.append(attribution_verdict(gaps))
+        verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({rows[0].task: gaps}, "Where return is lost"))
         numbers["attribution"] = plain(gaps)
-    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc")))
+    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds))
     return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(bench))
 
 
 def _attribute(
-    arms: Mapping[str, Outcomes], few: int, compared: Callable[[Arm, Arm], Difference], judged: bool
+    arms: Mapping[str, Arm], few: int, compared: Callable[[Arm, Arm], Difference], judged: bool
 ) -> Attribution | None:
     """The 2×2 over the first `few` episodes, where its arms were played.
 
@@ -126,12 +133,12 @@ def _attribute(
     """
     if TRUE_LEARNED not in arms:
         return None
-    first = {name: outcomes.first(few) for name, outcomes in arms.items()}
+    shared = {name: first(outcomes, few) for name, outcomes in arms.items()}
     return attribute(
-        expert=first.get("expert"),
-        true_true=first[ORACLE],
-        true_learned=first[TRUE_LEARNED],
-        learned_true=first.get("mpc" + COST, first["mpc"]) if judged else None,
-        learned_learned=first.get("mpc" + REWARD, first["mpc"]),
+        expert=shared.get("expert"),
+        true_true=shared[ORACLE],
+        true_learned=shared[TRUE_LEARNED],
+        learned_true=shared.get("mpc" + COST, shared["mpc"]) if judged else None,
+        learned_learned=shared.get("mpc" + REWARD, shared["mpc"]),
         compared=compared,
     )

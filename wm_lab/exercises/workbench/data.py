@@ -76,14 +76,14 @@ class Data(Tools, ABC):
 
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
-        return self._frozen(self.evaluated.card, episodes, "test")
+        return self._frozen(self.evaluated.card, episodes, "test", self.settings.evaluation["offset"])
 
     def practice(self, episodes: int) -> Manifest:
         """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them."""
         return self._frozen(self.card, episodes, "validation")
 
-    def _frozen(self, card: TaskCard, episodes: int, split: str) -> Manifest:
-        manifest = freeze(card, episodes, split=split)
+    def _frozen(self, card: TaskCard, episodes: int, split: str, offset: int = 0) -> Manifest:
+        manifest = freeze(card, episodes, split=split, offset=offset)
         require_unseen(manifest, self.data.seeds() if self.data.path is None else self.recording.table.seed.tolist())
         return manifest
 

@@ -53,4 +53,5 @@ class Evaluation(Training):
             outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
 
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
-        return replace(found, arm=arm.name)  # the same play may go by several names
+        # The same play may go by several names, and what learns nothing is played once for all seeds.
+        return replace(found, arm=arm.name, seed=self.settings.seed)

@@ -24,11 +24,12 @@ from wm_lab.training.config import TrainerConfig
 class Tools:
     """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say).
 
+    training: which of the `settings.seeds` trainings these tools are for; the first speaks for the run
     Its worker processes stay from the first work to `close`, or to the end of a `with` block.
     """
 
-    def __init__(self, settings: Settings, run: Run | None = None) -> None:
-        self.settings, self.run = settings, run
+    def __init__(self, settings: Settings, run: Run | None = None, training: int = 0) -> None:
+        self.settings, self.run, self.training = settings.of_training(training), run, training
         self.store = Store(settings.store)
         self.workers = Workers(settings.workers)
         self.data = read_config(DataConfig, settings.data, "data")
@@ -36,6 +37,19 @@ class Tools:
         torch.set_num_threads(read_config(TrainerConfig, settings.trainer, "trainer").threads)
         self.seconds: dict[str, float] = {}
         """What was made in this run, and how long it took."""
+
+    @cached_property
+    def trainings(self) -> list[Self]:
+        """These tools once for each training seed, themselves first; workers, store and clock are shared.
+
+        To be asked for once there is a `run`, which all of them tell.
+        """
+        if self.training:
+            raise ValueError("one training of a run has no trainings of its own")
+        siblings = [type(self)(self.settings, self.run, number) for number in range(1, self.settings.seeds)]
+        for sibling in siblings:
+            sibling.workers, sibling.seconds = self.workers, self.seconds
+        return [self, *siblings]
 
     def close(self) -> None:
         """Send the worker processes home."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
+from wm_lab.data.worker import tell
 from wm_lab.exercises.diet import Diet
 from wm_lab.exercises.settings import Section, Settings
 from wm_lab.exercises.workbench.data import Data
@@ -21,6 +23,26 @@ from wm_lab.training.config import TrainerConfig
 from wm_lab.training.trainer import BEST, train
 
 
+class Lesson(NamedTuple):
+    """A training before it is done."""
+
+    recipe: Section  # its name in the store
+    make: Callable[[], nn.Module]
+    dataset: Dataset
+    trainer: TrainerConfig
+    weights: list[float] | None  # share of each batch from each shard
+    name: str  # of what is trained, for progress and clock
+    prefix: str  # of its curves
+
+
+class Advance(NamedTuple):
+    """How far a training in another process is."""
+
+    step: int
+    steps: int
+    scalars: dict[str, float]
+
+
 class Training(Data):
     """Trains each model at most once."""
 
@@ -29,6 +51,14 @@ class Training(Data):
 
         other: settings of another model, which learns from the same data; rounds stay those of the run's own model
         """
+        return self.learn(self.model_lesson(rounds, other))
+
+    def clone(self, diet: Diet | None = None) -> Path:
+        """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""
+        return self.learn(self.clone_lesson(diet))
+
+    def model_lesson(self, rounds: int | None = None, other: Settings | None = None) -> Lesson:
+        """How `world_model` is trained; what it goes on from is trained now."""
         rounds = self.data.rounds if rounds is None else rounds
         settings = other or self.settings
         trainer: TrainerConfig = read_config(TrainerConfig, settings.trainer, "trainer")
@@ -40,7 +70,7 @@ class Training(Data):
         if earlier is not None:
             recipe["continues"] = earlier.parent.name
         weights = newest_weights(dataset, self.data.newest_fraction if rounds else None)
-        title = f"train {settings.label('model')}" + (f", round {rounds}" if rounds else "")
+        name = settings.label("model") + (f", round {rounds}" if rounds else "")
 
         def make() -> nn.Module:
             if earlier is not None:
@@ -48,28 +78,32 @@ class Training(Data):
             return build(settings.model, "model", dataset.spec)
 
         prefix = "train" if other is None else f"train_{settings.label('model')}"
-        return self._train(recipe, make, dataset, trainer, weights, title, f"{prefix}_{rounds}" if rounds else prefix)
+        return Lesson(recipe, make, dataset, trainer, weights, name, f"{prefix}_{rounds}" if rounds else prefix)
 
-    def clone(self, diet: Diet | None = None) -> Path:
-        """Checkpoint of the policy cloned from the demonstrations, or from what `diet` holds."""
+    def clone_lesson(self, diet: Diet | None = None) -> Lesson:
+        """How `clone` is trained."""
         settings = self.settings
         trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         diet = diet or self._diet()
         trainer = replace(trainer, steps=diet.steps or trainer.steps)
         recipe = self._training_recipe("bc", settings.bc, trainer, diet.dataset, 0) | diet.recipe()
-        return self._train(
+        return Lesson(
             recipe,
             lambda: build(settings.bc, "bc", diet.spec),
             diet.dataset,
             trainer,
             diet.weights,
-            f"train bc {diet.name}".strip(),
+            f"bc {diet.name}".strip(),
             f"bc_{diet.name}" if diet.name else "bc",
         )
 
     def _diet(self) -> Diet:
         demonstrations = self.demonstrations()
         return Diet(demonstrations, eyes=self.eyes(demonstrations))
+
+    def learnt(self, lesson: Lesson) -> bool:
+        """Whether the store holds what comes of it."""
+        return self.store.path("model", lesson.recipe).exists()
 
     def _training_recipe(
         self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, rounds: int
@@ -88,39 +122,38 @@ class Training(Data):
         # Several devices draw other noise than one, which keeps the name that it had before they came.
         return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}
 
-    def _train(
-        self,
-        recipe: Section,
-        make: Callable[[], nn.Module],
-        dataset: Dataset,
-        trainer: TrainerConfig,
-        weights: list[float] | None,
-        title: str,
-        prefix: str,
-    ) -> Path:
+    def learn(self, lesson: Lesson) -> Path:
+        """The checkpoint that comes of it, trained now or before."""
+        seed, first = self.settings.seed, self.training == 0
+        prefix = lesson.prefix if first else f"{lesson.prefix}_seed{seed}"
+        title = f"train {lesson.name}" + (f", seed {seed}" if self.settings.seeds > 1 else "")
+
         def work(folder: Path) -> None:
-            dataset.verify()
-            torch.manual_seed(self.settings.seed)  # of the initial weights
-            model = make()
-            with progress(title, trainer.steps) as bar, self._clock(title):
+            lesson.dataset.verify()
+            torch.manual_seed(seed)  # of the initial weights
+            model = lesson.make()
+            with progress(title, lesson.trainer.steps) as bar, self._clock(f"train {lesson.name}"):
                 done = 0
 
-                def tell(step: int, scalars: Mapping[str, float]) -> None:
+                def log(step: int, scalars: Mapping[str, float]) -> None:
                     nonlocal done
                     bar.advance(step - done, loss=round(scalars["loss"], 3))
                     done = step
+                    named = {f"{prefix}/{name}": value for name, value in scalars.items()}
                     if self.run is not None:
-                        self.run.log(step, **{f"{prefix}/{name}": value for name, value in scalars.items()})
+                        self.run.log(step, **named)
+                    else:
+                        tell(Advance(step, lesson.trainer.steps, named))
 
                 train(
                     model,
-                    dataset,
-                    trainer,
+                    lesson.dataset,
+                    lesson.trainer,
                     folder,
-                    self.settings.seed,
+                    seed,
                     device=self.device,
-                    shard_weights=weights,
-                    log=tell,
+                    shard_weights=lesson.weights,
+                    log=log,
                 )
 
-        return self.store.get("model", recipe, work) / BEST
+        return self.store.get("model", lesson.recipe, work) / BEST
