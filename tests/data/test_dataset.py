@@ -12,9 +12,11 @@ from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.episode import Episode
 from wm_lab.data.replay import replay
 from wm_lab.data.shard import MANIFEST, write_manifest
-from wm_lab.data.splits import SplitConfig, assign, uniform_hash
+from wm_lab.data.shard_writer import ShardWriter, step_columns
+from wm_lab.data.splits import SPLITS, SplitConfig, assign, count_out, uniform_hash
 from wm_lab.data.statistics import FRAMES, METRIC, image_moments
 from wm_lab.errors import UserError
 
@@ -217,3 +219,45 @@ def test_a_million_steps_open_in_a_second(tmp_path):
     dataset = Dataset.open(tmp_path)
     assert time.process_time() - begin < 1.0
     assert dataset.rows == rows
+
+
+def test_a_recording_s_episodes_are_counted_out():
+    for count in (2, 3, 10, 50, 400):
+        solved = np.arange(count) % 5 == 0
+        split = count_out(solved, 7, SplitConfig(0.1, 0.2))
+        asked = [max(1, round(share * count)) for share in (0.1, 0.2)]
+        if count > 3:
+            assert [(split == i).sum() for i in (1, 2)] == asked
+            for i, share in ((1, 0.1), (2, 0.2)):
+                assert abs(solved[split == i].sum() - share * solved.sum()) <= 1, "as many solved as elsewhere"
+        assert (split == 0).any() and (split == 1).any()
+        np.testing.assert_array_equal(split, count_out(solved, 7, SplitConfig(0.1, 0.2)))
+    assert not count_out(np.zeros(10, bool), 7, SplitConfig(0.0, 0.0)).any()
+
+
+def test_two_recordings_hold_out_different_episodes():
+    held = [set(np.flatnonzero(count_out(np.zeros(100, bool), name, SplitConfig(0.2)))) for name in range(30)]
+    shared = [len(a & b) for i, a in enumerate(held) for b in held[:i]]
+    assert np.mean(shared) == pytest.approx(4, abs=1), "20 of 100 each, drawn independently"
+
+
+def test_an_imported_dataset_is_split_by_count_and_by_what_it_holds(tmp_path):
+    splits = []
+    for first in (0.0, 0.5):
+        folder = tmp_path / f"{first}"
+        folder.mkdir()
+        writer = ShardWriter(folder, 50 * 4)
+        for seed in range(50):
+            action = np.full((4, 2), first + seed / 200, np.float32)
+            flag = np.array([False, False, False, seed < 10])
+            state = {"state": np.zeros((4, 4), np.float32)}
+            writer.append(step_columns([Episode(seed, state, action, np.zeros(4, np.float32), flag, flag, flag)]))
+        writer.finish(
+            [3] * 50, {"seed": np.arange(50)}, PointTask().card, ["recorded"], {"imported": {"format": "toy"}}
+        )
+        data = Dataset.open(folder, split=SplitConfig(0.1, 0.2))
+        assert [len(data.episodes(name)) for name in SPLITS] == [35, 5, 10]
+        assert [(data.episodes(name) < 10).sum() for name in SPLITS] == [7, 1, 2]
+        assert data.table.split.tolist() == Dataset.open(folder, split=SplitConfig(0.1, 0.2)).table.split.tolist()
+        splits.append(data.table.split.tolist())
+    assert splits[0] != splits[1]

@@ -19,7 +19,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard, open_shard
-from wm_lab.data.splits import SPLITS, SplitConfig, assign
+from wm_lab.data.splits import SPLITS, SplitConfig, assign, count_out
 from wm_lab.data.statistics import Floors, floors_of, image_moments, linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import DataSpec
@@ -177,6 +177,8 @@ class Dataset:
         told: list[Any] = [[shard.manifest for shard in self.shards], vars(self.split_config)]
         if self._keys is not None:
             told.append(self._keys)
+        if self.shards[0].imported:
+            told.append("counted out")  # older lab versions chose other episodes
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def verify(self) -> None:
@@ -199,6 +201,8 @@ class Dataset:
         shard = np.repeat(np.arange(len(parts)), counts)
         names = [np.array(s.behaviours)[part["behaviour"]] for s, part in zip(self.shards, parts, strict=True)]
         split = assign(joined["seed"], counts[0], self.split_config)
+        if self.shards[0].imported:
+            split[: counts[0]] = count_out(self.shards[0].solved(), self.shards[0].identity, self.split_config)
         return Table(
             shard=shard,
             offset=joined["offset"] + self.first_row[shard],

@@ -74,6 +74,23 @@ class Shard:
     def episodes(self) -> int:
         return len(self.columns["episode.length"])
 
+    @property
+    def imported(self) -> bool:
+        """Whether it is a recording of somebody else's, whose episodes have no seeds of their own."""
+        return "imported" in self.manifest["provenance"]
+
+    @property
+    def identity(self) -> int:
+        """A number of what was done in it, whatever was imported of what was seen."""
+        facts = self.manifest["columns"]
+        return zlib.crc32((facts["action"]["crc32"] + facts["episode.length"]["crc32"]).encode())
+
+    def solved(self) -> np.ndarray:
+        """[E] bool: success was hit at least once."""
+        hits = np.concatenate([[0], np.cumsum(self.columns["success"], dtype=np.int64)])
+        start = self.columns["episode.offset"]
+        return hits[start + self.columns["episode.length"] + 1] > hits[start]
+
     def verify(self, up_to: int | None = None) -> None:
         """Compare contents with their checksums, smallest files first until `up_to` bytes are read (None: all).
 

@@ -1,7 +1,9 @@
-"""Which episodes train, validate and test: decided by a hash of each episode's own seed.
+"""Which episodes train, validate and test.
 
-Nothing else has a say: neither the order of episodes nor those added later. So an episode never changes sides when a
-round of on-policy episodes is added, and two datasets of different size agree on the episodes they share.
+Of a collection, a hash of each episode's own seed decides, and nothing else: neither the order of episodes nor those
+added later. So an episode never changes sides when a round of on-policy episodes is added, and two datasets of
+different size agree on the episodes they share.
+The seeds of a recording are only numbers, the same in every recording. Its episodes are counted out (`count_out`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class SplitConfig:
-    """Fractions are of the episodes, in expectation; what they leave is for training."""
+    """Fractions are of the episodes, of a collection in expectation; what they leave is for training."""
 
     validation_fraction: ShareBelowOne = 0.1
     test_fraction: ShareBelowOne = 0.0
@@ -46,6 +48,30 @@ def assign(seeds: np.ndarray, first: int, config: SplitConfig) -> np.ndarray:
         split[ranked[0]] = 1
     if config.test_fraction > 0 and not (split[:first] == 2).any() and first > 1:
         split[ranked[1 if split[ranked[0]] == 1 else 0]] = 2
+    return split
+
+
+def count_out(solved: np.ndarray, identity: int, config: SplitConfig) -> np.ndarray:
+    """Index into `SPLITS` for each episode of a recording, of which [E] were `solved`.
+
+    Every split gets its fraction of the episodes, rounded, at least one where it has a fraction and there are enough,
+    and of those that were solved and those that were not about its share. `identity` is the recording's own number.
+    """
+    count = len(solved)
+    draw = uniform_hash(np.arange(count), config.seed ^ identity)
+    place = np.empty(count)
+    for kind in (True, False):
+        (members,) = np.nonzero(solved == kind)
+        shuffled = members[np.argsort(draw[members], kind="stable")]
+        place[shuffled] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
+    # Both kinds are spread evenly over one line, so that any stretch of it holds its share of each.
+    line = np.lexsort((draw, place))
+    split, taken = np.zeros(count, int), 0
+    for index, fraction in ((1, config.validation_fraction), (2, config.test_fraction)):
+        wanted = max(1, round(fraction * count)) if fraction > 0 else 0
+        wanted = min(wanted, count - 1 - taken)
+        split[line[taken : taken + wanted]] = index
+        taken += wanted
     return split
 
 

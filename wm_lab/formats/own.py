@@ -11,6 +11,7 @@ import numpy as np
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import MANIFEST
+from wm_lab.data.splits import SPLITS
 from wm_lab.formats.source import ActionScale, Source
 from wm_lab.tasks.task import TaskCard
 
@@ -44,6 +45,9 @@ class Own(Source):
     @property
     def instructions(self) -> list[str]:
         return self.dataset.instructions
+
+    def split(self) -> np.ndarray:
+        return np.array([SPLITS.index(name) for name in self.dataset.table.split])
 
     def episodes(self) -> Iterator[Episode]:
         for index in range(len(self.dataset)):

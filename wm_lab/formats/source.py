@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.data.episode import Episode
+from wm_lab.data.splits import SplitConfig, count_out
 from wm_lab.errors import UserError
 from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
@@ -80,6 +81,10 @@ class Source(ABC):
     def called(self, index: int) -> str:
         """The kept episode `index` in a sentence."""
         return f"episode {self.kept[index]}"
+
+    def split(self) -> np.ndarray:
+        """Index into `SPLITS` of every episode, as many of each as an import holds out by default."""
+        return count_out(np.zeros(len(self), bool), 0, SplitConfig())
 
     def __len__(self) -> int:
         return len(self.kept)

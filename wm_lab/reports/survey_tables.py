@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wm_lab.data.splits import SPLITS, SplitConfig, assign
+from wm_lab.data.splits import SPLITS
 from wm_lab.formats.source import Source
 from wm_lab.formats.survey import Survey
 from wm_lab.reports.tables import Table
@@ -17,7 +17,7 @@ def survey_tables(source: Source, found: Survey) -> list[Table]:
 
 def _whole(source: Source, found: Survey) -> Table:
     card, lengths, count = source.card, found.lengths, len(source)
-    split = assign(np.asarray(source.table["seed"]), count, SplitConfig())
+    split = source.split()
     facts = {
         "format": source.format,
         "task": card.name,
