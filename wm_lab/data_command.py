@@ -108,6 +108,8 @@ def _open(arguments: argparse.Namespace) -> Source:
     size = getattr(arguments, "image_size", 0)
     keys = getattr(arguments, "keys", None)
     without = tuple(getattr(arguments, "without", ()))
+    if len(dict(arguments.map)) < len(arguments.map):
+        raise UserError(f"--map {' '.join(f'{name}=…' for name, _ in arguments.map)} says one name twice; say it once")
     wishes = Wishes(size or None, arguments.hz, keys, without, dict(arguments.map))
     return open_source(arguments.path, wishes)
 

@@ -109,3 +109,14 @@ def test_what_is_no_dataset_is_told(tmp_path, shard, capsys):
         assert code == 2 and sentence in err
     code, _, err = call(capsys, "import", shard, tmp_path / "new")
     assert code == 2 and "a dataset of the lab already" in err
+
+
+@pytest.mark.parametrize("name", ["file/new", "a" * 300, "dangling"])
+@pytest.mark.parametrize("command", ["import", "export"])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, capsys, name, command):
+    foreign = write(tmp_path / "foreign", stills=True)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    code, _, err = call(capsys, command, foreign, tmp_path / name)
+    assert code == 2 and ("choose another folder" in err) and "Traceback" not in err
+    assert call(capsys, "info", tmp_path / ("b" * 300))[0] == 2

@@ -20,6 +20,7 @@ from tests.formats.recording import (
     film,
     older,
     pa,
+    png,
     pq,
     read_info,
     rename,
@@ -98,6 +99,8 @@ def test_only_what_lacks_is_asked_for(tmp_path):
         ({"reward": ["action", "timestamp"]}, "names 2 columns, and reward is one"),
         ({"front": ["action"]}, "names a column of type float32, and 'front' can only be a camera"),
         ({"state": [TOP]}, "is of type video, which is no number"),
+        ({"state": ["action", "action"]}, "names a column twice"),
+        ({"reward": ["action"]}, "names a column that is not one number a frame, and reward is"),
     ],
 )
 def test_a_map_that_makes_no_sense_is_told(tmp_path, told, said):
@@ -109,8 +112,45 @@ def test_a_map_is_for_lerobot_alone_and_of_pairs(tmp_path, capsys):
     data = import_dataset(LeRobot(write(tmp_path / "arm"), Wishes()), tmp_path / "ours")
     assert main(["info", str(data), "--map", "action=actions"]) == 2
     assert "--map names columns of a LeRobot folder" in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "arm"), "--map", "action=action", "action=timestamp"]) == 2
+    assert "says one name twice" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["info", str(data), "--map", "actions"])
+
+
+def test_a_rate_that_is_not_the_folder_s_is_refused(tmp_path):
+    assert LeRobot(write(tmp_path / "arm"), Wishes(hz=10)).card.control_hz == 10
+    with pytest.raises(UserError, match="holds 10 frames a second; leave out --hz 20"):
+        LeRobot(tmp_path / "arm", Wishes(hz=20))
+
+
+def test_a_flag_that_is_no_number_is_not_a_yes(tmp_path):
+    folder = write(tmp_path / "arm")
+
+    def blur(table):
+        at = table.column_names.index("next.success")
+        return table.set_column(at, "next.success", pa.array([np.nan] * len(table)))
+
+    with pytest.raises(UserError, match=r"episode 0 of .* has flags of success that are neither yes nor no"):
+        imported(change_tables(folder, blur))
+
+
+def test_images_of_two_sizes_are_brought_to_one_or_told(tmp_path):
+    folder = write(tmp_path / "arm", stills=True)
+
+    def grow(table):
+        entries = [
+            {"bytes": png(np.full((2 * SIDE, SIDE, 3), 10 * n, np.uint8)) if n == 3 else entry["bytes"], "path": None}
+            for n, entry in zip(table["frame_index"].to_pylist(), table[TOP].to_pylist(), strict=True)
+        ]
+        return table.drop_columns([TOP]).append_column(TOP, pa.array(entries))
+
+    change_tables(folder, grow)
+    np.testing.assert_array_equal(greys(imported(folder, image_size=8)), FRAMES)
+    with pytest.raises(
+        UserError, match=r"has observation.images.top of 64 × 32 pixels in frame 3 and of 32 × 32 before"
+    ):
+        import_dataset(LeRobot(folder, Wishes()), tmp_path / "none")
 
 
 def test_two_arms_in_columns_of_their_own_are_one_action(tmp_path):

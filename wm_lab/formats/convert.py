@@ -52,16 +52,25 @@ def export_dataset(source: Source, destination: Path, advance: Advance | None = 
 @contextmanager
 def _new_folder(destination: Path) -> Iterator[Path]:
     """A folder beside `destination` that becomes it when the block ends well, and is removed when it does not."""
-    if destination.exists():
-        raise UserError(f"{destination} exists already; choose another folder, or remove it")
-    folder = destination.with_name(f".{destination.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
+    folder = _beside(destination)
     try:
-        folder.mkdir(parents=True)
         yield folder
         folder.rename(destination)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(destination: Path) -> Path:
+    """A new, empty folder in the same place."""
+    try:
+        if destination.exists() or destination.is_symlink():
+            raise UserError(f"{destination} exists already; choose another folder, or remove it")
+        folder = destination.with_name(f".{destination.name}.unfinished")
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{destination} cannot be made ({error.strerror}); choose another folder") from None
+    return folder
 
 
 def _require_numbers(columns: Mapping[str, np.ndarray]) -> None:

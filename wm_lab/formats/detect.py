@@ -15,6 +15,10 @@ from wm_lab.formats.source import Source, Wishes
 def open_source(path: Path, wishes: Wishes | None = None) -> Source:
     """The dataset at `path`, whatever its format; UserError where it is of none that the lab knows, or damaged."""
     wishes = wishes or Wishes()
+    try:
+        path.stat()
+    except OSError as error:
+        raise UserError(f"there is no dataset at {path} ({error.strerror}); correct the path") from None
     if wishes.map and (is_own(path) or not is_lerobot(path)):
         raise UserError(f"--map names columns of a LeRobot folder, and {path} is none; leave it out")
     if is_own(path):
@@ -25,8 +29,6 @@ def open_source(path: Path, wishes: Wishes | None = None) -> Source:
         return Minari(path, wishes)
     if is_robomimic(path):
         return Robomimic(path, wishes)
-    if not path.exists():
-        raise UserError(f"there is no dataset at {path}; correct the path")
     raise UserError(
         f"{path} is no dataset that the lab knows: not its own (manifest.json), LeRobot's (meta/info.json), Minari's "
         "(data/main_data.hdf5) or robomimic's (an HDF5 file with the group data)"

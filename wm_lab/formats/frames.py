@@ -80,7 +80,7 @@ class Frames:
         """[steps + 1] bool"""
         arrived = np.zeros(steps + 1, bool)
         if flag is not None:
-            whole = self._column(f"flags of {name}", flag).astype(bool)
+            whole = yes_or_no(name, self._column(f"flags of {name}", flag))
             arrived[1:] = whole[:steps]
             arrived[-1] |= whole[-1]
         return arrived
@@ -90,3 +90,10 @@ class Frames:
         if values.size != actions or len(values) != actions:
             raise Unreadable(f"has {name} of {list(values.shape)} for {actions} actions")
         return values.reshape(actions)
+
+
+def yes_or_no(name: str, flag: np.ndarray) -> np.ndarray:
+    """bool; Unreadable where one is no number, which would count as yes."""
+    if flag.dtype.kind not in "biuf" or not np.isfinite(flag).all():
+        raise Unreadable(f"has flags of {name} that are neither yes nor no")
+    return flag.astype(bool)

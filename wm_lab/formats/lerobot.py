@@ -16,7 +16,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.frames import Frames, Unreadable
+from wm_lab.formats.frames import Frames, Unreadable, yes_or_no
 from wm_lab.formats.lerobot_columns import choose_columns
 from wm_lab.formats.lerobot_episodes import read_episodes
 from wm_lab.formats.lerobot_info import Feature, names_of, read_info
@@ -39,6 +39,10 @@ class LeRobot(Source):
         self.folder, self.name, self.wishes = folder, str(folder), wishes
         self.info = read_info(folder)
         self.format = f"LeRobot v{self.info.version[0]}.{self.info.version[1]}"
+        if wishes.hz not in (None, self.info.fps):
+            raise UserError(
+                f"{folder} says that it holds {self.info.fps:g} frames a second; leave out --hz {wishes.hz:g}"
+            )
         self.notes: list[str] = []
         self._columns = choose_columns(self.info, wishes.map)
         ours = read_ours(folder)
@@ -222,7 +226,7 @@ class LeRobot(Source):
         else:
             observation = {STATE: self.observed.join(parts)}
         told = {role: table.values(f.name, 1, rows)[:, 0] for role, f in self._columns.flags.items()}
-        flags = {role: values.astype(bool) for role, values in told.items() if role != "reward"}
+        flags = {role: yes_or_no(role, values) for role, values in told.items() if role != "reward"}
         ended = flags["done"] & ~flags["truncated"] if flags.keys() >= {"done", "truncated"} else None
         return Frames(
             observation=observation,

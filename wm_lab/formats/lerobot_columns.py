@@ -53,8 +53,13 @@ def choose_columns(info: Info, told: Mapping[str, Sequence[str]]) -> Columns:
         for column in columns:
             if column not in features:
                 raise unknown(f"column in --map {name}={','.join(columns)}", column, features)
+        said = f"--map {name}={','.join(columns)} names"
         if name not in (ACTION, STATE) and len(columns) > 1:
-            raise UserError(f"--map {name}={','.join(columns)} names {len(columns)} columns, and {name} is one")
+            raise UserError(f"{said} {len(columns)} columns, and {name} is one")
+        if len(set(columns)) < len(columns):
+            raise UserError(f"{said} a column twice; name each of them once")
+        if name in FLAGS and (not features[columns[0]].is_vector or features[columns[0]].size != 1):
+            raise UserError(f"{said} a column that is not one number a frame, and {name} is")
     if EPISODE not in features:
         raise UserError(f"{info.folder} lacks the column {EPISODE}, by which its frames are told apart; copy it again")
     action = [features[name] for name in told.get(ACTION, [ACTION]) if name in features]
