@@ -15,9 +15,9 @@ from wm_lab.evaluation.baselines import (
     shuffle_actions,
     train_mean,
 )
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.horizon import find_horizon
 from wm_lab.evaluation.imagination import OVERALL, WORST_ERROR, assess, assess_groups, variable_errors
+from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.verdicts import by_group, imagination_verdict
 
 H = 20
@@ -101,12 +101,12 @@ def test_episodes_are_resampled_not_windows():
     assert (many.episodes, many.windows) == (40, 400)
 
 
-def test_the_mean_curve_is_the_bootstrap_mean_over_episodes():
+def test_the_mean_curve_is_the_mean_over_episodes():
     found = assess(
         errors(STEPS, windows=1, spread=0.5), {"persistence": errors(STEPS, windows=1)}, episodes_of(40, 1), VARIABLES
     )
     curve = found.curves["model"]["hand"]
-    expected = bootstrap_mean(errors(STEPS, windows=1, spread=0.5)["hand"][:, 4])
+    expected = mean(errors(STEPS, windows=1, spread=0.5)["hand"][:, 4])
     assert (curve.mean_low[4], curve.mean[4], curve.mean_high[4]) == pytest.approx(expected[:3])
 
 

@@ -1,4 +1,4 @@
-"""Intervals over training seeds hold their level, and the figures that sum up many runs agree with others' code."""
+"""The figures that sum up many runs hold their level and agree with others' code."""
 
 from __future__ import annotations
 
@@ -6,74 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.statistics import (
-    crossed_mean,
     holm,
     iqm,
     iqm_interval,
     iqm_over_episodes,
     probability_of_improvement,
-    student,
 )
-
-LUCK = {  # standard deviations of what seeds, episodes and both together do
-    "of both, as much as among 100 episodes": (0.1, 1.0, 1.0),
-    "of the seed above all": (1.0, 1.0, 1.0),
-    "of the episode alone": (0.0, 1.0, 0.3),
-}
-
-
-def crossed(rng: np.random.Generator, seeds: int, luck: tuple[float, float, float], episodes: int = 100) -> np.ndarray:
-    """Outcomes [seeds, episodes] whose true mean is 0."""
-    of_seed, of_episode, of_both = luck
-    shape = (seeds, episodes)
-    return (
-        of_seed * rng.normal(size=(seeds, 1))
-        + of_episode * rng.normal(size=episodes)
-        + of_both * rng.normal(size=shape)
-    )
 
 
 def coverage(intervals: list) -> float:
     return float(np.mean([i.low <= 0 <= i.high for i in intervals]))
-
-
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-@pytest.mark.parametrize("luck", LUCK.values(), ids=LUCK)
-def test_seeds_and_episodes_together_are_covered_as_often_as_is_said(seeds, luck):
-    rng = np.random.default_rng(2)
-    assert 0.93 <= coverage([crossed_mean(crossed(rng, seeds, luck)) for _ in range(1000)]) <= 0.985
-
-
-def test_few_seeds_of_flags_are_covered_too():
-    """Success of 3 seeds around 0.8, whose rates differ by 0.05, on episodes of unlike difficulty."""
-    rng, found = np.random.default_rng(0), []
-    for _ in range(1000):
-        threshold = 0.8 + 0.05 * rng.normal(size=(3, 1)) + 0.1 * rng.choice([-1, 1], size=100)
-        found.append(crossed_mean((rng.random((3, 100)) < threshold) - 0.8))
-    assert 0.93 <= coverage(found) <= 0.985
-
-
-def test_forgetting_that_seeds_differ_or_that_they_share_episodes_would_claim_too_much():
-    rng = np.random.default_rng(2)
-    differ = [crossed(rng, 3, (0.3, 1.0, 1.0)) for _ in range(300)]
-    share = [crossed(rng, 5, (0.0, 1.0, 0.3)) for _ in range(300)]
-    assert coverage([bootstrap_mean(x.ravel(), resamples=400) for x in differ]) < 0.8
-    assert coverage([student(x.mean(1)) for x in share]) < 0.8
-
-
-def test_where_all_luck_is_the_seeds_the_interval_is_students_and_where_it_is_the_episodes_that_of_one_seed():
-    rng = np.random.default_rng(0)
-    seeds, episodes = rng.normal(size=(4, 1)).repeat(50, axis=1), rng.normal(size=(1, 50)).repeat(4, axis=0)
-    assert crossed_mean(seeds) == pytest.approx(student(seeds[:, 0]))
-    assert crossed_mean(episodes)[:3] == pytest.approx(student(episodes[0])[:3])
-
-
-def test_a_mean_over_seeds_needs_two_and_says_nothing_of_a_single_episode():
-    with pytest.raises(ValueError, match="seeds >= 2"):
-        crossed_mean(np.zeros((1, 10)))
-    assert crossed_mean([[0.0], [1.0]]) == (-np.inf, 0.5, np.inf, 2)
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])

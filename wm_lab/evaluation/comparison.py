@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
-from wm_lab.evaluation.over_seeds import SINGLE, mean_of_known, over_seeds, paired, paired_test
+from wm_lab.evaluation.over_seeds import SINGLE, over_seeds, paired, paired_test
 from wm_lab.evaluation.statistics import holm
 
 Results = Mapping[str, Mapping[str, Arm]]
@@ -43,7 +42,7 @@ class Difference:
     rate_a: Interval
     rate_b: Interval
     difference: Interval
-    p: float  # of rates exact McNemar, of returns Student's t over episodes; for several training seeds, t over seeds
+    p: float  # of one training seed's rates McNemar's mid-p; else the share of error at which the interval ends at 0
     p_adjusted: float  # Holm, over all the differences that were asked for together
     tasks: tuple[str, ...]
     seeds: int = 1  # training seeds behind it, of the arm that has more
@@ -159,7 +158,7 @@ def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
         tags=every[0].manifest.tags,
         success=over_seeds(stack(arm, "success")) if tested else undefined(len(every[0].manifest)),
         at_end=over_seeds(stack(arm, "success_at_end")) if tested else undefined(),
-        steps=bootstrap_mean(mean_of_known(stack(arm, "steps_to_success"))),
+        steps=over_seeds(stack(arm, "steps_to_success")),
         episode_return=over_seeds(stack(arm, "episode_return")),
         decision_ms=float(np.median(stack(arm, "decision_ms"))),
         promised=exploitation(arm),

@@ -16,6 +16,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
 from wm_lab.evaluation.horizon import Horizon, find_horizon
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.means import skewed_bounds
 
 if TYPE_CHECKING:
     from wm_lab.tasks.task import Variable
@@ -199,20 +200,30 @@ class _Sample:
 
     def totals(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sums over all windows of values [W, H]: of the sample [H] and of every resample [R, H]."""
-        by_episode = np.zeros((self.episodes, values.shape[1]))
-        np.add.at(by_episode, self.index, values)
+        by_episode = self._by_episode(values)
         return by_episode.sum(0), self.counts @ by_episode
+
+    def influence(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mean over all windows of values [W, H], [H], and what each episode does to it, [E, H]."""
+        mean = values.mean(0)
+        return mean, self._by_episode(values - mean) / self.windows.mean()
 
     def means(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `totals`, divided by the number of windows that the sample and each resample hold."""
         total, resampled = self.totals(values)
         return total / len(self.index), resampled / (self.counts @ self.windows)[:, None]
 
+    def _by_episode(self, values: np.ndarray) -> np.ndarray:
+        """Sums [E, H] of values [W, H]."""
+        sums = np.zeros((self.episodes, values.shape[1]))
+        np.add.at(sums, self.index, values)
+        return sums
+
 
 def _curves(errors: np.ndarray, sample: _Sample) -> Curves:
     median, p90 = np.quantile(errors, [0.5, 0.9], axis=0)
-    mean, means = sample.means(errors)
-    mean_low, mean_high = percentile_bounds(means, n=sample.episodes)
+    mean, influence = sample.influence(errors)
+    mean_low, mean_high = skewed_bounds(mean, influence)
     # A quantile's interval without sorting 2,000 resamples (Woodruff 1952): bound the share of windows below the
     # median, which is a mean over episodes, then read off the errors at those shares.
     share_low, share_high = percentile_bounds(sample.means((errors <= median).astype(float))[1], n=sample.episodes)

@@ -8,18 +8,33 @@ every seed played in the same order.
                                         without training seeds (expert, simulator), which then meets every seed of a
 
 With S = 1 an interval is over episodes alone: it speaks of this training, not of the method. `n` is always E.
+`scripts/coverage.py` simulates how often these intervals hold the truth.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from wm_lab.evaluation import proportions
-from wm_lab.evaluation.bootstrap import bootstrap_mean
-from wm_lab.evaluation.interval import LEVEL, Interval
-from wm_lab.evaluation.statistics import crossed_mean, student
+from wm_lab.evaluation.crossed import Crossed
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.means import mean, p_of_zero, skewed_bounds
+from wm_lab.evaluation.proportions import Discordance, mcnemar, tango_bounds, wilson_bounds
+
+Bounds = tuple[np.ndarray, np.ndarray]
+
+FEW = 5
+"""Failures (or successes, or episodes that only one arm solved), below which the seeds' spread says too little."""
+
+PRIOR = 2.0
+"""Episodes that are presumed to go alike with every seed: of a hundred successes in a hundred, five times over, nobody
+knows whether they are five hundred."""
+
+LEAST, LEAST_OF_FEW = special.ndtri(0.9), special.ndtri(0.975)
+"""Deviations of the coins' own luck that an interval reaches at least, however well a few seeds agree."""
 
 SINGLE = 5
 """Decimals that a sum of rewards in single precision is good for."""
@@ -28,7 +43,9 @@ SINGLE = 5
 def over_seeds(values: ArrayLike) -> Interval:
     """Success rate of flags [S, E], or mean of numbers [S, E]; see the head of this file."""
     x = np.atleast_2d(np.asarray(values))
-    return _rate(x) if x.dtype == bool else _mean(x.astype(float))
+    if x.dtype == bool:
+        return _interval(x.mean(), rate_bounds(x), x.shape[1])
+    return _mean(x.astype(float))
 
 
 def paired_over_seeds(a: ArrayLike, b: ArrayLike) -> Interval:
@@ -37,10 +54,11 @@ def paired_over_seeds(a: ArrayLike, b: ArrayLike) -> Interval:
 
 
 def paired_test(a: ArrayLike, b: ArrayLike) -> tuple[Interval, float]:
-    """`paired_over_seeds`, and the p value that there is no difference."""
+    """`paired_over_seeds`, and p that there is no difference: the share of error at which the interval ends at zero."""
     mine, theirs = paired(a, b)
-    if mine.dtype == bool and theirs.dtype == bool:
-        return _paired_flags(mine, theirs)
+    if mine.dtype == bool:
+        value = mine.mean() - theirs.mean()
+        return _interval(value, difference_bounds(mine, theirs), mine.shape[1]), _p_of_flags(mine, theirs)
     gaps = mine.astype(float) - theirs
     return _mean(gaps), _p_of_mean(gaps)
 
@@ -56,52 +74,114 @@ def paired(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return mine, theirs
 
 
-def mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Mean over training seeds [S, E] -> [E] of the values there are; NaN where no seed has one."""
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+def rate_bounds(flags: np.ndarray) -> Bounds:
+    """Of the success rate of flags [..., S, E]: Wilson's, for as many independent episodes as chance left of S * E.
+
+    As many as would vary like what was seen, among seeds and among episodes, and cut as Student would with so few
+    seeds; never narrower than the episodes' own luck allows.
+    """
+    *_, seeds, episodes = flags.shape
+    rate = flags.mean((-2, -1))
+    if seeds == 1 or episodes == 1:
+        return wilson_bounds(rate, episodes)
+    some = rate * (1 - rate)
+    return _widest(
+        lambda n, reach: wilson_bounds(rate, n, reach),
+        Crossed.of(flags),
+        some,
+        np.minimum(rate, 1 - rate) * seeds * episodes,
+    )
 
 
-def _mean(values: np.ndarray) -> Interval:
-    """Over training seeds and episodes; where an episode has no number, over the episodes that have."""
-    if len(values) == 1 or np.isnan(values).any():
-        return bootstrap_mean(mean_of_known(values))
-    return crossed_mean(values)._replace(n=values.shape[1])
+def difference_bounds(a: np.ndarray, b: np.ndarray) -> Bounds:
+    """Of the rate of a minus that of b, flags [..., S, E] each: Tango's, for as many pairs as chance left of S * E."""
+    *_, seeds, episodes = a.shape
+    only_a, only_b = (a & ~b).mean((-2, -1)), (b & ~a).mean((-2, -1))
+    if seeds == 1 or episodes == 1:
+        return tango_bounds(only_a * episodes, only_b * episodes, episodes)
+    some = only_a + only_b - (only_a - only_b) ** 2
+    return _widest(
+        lambda n, reach: tango_bounds(only_a * n, only_b * n, n, continuity=False, reach=reach),
+        Crossed.of(a.astype(float) - b),
+        some,
+        (only_a + only_b) * seeds * episodes,
+    )
+
+
+def mean_bounds(values: np.ndarray) -> Bounds:
+    """Of the mean of numbers [..., S, E]."""
+    if values.shape[-2] == 1:
+        return skewed_bounds(values.mean((-2, -1)), np.moveaxis(values[..., 0, :], -1, 0))
+    found = Crossed.of(values)
+    reach = found.quantile() * np.sqrt(found.variance)
+    return found.mean - reach, found.mean + reach
+
+
+def _widest(
+    bounds: Callable[[np.ndarray, np.ndarray], Bounds], found: Crossed, some: np.ndarray, count: np.ndarray
+) -> Bounds:
+    """The bounds by the spread of seeds and episodes, or by the luck of coins where those reach further."""
+    whole = bounds(_worth(found.variance, some), found.quantile(bounded=True) * (some > 0))
+    alone = bounds(*_coins(found, some, count))
+    return np.minimum(whole[0], alone[0]), np.maximum(whole[1], alone[1])
+
+
+def _worth(variance: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """How many independent trials, each of variance `some`, would vary as much as was seen."""
+    return some / np.maximum(variance, 1e-9 * np.maximum(some, 1e-9))
+
+
+def _coins(found: Crossed, some: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many independent trials S * E are where seeds are alike, by `count` rare ones; and how far luck reaches."""
+    of_trials = found.of_episodes * found.episodes
+    alike = np.clip(np.divide(of_trials, some, out=np.ones_like(of_trials), where=some > 0), 0, 1)
+    alike = (count * alike + PRIOR) / (count + PRIOR)
+    n = found.seeds * found.episodes / (1 + (found.seeds - 1) * alike)
+    return n, np.where(count < FEW, LEAST_OF_FEW, LEAST)
+
+
+def _p_of_flags(a: np.ndarray, b: np.ndarray) -> float:
+    """Two-sided p that two arms with flags [S, E] succeed equally often; for one seed McNemar's."""
+    seeds, episodes = a.shape
+    only_a, only_b = float((a & ~b).mean()), float((b & ~a).mean())
+    if seeds == 1 or episodes == 1:
+        return mcnemar(Discordance(round(only_a * episodes), round(only_b * episodes), episodes))
+    if only_a == only_b:
+        return 1.0
+    found, pairs = Crossed.of(a.astype(float) - b), only_a + only_b
+    some, count = np.asarray(pairs - (only_a - only_b) ** 2), np.asarray(pairs * seeds * episodes)
+    score = abs(only_a - only_b) / np.sqrt(pairs)
+    n, least = _coins(found, some, count)
+    coins = 2 * special.ndtr(-score * np.sqrt(n) * LEAST_OF_FEW / least)
+    return max(found.missed(score * np.sqrt(_worth(found.variance, some)), bounded=True), float(coins))
 
 
 def _p_of_mean(values: np.ndarray) -> float:
-    """Two-sided p that the mean of [S, E] is zero: Student's t over the episodes of one seed, over seeds for more."""
-    spread = student(values[0].round(SINGLE)) if len(values) == 1 else crossed_mean(values)
-    reach, freedom = (spread.high - spread.low) / 2, spread.n - 1
-    if not reach:
-        return float(spread.value == 0)
-    t = abs(spread.value) / reach * special.stdtrit(freedom, (1 + LEVEL) / 2)
-    return float(2 * special.stdtr(freedom, -t))
+    """Two-sided p that the mean of numbers [S, E] is zero."""
+    rounded = values.round(SINGLE)
+    if not rounded.any():
+        return 1.0
+    if len(rounded) == 1 or rounded.shape[1] == 1:
+        return p_of_zero(rounded.ravel())
+    found = Crossed.of(rounded)
+    return found.missed(abs(found.mean) / np.sqrt(found.variance)) if found.variance else 0.0
 
 
-def _rate(flags: np.ndarray) -> Interval:
-    """Wilson for one seed; seeds and episodes together, never narrower, for more."""
-    seeds, episodes = flags.shape
-    by_episode = proportions.wilson(float(flags.sum() / seeds), episodes)
-    return by_episode if seeds == 1 else _wider(crossed_mean(flags), by_episode, floor=0.0)
+def _mean(values: np.ndarray) -> Interval:
+    """Over training seeds and episodes; where some have no number, over those that have."""
+    known = ~np.isnan(values)
+    episodes = int(known.any(0).sum())
+    if len(values) == 1 or episodes < 2:
+        return mean(values[known])._replace(n=episodes)
+    if known.all():
+        return _interval(values.mean(), mean_bounds(values), episodes)
+    # A ratio of two sums, what there is over how much there is, varies as its linear part does.
+    value = values[known].mean()
+    part = np.where(known, values - value, 0.0) / known.mean()
+    low, high = mean_bounds(part[:, known.any(0)])
+    return _interval(value, (value + low, value + high), episodes)
 
 
-def _paired_flags(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
-    """Difference of success flags [S, E] with its p value."""
-    seeds, episodes = a.shape
-    only_a, only_b = float((a & ~b).sum() / seeds), float((b & ~a).sum() / seeds)
-    by_episode = proportions.tango(proportions.Discordance(only_a, only_b, episodes))
-    p = proportions.mcnemar_exact(proportions.Discordance(round(only_a), round(only_b), episodes))
-    if seeds == 1:
-        return by_episode, p
-    by_seed = crossed_mean(a.astype(float) - b)
-    reach = (by_seed.high - by_seed.low) / 2
-    t = abs(by_seed.value) / reach * special.stdtrit(seeds - 1, (1 + LEVEL) / 2) if reach else np.inf
-    return _wider(by_seed, by_episode, floor=-1.0), max(p, float(2 * special.stdtr(seeds - 1, -t)))
-
-
-def _wider(by_seed: Interval, by_episode: Interval, floor: float) -> Interval:
-    """Both intervals' reach, inside [floor, 1]: seeds that happen to agree must not hide that episodes are few."""
-    low, high = min(by_seed.low, by_episode.low), max(by_seed.high, by_episode.high)
-    return Interval(max(low, floor), by_seed.value, min(high, 1.0), by_episode.n)
+def _interval(value: float, bounds: Bounds, n: int) -> Interval:
+    low, high = (float(bound) for bound in bounds)
+    return Interval(min(low, float(value)), float(value), max(high, float(value)), n)

@@ -29,12 +29,18 @@ def wilson(successes: float, n: int, *, level: float = LEVEL) -> Interval:
     """Wilson's score interval for a rate of `successes` out of n episodes (Wilson 1927)."""
     if n == 0:
         return undefined()
-    z = _z(level)
-    p = successes / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = wilson_bounds(successes / n, n, _z(level))
+    return Interval(float(low), successes / n, float(high), n)
+
+
+def wilson_bounds(rate: ArrayLike, n: ArrayLike, reach: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of `wilson` for arrays of rates, of n (not necessarily whole) and of deviations to reach (1.96)."""
+    p, n, z = np.asarray(rate, float), np.asarray(n, float), np.asarray(_z(LEVEL) if reach is None else reach)
+    heavy = z**2 / np.maximum(n, np.finfo(float).tiny)
+    centre = (p + heavy / 2) / (1 + heavy)
+    half = np.sqrt(heavy * p * (1 - p) + heavy**2 / 4) / (1 + heavy)
     # Rounding must not push a bound past the estimate at 0 of n and n of n.
-    return Interval(float(min(max(centre - reach, 0.0), p)), float(p), float(max(min(centre + reach, 1.0), p)), n)
+    return np.minimum(np.maximum(centre - half, 0.0), p), np.maximum(np.minimum(centre + half, 1.0), p)
 
 
 def success_rate(success: ArrayLike, *, level: float = LEVEL) -> Interval:
@@ -59,31 +65,38 @@ def discordance(a: ArrayLike, b: ArrayLike) -> Discordance:
 def tango(pairs: Discordance, *, continuity: bool = True, level: float = LEVEL) -> Interval:
     """Score interval for a paired difference of proportions (Tango 1998, Statistics in Medicine 17:891).
 
-    The continuity correction (one pair, as Edwards corrected McNemar's test) makes the interval agree with the exact
-    test: whenever it excludes zero, `mcnemar_exact` is below 1 - level. Uncorrected, it claims too often.
+    The continuity correction, of half a pair, makes the interval agree with the test: whenever it excludes zero,
+    `mcnemar` is below 1 - level. Uncorrected, it claims too often; corrected by a whole pair, too seldom.
     """
     if pairs.n == 0:
         return undefined()
-    low, high = tango_bounds(pairs.only_a, pairs.only_b, pairs.n, continuity=continuity, level=level)
-    return Interval(float(low), (pairs.only_a - pairs.only_b) / pairs.n, float(high), pairs.n)
+    bounds = tango_bounds(pairs.only_a, pairs.only_b, pairs.n, continuity=continuity, reach=_z(level))
+    return Interval(float(bounds[0]), (pairs.only_a - pairs.only_b) / pairs.n, float(bounds[1]), pairs.n)
 
 
 def tango_bounds(
-    only_a: ArrayLike, only_b: ArrayLike, n: int, *, continuity: bool = True, level: float = LEVEL
+    only_a: ArrayLike, only_b: ArrayLike, n: ArrayLike, *, continuity: bool = True, reach: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of `tango` for arrays of counts [...] at once."""
+    """Bounds of `tango` for arrays of counts [...] at once, and of deviations to reach (1.96)."""
     a, b = np.asarray(only_a, float), np.asarray(only_b, float)
-    slack = 1.0 if continuity else 0.0
+    pairs = np.maximum(np.asarray(n, float), np.finfo(float).tiny)
+    z = np.asarray(_z(LEVEL) if reach is None else reach)
+    slack = 0.5 if continuity else 0.0
     # By symmetry the upper bound is the mirrored lower bound of the swapped arms.
-    return _tango_low(a, b, n, slack, level), -_tango_low(b, a, n, slack, level)
+    return _tango_low(a, b, pairs, slack, z), -_tango_low(b, a, pairs, slack, z)
 
 
-def mcnemar_exact(pairs: Discordance) -> float:
-    """Two-sided exact p that both arms are equally good: a fair coin for each episode only one of them solved."""
-    tosses = int(pairs.only_a + pairs.only_b)
+def mcnemar(pairs: Discordance) -> float:
+    """Two-sided mid-p that both arms are equally good: a fair coin for each episode only one of them solved.
+
+    What came of it counts half, without which the test would claim too seldom (Fagerland et al. 2013, BMC Medical
+    Research Methodology 13:91).
+    """
+    tosses, fewer = int(pairs.only_a + pairs.only_b), min(pairs.only_a, pairs.only_b)
     if tosses == 0:
         return 1.0
-    return float(min(1.0, 2 * special.bdtr(min(pairs.only_a, pairs.only_b), tosses, 0.5)))
+    exactly = special.bdtr(fewer, tosses, 0.5) - (special.bdtr(fewer - 1, tosses, 0.5) if fewer else 0.0)
+    return float(min(1.0, 2 * special.bdtr(fewer, tosses, 0.5) - exactly))
 
 
 def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, *, level: float = LEVEL) -> Interval:
@@ -97,10 +110,10 @@ def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, *, level: f
     return Interval(float(low), value, float(high), min(n_a, n_b))
 
 
-def _tango_low(a: np.ndarray, b: np.ndarray, n: int, slack: float, level: float) -> np.ndarray:
+def _tango_low(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.ndarray) -> np.ndarray:
     """The smallest difference that the score test, whose statistic falls as the difference grows, does not reject."""
-    z = _z(level)
-    low, high = np.full(np.broadcast(a, b).shape, -1.0), (a - b) / n
+    high = (a - b) / n
+    low = np.full(high.shape, -1.0)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         rejected = a - b - n * middle - slack > z * _score_deviation(a, b, n, middle)
@@ -108,7 +121,7 @@ def _tango_low(a: np.ndarray, b: np.ndarray, n: int, slack: float, level: float)
     return (low + high) / 2
 
 
-def _score_deviation(a: np.ndarray, b: np.ndarray, n: int, delta: np.ndarray) -> np.ndarray:
+def _score_deviation(a: np.ndarray, b: np.ndarray, n: np.ndarray, delta: np.ndarray) -> np.ndarray:
     """Standard deviation of only_a - only_b if the true difference were delta (Tango's constrained likelihood)."""
     linear = -a - b + (2 * n - a + b) * delta
     constant = -b * delta * (1 - delta)

@@ -130,7 +130,7 @@ def over_seeds(values: Sequence[Interval]) -> Interval:
     """One seed's own interval over episodes; of several, their mean with Student's interval over seeds.
 
     That leaves out what the episodes themselves add by chance: results keep each seed's median, not the errors by
-    episode that `statistics.crossed_mean` would need (and means of which it speaks). Success is crossed with episodes.
+    episode that `over_seeds` would need (and means of which it speaks). Success is crossed with episodes.
     """
     return values[0] if len(values) == 1 else student([value.value for value in values])
 

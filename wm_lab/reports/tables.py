@@ -113,8 +113,8 @@ def return_table(rows: Sequence[SuccessRow]) -> Table:
     return Table("Returns", columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
 
 
-OF_RATES = "Intervals: Tango's score interval; p: exact McNemar, or Student's t over seeds"
-OF_RETURNS = "Intervals: bootstrap over episodes; p: Student's t over them, or over seeds"
+OF_RATES = "Each row's own 95 % interval (Tango's, over episodes and seeds); p: McNemar's mid-p, or the interval's"
+OF_RETURNS = "Each row's own 95 % interval (over episodes and seeds); p: the interval's"
 
 
 def difference_table(

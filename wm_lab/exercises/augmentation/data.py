@@ -14,8 +14,8 @@ import torch
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.errors import UserError
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.interval import undefined
+from wm_lab.evaluation.means import mean
 from wm_lab.exercises.bookkeeping import Clock, tally
 from wm_lab.exercises.rehearsal import build_model
 from wm_lab.exercises.settings import Section
@@ -198,7 +198,7 @@ class Synthesis:
         task, some = self.bench.task, kept[: self.making.audit]
         goal = Hindsight(task).goal.slice if self.making.generator.kind == "hindsight" else None
         error = true_error(segments[: len(some)], demonstrations, task, self.yardstick, goal)
-        return {KEPT: bootstrap_mean(error[some]).to_dict(), DROPPED: bootstrap_mean(error[~some]).to_dict()}
+        return {KEPT: mean(error[some]).to_dict(), DROPPED: mean(error[~some]).to_dict()}
 
     def _world(self, where: str) -> World:
         bench = self.bench

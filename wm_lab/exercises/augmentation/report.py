@@ -61,8 +61,8 @@ def augmentation_table(
         body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, n))
     columns = ("N", "trained on", "dose", "success", f"− {REAL}", "p (Holm)", "says", "n")
     caption = (
-        "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: exact McNemar, or Student's "
-        f"t over seeds; Holm over all rows. {what_n_counts(list(rows.values()))}"
+        "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: McNemar's mid-p, or the "
+        f"interval's over seeds; Holm over all rows. {what_n_counts(list(rows.values()))}"
     )
     title = "Success of clones with N real demonstrations"
     return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(meals))

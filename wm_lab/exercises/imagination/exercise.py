@@ -18,8 +18,9 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
 from wm_lab.errors import UserError
 from wm_lab.evaluation.baselines import LinearDynamics
-from wm_lab.evaluation.bootstrap import RESAMPLES, paired_difference
+from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, assess_groups, variable_errors
+from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict
 from wm_lab.exercises.arms import is_simulator
@@ -172,7 +173,7 @@ class Imagination(Exercise):
     def _add_frames(self, answer: Answer, frames: Frames, bench: Workbench) -> None:
         """Images beside states: scores, and something to look at."""
         assessment = frames.assess(self.config.resamples)
-        means = frames.means(marks(self.config.horizon), self.config.resamples)
+        means = frames.means(marks(self.config.horizon))
         answer.verdicts.append(frames_verdict(assessment))
         answer.tables.append(frames_table(means))
         answer.figures["imagination_frames"] = horizon_curves(assessment)
@@ -213,7 +214,7 @@ class Imagination(Exercise):
         ratio = partial(error_ratio, episode=executed.episode, resamples=resamples)
         ratios = {name: ratio(errors[MODEL][name], behaviour[name][rows]) for name in errors[MODEL]}
         means = partial(episode_means, episode=executed.episode)
-        promised = paired_difference(means(plans.promised[rows]), means(paid(executed)), resamples=resamples)
+        promised = paired_difference(means(plans.promised[rows]), means(paid(executed)))
         answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
         answer.tables.append(ratio_table(ratios))
         for group, assessment in found.items():

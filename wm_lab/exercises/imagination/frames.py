@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.images import psnr, rms_error, ssim
 from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.means import mean
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
 from wm_lab.exercises.imagination.readout import device_of
@@ -77,12 +77,12 @@ class Frames:
         model = errors.pop(MODEL)
         return assess(model, errors, self._stretches.episode, [DISSIMILARITY], group="frames", resamples=resamples)
 
-    def means(self, steps: list[int], resamples: int) -> dict[str, dict[str, dict[int, Interval]]]:
+    def means(self, steps: list[int]) -> dict[str, dict[str, dict[int, Interval]]]:
         """{predictor: {"psnr" | "ssim": {step: mean over episodes}}}"""
         tables = {"psnr": self._psnr, "ssim": self._ssim}
         return {
             name: {
-                measure: {step: self._mean(self._all(table, name)[:, step - 1], resamples) for step in steps}
+                measure: {step: self._mean(self._all(table, name)[:, step - 1]) for step in steps}
                 for measure, table in tables.items()
             }
             for name in self._rms
@@ -120,8 +120,8 @@ class Frames:
     def _all(self, table: Mapping[str, list[np.ndarray]], name: str) -> np.ndarray:
         return np.concatenate(table[name])
 
-    def _mean(self, values: np.ndarray, resamples: int) -> Interval:
-        return bootstrap_mean(episode_means(values, self._stretches.episode), resamples=resamples)
+    def _mean(self, values: np.ndarray) -> Interval:
+        return mean(episode_means(values, self._stretches.episode))
 
 
 def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]]) -> Table:

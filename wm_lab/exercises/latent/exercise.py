@@ -19,9 +19,10 @@ from torch import nn
 
 from wm_lab.domains import Count, Domain, Resamples, Width, Window
 from wm_lab.errors import UserError
-from wm_lab.evaluation.bootstrap import RESAMPLES, bootstrap_mean
+from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.embedding import NEIGHBOURS, noise_trustworthiness, pca, trustworthiness, tsne
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.structure import (
     distances,
@@ -205,7 +206,7 @@ class Latent(Exercise):
         with progress("embed", len(fitting)) as bar:
             for perplexity in fitting:
                 flat[f"t-SNE, perplexity {perplexity}"] = y = tsne(x, perplexity)
-                trust[perplexity] = bootstrap_mean(trustworthiness(x, y), resamples=self.config.resamples)
+                trust[perplexity] = mean(trustworthiness(x, y))
                 noise[perplexity] = noise_trustworthiness(len(x), x.shape[1], perplexity)
                 bar.advance(1)
         return flat, trust, noise

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, play
-from wm_lab.evaluation.bootstrap import bootstrap_mean
 from wm_lab.evaluation.manifest import Manifest
+from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.exercises.arms import Arm, evaluated_task
 from wm_lab.exercises.scoring import Audited
@@ -48,7 +48,7 @@ def ranking(bench: Workbench, arm: Arm, manifest: Manifest, decisions: int) -> t
 
     found = read_json(bench.store.get("ranking", recipe, measure) / RHO, "measurement of ranking")
     rho = np.array(found["rho"], float)  # [decisions, iterations]
-    each = [bootstrap_mean(column) for column in rho.T]
+    each = [mean(column) for column in rho.T]
     columns = ("arm", *(f"iteration {i + 1}" for i in range(len(each))), "decisions")
     row = (arm.name, *(interval.bounds() for interval in each), str(len(rho)))
     caption = (
