@@ -101,6 +101,14 @@ def exploitation_verdict(promised: Interval, seeds: int = 0) -> str:
     return f"cannot tell that chosen plans promise more than they pay: {promised}."
 
 
+def foresight_verdict(task: str, arms: Sequence[str]) -> str:
+    """That these arms know of chance that is yet to come, so their lead is more than better dynamics could give."""
+    return (
+        f"{task} draws chance during its episodes, and {' and '.join(arms)} foresee{'s' if len(arms) == 1 else ''} it: "
+        "the true dynamics are played with the very noise that will come, which no model can know."
+    )
+
+
 def imagination_verdict(assessment: Assessment, control_hz: float | None = None) -> str:
     """How far ahead the model's imagination can be used, and what ends it."""
     if SHUFFLED in assessment.beats and assessment.actions[OVERALL].sure == 0:

@@ -78,6 +78,15 @@ def check_objective(settings: Settings, task: Task) -> None:
             ) from missing
 
 
+def require_way_back(task: Task, who: str, instead: str) -> None:
+    """UserError where `who`, some option, would go back in time in a task that does not repeat itself."""
+    if not task.repeatable:
+        raise UserError(
+            f"{who} goes back in time, and {task.card.name} does not repeat itself, which task.stochastic=true "
+            f"accepts; {instead}"
+        )
+
+
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:
     trainer: TrainerConfig = read_config(TrainerConfig, getattr(settings, name), name)
     require_devices(trainer.devices, torch.device(settings.device), f"{name}.devices")

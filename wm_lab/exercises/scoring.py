@@ -23,12 +23,14 @@ LATENCY_STEPS = 10
 class Audited(Policy):
     """An MPC policy whose every plan is also played out in the true simulator, beside the running episode.
 
-    The simulator never influences the actions; it only says what each chosen plan would have paid.
+    The simulator never influences the actions; it only says what each chosen plan would have paid: NaN where nobody
+    can go back in time.
     """
 
     def __init__(self, mpc: MPC, task: Task) -> None:
         self.mpc, self.task = mpc, task
-        self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, "snapshot"]))
+        wanted = ["snapshot"] if task.repeatable else []
+        self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, *wanted]))
 
     def start(self, rows: int) -> None:
         self.mpc.start(rows)
@@ -43,7 +45,7 @@ class Audited(Policy):
         for i, row in enumerate(moment.rows):
             decisions = self.mpc.decisions[row]
             if len(decisions) > len(self._realised[row]):
-                self._realised[row].append(self._play(moment.observation["snapshot"][i], decisions[-1]))
+                self._realised[row].append(self._play(moment, i, decisions[-1]) if self.task.repeatable else np.nan)
         return actions
 
     def report(self, row: int) -> dict[str, np.ndarray]:
@@ -58,8 +60,8 @@ class Audited(Policy):
             "reranked": np.array([d.reranked for d in decisions]),
         }
 
-    def _play(self, snapshot: np.ndarray, decision: Decision) -> float:
-        played = self.task.futures(snapshot[None], decision.actions[None, None])
+    def _play(self, moment: Moment, i: int, decision: Decision) -> float:
+        played = self.task.futures(moment.observation["snapshot"][i][None], decision.actions[None, None])
         return float(torch.from_numpy(played.rewards[0]).sum())
 
 

@@ -154,6 +154,16 @@ class Task(gymnasium.Env, ABC):
         """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""
         return True
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether an episode can be gone back to: not where the same actions lead elsewhere the next time."""
+        return True
+
+    @property
+    def foresees_chance(self) -> bool:
+        """Whether whoever plays a future here knows of chance that is drawn only later, since its seed is known."""
+        return False
+
     @abstractmethod
     def snapshot(self) -> np.ndarray:
         """Everything needed to go on from here exactly, as one flat vector [S] (float64)."""

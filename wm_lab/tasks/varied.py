@@ -60,6 +60,14 @@ class VariedTask(Task):
     def judges_states(self) -> bool:
         return self._task.judges_states
 
+    @property
+    def repeatable(self) -> bool:
+        return self._task.repeatable
+
+    @property
+    def foresees_chance(self) -> bool:
+        return self._task.foresees_chance
+
     def goal_state(self, state: Tensor) -> Tensor:
         return self._task.goal_state(state)
 

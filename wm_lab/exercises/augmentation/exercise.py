@@ -29,6 +29,7 @@ from wm_lab.exercises.augmentation.report import (
     provenance_table,
     success_curves,
 )
+from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.rehearsal import build_model, rehearse
 from wm_lab.exercises.trainings import train_clones, train_models
@@ -74,6 +75,7 @@ class Augmentation(Exercise):
     def check(self, bench: Workbench) -> None:
         config, settings, card = self.config, bench.settings, bench.card
         bench.require_playable("exercise=augmentation")
+        require_way_back(bench.task, "exercise=augmentation", "choose another exercise")
         bench.task.expert()  # raises where there is none to clone
         if is_simulator(settings):
             raise UserError(

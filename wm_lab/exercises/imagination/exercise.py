@@ -24,6 +24,7 @@ from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict
 from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key
 from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, paid, propose
@@ -89,6 +90,9 @@ class Imagination(Exercise):
                 f"{what} with data.validation_fraction={data.validation_fraction} holds out {held}, and an interval "
                 "over episodes needs 2; raise one of them"
             )
+        if self._plans(bench):
+            told = f"exercise.planned_windows={config.planned_windows}"
+            require_way_back(bench.task, told, "set exercise.planned_windows=0")
         if data.path is not None:
             require_truth(bench.recording, card, "exercise=imagination")
         told = [name for name in ("task_cost", "goal_distance") if bench.settings.objective.get(name)]

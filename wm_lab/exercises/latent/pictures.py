@@ -43,8 +43,8 @@ def shown_variable(variables: Sequence[Variable]) -> Variable:
 
 
 def thumbnails(task: Task, dataset: Dataset, frames: Frames, scenes: np.ndarray) -> np.ndarray | None:
-    """A picture [E, S, S, 3] uint8 of every scene, as the task renders it; None where it does not."""
-    if task.render_mode != "rgb_array":
+    """A picture [E, S, S, 3] uint8 of every scene, as the task renders it; None where it does not, or not again."""
+    if task.render_mode != "rgb_array" or not task.repeatable:
         return None
     images = []
     for snapshot in snapshots(task, dataset, frames.trajectory[scenes], frames.step[scenes]):

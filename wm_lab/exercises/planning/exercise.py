@@ -29,6 +29,7 @@ from wm_lab.exercises.arms import (
     scripted_arms,
     truth,
 )
+from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practice_table, practice_verdict, practise
@@ -92,6 +93,11 @@ class Planning(Exercise):
         config, settings, task = self.config, bench.settings, bench.task
         bench.require_playable("exercise=planning")
         bench.manifest(config.episodes)  # raises where there are not so many test starts
+        if config.oracle_episodes:
+            without = "exercise.oracle_episodes=0 exercise.attribution=false"
+            require_way_back(task, f"exercise.oracle_episodes={config.oracle_episodes}", f"set {without}")
+        if config.ranking:
+            require_way_back(task, f"exercise.ranking={config.ranking}", "set exercise.ranking=0")
         if config.reranker is not None:
             check_reranker(settings, task, config.reranker)
         if is_simulator(settings):

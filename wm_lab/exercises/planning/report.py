@@ -19,7 +19,13 @@ from wm_lab.evaluation.comparison import (
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs
 from wm_lab.evaluation.plain import plain
-from wm_lab.evaluation.verdicts import attribution_verdict, exploitation_verdict, planning_verdict, return_verdict
+from wm_lab.evaluation.verdicts import (
+    attribution_verdict,
+    exploitation_verdict,
+    foresight_verdict,
+    planning_verdict,
+    return_verdict,
+)
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.model_facts import model_facts
@@ -78,7 +84,7 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({task: gaps}))
         numbers["attribution"] = plain(gaps)
-    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds))
+    verdicts += _about_the_truth(bench, arms, rows, seeds)
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
 
@@ -120,8 +126,24 @@ def _answer_by_returns(
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({rows[0].task: gaps}, "Where return is lost"))
         numbers["attribution"] = plain(gaps)
-    verdicts.append(exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds))
+    verdicts += _about_the_truth(bench, arms, rows, seeds)
     return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(bench))
+
+
+def _about_the_truth(
+    bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[SuccessRow], seeds: int
+) -> list[str]:
+    """What playing plans in the true dynamics shows, as far as it can, and what they know that nobody else does."""
+    task = bench.task
+    if not task.repeatable:
+        return [f"{task.card.name} does not repeat itself: nobody can tell what the chosen plans would have paid."]
+    told = [exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds)]
+    seers = [name for name in (ORACLE, TRUE_LEARNED) if name in arms]
+    if is_simulator(bench.settings):
+        seers = ["mpc"]
+    if task.foresees_chance and seers:
+        told.append(foresight_verdict(task.card.name, seers))
+    return told
 
 
 def _attribute(

@@ -69,8 +69,16 @@ class GymnasiumTask(EnvTask):
 
     # The way back
 
+    @property
+    def repeatable(self) -> bool:
+        return self.repeats.difference is None
+
+    @property
+    def foresees_chance(self) -> bool:
+        return self.repeatable and self.repeats.chance
+
     def snapshot(self) -> np.ndarray:
-        if self.repeats.difference is not None:
+        if not self.repeatable:
             raise UserError(
                 f"task.stochastic=true accepts that {self.card.name} does not repeat itself "
                 f"({self.repeats.difference}), so nobody can go back in time there, or play its futures"
