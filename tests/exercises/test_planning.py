@@ -104,6 +104,41 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
     (oracle,) = answer.outcomes["simulator"]
     np.testing.assert_allclose(oracle.imagined, oracle.realised, rtol=1e-5)
     assert all("[" in row[2] for row in answer.tables[0].rows), "every return has its interval"
+    assert "draws chance during its episodes, and simulator and simulator_reward foresee it" in answer.verdicts[-1]
+
+
+GUSTY = ("task=gym", "task.id=tests.tasks.odd_envs:Gusty-v0", "data=random", "trainer.length=4", "task.stochastic=true")
+
+
+@pytest.mark.parametrize(
+    ("exercise", "options", "sentence"),
+    [
+        (
+            "planning",
+            {"clone": False, "advised": False},
+            "exercise.oracle_episodes=.* goes back in time, and gym/.*Gusty",
+        ),
+        ("imagination", {}, "exercise.planned_windows=.* goes back in time"),
+        ("augmentation", {}, "exercise=augmentation goes back in time"),
+    ],
+)
+def test_nobody_goes_back_in_time_where_nothing_repeats_itself(tmp_path, exercise, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(f"exercise={exercise}", *GUSTY), tmp_path, exercise=options))
+    assert not list(tmp_path.iterdir())
+
+
+def test_planning_is_judged_where_nothing_repeats_itself_without_what_only_the_truth_could_tell(tmp_path):
+    exercise = {"clone": False, "advised": False, "greedy": False, "episodes": 3, "oracle_episodes": 0}
+    planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
+    wanted = changed(settings(*GUSTY), tmp_path, exercise=exercise | {"attribution": False}, planner=planner)
+    with Workbench(wanted) as bench:
+        asked: Planning = build(wanted.exercise, "exercise")
+        bench.check()
+        asked.check(bench)
+        answer = asked.run(bench)
+    assert set(answer.outcomes) == {"random", "noop", "mpc"}
+    assert np.isnan(answer.outcomes["mpc"].realised).all() and "does not repeat itself" in answer.verdicts[-1]
 
 
 def test_the_rehearsal_builds_the_model_that_will_be_trained(tmp_path):

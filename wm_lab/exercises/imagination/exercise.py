@@ -91,8 +91,8 @@ class Imagination(Exercise):
                 "over episodes needs 2; raise one of them"
             )
         if self._plans(bench):
-            told = f"exercise.planned_windows={config.planned_windows}"
-            require_way_back(bench.task, told, "set exercise.planned_windows=0")
+            who = f"exercise.planned_windows={config.planned_windows}"
+            require_way_back(bench.task, who, "set exercise.planned_windows=0")
         if data.path is not None:
             require_truth(bench.recording, card, "exercise=imagination")
         told = [name for name in ("task_cost", "goal_distance") if bench.settings.objective.get(name)]
