@@ -138,7 +138,7 @@ def test_planning_is_judged_where_nothing_repeats_itself_without_what_only_the_t
         asked.check(bench)
         answer = asked.run(bench)
     assert set(answer.outcomes) == {"random", "noop", "mpc"}
-    assert np.isnan(answer.outcomes["mpc"].realised).all() and "does not repeat itself" in answer.verdicts[-1]
+    assert np.isnan(answer.outcomes["mpc"][0].realised).all() and "does not repeat itself" in answer.verdicts[-1]
 
 
 def test_the_rehearsal_builds_the_model_that_will_be_trained(tmp_path):

@@ -130,9 +130,7 @@ def _answer_by_returns(
     return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(bench))
 
 
-def _about_the_truth(
-    bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[SuccessRow], seeds: int
-) -> list[str]:
+def _about_the_truth(bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[SuccessRow], seeds: int) -> list[str]:
     """What playing plans in the true dynamics shows, as far as it can, and what they know that nobody else does."""
     task = bench.task
     if not task.repeatable:
