@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from wm_lab import config_source
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
-from wm_lab.settings import TARGET
+from wm_lab.settings import with_target
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.config import TrainerConfig
@@ -120,6 +121,7 @@ class RootConfig:
 
 def register() -> None:
     """Make the schemas and resolvers known to Hydra; safe to call twice."""
+    config_source.register()
     store = ConfigStore.instance()
     store.store(name="root_schema", node=RootConfig)
     store.store(group="schema", name="data", node=DataConfig)
@@ -158,13 +160,6 @@ def configurable(package: str) -> Iterator[tuple[str, type]]:
             own = f"{kind.__module__}.".startswith(f"{loaded.__name__}.") and not inspect.isabstract(kind)
             if own and hasattr(kind, "Config"):
                 yield module.name, kind
-
-
-def with_target(kind: type) -> type:
-    """The class's config dataclass, which also says what it is for."""
-    config = kind.Config  # type: ignore[attr-defined]
-    target = f"{kind.__module__}.{kind.__qualname__}"
-    return make_dataclass(config.__name__, [(TARGET, str, field(default=target))], bases=(config,))
 
 
 def effort(amount: float, *, _root_: DictConfig) -> int:

@@ -5,13 +5,14 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, field, fields, make_dataclass
 from importlib import import_module
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
@@ -22,16 +23,28 @@ TARGET = "_target_"
 def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
     """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown, of a wrong type, or
     outside its domain."""
-    plain = {key: value for key, value in values.items() if key != TARGET}
+    read = typed(kind, {key: value for key, value in values.items() if key != TARGET}, name)
+    with _told_by(name):
+        check_domains(kind, OmegaConf.to_container(read), name)  # type: ignore[arg-type]
+        return OmegaConf.to_object(read)
+
+
+def typed(kind: type, values: Mapping[str, Any], name: str) -> DictConfig:
+    """`values` among all options of the dataclass `kind`; UserError names one that is unknown or of a wrong type."""
     known = [f.name for f in fields(kind)]
-    for key in plain:
+    for key in values:
         if key not in known:
             raise unknown(f"option of {name}", key, known)
+    with _told_by(name):
+        return OmegaConf.merge(OmegaConf.structured(kind), values)  # type: ignore[return-value]
+
+
+@contextmanager
+def _told_by(name: str) -> Iterator[None]:
+    """What OmegaConf raises inside is said in a sentence that begins with the option."""
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), plain)
-        check_domains(kind, OmegaConf.to_container(typed), name)  # type: ignore[arg-type]
-        return OmegaConf.to_object(typed)
-    except (ConfigKeyError, OmegaConfBaseException) as error:
+        yield
+    except OmegaConfBaseException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         first = str(error).splitlines()[0]
@@ -71,6 +84,13 @@ def target(values: Mapping[str, Any], name: str) -> type:
     if not hasattr(found, "Config"):
         raise UserError(f"{path} has no `Config` dataclass, so {name} cannot be read; add `Config = YourConfig` to it")
     return found
+
+
+def with_target(kind: type) -> type:
+    """The class's config dataclass, which also says what it is for."""
+    config = kind.Config  # type: ignore[attr-defined]
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return make_dataclass(config.__name__, [(TARGET, str, field(default=path))], bases=(config,))
 
 
 def build(values: Mapping[str, Any], name: str, *arguments: Any, **more: Any) -> Any:

@@ -38,6 +38,24 @@ def test_a_command_of_the_page_answers_about_an_environment_of_ones_own(place, a
     assert result["task"] == "gym/my_module:MyEnv-v0" and result["verdict"]
 
 
+def test_a_yaml_that_names_a_class_alone_knows_all_its_options(place):
+    (place / "my_lab" / "task" / "bare.yaml").write_text("_target_: my_task.MyTask\nid: my_module:MyEnv-v0\n")
+    ask = ("--config-dir", "my_lab", "task=bare", "exercise=collect", "data=random", *QUIET)
+    ended = wm_lab(place, *ask, "task.sharpness=2.0", "task.episode_steps=20", "task.control_hz=20")
+    assert ended.code == 0, ended.err
+    told = (runs(place)[-1] / "config.yaml").read_text()
+    assert "sharpness: 2.0" in told and "control_hz: 20.0" in told and "image_size: 64" in told
+    assert "did you mean task.sharpness?" in wm_lab(place, *ask, "task.sharpnes=2.0").complaint
+    assert "task.image_size=4 must be" in wm_lab(place, *ask, "task.image_size=4").complaint
+    assert "has no render_mode rgb_array" in wm_lab(place, *ask, "task.observation=pixels").complaint
+    assert "write +task.make.size=VALUE to add it" in wm_lab(place, *ask, "task.make.size=3").complaint
+    (place / "my_lab" / "task" / "odd.yaml").write_text("_target_: my_task.MyTask\nsharpnes: 1.0\n")
+    assert (
+        "unknown option of task 'sharpnes'; did you mean sharpness"
+        in wm_lab(place, "--config-dir", "my_lab", "task=odd", *QUIET).complaint
+    )
+
+
 def test_the_expert_of_the_page_solves_its_task_and_so_does_the_true_simulator(place):
     ended = wm_lab(place, "--config-dir", "my_lab", "task=mine", *QUIET)
     assert ended.code == 0, ended.err
