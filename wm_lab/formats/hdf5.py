@@ -35,6 +35,12 @@ SMALL, DENSEST = 1 << 26, 500
 """An array of more than so many bytes that claims to be so many times larger than what is stored of it is empty or a
 trap: compressed camera images come to a hundredth, seldom less."""
 
+MANY = 1 << 30
+"""As `SMALL`, of a whole file."""
+
+NUMBERS = "fiub"
+"""Kinds of NumPy's types."""
+
 FAULTS = (
     OSError,
     KeyError,
@@ -83,10 +89,12 @@ def inside(group: Any, name: str) -> Any:
         raise Unreadable(f"lacks {_place(group, name)}")
     kind = links.get_info(place).type
     if kind != h5py.h5l.TYPE_HARD:
-        target = links.get_val(place) if kind in (h5py.h5l.TYPE_SOFT, h5py.h5l.TYPE_EXTERNAL) else "something else"
+        target = links.get_val(place) if kind in (h5py.h5l.TYPE_SOFT, h5py.h5l.TYPE_EXTERNAL) else b"something else"
+        parts = target if isinstance(target, tuple) else (target,)
+        where = shortened(": ".join(part.decode("utf-8", "replace") for part in parts))
         raise Unreadable(
-            f"has a link to {target!r:.200} in place of {_place(group, name)}, and links are not followed; copy what "
-            "it points at into the file"
+            f"has a link to {where} in place of {_place(group, name)}, and links are not followed; copy what it points "
+            "at into the file"
         )
     return group[name]
 
@@ -102,7 +110,7 @@ def subgroup(group: Any, name: str) -> Any:
 
 
 def array(group: Any, place: str) -> Any:
-    """A dataset in a group or in groups of it ("group/name"), numbers that the file itself holds; not read yet."""
+    """An array in a group or in groups of it ("group/name"), which the file itself holds; it is not read yet."""
     import h5py
 
     *groups, name = place.split("/")
@@ -112,6 +120,8 @@ def array(group: Any, place: str) -> Any:
     if not isinstance(found, h5py.Dataset):
         raise Unreadable(f"has no array in {_place(group, name)}")
     _require_own(found, _place(group, name))
+    if not found.shape:
+        raise Unreadable(f"has one value in place of the array {_place(group, name)}")
     return found
 
 
@@ -138,9 +148,9 @@ def arrays(group: Any) -> dict[str, Any]:
 
 
 def read(dataset: Any, start: int | None = None) -> np.ndarray:
-    """The rows of a dataset from `start` on, [n, ...]."""
-    if not dataset.shape:
-        raise Unreadable(f"has one value in place of the array {_tail(dataset.name)}")
+    """The rows of an array from `start` on, [n, ...], which must be numbers."""
+    if dataset.dtype.kind not in NUMBERS:
+        raise Unreadable(f"has {_tail(dataset.name)} of type {shortened(dataset.dtype)}, which are no numbers")
     return np.asarray(dataset[start:])
 
 
@@ -170,6 +180,15 @@ def json_mapping(text: str | bytes) -> dict[str, Any]:
     return told or {}
 
 
+def require_held(path: Path, claimed: int) -> None:
+    """UserError where the episodes of a file claim so many times more bytes than it has that they must be a trap."""
+    if claimed > MANY and claimed > DENSEST * path.stat().st_size:
+        raise UserError(
+            f"{path} claims {claimed / 2**30:.3g} GiB of episodes and has {path.stat().st_size} bytes; most of them "
+            "were never written"
+        )
+
+
 def _require_own(dataset: Any, place: str) -> None:
     """Unreadable unless the numbers of a dataset lie in its own file, and are about as many as it says."""
     import h5py
@@ -181,7 +200,7 @@ def _require_own(dataset: Any, place: str) -> None:
         raise Unreadable(f"keeps {place} in other files (external storage); copy it into the file")
     if dataset.shape is None:
         raise Unreadable(f"has nothing in {place}")
-    if dataset.dtype.kind not in "fiub":
+    if dataset.dtype.kind not in NUMBERS:
         return  # not numbers: never read as any
     claimed, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if claimed > LARGEST or (claimed > SMALL and claimed > DENSEST * stored):

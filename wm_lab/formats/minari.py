@@ -37,9 +37,9 @@ class Minari(Source):
             found = self._storage.observations(int(self.kept[0]))
             images, vectors = wishes.sorted_out({key: (v.shape, v.dtype) for key, v in found.items()}, self.notes)
         self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
-        actions = list(self._actions())
-        self.lengths = np.array([len(part) for part in actions])
-        self.scale = ActionScale.of(actions, self.name)
+        self.lengths = np.array([self._steps(index) for index in range(len(self))])
+        self._storage.require_held(self.rows * sum(values[:1].nbytes for values in found.values()))
+        self.scale = ActionScale.of(self._actions(), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"dataset": words(told.get("dataset_id")), "algorithm": words(told.get("algorithm_name"))}
@@ -78,6 +78,10 @@ class Minari(Source):
         state = self.observed.join({key: seen[key] for key in self.observed.vectors})
         images = {key: resized(seen[key], self.wishes.image_size) for key in self.observed.images}
         return Frames({STATE: state, **images}, action, told.reward, told.success, terminal=told.terminal)
+
+    def _steps(self, index: int) -> int:
+        with self.reading(index):
+            return self._storage.steps(int(self.kept[index]))
 
     def _actions(self) -> Iterator[np.ndarray]:
         size = None

@@ -18,7 +18,7 @@ import numpy as np
 from wm_lab.errors import UserError
 from wm_lab.formats.files import file_in, shortened
 from wm_lab.formats.frames import Unreadable
-from wm_lab.formats.hdf5 import array, arrays, inside, members, open_hdf5, read, reading_hdf5, subgroup
+from wm_lab.formats.hdf5 import array, arrays, inside, members, open_hdf5, read, reading_hdf5, require_held, subgroup
 from wm_lab.formats.observed import STATE
 from wm_lab.formats.source import need
 from wm_lab.formats.still import decoded
@@ -49,8 +49,16 @@ class Storage(ABC):
         """{name: [L + 1, ...]}, of all parts or some."""
 
     @abstractmethod
+    def steps(self, number: int) -> int:
+        """How many actions an episode has; they are not read."""
+
+    @abstractmethod
     def actions(self, number: int) -> dict[str, np.ndarray]:
         """{name: [L, ...]}"""
+
+    @abstractmethod
+    def require_held(self, claimed: int) -> None:
+        """UserError where so many bytes cannot be what is stored."""
 
     @abstractmethod
     def told(self, number: int, steps: int) -> Told:
@@ -61,10 +69,11 @@ class Hdf5Storage(Storage):
     """data/main_data.hdf5: episode_0/observations, a dataset, or a group where the space has parts."""
 
     def __init__(self, folder: Path) -> None:
-        path = file_in(folder, f"data/{HDF5_FILE}")
+        path = self._path = file_in(folder, f"data/{HDF5_FILE}")
         self._folder, self._file = folder, open_hdf5(path, str(folder))
         try:
-            self.count = len([name for name in members(self._file) if re.fullmatch(r"episode_\d+", name)])
+            with reading_hdf5():
+                self.count = len([name for name in members(self._file) if re.fullmatch(r"episode_\d+", name)])
         except Unreadable as error:
             raise UserError(f"{path} {error}; download it again") from None
 
@@ -73,9 +82,16 @@ class Hdf5Storage(Storage):
             found = _parts(episode, "observations")
             return {name: self._values(name, part) for name, part in found.items() if only is None or name in only}
 
+    def steps(self, number: int) -> int:
+        with self._episode(number) as episode:
+            return min((part.shape[0] for part in _parts(episode, "actions").values() if part.shape), default=0)
+
     def actions(self, number: int) -> dict[str, np.ndarray]:
         with self._episode(number) as episode:
             return {name: read(part) for name, part in _parts(episode, "actions").items()}
+
+    def require_held(self, claimed: int) -> None:
+        require_held(self._path, claimed)
 
     def told(self, number: int, steps: int) -> Told:
         with self._episode(number) as episode:
@@ -94,7 +110,7 @@ class Hdf5Storage(Storage):
                 return read(part)
         elif part.ndim != 1 or h5py.check_vlen_dtype(part.dtype) != np.uint8:
             raise Unreadable(f"has {name} of type {part.dtype}, which are neither numbers nor images")
-        return decoded([row.tobytes() for row in read(part)], self._folder, name, None)
+        return decoded([row.tobytes() for row in part[:]], self._folder, name, None)
 
     @contextmanager
     def _episode(self, number: int) -> Iterator[Any]:
@@ -118,6 +134,10 @@ class ArrowStorage(Storage):
             kept = {name: values for name, values in found.items() if only is None or name in only}
             return {name: self._shaped(name, self._values(values, name)) for name, values in kept.items()}
 
+    def steps(self, number: int) -> int:
+        with self._reading():
+            return len(self._table(number)) - 1
+
     def actions(self, number: int) -> dict[str, np.ndarray]:
         with self._reading():
             found = self._flat(self._table(number).column("actions"))
@@ -130,6 +150,9 @@ class ArrowStorage(Storage):
             infos = self._flat(table.column("infos")) if "infos" in table.column_names else {}
             said = self._values(infos[SUCCESS], SUCCESS) if SUCCESS in infos else None
             return Told(reward[:-1], terminal[:-1], _success(said, steps))
+
+    def require_held(self, claimed: int) -> None:
+        """Every file is as large as what it holds, or packed by a scheme that `_table` has unpacked already."""
 
     def _table(self, number: int) -> Any:
         """The rows of one episode; the last one asked for is kept."""

@@ -84,7 +84,7 @@ class Observed:
             if part.ndim < 1 or int(np.prod(part.shape[1:])) != size:
                 raise Unreadable(f"has {name} of {list(part.shape[1:])}, where others have {size} numbers")
             rows.setdefault(len(part), name)
-            columns.append(part.reshape(len(part), -1))
+            columns.append(part.reshape(len(part), size))
         if len(rows) > 1:
             (few, one), (many, other), *_ = sorted(rows.items())
             raise Unreadable(f"has {few} observations of {one} and {many} of {other}")

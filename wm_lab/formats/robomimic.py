@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from wm_lab.formats.hdf5 import (
     open_hdf5,
     read,
     reading_hdf5,
+    require_held,
     subgroup,
 )
 from wm_lab.formats.observed import STATE, Observed
@@ -65,6 +67,8 @@ class Robomimic(Source):
             size = numbers_of_actions(read(array(demo, "actions"))).shape[1]
         self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
         self.lengths = np.array([self._steps(index) for index in range(len(self))])
+        wanted = (found[self._recorded[key]] for key in (*self.observed.vectors, *self.observed.images))
+        require_held(path, self.rows * sum(prod(shape[1:]) * dtype.itemsize for shape, dtype in wanted))
         self.scale = ActionScale.of((self._actions(index, size) for index in range(len(self))), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
@@ -72,7 +76,7 @@ class Robomimic(Source):
         self.card = self._card(wishes)
 
     def called(self, index: int) -> str:
-        return f"episode {self.kept[index]} ({self._demos[index]})"
+        return f"episode {self.kept[index]} ({shortened(self._demos[index])})"
 
     def episodes(self) -> Iterator[Episode]:
         for index, seed in enumerate(self.kept.tolist()):
@@ -105,9 +109,9 @@ class Robomimic(Source):
 
     def _success(self, demo: Any, rewards: np.ndarray | None, steps: int) -> np.ndarray | None:
         """[N] after each action: Isaac Lab's word on the whole episode counts for its end; otherwise the reward's."""
-        said = attribute(demo, "success")
-        if isinstance(said, bool | np.bool_ | int | np.integer):
-            return np.arange(steps) == (steps - 1 if said else -1)
+        said = np.asarray(attribute(demo, "success"))
+        if said.size == 1 and said.dtype.kind in "biu":
+            return np.arange(steps) == (steps - 1 if said.item() else -1)
         # Unshaped, a reward of 1 is robosuite's word for success.
         kwargs = self._told.get("env_kwargs")
         shaped = not isinstance(kwargs, dict) or kwargs.get("reward_shaping", True)

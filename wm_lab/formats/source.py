@@ -19,6 +19,7 @@ from wm_lab.errors import UserError
 from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.observed import Observed
+from wm_lab.formats.still import LARGEST
 from wm_lab.tasks.task import TaskCard
 
 LARGEST_SIDE = 4096
@@ -131,7 +132,12 @@ class Wishes:
         vectors: dict[str, int] = {}
         side = self.image_size
         for key, (shape, dtype) in found.items():
-            if len(shape) == 4 and dtype == np.uint8 and shape[-1] == 3:
+            if (
+                len(shape) == 4
+                and dtype == np.uint8
+                and shape[-1] == 3
+                and 0 < min(shape[1:]) <= max(shape[1:]) <= LARGEST
+            ):
                 images[key.replace("/", ".")] = (shape[1], shape[2], 3) if side is None else (side, side, 3)
             elif dtype.kind in "fiub" and (len(shape) in (1, 2) or (len(shape) == 3 and prod(shape[1:]) <= MATRIX)):
                 vectors[key] = prod(shape[1:])
