@@ -14,8 +14,8 @@ pytest.importorskip("imageio", reason="gymnasium's MuJoCo environments import it
 
 ODD = "tests.tasks.odd_envs:"
 IN_MUJOCO = ["Reacher-v5", "Ant-v5", "Humanoid-v5", "Ant-v4", "Humanoid-v4", "HalfCheetah-v5", "Pusher-v5"]
-IN_MUJOCO += [ODD + name for name in ("MyCheetah-v0", "Rescaled-v0", "Limited-v0")]
-PLAYED_AGAIN = ["Pendulum-v1", "MountainCarContinuous-v0"]
+IN_MUJOCO += [ODD + name for name in ("Rescaled-v0", "Limited-v0")]
+PLAYED_AGAIN = ["Pendulum-v1", "MountainCarContinuous-v0", ODD + "MyCheetah-v0"]
 PLAYED_AGAIN += [ODD + f"{name}-v0" for name in ("Pickled", "Scaling", "Windy", "OwnLimit", "TiredCheetah")]
 PLAYED_AGAIN += [ODD + f"{name}-v0" for name in ("Stacked", "Delayed", "Timed", "Lagging")]
 THIRD = {

@@ -1,8 +1,9 @@
 """Any Gymnasium environment, put back in time exactly: whatever it keeps, and wherever it keeps it.
 
 The way that is right for all of them is to play the episode's own actions again from its seed, wrappers and all.
-Futures are played in a second instance, so that nothing disturbs the running episode. Where a probe has shown that all
-of an episode is in MuJoCo's state, that is put back instead, which is faster.
+Futures are played in a second instance, so that nothing disturbs the running episode. Of
+Gymnasium's own MuJoCo environments a probe shows that all of an episode is in MuJoCo's state: that is put back instead,
+which is faster.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gymnasium.envs.registration import EnvSpec
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import HEAD, EnvTask
+from wm_lab.tasks.gym.contents import all_in_mujoco
 from wm_lab.tasks.gym.probe import Repeats, probe
 from wm_lab.tasks.gym.replay import Replay
 from wm_lab.tasks.mujoco_memory import Memory, Touch
@@ -49,6 +51,7 @@ class GymnasiumTask(EnvTask):
         self._numbers = np.zeros(self._size)  # the same, flat, [D] float64
         self._paid = self._return = 0.0
         self._second: dict[str, Any] | None = None  # where the second instance stands
+        self._kept_in_mujoco = all_in_mujoco(env)
         self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
         self.repeats = Repeats(None)
         if not self._on_mujoco and env.render_mode != self.render_mode:
@@ -60,7 +63,7 @@ class GymnasiumTask(EnvTask):
         name = repr((type(self), dials(self.config)))
         spec = gymnasium.registry.get(self.config.id.rpartition(":")[2])
         if name not in _PROBED or _PROBED[name][0] is not spec:
-            _PROBED[name] = spec, probe(self, self._scale.size, self._episode_steps, self._on_mujoco)
+            _PROBED[name] = spec, probe(self, self._scale.size, self._episode_steps, self._kept_in_mujoco)
         self.repeats = _PROBED[name][1]
         if self.repeats.difference is not None and not self.config.stochastic:
             raise self._forgetful(self.repeats.difference)
@@ -129,7 +132,7 @@ class GymnasiumTask(EnvTask):
     def _memories(self, env: Any) -> tuple[Any, Memory | None]:
         """Of an instance: the way back that is right for any, and MuJoCo's state where it has one."""
         bare = env.unwrapped
-        data = Memory(bare.model, bare.data, LAGGING) if self._on_mujoco else None
+        data = Memory(bare.model, bare.data, LAGGING) if self._kept_in_mujoco else None
         return Replay(self._episode_steps, self._scale.size), data
 
     def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
