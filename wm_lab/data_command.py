@@ -42,6 +42,9 @@ def main(words: list[str]) -> int:
     except UserError as error:
         complain(error, "wm-lab-data")
         return MISTAKE
+    except MemoryError as error:
+        complain(f"there is not enough memory ({error or 'none is left'}); nothing was written", "wm-lab-data")
+        return MISTAKE
     except KeyboardInterrupt:
         complain("interrupted; nothing was written", "wm-lab-data")
         return 130

@@ -284,6 +284,7 @@ OF_VIDEOS: dict[str, Harm] = {
         task=lambda: pa.DictionaryArray.from_arrays(np.zeros(20_000, np.int32), ["a" * 1_000_000]),
         task_index=lambda: pa.array(range(20_000)),
     ),
+    "a task that steers the terminal": bomb(TASKS, task=lambda: pa.array(["\x1b[2J"]), task_index=zeros(1)),
     "tasks without words": bomb(TASKS, task_index=zeros(1)),
     "tasks null": bomb(TASKS, task=lambda: pa.nulls(1, pa.string()), task_index=zeros(1)),
     # Videos

@@ -197,6 +197,7 @@ def test_joints_keep_their_names_through_import_and_export(tmp_path, names, labe
     folder = export_dataset(Own([tmp_path / "ours"]), tmp_path / "theirs")
     assert read_info(folder)["features"]["observation.state"]["names"] == expected
     assert LeRobot(folder, Wishes()).labels.get("state") == expected
+    assert read_info(folder)["robot_type"] == "two_joints"
 
 
 def test_keys_choose_among_vectors_and_a_whole_name_means_that_column(tmp_path):

@@ -22,7 +22,7 @@ from wm_lab.formats.lerobot_episodes import read_episodes
 from wm_lab.formats.lerobot_info import Feature, names_of, read_info
 from wm_lab.formats.lerobot_layout import ACTION, EPISODE, INFO, TASK, TIME
 from wm_lab.formats.lerobot_ours import Ours, read_ours
-from wm_lab.formats.lerobot_tasks import task_words
+from wm_lab.formats.lerobot_tasks import require_sentences, task_words
 from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.parquet import Column, Parquet
 from wm_lab.formats.source import LABELS, ActionScale, Source, Wishes, describe
@@ -143,6 +143,7 @@ class LeRobot(Source):
                         f"{sorted(words)[:20]}; copy the dataset again"
                     )
             asked = [words[task] for task in self._asked]
+        require_sentences(asked, self.name)
         found = {sentence: index for index, sentence in enumerate(dict.fromkeys(asked))}
         if len(found) > 1:
             self.table["instruction"] = np.array([found[sentence] for sentence in asked])

@@ -167,7 +167,7 @@ def read_info(folder: Path) -> Info:
         folder,
         version,
         float(fps),
-        str(told["robot_type"]) if "robot_type" in told else None,
+        shortened(told["robot_type"]) if "robot_type" in told else None,
         told.get("total_episodes"),
         told.get("chunks_size", CHUNK_FILES),
         told["data_path"],

@@ -6,7 +6,9 @@ that column is missing, the list of episodes tells.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from unicodedata import category
 
 from wm_lab.errors import UserError
 from wm_lab.formats.files import file_in, read_json_lines
@@ -23,10 +25,16 @@ def task_words(folder: Path, is_old: bool) -> dict[int, str] | None:
     if not (folder / name).is_symlink() and not (folder / name).exists():
         return None
     path = file_in(folder, name)
-    known = _from_lines(path) if is_old else _from_table(path)
-    if long := [index for index, words in known.items() if len(words) > LONGEST]:
-        raise UserError(f"{path} describes task {long[0]} in {len(known[long[0]]):,} characters; shorten it")
-    return known
+    return _from_lines(path) if is_old else _from_table(path)
+
+
+def require_sentences(said: Iterable[str], where: str) -> None:
+    """UserError where an instruction is none: endless, or with signs that steer a terminal."""
+    for sentence in said:
+        if len(sentence) > LONGEST:
+            raise UserError(f"{where} has an instruction of {len(sentence):,} characters; shorten it")
+        if any(category(sign) == "Cc" and not sign.isspace() for sign in sentence):
+            raise UserError(f"{where} has an instruction with control characters, {sentence!r}; correct it")
 
 
 def _from_table(path: Path) -> dict[int, str]:

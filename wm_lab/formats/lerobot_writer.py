@@ -125,7 +125,7 @@ class _Writer:
         )
         info = {
             "codebase_version": VERSION,
-            "robot_type": card.name,
+            "robot_type": self.source.origin.get("robot_type") or card.name,
             "fps": int(self.fps) if float(self.fps).is_integer() else self.fps,
             "total_episodes": len(self.rows),
             "total_frames": self.frames,

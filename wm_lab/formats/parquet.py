@@ -21,7 +21,7 @@ from wm_lab.formats.source import need
 FEW = 1 << 20
 """Numbers that may be read from any file."""
 
-A_BYTE = 64
+A_BYTE = 16
 """Numbers that a larger file may hold for each of its bytes; measured files hold less than one."""
 
 MOST_ROWS = 50_000_000
@@ -96,7 +96,7 @@ class Parquet:
 
     def _column(self, name: str, rows: slice) -> Any:
         if name not in self._table.column_names:
-            raise UserError(f"{self.path} has no column {name!r}; it has {', '.join(self.names)}")
+            raise UserError(f"{self.path} has no column {name!r}; it has {shortened(', '.join(self.names))}")
         array = self._table.column(name)[rows]
         return self._pa.concat_arrays(array.chunks) if array.num_chunks else self._pa.array([], array.type)
 
@@ -143,7 +143,7 @@ def _entries(path: Path, name: str) -> Iterator[Any]:
     with _damage(path):
         file = _open(path)
         if name not in file.schema_arrow.names:
-            raise UserError(f"{path} has no column {name!r}; it has {', '.join(file.schema_arrow.names)}")
+            raise UserError(f"{path} has no column {name!r}; it has {shortened(', '.join(file.schema_arrow.names))}")
         _weigh(path, file.metadata, [name])
         for batch in file.iter_batches(batch_size=BATCH, columns=[name]):
             yield from batch.column(0).to_pylist()

@@ -61,6 +61,8 @@ class VideoReader:
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Frames first to first + count, [count, H, W, 3] uint8."""
+        if 0 < self._stream.frames < first + count:
+            raise self._damaged(f"it ends after {self._stream.frames} frames, {first + count} are asked for")
         if first != self._next:
             self._seek(first)
         images: np.ndarray | None = None
