@@ -15,10 +15,12 @@ from wm_lab.evaluation.baselines import (
     shuffle_actions,
     train_mean,
 )
+from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.horizon import find_horizon
 from wm_lab.evaluation.imagination import OVERALL, WORST_ERROR, assess, assess_groups, variable_errors
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.verdicts import by_group, imagination_verdict
+from wm_lab.exercises.imagination.report import imagination_tables
 
 H = 20
 STEPS = np.arange(1, H + 1)
@@ -229,3 +231,36 @@ def test_shuffled_actions_come_from_another_episode():
     assert (shuffle_actions(actions, episode, rng) != actions).all()
     with pytest.raises(UserError, match="episode 3 holds 3 of 4 windows"):
         foreign_windows(np.array([3, 3, 3, 5]), rng)
+
+
+def test_over_a_variable_that_never_moves_there_is_no_skill_to_tell():
+    still = {"persistence": errors(np.full(H, 0.5)) | {"hand": np.zeros((120, H))}}
+    still |= {"linear": still["persistence"], "shuffled": still["persistence"]}
+    found = assess(errors(np.full(H, 0.1)), still, episodes_of(), VARIABLES)
+    assert found.constant == {"hand"}
+    assert np.isnan(found.skill["persistence"]["hand"].value).all()
+    assert (found.skill["persistence"][OVERALL].value > 0).all()
+    errors_, skills, horizons = imagination_tables({"all": found})
+    for table in (skills, horizons):
+        row = next(row for row in table.rows if row[1] == "hand")
+        assert row[2] == row[3] == "constant", "not minus two thousand million"
+    assert "constant" not in str(errors_.rows)
+
+
+def test_the_last_of_twenty_steps_that_passes_passes_by_chance_in_one_experiment_in_twenty():
+    """Of twenty independent steps at their bar the lower bound of one lies above it in 40 % of experiments."""
+    rng, claims = np.random.default_rng(0), []
+    for _ in range(200):
+        data = rng.normal(size=(60, H))
+        resampled = resample_counts(60, 1000, rng) @ data / 60
+        claims.append(find_horizon(data.mean(0), resampled, above=0.0, n=60, unbroken=False).sure > 0)
+    assert np.mean(claims) <= 0.07
+
+
+def test_the_interval_of_a_horizon_holds_the_step_where_the_truth_crosses():
+    rng, hits, truth = np.random.default_rng(1), [], 9.5 - STEPS
+    for _ in range(200):
+        data = truth + rng.normal(size=(40, 1)) * 6 + 6 * rng.normal(size=(40, H))
+        found = find_horizon(data.mean(0), resample_counts(40, 500, rng) @ data / 40, above=0.0, n=40)
+        hits.append(found.low <= 9 <= found.high)
+    assert np.mean(hits) >= 0.93

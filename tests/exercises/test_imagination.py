@@ -353,7 +353,7 @@ def test_perfect_frames_score_what_perfect_frames_score_and_are_shown(store, tmp
     stretches = draw(data, "validation", bench.task, ["state", "pixels"], 40, CONTEXT, HORIZON)
     frames = Frames(model, "pixels", stretches)
     Judge(model, readout(model, data), fit_linear(data), bench, np.ones(5), 100).errors(stretches, "frames", frames)
-    means = frames.means([5, 10], 100)
+    means = frames.means([5, 10])
     assert means[MODEL]["ssim"][10].value == pytest.approx(1)
     assert means[MODEL]["psnr"][10].value == pytest.approx(58.92, abs=0.01)
     assert means[PERSISTENCE]["psnr"][10].value == pytest.approx(20 * np.log10(255 / 10))  # ten grey levels behind

@@ -15,7 +15,7 @@ class Horizon(NamedTuple):
     low: int
     value: int  # on the sample itself
     high: int
-    sure: int  # last step up to which the condition's own 95 % bound holds, pointwise; what a claim may rest on
+    sure: int  # last step up to which the condition's 95 % bound holds, as `low`; what a claim may rest on
     limit: int
     n: int  # episodes
 
@@ -53,10 +53,11 @@ def find_horizon(
     n: int,
     unbroken: bool = True,
 ) -> Horizon:
-    """The last step up to which a statistic [H] is `above` (or `at_least`) a bar, found again in each resample [R, H].
+    """The last step up to which a statistic [H] is `above` (or `at_least`) a bar, by its resamples [R, H].
 
-    With `unbroken` it must hold at every step before; otherwise the last step at which it holds counts (the effect of
-    an action may take some steps to show).
+    With `unbroken` it must hold at every step before: steps are asked one after the other, and the first that fails
+    ends it, so that no correction for their number is needed. Otherwise the last step at which it holds counts (the
+    effect of an action may take some steps to show); that is any of H, and their bands hold for all of them at once.
     """
     if (above is None) == (at_least is None):
         raise ValueError("give one of above and at_least")
@@ -65,14 +66,23 @@ def find_horizon(
         return statistic > above if above is not None else statistic >= at_least  # type: ignore[operator]
 
     last = _leading_run if unbroken else _last_true
-    horizons = last(holds(resampled))
+    band = percentile_bounds(resampled, n=n) if unbroken else joint_bounds(resampled, n=n)
+    low, value, high = (int(last(holds(values))) for values in (band[0], point, band[1]))
+    low = min(low, value)
+    return Horizon(low, value, max(high, value), low, point.shape[-1], n)
+
+
+def joint_bounds(resampled: np.ndarray, *, n: int) -> np.ndarray:
+    """Lower and upper bounds [2, H] that hold at all steps at once, each at the same percentile of its resamples [R, H]
+
+    (balanced, Beran 1988, Journal of the American Statistical Association 83:679): the percentile that as few resamples
+    fall below at any step as fall below a single bound at one.
+    """
     tail = tail_probability(n)
-    # Steps are counted, so bounds are taken outwards to a step that occurred.
-    low = int(np.quantile(horizons, tail, method="lower"))
-    high = int(np.quantile(horizons, 1 - tail, method="higher"))
-    sure = int(last(holds(percentile_bounds(resampled, n=n)[0])))
-    value = int(last(holds(point)))
-    return Horizon(min(low, value), value, max(high, value), min(sure, value), point.shape[-1], n)
+    rank = (np.argsort(np.argsort(resampled, axis=0, kind="stable"), axis=0, kind="stable") + 0.5) / len(resampled)
+    low = np.quantile(rank.min(1), tail, method="lower")
+    high = np.quantile(rank.max(1), 1 - tail, method="higher")
+    return np.stack([np.quantile(resampled, low, axis=0), np.quantile(resampled, high, axis=0)])
 
 
 def _leading_run(flags: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_c
 from wm_lab.evaluation.horizon import Horizon, find_horizon
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import skewed_bounds
+from wm_lab.evaluation.ratio import ratio_bounds
 
 if TYPE_CHECKING:
     from wm_lab.tasks.task import Variable
@@ -93,6 +94,7 @@ class Assessment:
     beats: dict[str, dict[str, Horizon]]  # {baseline: {variable: ...}}; persistence is H_skill, linear H_lin
     tolerance: dict[str, Horizon]  # H_tol of every variable with a tolerance
     actions: dict[str, Horizon]  # H_act of every variable; empty without the shuffled baseline
+    constant: frozenset[str]  # variables that never move: persistence is perfect, and over it there is no skill
     useful: Horizon  # overall better than persistence and every tolerance kept, in the same resample
 
 
@@ -161,8 +163,8 @@ def assess(
 
     everyone = {MODEL: model, **baselines}
     curves = {who: {v: _curves(errors[v], sample) for v in names} for who, errors in everyone.items()}
-    sums = {who: {v: sample.totals(errors[v]) for v in names} for who, errors in everyone.items()}
-    skills = {who: {v: _ratio(sums[MODEL][v], sums[who][v]) for v in names} for who in baselines}
+    sums = {who: {v: sample.sums(errors[v]) for v in names} for who, errors in everyone.items()}
+    skills = {who: {v: _skill(sums[MODEL][v], sums[who][v], sample) for v in names} for who in baselines}
     beats = {who: {v: find_horizon(*skills[who][v], above=0.0, n=sample.episodes) for v in names} for who in baselines}
 
     inside = {name: sample.means(_stays_inside(model[name], limit)) for name, limit in tolerances.items()}
@@ -181,10 +183,11 @@ def assess(
         units={**{v.name: v.unit for v in variables}, OVERALL: "σ"},
         tolerances=tolerances,
         curves=curves,
-        skill={who: {v: _skill(*skills[who][v], sample.episodes) for v in names} for who in baselines},
+        skill={who: {v: _curve_of_skill(sums[MODEL][v], sums[who][v], sample) for v in names} for who in baselines},
         beats=beats,
         tolerance=tolerance,
         actions=reads,
+        constant=frozenset(v for v in names if not sums[PERSISTENCE][v].any()),
         useful=_useful(skills[PERSISTENCE][OVERALL], list(inside.values()), sample.episodes),
     )
 
@@ -198,26 +201,21 @@ class _Sample:
         self.counts = resample_counts(self.episodes, resamples, seed)  # [R, E]
         self.windows = np.bincount(self.index, minlength=self.episodes).astype(float)  # [E]
 
-    def totals(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over all windows of values [W, H]: of the sample [H] and of every resample [R, H]."""
-        by_episode = self._by_episode(values)
-        return by_episode.sum(0), self.counts @ by_episode
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Of values [W, H] over the windows of each episode: [E, H]."""
+        sums = np.zeros((self.episodes, values.shape[1]))
+        np.add.at(sums, self.index, values)
+        return sums
 
     def influence(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The mean over all windows of values [W, H], [H], and what each episode does to it, [E, H]."""
         mean = values.mean(0)
-        return mean, self._by_episode(values - mean) / self.windows.mean()
+        return mean, self.sums(values - mean) / self.windows.mean()
 
     def means(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `totals`, divided by the number of windows that the sample and each resample hold."""
-        total, resampled = self.totals(values)
-        return total / len(self.index), resampled / (self.counts @ self.windows)[:, None]
-
-    def _by_episode(self, values: np.ndarray) -> np.ndarray:
-        """Sums [E, H] of values [W, H]."""
-        sums = np.zeros((self.episodes, values.shape[1]))
-        np.add.at(sums, self.index, values)
-        return sums
+        """The mean over all windows of values [W, H]: of the sample [H] and of every resample [R, H]."""
+        sums = self.sums(values)
+        return sums.sum(0) / len(self.index), self.counts @ sums / (self.counts @ self.windows)[:, None]
 
 
 def _curves(errors: np.ndarray, sample: _Sample) -> Curves:
@@ -239,15 +237,19 @@ def _quantiles(ranked: np.ndarray, share: np.ndarray) -> np.ndarray:
     return ranked[row, np.arange(ranked.shape[1])]
 
 
-def _ratio(model: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Skill from summed errors, of the sample [H] and of every resample [R, H]."""
-    least = NO_ERROR * (max(model[0].max(), other[0].max()) or 1.0)
-    return tuple(1 - (m + least) / (o + least) for m, o in zip(model, other, strict=True))  # type: ignore[return-value]
+def _skill(model: np.ndarray, other: np.ndarray, sample: _Sample) -> tuple[np.ndarray, np.ndarray]:
+    """1 − ratio of errors summed by episode [E, H]: of the sample [H] and of every resample [R, H]."""
+    drawn = 1 - (sample.counts @ model + NO_ERROR) / (sample.counts @ other + NO_ERROR)
+    return 1 - (model.sum(0) + NO_ERROR) / (other.sum(0) + NO_ERROR), drawn
 
 
-def _skill(value: np.ndarray, resampled: np.ndarray, n: int) -> Skill:
-    low, high = percentile_bounds(resampled, n=n)
-    return Skill(low, value, high)
+def _curve_of_skill(model: np.ndarray, other: np.ndarray, sample: _Sample) -> Skill:
+    """Skill with its bounds; where the baseline makes no error at all there is none to save, and no number."""
+    little = NO_ERROR / sample.episodes
+    low, high = ratio_bounds(model + little, other + little, sample.counts)
+    value = (model.sum(0) + NO_ERROR) / (other.sum(0) + NO_ERROR)
+    some = other.any(0) | ~model.any(0)
+    return Skill(*(np.where(some, 1 - ratio, np.nan) for ratio in (high, value, low)))
 
 
 def _stays_inside(errors: np.ndarray, tolerance: float) -> np.ndarray:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
-from wm_lab.evaluation.interval import Interval, undefined
+from wm_lab.evaluation.interval import LEVEL, Interval, undefined
+
+TINY = np.finfo(float).tiny
 
 
 class Ratio(NamedTuple):
@@ -20,15 +22,48 @@ class Ratio(NamedTuple):
     def value(self) -> float:
         return float(self.top.sum() / self.bottom.sum())
 
+    def interval(self, resamples: int = RESAMPLES, stretch: float = 1.0) -> Interval:
+        """Undefined where `bottom` is zero: of what never varies there is no share."""
+        if not self.bottom.sum() > 0:
+            return undefined(len(self.top))
+        counts = resample_counts(len(self.top), resamples, seed=0)
+        low, high = ratio_bounds(self.top[:, None], self.bottom[:, None], counts, stretch)
+        return Interval(float(low[0]), self.value, float(high[0]), len(self.top))
+
     def resampled(self, resamples: int = RESAMPLES) -> np.ndarray:
         """[R], the same trajectories drawn for every ratio of as many, so that two may be subtracted."""
         counts = resample_counts(len(self.top), resamples, seed=0)
-        return (counts @ self.top) / np.maximum(counts @ self.bottom, np.finfo(float).tiny)
+        return (counts @ self.top) / np.maximum(counts @ self.bottom, TINY)
 
-    def interval(self, resamples: int = RESAMPLES) -> Interval:
-        if not self.bottom.sum() > 0:
-            return undefined(len(self.top))
-        return around(self.value, self.resampled(resamples), len(self.top))
+    def error(self) -> float:
+        """Standard error of the logarithm, by the ratio's linear part."""
+        part = self.top / self.top.sum() - self.bottom / self.bottom.sum()
+        return float(np.sqrt(np.square(part).sum()))
+
+
+def ratio_bounds(
+    top: np.ndarray, bottom: np.ndarray, counts: np.ndarray, stretch: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds [H] of sums of `top` [E, H] over sums of `bottom` [E, H], resampled by `counts` [R, E].
+
+    The hull of two bootstraps: percentiles of the ratio, which miss where a few units decide, and the logarithm's
+    distance in its own standard errors (bootstrap-t), which misses where there are few units. stretch: how many times
+    further from the estimate, on the scale of logarithms, to reach (what no resampling of errors sees).
+    """
+    n = len(top)
+    above, below = (counts @ values for values in (top, bottom))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        value, ratio = np.log(top.sum(0) / bottom.sum(0)), above / np.maximum(below, TINY)
+        both, each = counts @ (top * bottom), counts @ np.square(bottom)
+        square = counts @ np.square(top) - 2 * ratio * both + ratio**2 * each
+        error = np.sqrt(np.maximum(square, 0)) / np.maximum(above, TINY)
+        own = np.sqrt(np.square(top / top.sum(0) - bottom / bottom.sum(0)).sum(0))
+        moved = np.where(error > 0, (np.log(ratio) - value) / error, 0.0)
+        percent = np.log(percentile_bounds(ratio, n=n)) - value
+        student = -own * np.quantile(np.nan_to_num(moved), [(1 + LEVEL) / 2, (1 - LEVEL) / 2], axis=0)
+        low = value + stretch * np.minimum(np.fmin(percent[0], student[0]), 0)
+        high = value + stretch * np.maximum(np.fmax(percent[1], student[1]), 0)
+        return np.exp(low), np.exp(high)
 
 
 def per_trajectory(values: np.ndarray, trajectory: np.ndarray) -> np.ndarray:

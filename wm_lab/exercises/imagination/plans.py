@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.evaluation.bootstrap import percentile_bounds, resample_counts
+from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.ratio import ratio_bounds
 from wm_lab.exercises.imagination.readout import STATE, device_of
 from wm_lab.exercises.imagination.windows import SNAPSHOT, Stretches
 from wm_lab.objectives import Objective
@@ -98,16 +99,18 @@ def error_ratio(
     """Summed error on planned sequences over that on recorded ones, from the same starts, at steps 1..H.
 
     planned, behaviour: errors [W, H] of the same windows; intervals are over episodes.
+    NaN where the recorded ones have no error.
     """
     names, index = np.unique(episode, return_inverse=True)
     sums = np.zeros((2, len(names), planned.shape[1]))
     for total, errors in zip(sums, (planned, behaviour), strict=True):
         np.add.at(total, index, errors)
-    tiny = np.finfo(float).tiny  # two perfect predictions have a ratio of 1
-    above, below = sums.sum(1) + tiny
     counts = resample_counts(len(names), resamples, seed)
-    low, high = percentile_bounds((counts @ sums[0] + tiny) / (counts @ sums[1] + tiny), n=len(names))
-    bounds = zip(low, above / below, high, strict=True)
+    little = np.finfo(float).tiny ** 0.25  # two perfect predictions have a ratio of 1
+    low, high = ratio_bounds(sums[0] + little, sums[1] + little, counts)
+    value = (sums[0] + little).sum(0) / (sums[1] + little).sum(0)
+    some = sums[1].any(0) | ~sums[0].any(0)
+    bounds = np.where(some, [low, value, high], np.nan).T
     return [Interval(float(least), float(ratio), float(most), len(names)) for least, ratio, most in bounds]
 
 

@@ -21,6 +21,9 @@ PLANNED = "planned"
 VERDICT_STEP = 10
 """The imagined step at which the two distributions of actions are compared in a sentence."""
 
+CONSTANT = "constant"
+"""What stands for a number that would be divided by a baseline without error."""
+
 CURVES = ("median", "median_low", "median_high", "p90", "mean", "mean_low", "mean_high")
 
 
@@ -84,7 +87,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             (
                 who,
                 name,
-                *(a.skill[PERSISTENCE][name].at(step, a.episodes).bounds() for step in steps),
+                *(_than(a, name, a.skill[PERSISTENCE][name].at(step, a.episodes).bounds()) for step in steps),
                 a.skill[SHUFFLED][name].ratio_at(steps[0], a.episodes).bounds(),
                 _n(a),
             )
@@ -92,7 +95,8 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         ],
         frozenset({"windows", "variable"}),
         "1 − the model's summed error / that of persistence: 1 is perfect, 0 no better. The error under shuffled "
-        "actions / that under the true ones. 95 % intervals over n episodes.",
+        "actions / that under the true ones. Constant: it never moved, and there is no error to save. Each "
+        "number's own 95 % interval over n episodes.",
         new,
     )
     horizons = Table(
@@ -102,8 +106,8 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             (
                 who,
                 name,
-                a.beats[PERSISTENCE][name].bounds(),
-                a.beats[LINEAR][name].bounds(),
+                _than(a, name, a.beats[PERSISTENCE][name].bounds()),
+                _than(a, name, a.beats[LINEAR][name].bounds()),
                 a.tolerance[name].bounds() if name in a.tolerance else "–",
                 a.actions[name].bounds(),
                 _n(a),
@@ -111,7 +115,8 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable"}),
-        f"95 % intervals over n episodes; >{horizon}: to the end of what was imagined.",
+        f"95 % intervals over n episodes, each variable's own; >{horizon}: to the end of what was imagined. Steps are "
+        "asked in turn, and the first that fails ends them; reads actions: the last of all, whose bounds hold jointly.",
         new,
     )
     return [errors, skills, horizons]
@@ -138,6 +143,11 @@ def ratio_verdict(ratios: Sequence[Interval]) -> str:
     if ratio.high < 1:
         return f"planning leads where the model errs less: {what} (n={ratio.n} episodes)."
     return f"cannot tell that planning leads where the model errs more: {what} (n={ratio.n} episodes)."
+
+
+def _than(a: Assessment, name: str, told: str) -> str:
+    """What is told of a variable beside a baseline that errs; of one that never moves, that."""
+    return CONSTANT if name in a.constant else told
 
 
 def _n(a: Assessment) -> str:
