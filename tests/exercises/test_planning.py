@@ -11,6 +11,7 @@ from tests.evaluation.examples import outcomes, solved
 from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
+from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
 from wm_lab.exercises.planning import Planning
 from wm_lab.exercises.planning.report import paired
@@ -83,10 +84,42 @@ def test_a_cost_of_states_is_refused_to_a_model_of_images(tmp_path):
     ],
 )
 def test_a_task_is_not_asked_for_what_it_cannot_tell_of_a_state(tmp_path, exercise, objective, sentence):
-    wanted = settings(f"exercise={exercise}", "task=gym", "task.id=tests.tasks.toy_envs:Line-v0", "data=random")
+    told = ("task.id=tests.tasks.toy_envs:Line-v0", "task.expert=tests.tasks.toy_envs:expert")
+    wanted = settings(f"exercise={exercise}", "task=gym", *told)
     with pytest.raises(UserError, match=sentence):
         check(changed(wanted, tmp_path, objective=objective))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["exercise=planning"], r"do without: data=random exercise.clone=false exercise.advised=false$"),
+        (["exercise=planning", "data=random"], r"do without: exercise.clone=false exercise.advised=false$"),
+        (["exercise=planning", "data=random", "exercise.advised=false"], r"do without: exercise.clone=false$"),
+        (["exercise=imagination"], r"do without: data=random$"),
+        (["exercise=latent"], r"do without: data=random$"),
+        (
+            ["exercise=augmentation"],
+            r"^exercise=augmentation clones .* or ask exercise=planning, imagination",
+        ),
+    ],
+)
+def test_where_there_is_no_expert_each_exercise_says_what_it_can_do_without(tmp_path, asked, sentence):
+    wanted = settings("task=gym", "task.id=tests.tasks.toy_envs:Line-v0", *asked)
+    with pytest.raises(UserError, match=sentence):
+        check(changed(wanted, tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_starts_that_were_solved_are_counted_in_the_answer(tmp_path):
+    lucky = ("task=gym", "task.id=tests.tasks.toy_envs:Lucky-v0", "task.success_key=there", "data=random")
+    with Workbench(changed(settings(*lucky), tmp_path)) as bench:
+        manifest = bench.manifest(30)
+        redrawn = bench.redrawn_starts(manifest)
+        assert redrawn == sum(bench.task.reset(seed=s)[1]["redrawn"] > 0 for s in manifest.seeds) and 5 < redrawn < 25
+    told = f"{redrawn} of 30 starts were solved before the first step; others were drawn in their place."
+    assert starts_verdict(redrawn, 30) == [told] and starts_verdict(0, 30) == []
 
 
 def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution(tmp_path):
@@ -124,7 +157,8 @@ GUSTY = ("task=gym", "task.id=tests.tasks.odd_envs:Gusty-v0", "data=random", "tr
 )
 def test_nobody_goes_back_in_time_where_nothing_repeats_itself(tmp_path, exercise, options, sentence):
     with pytest.raises(UserError, match=sentence):
-        check(changed(settings(f"exercise={exercise}", *GUSTY), tmp_path, exercise=options))
+        gusty = settings(f"exercise={exercise}", *GUSTY, "task.expert=tests.tasks.toy_envs:expert")
+        check(changed(gusty, tmp_path, exercise=options))
     assert not list(tmp_path.iterdir())
 
 

@@ -124,6 +124,16 @@ def test_an_environment_of_ones_own_has_the_expert_and_the_success_that_it_was_g
     assert [task.step(expert.act())[4]["success"] for _ in range(10)][-1]
 
 
+@pytest.mark.parametrize("told", [{"success_key": "there"}, {"success": "tests.tasks.toy_envs:said"}])
+def test_a_start_that_is_solved_already_is_drawn_anew_and_counted(told: dict[str, str]) -> None:
+    task = toy("Lucky", **told)
+    redrawn = [task.reset(seed=seed)[1]["redrawn"] for seed in range(20)]
+    assert 5 <= np.count_nonzero(redrawn) <= 15, "every other one was solved"
+    for seed, count in enumerate(redrawn):
+        _, info = task.reset(seed=seed)
+        assert info["redrawn"] == count and not task._env.unwrapped.lucky
+
+
 def test_success_may_be_a_return() -> None:
     task = toy(success_return=-1e3)
     task.reset(seed=0)

@@ -83,6 +83,15 @@ class Promising(Line):
         super().__init__()
 
 
+class Lucky(Line):
+    """Every other start is solved, and says so."""
+
+    def reset(self, *, seed=None, options=None):
+        seen, _ = super().reset(seed=seed)
+        self.lucky = bool(self.np_random.random() < 0.5)
+        return seen, {"there": self.lucky}
+
+
 class Brief(Line):
     """Over after 4 to 8 steps, whatever is done."""
 
@@ -100,7 +109,7 @@ class Unbounded(Line):
     action_space = spaces.Box(-np.inf, np.inf, (1,))
 
 
-for kind in (Line, Forgetful, Short, Blind, Far, Priceless, Growing, Seeing, Promising, Brief, Unbounded):
+for kind in (Line, Forgetful, Short, Blind, Far, Priceless, Growing, Seeing, Promising, Brief, Lucky, Unbounded):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
 
 
@@ -114,3 +123,7 @@ def wild(observation, env):
 
 def close(observation, info):
     return abs(observation["goal"] - observation["place"]).item() < 0.3
+
+
+def said(observation, info):
+    return info["there"]

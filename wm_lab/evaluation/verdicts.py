@@ -92,6 +92,12 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
     return f"{whole}: {found}" + (f"; not told from zero: {rest}." if rest else ".")
 
 
+def starts_verdict(redrawn: int, episodes: int) -> list[str]:
+    """What is said of starts that were solved before the first step; nothing where there were none."""
+    told = f"{redrawn} of {episodes} starts were solved before the first step; others were drawn in their place."
+    return [told] if redrawn else []
+
+
 def exploitation_verdict(promised: Interval, seeds: int = 0) -> str:
     """Whether the planner believes its model too much; `promised` is imagined minus realised return a plan."""
     if promised.positive:

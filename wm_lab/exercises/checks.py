@@ -11,10 +11,13 @@ from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse, rehear
 from wm_lab.exercises.settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.mpc import MPCConfig
-from wm_lab.settings import build, read_config
+from wm_lab.settings import TARGET, build, read_config, target
 from wm_lab.tasks.task import Task
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.distributed import require_devices
+
+CLONING = ("clone", "advised")
+"""Options of exercises that need an expert, and can be switched off."""
 
 
 def check_training(settings: Settings, task: Task) -> None:
@@ -30,8 +33,7 @@ def check_playing(settings: Settings, task: Task) -> None:
     """Raise UserError where nobody could collect, plan or clone."""
     card = task.card
     data: DataConfig = read_config(DataConfig, settings.data, "data")
-    if not task.has_expert and any(weight for name, weight in data.mixture.items() if name != "random"):
-        task.expert()  # raises, and says what can be done without one
+    _check_expert(settings, task, data)
     with torch.random.fork_rng():
         build(settings.planner, "planner", card.action_size)
         clone = build(settings.bc, "bc", blank_spec(task))
@@ -58,6 +60,30 @@ def check_playing(settings: Settings, task: Task) -> None:
                 "set data.advised=false"
             )
         rehearse(settings, task, advised=True)
+
+
+def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
+    """Raise UserError where an expert is needed and there is none, naming all that this exercise can do without."""
+    if task.has_expert:
+        return
+    without = ["data=random"] if any(weight for name, weight in data.mixture.items() if name != "random") else []
+    if not is_simulator(settings):  # beside which nothing is cloned
+        without += [f"exercise.{name}=false" for name in CLONING if settings.exercise.get(name)]
+    if needs_expert(settings):
+        raise UserError(
+            f"exercise={settings.label('exercise')} clones an expert's demonstrations, and {task.card.name} has no "
+            "expert; give it one (task.expert), or ask exercise=planning, imagination or latent"
+        )
+    if without:
+        raise UserError(
+            f"{task.card.name} has no expert; give it one (task.expert), or do without: {' '.join(without)}"
+        )
+
+
+def needs_expert(settings: Settings) -> bool:
+    """Whether the exercise has nothing to do where nobody shows how."""
+    chosen = settings.exercise
+    return TARGET in chosen and getattr(target(chosen, "exercise"), "needs_expert", False)
 
 
 def check_objective(settings: Settings, task: Task) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.workbench import Workbench
@@ -30,6 +30,9 @@ class Exercise(ABC):
     """Built as `Exercise(Config(...))`; one file and one YAML each."""
 
     Config: type
+
+    needs_expert: ClassVar[bool] = False
+    """True of a question that has no answer where nobody shows how the task is done."""
 
     @abstractmethod
     def check(self, bench: Workbench) -> None:

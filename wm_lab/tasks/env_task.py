@@ -76,6 +76,10 @@ class EnvTask(Task):
     def _solved(self, info: dict[str, Any]) -> bool:
         """Whether the task is solved now; `info` is the step's, and empty after a reset."""
 
+    def _starts_solved(self, info: dict[str, Any]) -> bool:
+        """Whether the task is solved before the first step; `info` is what the reset told."""
+        return self._solved({})
+
     @abstractmethod
     def _facts(self) -> Facts:
         """What the card says of this task."""
@@ -105,8 +109,8 @@ class EnvTask(Task):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
-        self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
-        return self._observe(), {"success": False, "contact": False}
+        redrawn = self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
+        return self._observe(), {"success": False, "contact": False, "redrawn": redrawn}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """An episode that has ended stays as it is: futures of equal length may go on beyond its end."""
@@ -222,14 +226,15 @@ class EnvTask(Task):
     def _touches(self) -> bool:
         return self._touch(self._env.unwrapped.data)
 
-    def _begin(self, seed: int) -> None:
-        """Put everything where the episode of this seed starts; a start that is solved already is drawn anew."""
+    def _begin(self, seed: int) -> int:
+        """Put everything where the episode of this seed starts; returns how often one was solved and drawn anew."""
         self._seed = seed
         self._steps, self._terminated, self._truncated = 0, False, False
         for redraw in range(REDRAWS):
-            self._see(*self._draw(None if redraw else seed))
-            if not self._solved({}):
-                return
+            seen, info = self._draw(None if redraw else seed)
+            self._see(seen, info)
+            if not self._starts_solved(info):
+                return redraw
         raise UserError(f"{REDRAWS} starts in a row were solved before the first step (seed {seed}); tighten success")
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:

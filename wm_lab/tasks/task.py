@@ -131,7 +131,8 @@ class Task(gymnasium.Env, ABC):
     reward is `-cost(state)` of the state arrived at (or the environment's own, see `judges_states`), and `info` holds
     "success" (bool, now) and "contact" (bool: the robot or what it moves touches something that matters). Success does
     not end the episode: whoever plays decides.
-    `truncated` is True at `card.episode_steps`. `reset(seed=s)` always gives the same start, and never a solved one.
+    `truncated` is True at `card.episode_steps`. `reset(seed=s)` always gives the same start, and never a solved one;
+    its `info` may hold "redrawn", how many starts in a row were solved and drawn anew.
     """
 
     Config: type
@@ -183,10 +184,7 @@ class Task(gymnasium.Env, ABC):
 
     def expert(self) -> Expert:
         """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
-        raise UserError(
-            f"{self.card.name} has no expert; give it one (task.expert), or do without: data=random "
-            "exercise.clone=false exercise.advised=false"
-        )
+        raise UserError(f"{self.card.name} has no expert; give it one (task.expert), or do without")
 
     def goal_state(self, state: Tensor) -> Tensor:
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""

@@ -19,6 +19,7 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.arms import bc_arm, is_simulator
 from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
 from wm_lab.exercises.augmentation.data import Making, Synthesis
@@ -68,6 +69,7 @@ class AugmentationConfig:
 
 class Augmentation(Exercise):
     Config = AugmentationConfig
+    needs_expert = True
 
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
@@ -76,7 +78,6 @@ class Augmentation(Exercise):
         config, settings, card = self.config, bench.settings, bench.card
         bench.require_playable("exercise=augmentation")
         require_way_back(bench.task, "exercise=augmentation", "choose another exercise")
-        bench.task.expert()  # raises where there is none to clone
         if is_simulator(settings):
             raise UserError(
                 "exercise=augmentation asks what a learnt model is worth, and model=simulator is the truth, which is "
@@ -143,7 +144,9 @@ class Augmentation(Exercise):
                 arm = replace(bc_arm(each.settings, each.clone(its[name].diet)), name=name)
                 arms.setdefault(name, []).append(each.evaluate(arm, manifest, 0))
         answer = self._answer(bench, [served[0][name] for name in common], arms)
-        return replace(answer, verdicts=[*answer.verdicts, *left_out])
+        redrawn = bench.redrawn_starts(manifest)
+        answer.numbers["redrawn_starts"] = redrawn
+        return replace(answer, verdicts=[*answer.verdicts, *left_out, *starts_verdict(redrawn, len(manifest))])
 
     def generator(self, bench: Workbench) -> GeneratorConfig:
         """As configured, and `auto` settled."""

@@ -17,6 +17,7 @@ from typing import Any
 from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.arms import (
     LEARNED_REWARD,
     TRUE_COST,
@@ -112,8 +113,6 @@ class Planning(Exercise):
             )
         if config.practice:
             bench.practice(config.practice)  # raises where data were recorded on its starts
-        if config.clone:
-            task.expert()  # raises where the task has none to clone
         rehearse(settings, task)
         if config.advised:
             rehearse(settings, task, advised=True)
@@ -150,6 +149,8 @@ class Planning(Exercise):
         if config.ranking and planned is not None:
             answer.numbers["ranking"], table = ranking(bench, planned, manifest, config.ranking)
             answer.tables.append(table)
+        answer.numbers["redrawn_starts"] = bench.redrawn_starts(manifest)
+        answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer
 
     def _arms(self, bench: Workbench) -> Iterator[Arm]:

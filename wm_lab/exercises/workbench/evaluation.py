@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.exercises.arms import Arm
 from wm_lab.exercises.bookkeeping import tally
 from wm_lab.exercises.scoring import decision_milliseconds, outcomes_of
@@ -17,6 +19,7 @@ from wm_lab.exercises.workbench.training import Training
 from wm_lab.tracking.progress import progress
 
 OUTCOMES = "outcomes.json"
+STARTS = "starts.json"
 
 
 class Evaluation(Training):
@@ -55,3 +58,13 @@ class Evaluation(Training):
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
         # The same play may go by several names, and what learns nothing is played once for all seeds.
         return replace(found, arm=arm.name, seed=self.settings.seed)
+
+    def redrawn_starts(self, manifest: Manifest) -> int:
+        """How many episodes of the manifest would have begun solved, so that another start was drawn in their place."""
+
+        def work(folder: Path) -> None:
+            told = [self.evaluated.reset(seed=seed)[1].get("redrawn", 0) for seed in manifest.seeds]
+            write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(told))})
+
+        recipe = {"name": self.card.name, "manifest": manifest.to_dict(), "task": identity(self.settings.task)}
+        return read_json(self.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]

@@ -193,6 +193,9 @@ class GymTask(GymnasiumTask):
         key = self.config.success_key
         return truth(info.get(key, False), f"task.success_key={key}: the info of {self.config.id} holds")
 
+    def _starts_solved(self, info: dict[str, Any]) -> bool:
+        return self._solved(info)
+
     def _rehearse(self) -> None:
         """Refuse, before any work, an environment that does not keep its promises."""
         name, nothing = self.config.id, np.zeros(self.action_space.shape or ())

@@ -96,13 +96,15 @@ class HandTask(Task):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._steps = 0
+        redrawn = 0
         while True:
             start = draw_start(self._goal, self.config.goal_distance, self.np_random)
             self._physics.begin(start)
             self._goal_position[:] = start.goal
             self._look()
             if not self._is_solved():
-                return self._observe(), {"success": False, "contact": False}
+                return self._observe(), {"success": False, "contact": False, "redrawn": redrawn}
+            redrawn += 1
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control step of 50 ms under an action [7]."""
