@@ -73,7 +73,9 @@ def test_finished_rows_drop_out_and_snapshots_come_on_request():
     assert first.first.all() and not second.first.any()
     np.testing.assert_array_equal(second.previous_action, [episodes[row].action[1] for row in second.rows])
     np.testing.assert_allclose(first.observation["snapshot"], first.observation["state"], atol=1e-6)
+    np.testing.assert_allclose(second.observation["snapshot"], second.observation["state"], atol=1e-6)
     assert first.observation["snapshot"].dtype == np.float64
+    assert all("snapshot" not in episode.observation for episode in episodes)  # some hold their whole past
     assert [int(episode.report["row"]) for episode in episodes] == list(range(16))
     assert all(len(episode.milliseconds) == episode.steps for episode in episodes)
 

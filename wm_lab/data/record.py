@@ -12,6 +12,9 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
 
+SNAPSHOT = "snapshot"
+"""The key of what brings the simulator back: shown to whoever asks, and not kept, for some hold their whole past."""
+
 
 class GroupRecord:
     """Everything that happens to R episodes played side by side, in arrays `[steps + 1, R, ...]`.
@@ -33,7 +36,7 @@ class GroupRecord:
 
         self._offered = tuple(card.observation)
         self._seen = policy.observation_keys
-        known = (*self._offered, "state", "snapshot")
+        known = (*self._offered, "state", SNAPSHOT)
         for key in self._seen:
             if key not in known:
                 raise unknown(f"observation of {card.name} (wanted by {type(policy).__name__})", key, known)
@@ -55,7 +58,9 @@ class GroupRecord:
     def moment(self, step: int) -> Moment:
         """What the policy sees of the rows that still play, after `step` actions."""
         rows = slice(None) if len(self.playing) == len(self._seeds) else self._rows
-        observation = {key: self._observation[key][step, rows] for key in self._seen}
+        observation = {key: self._observation[key][_place(key, step), rows] for key in self._seen}
+        if SNAPSHOT in observation:
+            observation[SNAPSHOT] = observation[SNAPSHOT].copy()  # the next ones are written over them
         return Moment(self._rows, observation, self._action[step, rows], np.full(len(self.playing), step == 0))
 
     def decided(self, step: int, actions: np.ndarray, seconds: float) -> np.ndarray:
@@ -103,18 +108,19 @@ class GroupRecord:
         for key in self._offered:
             self._observation[key][step, row] = observation[key]
         for key in self._read_from_simulator:
-            self._observation[key][step, row] = self._read(row, key)
+            self._observation[key][_place(key, step), row] = self._read(row, key)
 
     def _make_room(self, row: int, observation: Mapping[str, np.ndarray]) -> None:
         first = {key: np.asarray(observation[key]) for key in self._offered}
         first.update((key, self._read(row, key)) for key in self._read_from_simulator)
         for key, value in first.items():
-            exact = value.dtype == np.uint8 or key == "snapshot"
+            exact = value.dtype == np.uint8 or key == SNAPSHOT
             dtype = value.dtype if exact else np.dtype(np.float32)
-            self._observation[key] = np.empty((self._steps + 1, len(self._seeds), *value.shape), dtype)
+            steps = _place(key, self._steps) + 1
+            self._observation[key] = np.empty((steps, len(self._seeds), *value.shape), dtype)
 
     def _read(self, row: int, key: str) -> np.ndarray:
-        return self._tasks[row].snapshot() if key == "snapshot" else self._tasks[row].state()
+        return self._tasks[row].snapshot() if key == SNAPSHOT else self._tasks[row].state()
 
     def _episode(self, row: int) -> Episode:
         length = self._length[row]
@@ -124,7 +130,7 @@ class GroupRecord:
 
         return Episode(
             seed=int(self._seeds[row]),
-            observation={key: column(values) for key, values in self._observation.items()},
+            observation={key: column(values) for key, values in self._observation.items() if key != SNAPSHOT},
             action=column(self._action),
             reward=column(self._reward),
             success=column(self._success),
@@ -133,3 +139,8 @@ class GroupRecord:
             milliseconds=self._seconds[:length, row] * 1000.0,
             report=self._policy.report(row),
         )
+
+
+def _place(key: str, step: int) -> int:
+    """Where what was seen after so many actions stands: snapshots one over the other."""
+    return 0 if key == SNAPSHOT else step

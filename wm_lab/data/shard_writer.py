@@ -72,7 +72,6 @@ def step_columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
     columns = {
         OBSERVATION + key: np.concatenate([episode.observation[key] for episode in episodes])
         for key in episodes[0].observation
-        if key != "snapshot"  # `replay` makes snapshots again from seed and actions
     }
     for name in STEP_COLUMNS:
         columns[name] = np.concatenate([getattr(episode, name) for episode in episodes])

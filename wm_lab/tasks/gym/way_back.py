@@ -110,7 +110,10 @@ class GymnasiumTask(EnvTask):
         """Inside, this task plays in a second instance of its environment; outside, its episode stands where it did."""
         here = {name: getattr(self, name) for name in OF_AN_EPISODE}
         if self._second is None:
-            env, *_ = self._open()
+            try:
+                env, *_ = self._open()
+            except UserError as error:
+                raise UserError(f"a second instance cannot be had beside the first: {error}") from error
             memory, data = self._memories(env)
             self._second = here | {"_env": env, "_memory": memory, "_data": data, "_seed": -1}
         vars(self).update(self._second)
