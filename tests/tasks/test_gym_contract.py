@@ -211,3 +211,36 @@ def test_what_a_users_function_says_or_raises_is_told_by_its_name() -> None:
         globals()["judge"] = function
         with pytest.raises(UserError, match=f"task.success={__name__}:judge .*{sentence}"):
             GymTask(GymConfig(id="tests.tasks.toy_envs:Line-v0", success=f"{__name__}:judge"))
+
+
+def test_a_missing_package_is_told_with_the_way_to_get_it() -> None:
+    def lacking(error: Exception) -> str:
+        def init(self):
+            raise error
+
+        name = f"Lacking{type(error).__name__}{len(str(error))}"
+        register(name, __init__=init)
+        with pytest.raises(UserError) as told:
+            GymTask(GymConfig(id=f"Loose{name}-v0"))
+        return str(told.value)
+
+    assert lacking(ModuleNotFoundError("No module named 'jax'", name="jax")).endswith("'jax'; pip install jax")
+    imageio = ModuleNotFoundError("No module named 'imageio.core'", name="imageio.core")
+    assert lacking(imageio).endswith("pip install 'gymnasium[mujoco]'")
+    said = gymnasium.error.DependencyNotInstalled("Box2D is not installed, run `pip install gymnasium[box2d]`")
+    assert lacking(said).endswith("lacks a package: Box2D is not installed, run `pip install gymnasium[box2d]`")
+
+
+@pytest.mark.parametrize(
+    ("space", "mend"),
+    [
+        (spaces.Discrete(2), "choose one whose action_space is a Box"),
+        (spaces.Dict({"arm": NUMBERS}), "choose one whose action_space is a Box"),
+        (spaces.Box(-np.inf, 1.0, (2,)), "give its action_space finite bounds"),
+    ],
+)
+def test_actions_that_nobody_can_plan_are_refused_with_what_helps(space: spaces.Space, mend: str) -> None:
+    name = f"Acting{type(space).__name__}"
+    register(name, action_space=space)
+    with pytest.raises(UserError, match=f"need bounded continuous actions; {mend}"):
+        GymTask(GymConfig(id=f"Loose{name}-v0"))

@@ -19,6 +19,9 @@ from wm_lab.tasks.gym.contract import Contract
 from wm_lab.tasks.gym.foreign import asked, described
 from wm_lab.tasks.task import UNTOLD, Variable
 
+EXTRAS = {"mujoco": "'gymnasium[mujoco]'", "imageio": "'gymnasium[mujoco]'", "Box2D": "'gymnasium[box2d]'"}
+"""What brings a package that is not installed by its own name alone."""
+
 SETTLED = {
     "id": "task.id chooses the environment",
     "max_episode_steps": "task.episode_steps says it",
@@ -44,13 +47,15 @@ def open_environment(
     if bare not in gymnasium.registry:
         raise unknown("task.id", bare, gymnasium.registry)
     env = _make(name, bare, dict(arguments or {}))
-    box = getattr(env, "action_space", None)
+    box = asked(f"task.id={name}: action_space", getattr, env, "action_space", None)
     if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():
-        raise UserError(
-            f"task.id={name} takes {box}, but planners here need bounded continuous actions (a finite Box); wrap the "
-            "environment, for instance in gymnasium.wrappers.RescaleAction"
+        mend = (
+            "give its action_space finite bounds, in a wrapper of your own if need be"
+            if isinstance(box, spaces.Box)
+            else "choose one whose action_space is a Box"
         )
-    seen = getattr(env, "observation_space", None)
+        raise UserError(f"task.id={name} takes {box}, but planners here need bounded continuous actions; {mend}")
+    seen = asked(f"task.id={name}: observation_space", getattr, env, "observation_space", None)
     if seen is None:
         raise UserError(f"task.id={name} declares no observation_space; say in its constructor what it shows")
     for key, space in _leaves(seen):
@@ -77,8 +82,8 @@ def _make(name: str, bare: str, arguments: dict[str, Any]) -> Contract:
     try:
         env: Any = asked(f"task.id={name}: making it", make)
     except UserError as error:
-        if isinstance(error.__cause__, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
-            raise UserError(f"task.id={name} lacks a package: {error.__cause__}; {_installed_by(bare)}") from error
+        if isinstance(error.__cause__, gymnasium.error.DependencyNotInstalled | ImportError):
+            raise UserError(f"task.id={name} lacks a package: {_lacking(error.__cause__)}") from error
         raise
     blind: str | None = None
     metadata = env.metadata if isinstance(env.metadata, Mapping) else {}
@@ -92,10 +97,13 @@ def _make(name: str, bare: str, arguments: dict[str, Any]) -> Contract:
     return Contract(env, name, blind)
 
 
-def _installed_by(bare: str) -> str:
-    """How to get what an environment needs, as far as is known."""
-    entry = str(gymnasium.registry[bare].entry_point)
-    return "pip install 'gymnasium[mujoco]'" if entry.startswith("gymnasium.") else "install what it asks for"
+def _lacking(error: Exception) -> str:
+    """What is not installed and, where the error does not say it, how to get it."""
+    told = " ".join(str(error).split())
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if "install" in told or not package:
+        return told
+    return f"{told}; pip install {EXTRAS.get(package, package)}"
 
 
 def control_hz_of(env: Any, action: np.ndarray) -> float | None:
