@@ -34,4 +34,9 @@ def shortened(value: object) -> str:
 
 def complain(sentence: object, program: str = "wm-lab") -> None:
     """Say on standard error what went wrong."""
-    print(f"{program}: {sentence}", file=sys.stderr, flush=True)
+    print(f"{program}: {harmless(str(sentence))}", file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """The same for a terminal, which what a stranger wrote must not steer."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)

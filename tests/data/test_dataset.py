@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -198,7 +199,7 @@ def test_replay_on_other_physics_says_so(shards):
 
 
 def test_a_million_steps_open_in_a_second(tmp_path):
-    episodes, length, size = 10_000, 100, 35
+    episodes, length, size, card = 10_000, 100, 35, PointTask().card
     rows = episodes * (length + 1)
     columns = {
         "observation.state": np.zeros((rows, size), np.float32),
@@ -214,7 +215,7 @@ def test_a_million_steps_open_in_a_second(tmp_path):
     }
     for name, column in columns.items():
         np.save(tmp_path / f"{name}.npy", column)
-    write_manifest(tmp_path, PointTask().card, ["expert"], {})
+    write_manifest(tmp_path, replace(card, observation={"state": (size,)}, action_size=7), ["expert"], {})
     begin = time.process_time()
     dataset = Dataset.open(tmp_path)
     assert time.process_time() - begin < 1.0
@@ -250,7 +251,7 @@ def test_an_imported_dataset_is_split_by_count_and_by_what_it_holds(tmp_path):
         for seed in range(50):
             action = np.full((4, 2), first + seed / 200, np.float32)
             flag = np.array([False, False, False, seed < 10])
-            state = {"state": np.zeros((4, 4), np.float32)}
+            state = {"state": np.zeros((4, 5), np.float32)}
             writer.append(step_columns([Episode(seed, state, action, np.zeros(4, np.float32), flag, flag, flag)]))
         writer.finish(
             [3] * 50, {"seed": np.arange(50)}, PointTask().card, ["recorded"], {"imported": {"format": "toy"}}

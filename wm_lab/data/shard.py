@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from wm_lab.data.shard_check import fault_of_columns, fault_of_manifest
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import TaskCard
 
@@ -111,6 +112,8 @@ def open_shard(folder: Path, verify_up_to: int | None) -> Shard:
     """Map a shard's columns, checking their sizes, types and, up to so many bytes, their contents."""
     manifest = _read_manifest(folder)
     columns = {name: _open_column(folder, name, facts) for name, facts in manifest["columns"].items()}
+    if fault := fault_of_columns(manifest, columns):
+        raise UserError(f"{folder} {fault}; collect or import the dataset again")
     shard = Shard(folder, manifest, columns)
     shard.verify(verify_up_to)
     return shard
@@ -172,34 +175,54 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"there is no dataset at {folder}; collect one, or correct the path")
     if not path.exists():
         raise UserError(f"{folder} holds no {MANIFEST}: it is not a dataset, or its collection never finished")
+    _require_file(path, folder)
     try:
         manifest = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); collect the dataset again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UserError(f"{path} does not describe a wm_lab dataset; point at a folder that wm_lab collected")
-    if manifest["revision"] != REVISION:
+    if manifest.get("revision") != REVISION:
         raise UserError(
-            f"{folder} has format revision {manifest['revision']}, this wm_lab reads {REVISION}; collect it again"
+            f"{folder} has format revision {ascii(manifest.get('revision'))[:20]}, this wm_lab reads {REVISION}; "
+            "collect it again"
         )
     missing = {"task", "columns", "behaviours", "provenance"} - set(manifest)
-    missing |= {f"columns.{name}" for name in (*STEP_COLUMNS, *EPISODE_COLUMNS) if name not in manifest["columns"]}
+    columns = manifest.get("columns")
+    known = columns if isinstance(columns, dict) else {}
+    missing |= {f"columns.{name}" for name in (*STEP_COLUMNS, *EPISODE_COLUMNS) if name not in known}
     if missing:
         raise UserError(f"{path} lacks {', '.join(sorted(missing))}: it was changed by hand; collect the dataset again")
+    if fault := fault_of_manifest(manifest):
+        raise UserError(f"{path} {fault}; collect or import the dataset again")
     return manifest
+
+
+def _require_file(path: Path, folder: Path) -> None:
+    """UserError unless it is a plain file of this folder: no pipe, and no link that leads out."""
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        plain = path.is_file()
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); copy the dataset again") from None
+    if not inside:
+        raise UserError(f"{path} leads out of its dataset's folder, and is not opened; copy the file into the folder")
+    if not plain:
+        raise UserError(f"{path} is no plain file; collect the dataset again")
 
 
 def _open_column(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
     path = column_path(folder, name)
     if not path.exists():
         raise UserError(f"{path} is missing; collect the dataset again")
+    _require_file(path, folder)
     size = path.stat().st_size
     if size != facts["bytes"]:
         raise UserError(f"{path} is damaged: {size} bytes, its manifest says {facts['bytes']}; collect it again")
     try:
         column = np.load(path, mmap_mode="r")
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); collect it again") from None
+    except (OSError, ValueError, TypeError, SyntaxError, OverflowError, EOFError, MemoryError) as error:
+        raise UserError(f"{path} is damaged ({str(error)[:200]!a}); collect it again") from None
     if column.dtype.str != facts["dtype"] or list(column.shape) != facts["shape"]:
         raise UserError(
             f"{path} holds {column.dtype.str} {list(column.shape)}, its manifest says {facts['dtype']} "

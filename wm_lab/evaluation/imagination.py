@@ -37,7 +37,7 @@ WORST_ERROR = 1e9
 than any real one, yet sums stay finite."""
 
 NO_ERROR = 1e-12
-"""Of the largest summed error, added to all, so that two perfect predictors have a skill of 0 and not 0/0."""
+"""Of persistence's summed error, added to all, so that two perfect predictors have a skill of 0 and not 0/0."""
 
 Errors = Mapping[str, np.ndarray]
 """{variable: errors [W, H]} in the variable's unit; `overall` is in training standard deviations."""
@@ -163,7 +163,8 @@ def assess(
 
     everyone = {MODEL: model, **baselines}
     curves = {who: {v: _curves(errors[v], sample) for v in names} for who, errors in everyone.items()}
-    sums = {who: {v: sample.sums(errors[v]) for v in names} for who, errors in everyone.items()}
+    unit = {v: _scale(baselines[PERSISTENCE][v], model[v]) for v in names}
+    sums = {who: {v: sample.sums(errors[v]) / unit[v] for v in names} for who, errors in everyone.items()}
     skills = {who: {v: _skill(sums[MODEL][v], sums[who][v], sample) for v in names} for who in baselines}
     beats = {who: {v: find_horizon(*skills[who][v], above=0.0, n=sample.episodes) for v in names} for who in baselines}
 
@@ -216,6 +217,11 @@ class _Sample:
         """The mean over all windows of values [W, H]: of the sample [H] and of every resample [R, H]."""
         sums = self.sums(values)
         return sums.sum(0) / len(self.index), self.counts @ sums / (self.counts @ self.windows)[:, None]
+
+
+def _scale(*errors: np.ndarray) -> float:
+    """The largest error summed over windows [W, H], of the first that makes any: a scale to compare others on."""
+    return next((float(total) for e in errors if (total := e.sum(0).max()) > 0), 1.0)
 
 
 def _curves(errors: np.ndarray, sample: _Sample) -> Curves:

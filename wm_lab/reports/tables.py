@@ -8,6 +8,7 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
 from wm_lab.evaluation.verdicts import claimed
 
@@ -40,7 +41,7 @@ class Table:
             table.add_column(name, justify=justify, overflow="fold")  # a narrow terminal breaks cells, and loses none
         for i, row in enumerate(self.rows):
             # Text, not str: "[0.85, 0.96]" must not be read as markup
-            table.add_row(*map(Text, row), end_section=i + 1 in self.groups)
+            table.add_row(*(Text(harmless(cell)) for cell in row), end_section=i + 1 in self.groups)
         return table
 
     def markdown(self) -> str:
