@@ -8,6 +8,7 @@ Shapes: M frames of E trajectories, F features, D target dimensions; `trajectory
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,13 @@ FOLDS = 5
 
 HELD_BACK = 4
 """One trajectory in so many chooses a probe's penalty, or how long it is trained."""
+
+FEWEST = 2
+"""Folds, of which two can't be left out."""
+
+REFITTED = 0.7
+"""How far to go from the error of the judging trajectories to that of the jackknife, whose probes learn from fewer and
+so differ too much. Found by `scripts/coverage.py`."""
 
 PENALTIES = 10.0 ** np.arange(-6, 4)
 """Of the ridge, in units of the mean variance of the features."""
@@ -36,22 +44,38 @@ class Readings(NamedTuple):
     said: np.ndarray  # [M, D]
     guess: np.ndarray  # [M, D], the mean of the trajectories that the probe learned from
     trajectory: np.ndarray  # [M]
+    fewer: np.ndarray
+    """[K, 2, M, D] said and guessed by probes that another fold of trajectories was kept from too; NaN in that fold."""
 
     def explained(self, columns: slice) -> Explained:
-        """Some of the target's dimensions together, each in its own unit."""
-        truth, said, guess = (values[:, columns] for values in (self.truth, self.said, self.guess))
-        missed, spread = (np.square(truth - other).sum(1) for other in (said, guess))
-        return Explained(Ratio(*(per_trajectory(values, self.trajectory) for values in (missed, spread))))
+        """Some of the target's dimensions together, each in its own unit; those that never vary say nothing."""
+        here = np.arange(self.truth.shape[1])[columns]
+        here = here[np.ptp(self.truth[:, here], axis=0) > 0]
+        truth = self.truth[:, here]
+        missed, spread = (np.square(truth - other[:, here]).sum(1) for other in (self.said, self.guess))
+        fewer = np.nansum(np.square(truth - self.fewer[..., here]), axis=(-2, -1))  # [K, 2]
+        return Explained(Ratio(*(per_trajectory(values, self.trajectory) for values in (missed, spread))), fewer)
 
 
 class Explained(NamedTuple):
-    """R² = 1 - squared error / squared error of guessing the mean; below 0 the guess is better than the probe."""
+    """R² = 1 - squared error / squared error of guessing the mean; below 0 the guess is better than the probe.
+
+    Its interval is over the trajectories that judge a probe, and reaches further by what other trajectories to learn
+    from would change: probes fitted without each fold in turn tell (the pairs of folds of nested cross-validation,
+    Bates, Hastie and Tibshirani 2024, Journal of the American Statistical Association 119:1434).
+    """
 
     unexplained: Ratio
+    fewer: np.ndarray  # [K, 2] squared errors of probe and guess in the other folds, with each fold left out
 
     def interval(self, resamples: int = RESAMPLES) -> Interval:
-        """Over trajectories; the probes themselves are not fitted anew."""
-        low, value, high, n = self.unexplained.interval(resamples)
+        """Over trajectories, to judge by and to learn from."""
+        if not self.unexplained.bottom.sum() > 0:
+            return undefined(len(self.unexplained.top))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.log(self.fewer[:, 0] / self.fewer[:, 1])
+        stretch = _stretch(left, self.unexplained.error())
+        low, value, high, n = self.unexplained.interval(resamples, stretch)
         return Interval(1 - high, 1 - value, 1 - low, n)
 
     def minus(self, other: Explained, resamples: int = RESAMPLES) -> Interval:
@@ -59,21 +83,53 @@ class Explained(NamedTuple):
         mine, theirs = self.unexplained, other.unexplained
         if not mine.bottom.sum() > 0:
             return undefined(len(mine.top))
-        gap = theirs.resampled(resamples) - mine.resampled(resamples)
-        return around(theirs.value - mine.value, gap, len(mine.top))
+        value = theirs.value - mine.value
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = other.fewer[:, 0] / other.fewer[:, 1] - self.fewer[:, 0] / self.fewer[:, 1]
+        part = theirs.influence() - mine.influence()
+        low, _, high, n = around(value, theirs.resampled(resamples) - mine.resampled(resamples), len(mine.top))
+        stretch = _stretch(left, float(np.sqrt(np.square(part).sum())))
+        return Interval(value - stretch * (value - low), value, value + stretch * (high - value), n)
 
 
 def read(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, probe: Probe) -> Readings:
     """Predictions for features x [M, F] of targets y [M, D], fold by fold; each trajectory lies in one fold."""
     from sklearn.model_selection import GroupKFold
 
-    said, guess = np.empty_like(y, dtype=float), np.empty_like(y, dtype=float)
-    folds = GroupKFold(min(FOLDS, len(np.unique(trajectory))))
-    for known, unseen in folds.split(x, groups=trajectory):
+    count = min(FOLDS, len(np.unique(trajectory)))
+    fold = np.empty(len(x), int)
+    for number, (_, unseen) in enumerate(GroupKFold(count).split(x, groups=trajectory)):
+        fold[unseen] = number
+
+    def without(*left: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the folds left out, what a probe of the others says of them, and their mean."""
+        unseen = np.isin(fold, left)
+        known = ~unseen
         mean = y[known].mean(0)
-        said[unseen] = mean + probe(x[known], y[known] - mean, trajectory[known], x[unseen])
-        guess[unseen] = mean
-    return Readings(np.asarray(y, float), said, guess, trajectory)
+        return unseen, mean + probe(x[known], y[known] - mean, trajectory[known], x[unseen]), mean
+
+    said, guess = np.empty_like(y, dtype=float), np.empty_like(y, dtype=float)
+    for number in range(count):
+        unseen, told, mean = without(number)
+        said[unseen], guess[unseen] = told, mean
+    fewer = np.full((count, 2, *y.shape), np.nan)
+    for one, other in combinations(range(count), 2) if count > FEWEST else ():
+        unseen, told, mean = without(one, other)
+        for left, judged in ((one, other), (other, one)):
+            rows = fold == judged
+            fewer[left, 0, rows], fewer[left, 1, rows] = told[rows[unseen]], mean
+    return Readings(np.asarray(y, float), said, guess, trajectory, fewer)
+
+
+def _stretch(left: np.ndarray, error: float) -> float:
+    """How many times as far as the judging trajectories alone an interval reaches, for the probes would differ too.
+
+    left: the figure [K] without each fold in turn; error: its standard error with the probes as they are
+    """
+    if not error > 0 or not np.isfinite(left).all() or len(left) < 2:
+        return 1.0
+    apart = np.sqrt((len(left) - 1) / len(left) * np.square(left - left.mean()).sum())  # the jackknife's error
+    return max(1.0, 1 - REFITTED + REFITTED * float(apart) / error)
 
 
 def ridge(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, unseen: np.ndarray) -> np.ndarray:

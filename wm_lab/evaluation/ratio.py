@@ -35,10 +35,13 @@ class Ratio(NamedTuple):
         counts = resample_counts(len(self.top), resamples, seed=0)
         return (counts @ self.top) / np.maximum(counts @ self.bottom, TINY)
 
+    def influence(self) -> np.ndarray:
+        """What each trajectory does to the ratio [E], to first order."""
+        return (self.top - self.value * self.bottom) / self.bottom.sum()
+
     def error(self) -> float:
         """Standard error of the logarithm, by the ratio's linear part."""
-        part = self.top / self.top.sum() - self.bottom / self.bottom.sum()
-        return float(np.sqrt(np.square(part).sum()))
+        return float(np.sqrt(np.square(self.influence()).sum())) / self.value if self.value > 0 else 0.0
 
 
 def ratio_bounds(
