@@ -98,6 +98,15 @@ def test_an_action_that_is_not_a_number_is_refused_with_its_seed():
         play(PointTask, partial(ConstantPolicy, np.nan), [11, 12])
 
 
+def test_a_task_that_starts_solved_is_refused_with_the_seed():
+    class Done(PointTask):
+        def reset(self, **how):
+            return super().reset(**how)[0], {"success": True}
+
+    with pytest.raises(UserError, match=r"toy/point starts solved with seed 3, .*; have its reset draw another start"):
+        play(Done, ConstantPolicy, [3])
+
+
 def test_an_observation_that_the_task_lacks_is_named():
     class Wants(ConstantPolicy):
         observation_keys = ("pixel",)

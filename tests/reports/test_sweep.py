@@ -75,6 +75,21 @@ def test_choices_are_what_differs_between_the_runs_and_the_best_is_compared_with
     )
 
 
+def test_choices_on_a_task_that_only_pays_are_compared_by_what_they_earn(tmp_path):
+    pays = freeze(card("toy/hop", success_test=""), 100)
+    for name, more in (("cem", 0.0), ("mppi", 1.0)):
+        folder = write_run(tmp_path / name, name, 0, manifest=pays)
+        earned = more + np.linspace(0, 1, 100)
+        arms = {arm: outcomes(solved(0, 100), arm, pays, episode_return=earned) for arm in ("mpc", "bc")}
+        save_outcomes(folder, arms)
+    answer = answer_sweep([tmp_path])
+    assert answer.verdicts[0].startswith("toy/hop: in this training, mppi earns most (1.5")
+    duel = table(answer, "toy/hop: the best against the others")[0]
+    assert (duel["mppi"], duel["cem"], duel["says"]) == ("1.50", "0.50", "mppi")
+    assert {row["return"][:4] for row in table(answer, "Returns of every arm")} == {"0.50", "1.50"}
+    assert not any(t.title == "Success of every arm" for t in answer.tables) and not answer.figures
+
+
 def test_a_sweep_in_which_nobody_plans_has_its_report_all_the_same(tmp_path):
     for manifest in (PUSH, REACH):
         write_run(tmp_path / manifest.task, manifest=manifest, arm="real_n10")

@@ -91,7 +91,13 @@ class Player:
         record = GroupRecord(tasks, seeds, policy, steps, config.stop_after_success)
         policy.start(len(seeds))
         for row, seed in enumerate(seeds):
-            record.began(row, tasks[row].reset(seed=seed)[0])
+            seen, told = tasks[row].reset(seed=seed)
+            if told.get("success"):
+                raise UserError(
+                    f"{tasks[row].card.name} starts solved with seed {seed}, which would count as a success of whoever "
+                    "plays; have its reset draw another start"
+                )
+            record.began(row, seen)
             policy.reset(row, tasks[row], seed)
 
         step = 0

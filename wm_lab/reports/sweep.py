@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, success_rows
+from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
@@ -37,7 +37,7 @@ from wm_lab.reports.sweep_tables import (
     imagined_table,
     runs_table,
 )
-from wm_lab.reports.tables import Table, difference_table, success_table
+from wm_lab.reports.tables import OF_RATES, OF_RETURNS, Table, difference_table, return_table, success_table
 
 BEST_AND_REST = 2  # choices that it takes to compare
 
@@ -73,19 +73,31 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     shown = {task: choices for task, choices in shown.items() if choices}
     duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
 
-    answer = SweepAnswer(_verdicts(records, missing, cells, duels), [])
+    answer = SweepAnswer(_verdicts(records, missing, cells, duels, played), [])
     if cells:
         answer.tables.append(cell_table(cells))
-    if played:
-        answer.tables.append(success_table(success_rows(_arms(played)), "Success of every arm"))
-    if shown:
-        answer.figures["success against thinking time"] = choice_latency(success_rows(shown))
-    answer.tables.extend(
-        difference_table(pairs, f"{task}: the best against the others", "all pairs of choices") for task, pairs in duels
+    tested, paying = (
+        {task: choices for task, choices in played.items() if _only_pays(choices) is pays} for pays in (False, True)
     )
-    if (table := _across_tasks(shown)) is not None:
+    if tested:
+        answer.tables.append(success_table(success_rows(_arms(tested)), "Success of every arm"))
+    if paying:
+        answer.tables.append(return_table(success_rows(_arms(paying)), "Returns of every arm"))
+    solving = {task: choices for task, choices in shown.items() if task in tested}
+    if solving:
+        answer.figures["success against thinking time"] = choice_latency(success_rows(solving))
+    answer.tables.extend(
+        difference_table(
+            pairs,
+            f"{task}: the best against the others",
+            "all pairs of choices",
+            OF_RATES if task in tested else OF_RETURNS,
+        )
+        for task, pairs in duels
+    )
+    if (table := _across_tasks(solving)) is not None:
         answer.tables.append(table)
-    by_type = _planning_against_cloning(played)
+    by_type = _planning_against_cloning(tested)
     if by_type:
         answer.tables.append(difference_table(by_type, "Planning − cloning, by type of task"))
         answer.verdicts.insert(0, planning_verdict(by_type))
@@ -184,14 +196,17 @@ def _common(choices: Sequence[str]) -> str:
 
 
 def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
-    """The choice with the highest success, of equals the first to be swept, against each other one on the same task.
+    """The choice with the highest success (or return, of a task that only pays), of equals the first to be swept,
+    against each other one on the same task.
 
     Holm's correction is over all pairs: which one is the best was chosen by looking at every one of them.
     """
     named = {name: [replace(run, arm=name) for run in seeds] for name, seeds in choices.items()}
-    order = sorted(named, key=lambda name: -_rate(named[name]))
+    pays = not next(iter(named.values()))[0].manifest.success_test
+    measure, compared = ("episode_return", compare_returns) if pays else ("success", compare)
+    order = sorted(named, key=lambda name: -_mean(named[name], measure))
     pairs = [
-        compare(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
+        compared(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
     ]
     return [pair for pair in adjust(pairs) if pair.a == order[0]]
 
@@ -238,18 +253,20 @@ def _verdicts(
     missing: Sequence[tuple[str, ...]],
     cells: Sequence[Cell],
     duels: Sequence[tuple[str, list[Difference]]],
+    played: Played,
 ) -> list[str]:
     said = []
     for task, pairs in duels:
         if not pairs:
             continue
         best, sure = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
+        does = "earns most" if _only_pays(played[task]) else "solves most"
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
         if sure:
-            claim = f"{best} solves most {rate}; surely better than {', '.join(sure)}."
+            claim = f"{best} {does} {rate}; surely better than {', '.join(sure)}."
             said.append(f"{task}: {spoken_of(min(pair.seeds for pair in pairs), claim)}")
         else:
-            said.append(f"{task}: cannot tell which solves most; {best} comes first {rate}.")
+            said.append(f"{task}: cannot tell which {does}; {best} comes first {rate}.")
     if not said:  # nothing was chosen between: what each run found is the answer
         results = [record.result for record in records if record.result is not None]
         said = [f"{r['labels'].get('exercise', 'run')} on {r['task']}: {r['verdict']}" for r in results[:MOST_VERDICTS]]
@@ -264,8 +281,13 @@ def _verdicts(
     return said or [f"{len(records)} runs, each with its own verdict below."]
 
 
-def _rate(seeds: Sequence[Outcomes]) -> float:
-    return float(np.mean([run.success.mean() for run in seeds]))
+def _mean(seeds: Sequence[Outcomes], measure: str) -> float:
+    return float(np.mean([getattr(run, measure).mean() for run in seeds]))
+
+
+def _only_pays(choices: Mapping[str, Mapping[str, list[Outcomes]]]) -> bool:
+    """Whether this is a task without a success test."""
+    return not next(run for arms in choices.values() for seeds in arms.values() for run in seeds).manifest.success_test
 
 
 def _pairable(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:

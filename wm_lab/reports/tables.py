@@ -96,7 +96,7 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
-def return_table(rows: Sequence[SuccessRow]) -> Table:
+def return_table(rows: Sequence[SuccessRow], title: str = "Returns") -> Table:
     """Every arm of a task that has nothing but rewards."""
     columns = ("task", "arm", "return", "promised − paid", "ms/decision", "n")
     body = [
@@ -111,7 +111,7 @@ def return_table(rows: Sequence[SuccessRow]) -> Table:
         for row in rows
     ]
     caption = f"95 % intervals. Return: sum of rewards of an episode. {what_n_counts(rows)}"
-    return Table("Returns", columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
+    return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
 
 
 OF_RATES = "Each row's own 95 % interval (Tango's, over episodes and seeds); p: McNemar's mid-p, or the interval's"
