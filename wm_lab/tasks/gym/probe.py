@@ -21,7 +21,7 @@ STEPS = 200  # at most, of one episode
 LEAST = 10  # steps, however slow the environment is
 SECONDS = 0.15  # of a processor, for playing one episode once, if that is more than so many steps
 PATIENCE = 10.0  # times as many seconds by the clock, on a busy machine or with a simulator elsewhere
-OTHERS = 12  # episodes begun in between, which may change those that follow
+OTHERS, BRIEF = 12, 12  # episodes begun in between, which may change those that follow, and steps of each
 POINTS = 5  # steps of an episode to which the probe goes back
 FULL, NONE = 4, 7  # every so many actions are at the ends of their range, and every so many are none
 
@@ -79,9 +79,12 @@ def probe(task: Probed, size: int, steps: int, in_mujoco: bool) -> Repeats:
     try:
         first = _first(task, 0, actions[0])
         second = _first(task, 1, actions[1])
-        _others(task, actions[0])
+        others = _others(task, actions[0])
         _again(task, 0, actions[0], first, "after other episodes")
         _side_by_side(task, actions, (first, second))
+        with task.in_second_instance():
+            for seed, seen in others.items():
+                _again(task, seed, actions[0], seen, "in a second instance")
     except _Differs as found:
         return Repeats(str(found))
     task.begin(0)
@@ -106,14 +109,14 @@ def _first(task: Probed, seed: int, actions: np.ndarray) -> list[np.ndarray]:
     return seen
 
 
-def _others(task: Probed, actions: np.ndarray) -> None:
-    """Begin other episodes: some environments count them, and become harder."""
-    late = _timer()
+def _others(task: Probed, actions: np.ndarray) -> dict[int, list[np.ndarray]]:
+    """What brief other episodes show: some environments count them and become harder, and some differ now and then."""
+    late, found = _timer(), {}
     for seed in range(2, 2 + OTHERS):
         if late():
-            return
-        task.begin(seed)
-        task.play(actions[0])
+            break
+        found[seed] = _first(task, seed, actions[:BRIEF])
+    return found
 
 
 def _timer() -> Callable[[], bool]:
