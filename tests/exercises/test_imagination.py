@@ -266,6 +266,14 @@ def test_the_error_ratio_is_of_sums_over_episodes():
 # The whole exercise
 
 
+def test_no_window_is_of_an_episode_that_trained_the_model_or_chose_it(store):
+    with PointBench(settings(store)) as bench:
+        unseen, split = Imagination(CONFIG)._unseen(bench)
+        collection = bench.dataset(rounds=0)
+        assert not set(unseen.table.seed) & set(collection.table.seed)
+        assert len(unseen.episodes(split)) == len(collection.episodes("validation")), "and there are no fewer"
+
+
 def test_the_true_simulator_has_no_error_on_either_distribution(store):
     found = answer(store, bench=Workbench, model=SIMULATOR).numbers
     for part in ("held_out", "planned"):

@@ -11,7 +11,7 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import TRUE_COST, mpc_arm
 from wm_lab.exercises.planning import PlanningConfig
-from wm_lab.exercises.planning.ranking import ranking
+from wm_lab.exercises.planning.ranking import mean_rho, ranking
 from wm_lab.settings import read_config
 
 ITERATIONS = 3
@@ -26,8 +26,8 @@ def rho(store, speed: float | None, decisions: int = 6):
         else:
             arm = mpc_arm(bench.settings, "mpc", bench.world_model())
         numbers, table = ranking(bench, arm, bench.manifest(3), decisions)
-    assert table.columns == ("arm", "iteration 1", "iteration 2", "iteration 3", "decisions")
-    assert table.rows[0][0] == "mpc" and table.rows[0][-1] == str(decisions)
+    assert table.columns == ("arm", "iteration 1", "iteration 2", "iteration 3", "decisions", "n")
+    assert table.rows[0][0] == "mpc" and table.rows[0][-2] == str(decisions)
     assert len(numbers["by_iteration"]) == ITERATIONS
     return np.array(numbers["rho"])
 
@@ -59,3 +59,11 @@ def test_what_is_executed_between_decisions_is_not_ranked(tmp_path):
 def test_a_negative_number_of_decisions_is_refused():
     with pytest.raises(UserError, match=r"exercise.ranking=-1 must be a whole number from 0"):
         read_config(PlanningConfig, {"ranking": -1}, "exercise")
+
+
+def test_rho_is_over_episodes_and_not_over_their_decisions():
+    """Five episodes of four decisions that agree among themselves say as much as five decisions."""
+    each = np.array([0.9, 0.5, 0.7, 0.2, 0.6])
+    found = mean_rho(each.repeat(4), np.arange(5).repeat(4))
+    assert found == pytest.approx(mean_rho(each, np.arange(5))) and found.n == 5
+    assert mean_rho(np.array([1.0, np.nan, 0.99, 0.4]), np.array([0, 0, 1, 2])).high <= 1

@@ -1,8 +1,9 @@
 """How far ahead can the model imagine? Open loop against held-out truth, on two distributions of actions.
 
-(a) Held-out behaviour: after `context` observed steps of a validation episode the model imagines the next `horizon`
-steps under the actions that were played. (b) The planner's own sequences: from the same beliefs the configured planner
-proposes `horizon` actions, which the simulator executes from the replayed state. The gap between them is exploitation.
+(a) Held-out behaviour: after `context` observed steps of an episode that neither trained nor chose it, the model
+imagines the next `horizon` steps under the actions that were played. (b) The planner's own sequences: from the same
+beliefs the configured planner proposes `horizon` actions, which the simulator executes from the replayed state. The gap
+between them is exploitation.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from wm_lab.world_model import WorldModel
 class ImaginationConfig:
     horizon: Steps = 20  # imagined steps
     context: Window = 5  # observed steps before them; one shows no velocity, which a baseline goes on with
-    windows: Several = 400  # held-out windows, spread over the validation episodes
+    windows: Several = 400  # held-out windows, spread over unseen episodes, as many as validate
     planned_windows: Amount = 100  # of them, the first ones, from which the planner proposes; 0: none
     probe_windows: Count = 512  # training windows for the probe that reads states from a model that decodes none
     resamples: Resamples = RESAMPLES  # of the bootstrap over episodes
@@ -67,6 +68,10 @@ class ImaginationConfig:
                 f"exercise.planned_windows={self.planned_windows} must be 0, or from 2 to "
                 f"exercise.windows={self.windows}, whose first ones they are"
             )
+
+
+CHOSE = "validation"
+"""The split by which a checkpoint is chosen."""
 
 
 class Imagination(Exercise):
@@ -103,10 +108,13 @@ class Imagination(Exercise):
             )
 
     def run(self, bench: Workbench) -> Answer:
-        # Held-out windows are of the first collection whatever the rounds, so that models of all rounds are compared.
-        collection, asked = bench.dataset(rounds=0), (self.config.context, self.config.horizon)
-        context, horizon = reach(collection, "validation", *asked)
-        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(bench, collection)
+        unseen, asked = self._unseen(bench), (self.config.context, self.config.horizon)
+        context, horizon = reach(*unseen, *asked)
+        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(bench, *unseen)
+        if unseen[1] == CHOSE:
+            answer.verdicts.append(
+                "the held-out episodes are those that chose the checkpoint, for data.test_fraction=0 leaves no others."
+            )
         if (context, horizon) != asked:
             answer.verdicts.append(
                 f"episodes end early: {context} steps were observed and {horizon} imagined, not exercise.context="
@@ -114,10 +122,11 @@ class Imagination(Exercise):
             )
         return answer
 
-    def judge(self, bench: Workbench, collection: Dataset) -> Answer:
-        """The answer over held-out windows of this collection, which has episodes that are long enough."""
+    def judge(self, bench: Workbench, unseen: Dataset, split: str) -> Answer:
+        """The answer over windows of the episodes in this split of `unseen`, of which enough are long enough."""
         config, card = self.config, bench.card
         model = trained_model(bench)
+        collection = bench.dataset(rounds=0)
         training = collection if is_simulator(bench.settings) else bench.dataset()
         judge = Judge(
             model=model,
@@ -129,7 +138,7 @@ class Imagination(Exercise):
         )
         key = image_key(model)
         keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
-        stretches = draw(collection, "validation", bench.task, keys, config.windows, config.context, config.horizon)
+        stretches = draw(unseen, split, bench.task, keys, config.windows, config.context, config.horizon)
         frames = None if key is None else Frames(model, key, stretches)
 
         errors = judge.errors(stretches, "imagine held-out windows", frames)
@@ -139,7 +148,7 @@ class Imagination(Exercise):
             verdicts=[imagination_verdict(whole, card.control_hz)],
             numbers={
                 "windows": len(stretches),
-                "data": collection.digest,
+                "data": unseen.digest,
                 "read_by": "decoder" if "state" in model.decoded_keys else "linear probe",
                 "held_out": summary(found),
             },
@@ -151,7 +160,7 @@ class Imagination(Exercise):
         shown = dict(found)
         if self._plans(bench):
             some = stretches[: fair(stretches.episode, config.planned_windows)]
-            planned = self._add_planned(answer, judge, collection, some, errors[MODEL])
+            planned = self._add_planned(answer, judge, unseen, some, errors[MODEL])
             shown |= {} if planned is None else {PLANNED: planned}
         elif not bench.task.playable:
             answer.verdicts.append(f"the planner's own sequences are not judged: {card.name} has no simulator.")
@@ -160,6 +169,17 @@ class Imagination(Exercise):
             self._add_frames(answer, frames, bench)
         answer.model = model_facts(bench)
         return answer
+
+    def _unseen(self, bench: Workbench) -> tuple[Dataset, str]:
+        """Episodes that no model learned from or was chosen on, as many as are held out to choose on: whose, and which.
+
+        Like the first collection's whatever the rounds, so that models of all rounds are compared.
+        """
+        if bench.task.playable:
+            return bench.unseen(bench.held_out()), "all"
+        if len(bench.recording.episodes("test")) > 1:
+            return bench.recording, "test"
+        return bench.recording, CHOSE
 
     def _plans(self, bench: Workbench) -> bool:
         """Whether the planner's own sequences are judged, which somebody must execute."""

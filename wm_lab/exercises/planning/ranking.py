@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, play
+from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain, read_json, write_json
@@ -33,30 +34,46 @@ from wm_lab.world_model import Imagination, State
 RHO = "ranking.json"
 DECISIONS_PER_EPISODE = 4
 
+REVISION = 2
+"""Of what is stored: 2 says whose episode a decision is of."""
+
 
 def ranking(bench: Workbench, arm: Arm, manifest: Manifest, decisions: int) -> tuple[dict[str, Any], Table]:
     """Spearman's ρ in every iteration of so many decisions, the first few of the manifest's first episodes."""
     recipe = {"name": arm.name, "policy": arm.recipe, "manifest": manifest.to_dict(), "decisions": decisions}
+    recipe["revision"] = REVISION
 
     def measure(folder: Path) -> None:
         seeds = manifest.seeds[: -(-decisions // DECISIONS_PER_EPISODE)]
         make = partial(_make, arm, bench.settings.task, bench.settings.variation)
         steps = DECISIONS_PER_EPISODE * bench.settings.mpc["execute"]
         played = play(bench.make_evaluated, make, seeds, PlayConfig(steps=steps, group=1), workers=bench.workers)
-        rho = np.concatenate([episode.report["rho"] for episode in played])[:decisions]
-        write_json(folder / RHO, {"rho": plain(rho)})
+        each = [episode.report["rho"] for episode in played]
+        episode = np.repeat(np.arange(len(each)), [len(rho) for rho in each])
+        rho = np.concatenate(each)[:decisions]
+        write_json(folder / RHO, {"rho": plain(rho), "episode": plain(episode[:decisions])})
 
     found = read_json(bench.store.get("ranking", recipe, measure) / RHO, "measurement of ranking")
     rho = np.array(found["rho"], float)  # [decisions, iterations]
-    each = [mean(column) for column in rho.T]
-    columns = ("arm", *(f"iteration {i + 1}" for i in range(len(each))), "decisions")
-    row = (arm.name, *(interval.bounds() for interval in each), str(len(rho)))
+    each = [mean_rho(column, np.array(found["episode"])) for column in rho.T]
+    columns = ("arm", *(f"iteration {i + 1}" for i in range(len(each))), "decisions", "n")
+    row = (arm.name, *(interval.bounds() for interval in each), str(len(rho)), str(len(set(found["episode"]))))
     caption = (
-        "Spearman's ρ of imagined scores and true returns of the same candidates, by iteration of the search; 95 % "
-        "intervals over decisions. 1: the search is told the true order."
+        "Spearman's ρ of imagined scores and true returns of the same candidates, by iteration of the search; each "
+        "iteration's own 95 % interval over n episodes. 1: the search is told the true order."
     )
     table = Table("How well candidates are ranked", columns, [row], frozenset({"arm"}), caption)
     return {"by_iteration": plain(each), "rho": found["rho"]}, table
+
+
+def mean_rho(rho: np.ndarray, episode: np.ndarray) -> Interval:
+    """Mean over episodes of what their decisions [M] say: those of one episode look at the same scene.
+
+    NaN marks a decision all of whose candidates were equal.
+    """
+    means = [np.nanmean(own) for e in np.unique(episode) if not np.isnan(own := rho[episode == e]).all()]
+    found = mean(means)
+    return found._replace(low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 
 class Ranked(Policy):
