@@ -132,6 +132,16 @@ def test_a_way_back_that_leads_elsewhere_is_told_and_never_used() -> None:
         task.restore(task.snapshot())
 
 
+@pytest.mark.parametrize("name", ["Reseeded", "Pickled"])
+def test_a_start_that_is_drawn_anew_for_being_solved_is_the_same_every_time(name: str) -> None:
+    one, other = (GymTask(GymConfig(id=f"{ODD}{name}-v0", success="tests.tasks.odd_envs:near")) for _ in range(2))
+    for seed in range(20):
+        one.reset(seed=seed)
+        other.reset(seed=seed)
+        np.testing.assert_array_equal(one.state(), other.state())
+        np.testing.assert_array_equal(other.restore(one.snapshot())["state"], one.state())
+
+
 def test_a_limit_inside_the_environment_is_the_length_of_episodes_and_cuts_no_future() -> None:
     task = GymTask(GymConfig(id=f"{ODD}Limited-v0"))
     assert task.card.episode_steps == 25

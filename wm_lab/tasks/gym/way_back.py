@@ -50,6 +50,8 @@ class GymnasiumTask(EnvTask):
         self._size = spaces.flatdim(env.observation_space)
         self._numbers = np.zeros(self._size)  # the same, flat, [D] float64
         self._paid = self._return = 0.0
+        self._draws_on = True  # whether a reset without a seed goes on from the last seed
+        self._draws = 0  # starts drawn since the last one with a seed
         self._second: dict[str, Any] | None = None  # where the second instance stands
         self._kept_in_mujoco = all_in_mujoco(env)
         self._on_mujoco = isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel)
@@ -60,6 +62,7 @@ class GymnasiumTask(EnvTask):
 
     def _choose_the_way_back(self) -> None:
         """Ask the probe, once in a process; UserError for an environment that does not repeat itself."""
+        self._draws_on = self._goes_on_from_a_seed()
         name = repr((type(self), dials(self.config)))
         spec = gymnasium.registry.get(self.config.id.rpartition(":")[2])
         if name not in _PROBED or _PROBED[name][0] is not spec:
@@ -69,6 +72,13 @@ class GymnasiumTask(EnvTask):
             raise self._forgetful(self.repeats.difference)
         if self.repeats.in_mujoco:
             self._memory, self._second = self._data, None
+
+    def _goes_on_from_a_seed(self) -> bool:
+        starts = []
+        for _ in range(2):
+            self._env.reset(seed=0)
+            starts.append(self._read(*self._env.reset()))
+        return np.array_equal(starts[0], starts[1])
 
     # The way back
 
@@ -139,9 +149,13 @@ class GymnasiumTask(EnvTask):
         return Replay(self._episode_steps, self._scale.size), data
 
     def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """Where the next start would be another one each time, a seed that follows from the episode's own draws it."""
         self._return = 0.0
         if isinstance(self._memory, Replay):
             self._memory.begin()
+        self._draws = 0 if seed is not None else self._draws + 1
+        if seed is None and not self._draws_on:
+            seed = int(np.random.SeedSequence((self._seed, self._draws)).generate_state(1)[0] >> 1)
         return super()._draw(seed)
 
     def _play(self, command: np.ndarray) -> tuple[Any, ...]:
