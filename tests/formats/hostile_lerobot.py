@@ -259,6 +259,7 @@ OF_VIDEOS: dict[str, Harm] = {
     "states of 1e300": column(TABLE, "observation.state", lambda n: pa.array([[1e300, 0.0, 0.0]] * n)),
     "states nan": column(TABLE, "observation.state", lambda n: pa.array([[np.nan] * 3] * n)),
     "rewards in lists": column(TABLE, "next.reward", lambda n: pa.array([[1.0, 2.0]] * n)),
+    "rewards of 1e300": column(TABLE, "next.reward", lambda n: pa.array([1e300] * n)),
     "times nan": column(TABLE, "timestamp", lambda n: pa.array([np.nan] * n)),
     "times of 1e300": column(TABLE, "timestamp", lambda n: pa.array([1e300] * n)),
     "episodes scattered": column(TABLE, "episode_index", lambda n: pa.array([0, 1] * (n // 2))),

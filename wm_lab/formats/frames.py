@@ -70,7 +70,8 @@ class Frames:
         paid when something happens. Their sum would be a reward that nobody is ever paid."""
         earned = np.zeros(steps + 1, np.float32)
         if self.reward is not None:
-            reward = self._column("rewards", self.reward).astype(np.float32)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is found as no number
+                reward = self._column("rewards", self.reward).astype(np.float32)
             earned[1:] = reward[:steps]
             if abs(reward[-1]) > abs(earned[-1]):
                 earned[-1] = reward[-1]

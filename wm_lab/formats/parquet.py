@@ -16,6 +16,7 @@ import numpy as np
 from wm_lab.errors import UserError
 from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
+from wm_lab.formats.parquet_footer import declared_numbers
 from wm_lab.formats.source import need
 
 FEW = 1 << 20
@@ -45,7 +46,7 @@ class Parquet:
             self.names: list[str] = file.schema_arrow.names
             self.rows: int = file.metadata.num_rows
             wanted = self.names if names is None else [name for name in names if name in self.names]
-            _weigh(path, file.metadata, wanted)
+            _weigh(path, file, wanted)
             self._table = file.read(columns=wanted)
 
     def whole(self, name: str) -> np.ndarray:
@@ -144,7 +145,7 @@ def _entries(path: Path, name: str) -> Iterator[Any]:
         file = _open(path)
         if name not in file.schema_arrow.names:
             raise UserError(f"{path} has no column {name!r}; it has {shortened(', '.join(file.schema_arrow.names))}")
-        _weigh(path, file.metadata, [name])
+        _weigh(path, file, [name])
         for batch in file.iter_batches(batch_size=BATCH, columns=[name]):
             yield from batch.column(0).to_pylist()
 
@@ -153,22 +154,28 @@ def _open(path: Path) -> Any:
     return need("pyarrow.parquet", "lerobot", f"{path}").ParquetFile(path)
 
 
-def _weigh(path: Path, metadata: Any, names: Sequence[str]) -> None:
-    """UserError where a file declares more than its bytes can mean."""
-    rows, size = metadata.num_rows, path.stat().st_size
-    prefixes = tuple(name + "." for name in names)
-    numbers = 0
-    for group in range(metadata.num_row_groups):
-        facts = metadata.row_group(group)
-        for index in range(facts.num_columns):
-            column = facts.column(index)
-            if column.path_in_schema in names or column.path_in_schema.startswith(prefixes):
-                numbers += column.num_values
+def _weigh(path: Path, file: Any, names: Sequence[str]) -> None:
+    """UserError where a file declares more than its bytes can mean; within `_damage`."""
+    rows, size = file.metadata.num_rows, path.stat().st_size
+    widths = {field.name: _width(field.type) for field in file.schema_arrow if field.name in names}
+    numbers = rows * sum(width for width in widths.values() if width is not None)
+    if lists := {name for name, width in widths.items() if width is None}:
+        declared = declared_numbers(path)
+        numbers += sum(declared[name] for name in lists)
     if rows > MOST_ROWS or max(rows, numbers) > max(FEW, A_BYTE * size):
         raise UserError(
             f"{path} declares {rows:,} rows of {numbers:,} numbers in a file of {size:,} bytes, which no recording "
             "has; it was not read"
         )
+
+
+def _width(kind: Any) -> int | None:
+    """Numbers that a row of this type holds; None where every row decides."""
+    types = need("pyarrow", "lerobot", "a column").types
+    if types.is_fixed_size_list(kind):
+        width = _width(kind.value_type)
+        return None if width is None else kind.list_size * width
+    return None if types.is_nested(kind) or hasattr(kind, "storage_type") else 1
 
 
 @contextmanager
