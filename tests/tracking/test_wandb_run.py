@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from tests.tracking.wandb_files import OfflineRun, read_offline_run
+from tests.tracking.bad_servers import BAD, Dying, bad_server
+from tests.tracking.wandb_files import OfflineRun, read_offline_run, read_run_file
 from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
@@ -119,9 +122,13 @@ def start_job(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for(path: Path) -> None:
+    wait_until(path.exists)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never appeared"
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
 
 
@@ -255,6 +262,79 @@ def test_a_server_that_dies_in_mid_run_costs_no_more_than_the_limit(
     assert list(tmp_path.glob("wandb/run-*/run-*.wandb"))  # still there for `wandb sync`
 
 
+LIMIT = 3.0  # seconds, of what a server that fails may cost
+SLACK = 4.0  # for the client's own start, its service's end and a busy machine
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_server_that_answers_but_refuses_costs_little_and_no_record(
+    tmp_path: Path, logged_in: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    with bad_server(BAD[name]) as url, caplog.at_level(logging.WARNING):
+        logged_in.setenv("WANDB_BASE_URL", url)
+        began = time.monotonic()
+        with open_run(tmp_path, Mode.online, init_timeout=LIMIT) as run:
+            run.log(1, loss=0.5)
+            run.table("success", ["arm"], [["mpc"]])
+            run.finish({"success": 1.0})
+        assert time.monotonic() - began < LIMIT + SLACK
+    shown = read_finished(tmp_path)
+    assert (shown.history[0]["loss"], shown.summary["success"], shown.exit_code) == (0.5, 1.0, 0)
+    (told,) = [record.message for record in caplog.records if record.name.startswith("wm_lab")]
+    (folder,) = tmp_path.glob("wandb/offline-run-*")
+    assert f"`wandb sync {folder}`" in told
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3, 5])
+def test_a_server_that_dies_early_costs_little_and_no_record(
+    tmp_path: Path, logged_in: pytest.MonkeyPatch, requests: int
+) -> None:
+    with Dying(requests) as server:
+        logged_in.setenv("WANDB_BASE_URL", server.url)
+        began = time.monotonic()
+        with open_run(tmp_path, Mode.online, init_timeout=LIMIT) as run:
+            run.log(1, loss=0.5)
+            for name in ("success", "steps", "returns"):  # each asks the server
+                run.table(name, ["arm"], [["mpc"]])
+            run.finish({"success": 1.0})
+        assert time.monotonic() - began < 2 * LIMIT + SLACK
+    kept = sorted(tmp_path.glob("wandb/*run-*/run-*.wandb"))  # the run that failed to start is empty
+    wait_until(lambda: any(row.get("loss") == 0.5 for file in kept for row in read_run_file(file).history))
+
+
+def test_after_a_server_has_failed_the_next_run_of_the_process_is_shown(
+    tmp_path: Path, logged_in: pytest.MonkeyPatch
+) -> None:
+    with WandbServer() as server:
+        logged_in.setenv("WANDB_BASE_URL", server.url)
+        with open_run(tmp_path / "first", Mode.online, init_timeout=LIMIT) as run:
+            server.stop()
+            run.table("success", ["arm"], [["mpc"]])
+    with WandbServer() as server:
+        logged_in.setenv("WANDB_BASE_URL", server.url)
+        with open_run(tmp_path / "second", Mode.online) as run:
+            run.log(1, loss=0.5)
+        (served,) = server.runs.values()
+        assert served.history[0]["loss"] == 0.5
+
+
+@pytest.mark.parametrize("home", [None, "/proc"])
+def test_without_a_home_folder_nothing_is_lost(tmp_path: Path, home: str | None) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME")}
+    script = """
+        import sys
+        from wm_lab.tracking import Mode, Run, TrackingConfig
+        with Run(sys.argv[1], config={}, config_text="", tracking=TrackingConfig(mode=Mode.offline)) as run:
+            run.table("success", ["arm"], [["mpc"]])
+            run.finish({})
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    environment |= {} if home is None else {"HOME": home}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert not ended.stderr.strip()
+    assert "success" in read_finished(tmp_path).history[0]
+
+
 def test_failing_writes_are_said_once_and_never_reach_the_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +371,28 @@ def test_wandb_mode_decides_where_the_configuration_says_auto(tmp_path: Path, mo
     monkeypatch.setenv("WANDB_MODE", "disabled")
     Tracker(TrackingConfig(mode=Mode.auto), tmp_path, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_wandb_disabled_is_heard_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("WANDB_DISABLED", "true")
+    Tracker(TrackingConfig(mode=Mode.auto), tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"project": "a/b"}, r"tracking\.project='a/b' holds /"),
+        ({"project": "why?"}, r"tracking\.project='why\?' holds \?"),
+        ({"project": ""}, r"tracking\.project has 0 characters"),
+        ({"name": "x" * 129}, r"tracking\.name has 129 characters"),
+        ({"group": " "}, r"tracking\.group has 1 characters"),
+    ],
+)
+def test_names_that_the_server_would_refuse_are_refused_before_any_work(options: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        TrackingConfig(**options)
 
 
 def test_the_configuration_fits_a_typed_schema_and_refuses_what_the_server_would() -> None:

@@ -33,6 +33,11 @@ class OfflineRun:
 def read_offline_run(folder: Path) -> OfflineRun:
     """The only offline run below a run folder."""
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    return read_run_file(file)
+
+
+def read_run_file(file: Path) -> OfflineRun:
+    """What the client keeps of a run on disk, be it online or offline."""
     run = OfflineRun()
     for record in _records(file.read_bytes()):
         kind = record.WhichOneof("record_type")

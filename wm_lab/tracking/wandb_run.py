@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import netrc
 import os
@@ -12,21 +13,29 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from wm_lab.domains import Positive
 from wm_lab.errors import UserError
+from wm_lab.tracking.patience import AT_ONCE, Late, Patience
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 1.0  # wandb's own 15 s lose the whole run, config included, to an early kill
 PROBE_SHARE = 0.25  # of init_timeout: how long the server may take to answer at all
 LONGEST_TAG = 64  # the server refuses longer ones
+LONGEST_NAME = 128  # of projects, groups and runs
+NO_PROJECT = "/\\#?%:"  # characters that no project has
+LONGEST_ANSWER = 1_000_000  # bytes that are read of an answer
+TOO_MANY = 429  # requests, says HTTP
+FINISH_LATER = 10.0  # wandb's own limit at the end lies so far beyond ours, which is the one that is told
 ID_FILE = "wandb_id.txt"
+YES = ("1", "true", "yes", "on")  # of WANDB_DISABLED
 
 
 class Mode(Enum):
@@ -52,9 +61,20 @@ class TrackingConfig:
     name: str | None = None
     tags: list[str] = field(default_factory=list)
     init_timeout: Positive = 20.0
-    """Seconds that an unreachable server may cost, at the start or at the end; the run then goes on offline."""
+    """Seconds that a server which fails may cost a run altogether; what it then lacks is kept in the run folder."""
 
     def __post_init__(self) -> None:
+        for option in ("project", "entity", "group", "name"):
+            value = getattr(self, option)
+            if value is not None and not 1 <= len(value.strip()) <= LONGEST_NAME:
+                raise UserError(
+                    f"tracking.{option} has {len(value)} characters; Weights & Biases takes 1 to {LONGEST_NAME}"
+                )
+        if found := [character for character in NO_PROJECT if character in self.project]:
+            raise UserError(
+                f"tracking.project={self.project!r} holds {' '.join(found)}, which Weights & Biases refuses; use "
+                "letters, digits, _ - and ."
+            )
         for tag in self.tags:
             if not 1 <= len(tag) <= LONGEST_TAG:
                 raise UserError(f"tracking.tags: {tag!r} has {len(tag)} characters; use 1 to {LONGEST_TAG}")
@@ -76,6 +96,7 @@ class Tracker:
         self._known: set[str] = set()
         self._warned = False
         self._run: Any = None
+        self._patience = Patience(config.init_timeout)
         with self._harmless("could not start"):
             self._run = self._open(folder, dict(settings), job_type)
 
@@ -111,23 +132,23 @@ class Tracker:
         """The run's final numbers, beside the last value of each curve."""
         with self._harmless("lost the summary"):
             if self._run:
-                self._run.summary.update(dict(values))
+                self._patience(self._run.summary.update, dict(values))
 
     def finish(self, exit_code: int) -> None:
         """Close the wandb run, as failed unless `exit_code` is 0; what cannot be uploaded in time stays on disk."""
-        run, self._run = self._run, None
-        with self._harmless("did not close properly"):
-            if run:
-                run.finish(exit_code=exit_code)
+        with self._harmless("did not close in time"):
+            if self._run:
+                self._patience(self._run.finish, exit_code=exit_code)
+        self._run = None
 
     def _open(self, folder: Path, settings: dict[str, Any], job_type: str | None) -> Any:
         """The wandb run, online if that is wished and possible, or None when tracking is disabled."""
         if self._wished() is Mode.disabled:
             return None
-        began = time.monotonic()
         # wandb's own error reports go to the same server and would wait 20 s for it when Python exits.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         os.environ.setdefault("WANDB_SILENT", "true")
+        _without_home(folder)
         import wandb  # 0.6 s, which runs without tracking need not pay
 
         known = wandb.setup().settings
@@ -136,7 +157,6 @@ class Tracker:
             mode = Mode.online if known.api_key or _has_key(known.base_url) else Mode.offline
 
         def init(mode: Mode) -> Any:
-            left = max(1.0, self._config.init_timeout - (time.monotonic() - began))
             return wandb.init(
                 mode="online" if mode is Mode.online else "offline",
                 dir=str(folder),
@@ -151,23 +171,46 @@ class Tracker:
                 name=self._config.name,
                 tags=list(self._config.tags) or None,
                 settings=wandb.Settings(
-                    init_timeout=left,
-                    finish_timeout=self._config.init_timeout,
+                    init_timeout=max(1.0, self._patience.left),
+                    finish_timeout=self._config.init_timeout + FINISH_LATER,
                     x_transaction_log_flush_interval=FLUSH_SECONDS,
                 ),
             )
 
-        if mode is Mode.online:
-            problem = _unanswered(known.base_url, PROBE_SHARE * self._config.init_timeout)
-            if problem is None:
-                try:
-                    return init(Mode.online)
-                except Exception as error:  # a wrong key, a refusing or silent server: none is worth the run
-                    problem = _first_line(error)
-            log.warning("Weights & Biases at %s cannot be used (%s): tracking offline", known.base_url, problem)
-        return init(Mode.offline)
+        if mode is not Mode.online:
+            self._patience.end()
+            return init(mode)
+        began = time.monotonic()
+        share = PROBE_SHARE * self._config.init_timeout
+        try:
+            problem = Patience(share)(_unanswered, known.base_url, share)
+        except Late as late:  # it answers, a letter now and then
+            problem = str(late)
+        if problem is None:
+            try:
+                return init(Mode.online)
+            except Exception as error:  # a wrong key, a refusing or silent server: none is worth the run
+                problem = _first_line(error)
+            self._patience.spend(time.monotonic() - began)
+            _leave_service()  # it keeps the id of a start that failed for itself, or died of an answer
+        self._patience.end()
+        run = init(Mode.offline)
+        log.warning(
+            "Weights & Biases at %s cannot be used (%s): tracking offline; `wandb sync %s` uploads it later",
+            known.base_url,
+            problem,
+            _kept(run),
+        )
+        return run
 
     def _wished(self) -> Mode:
+        if self._config.mode is Mode.auto and os.environ.get("WANDB_DISABLED", "").lower() in (
+            "1",
+            "true",
+            "yes",
+            "on",
+        ):
+            return Mode.disabled
         from_environment = os.environ.get("WANDB_MODE", "")
         if self._config.mode is Mode.auto and from_environment in Mode.__members__:
             return Mode[from_environment]
@@ -178,8 +221,8 @@ class Tracker:
         family, slash, _ = name.partition("/")
         axis = f"{family}/step" if slash else "step"
         if name not in self._known and self._run:
-            self._run.define_metric(axis, hidden=True)
-            self._run.define_metric(name, step_metric=axis)
+            self._patience(self._run.define_metric, axis, hidden=True)
+            self._patience(self._run.define_metric, name, step_metric=axis)
             self._known.add(name)
         return axis
 
@@ -187,21 +230,43 @@ class Tracker:
         if self._run:
             import wandb
 
-            self._log({name: getattr(wandb, kind)(*arguments, **options)})
+            # Making a table or an image may ask the server too.
+            self._patience(lambda run: run.log({name: getattr(wandb, kind)(*arguments, **options)}), self._run)
 
     def _log(self, row: Mapping[str, Any]) -> None:
         if self._run:
-            self._run.log(dict(row))
+            self._patience(self._run.log, dict(row))
 
     @contextmanager
     def _harmless(self, consequence: str) -> Iterator[None]:
         """Say the first failure and go on: the run folder has everything that is lost here."""
         try:
             yield
+        except (Late, ConnectionError) as lost:  # its server is silent, or the client's own service is no more
+            run, self._run = self._run, None
+            log.warning(
+                "Weights & Biases %s (%s); the run goes on without it%s",
+                consequence,
+                _first_line(lost),
+                f", and `wandb sync {_kept(run)}` uploads the rest later" if run else "",
+            )
+            self._warned = True
+            _leave_service()
         except Exception as error:
             if not self._warned:
                 log.warning("Weights & Biases %s (%s); the run goes on", consequence, _first_line(error))
             self._warned = True
+
+
+def _without_home(folder: Path) -> None:
+    """Where there is no home folder to write to, wandb's caches go to the run folder; it would lose media otherwise."""
+    with suppress(OSError, KeyError):
+        cache = Path(os.environ["HOME"], ".cache")
+        cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            return
+    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "XDG_CACHE_HOME"):
+        os.environ.setdefault(variable, str((folder / "wandb" / "home").absolute()))
 
 
 def _has_key(server: str) -> bool:
@@ -220,14 +285,31 @@ def _has_key(server: str) -> bool:
 
 
 def _unanswered(server: str, seconds: float) -> str | None:
-    """Why the server gives no HTTP answer at all, or None when it gives one; proxies are respected."""
-    try:
-        urllib.request.urlopen(server, timeout=seconds).close()
-    except urllib.error.HTTPError:
-        return None
-    except (OSError, ValueError) as error:
-        return _first_line(error)
-    return None
+    """Why nothing at this address can be W&B's server, or None where it may be; proxies are respected.
+
+    Who is asked for nothing but its shape need not know us: a refusal is left for the client to meet.
+    """
+    question = json.dumps({"query": "query Viewer { viewer { id } }"}).encode()
+    request = urllib.request.Request(f"{server.rstrip('/')}/graphql", question, {"Content-Type": "application/json"})
+    began = time.monotonic()
+    while True:
+        left = seconds - (time.monotonic() - began)
+        try:
+            with urllib.request.urlopen(request, timeout=max(AT_ONCE, left)) as answer:
+                told = json.loads(answer.read(LONGEST_ANSWER))
+            known = isinstance(told, dict) and isinstance(told.get("data"), dict)
+            return None if known else "its answer is none of W&B's"
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code != TOO_MANY:
+                return None
+            problem = _first_line(error)
+        except ValueError:
+            return "its answer is none of W&B's"
+        except (OSError, HTTPException) as error:
+            return _first_line(error)
+        if left < AT_ONCE:
+            return problem
+        time.sleep(0.5)  # a server that is busy now may not be in a moment
 
 
 def _run_id(folder: Path) -> str:
@@ -241,6 +323,27 @@ def _run_id(folder: Path) -> str:
     new = secrets.token_hex(4)
     file.write_text(f"{new}\n")
     return new
+
+
+def _kept(run: Any) -> str:
+    """The folder of a wandb run's local copy."""
+    return str(Path(run.settings.sync_dir))
+
+
+def _leave_service() -> None:
+    """Let go of wandb's service process, which would hold up the end of Python: it ends by itself when we have ended.
+
+    The client has no public way to do that: its `teardown` waits for the server, and without it the next run of this
+    process would wait behind this one.
+    """
+    from wandb.sdk import wandb_setup
+    from wandb.sdk.lib.service import service_token
+
+    with suppress(AttributeError):  # of another version of the client: then Python waits longer
+        connection: Any = wandb_setup.singleton()._connection
+        connection._cleanup()  # no waiting at exit
+        service_token.clear_service_in_env()
+        wandb_setup._singleton = None
 
 
 def _first_line(error: BaseException) -> str:
