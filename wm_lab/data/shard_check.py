@@ -45,7 +45,7 @@ def fault_of_columns(manifest: Mapping[str, Any], columns: Mapping[str, np.ndarr
     shapes = {"reward": (rows,), "action": (rows, card["action_size"]), **dict.fromkeys(FLAGS, (rows,))}
     shapes |= {f"observation.{key}": (rows, *shape) for key, shape in card["observation"].items()}
     for name, column in columns.items():
-        kinds = "b" if name in FLAGS else "iu" if name.startswith("episode.") else NUMBERS
+        kinds = "b" if name in FLAGS else "iub" if name.startswith("episode.") else NUMBERS
         if name == "episode.strength":
             kinds = "f"
         count = episodes if name.startswith("episode.") else rows
