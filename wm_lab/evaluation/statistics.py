@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
+from wm_lab.evaluation.crossed import BOUNDED
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 
@@ -26,16 +27,36 @@ def iqm(scores: ArrayLike) -> float:
     return float(_middle_half(np.asarray(scores, float).ravel()))
 
 
-def iqm_interval(scores: ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """IQM of `scores` [S seeds, K tasks] with a stratified bootstrap: every task draws its own S seeds; n is S * K."""
+def iqm_interval(scores: ArrayLike, *, level: float = LEVEL) -> Interval:
+    """IQM of `scores` [S seeds, K tasks], every task with its own S seeds; n is S * K.
+
+    The variance of what each score does to the IQM, between seeds within tasks, with Student's quantile for as many
+    degrees of freedom as Satterthwaite finds in it; of two such influences the one that reaches further. Scores beyond
+    the quartiles move the middle half only to them (a trimmed mean's; Tukey and McLaughlin 1963), which says too little
+    where the middle half is two or three scores; there it moves like the mean. A bootstrap of two or three seeds holds
+    the truth in 57 to 94 of a hundred experiments.
+    """
     x = np.asarray(scores, float)
     if x.ndim != 2:
         raise ValueError(f"scores must be [seeds, tasks], found shape {x.shape}")
-    seeds, tasks = x.shape
-    drawn = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds, tasks))
-    resampled = x[drawn, np.arange(tasks)].reshape(resamples, -1)
-    low, high = percentile_bounds(_middle_half(resampled), n=seeds, strata=tasks, level=level)
-    return Interval(float(low), iqm(x), float(high), x.size)
+    value, ranked, cut = iqm(x), np.sort(x.ravel()), x.size // 4
+    pulled = x.clip(ranked[cut], ranked[x.size - cut - 1]) * x.size / (x.size - 2 * cut)
+    reach = max(_reach(x, level), _reach(pulled, level))
+    low, high = value - reach, value + reach
+    if x.min() >= 0 and x.max() <= 1:  # rates, and so is their mean
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Interval(low, value, high, x.size)
+
+
+def _reach(influence: np.ndarray, level: float) -> float:
+    """How far the mean of scores [S, K] may be off, by the spread of seeds within tasks."""
+    seeds, tasks = influence.shape
+    parts = influence.var(0, ddof=1) / seeds / tasks**2
+    whole = parts.sum()
+    if not whole > 0:
+        return 0.0
+    freedom = whole**2 / (parts**2 / (seeds - 1)).sum()
+    return float(-special.stdtrit(freedom, (1 - level) * BOUNDED / 2) * np.sqrt(whole))
 
 
 def iqm_over_episodes(

@@ -49,9 +49,9 @@ def across_table(rows: Sequence[tuple[str, Interval, float]], tasks: int, seeds:
     body = [(name, mean.bounds(), f"{chance:.2f}") for name, mean, chance in rows]
     drawn = "seeds" if seeds > 1 else "episodes, for one seed tells nothing of others"
     caption = (
-        f"Over {tasks} tasks × {seeds} seed{'s' * (seeds > 1)} (Agarwal et al. 2021): interquartile mean of success "
-        f"with a bootstrap stratified by task, over {drawn}; chance that a run of this choice beats one of another on "
-        "a task drawn at random, ties half."
+        f"Over {tasks} tasks × {seeds} seed{'s' * (seeds > 1)} (Agarwal et al. 2021): interquartile mean of success, "
+        f"each with its own 95 % interval over {drawn} within tasks; chance that a run of this choice beats one of "
+        "another on a task drawn at random, ties half."
     )
     return Table("Across tasks", ("choice", "IQM success", "P(better)"), body, frozenset({"choice"}), caption)
 
