@@ -20,6 +20,7 @@ from wm_lab.formats.survey import survey
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import show_tables
+from wm_lab.streams import prepare_streams, require_folder
 from wm_lab.tracking.progress import progress
 
 IMAGE_SIZE = 64
@@ -31,6 +32,7 @@ SHEET = (6, 8)
 
 def cli() -> None:
     """The command line."""
+    prepare_streams()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -38,6 +40,7 @@ def main(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = _parser().parse_args(words)
     try:
+        require_folder()
         arguments.run(arguments)
     except UserError as error:
         complain(error, "wm-lab-data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,6 +13,10 @@ MISTAKE = 2
 
 TOLD = 80
 """Characters of a value that a message repeats."""
+
+
+LONG = re.compile(rf"\S{{{4 * TOLD},}}")
+"""Words that are longer than any path."""
 
 
 class UserError(Exception):
@@ -34,7 +39,11 @@ def shortened(value: object) -> str:
 
 def complain(sentence: object, program: str = "wm-lab") -> None:
     """Say on standard error what went wrong."""
-    print(f"{program}: {harmless(str(sentence))}", file=sys.stderr, flush=True)
+    print(
+        f"{program}: {LONG.sub(lambda found: shortened(found[0]), harmless(str(sentence)))}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def harmless(text: str) -> str:

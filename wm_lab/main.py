@@ -21,6 +21,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
+from wm_lab import user_yaml
+from wm_lab.command_line import understood
 from wm_lab.device import choose_device
 from wm_lab.domains import check_domains
 from wm_lab.errors import MISTAKE, UserError, complain
@@ -31,17 +33,21 @@ from wm_lab.exercises.workbench import Workbench
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of
 from wm_lab.mistakes import explain
+from wm_lab.planners.planner import Planner
 from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import run_table
 from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import tell
 from wm_lab.resume import finished_before, resumed
-from wm_lab.settings import build, complete, read_config, require_section, target
+from wm_lab.settings import build, complete, read_config, require_kind, require_section, target
+from wm_lab.streams import prepare_streams, require_folder
+from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.signals import leave_with_parent
 from wm_lab.tracking.wandb_run import TrackingConfig
+from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +55,15 @@ HERE = Path(__file__).parent
 CONF = next((f for f in (HERE / "conf", HERE.parent / "conf") if (f / "config.yaml").is_file()), HERE / "conf")
 """Inside an installed wheel, or beside the package in a checkout, where a user edits it."""
 
+KINDS = {"exercise": Exercise, "task": Task, "model": WorldModel, "planner": Planner}
+"""What the class of a section must be."""
+
 INTERRUPTED = 130
 TRACEBACK = "WM_LAB_TRACEBACK"
 """Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
 
 schema.register()
+user_yaml.register()
 
 
 def run(cfg: DictConfig) -> Answer:
@@ -114,6 +124,8 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     typed_in: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
     for name in (*schema.SECTIONS, "tracking"):
         require_section(typed_in[name], name)
+    for name, base in KINDS.items():
+        require_kind(typed_in[name], name, base)
     check_domains(schema.RootConfig, typed_in)
     check_domains(target(typed_in["task"], "task").Config, typed_in["task"], "task")  # type: ignore[attr-defined]
     plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
@@ -173,7 +185,9 @@ def cli() -> None:
     own: list[Path] = []
     SweepWatch.current = None
     try:
-        sys.argv[1:] = resumed(sys.argv[1:])
+        prepare_streams()
+        require_folder()
+        sys.argv[1:] = understood(resumed(sys.argv[1:]), CONF)
         own += config_folders(sys.argv[1:])
         share_user_code(own)
         SweepWatch.user_code = own

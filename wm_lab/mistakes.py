@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +27,8 @@ DISK = {
     errno.EFBIG,
     errno.ENOTDIR,
     errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 """Refusals of the file system that the user can do something about."""
 
@@ -42,7 +45,13 @@ EXTRAS = {
 HYDRA = "hydra/"
 """What the names of Hydra's own groups begin with, such as hydra/launcher."""
 
+COMPOSERS = {"hydra", "omegaconf", "antlr4", "yaml"}
+"""Packages that make a configuration of what was typed and written."""
+
 HYDRA_ERRORS = "hydra.errors"
+CLASH = re.compile(r"In '(.+)': ConfigKeyError raised while composing config:\s+Key '(.+)' not in '(.+)Config'")
+"""A YAML that sets what another choice than its own does not have."""
+
 NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "To append to your", "Config search path:")
 
 
@@ -63,6 +72,18 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
             return _of_omegaconf(cause, folders)
     if (elsewhere := _of_another_exercise(str(error), folders)) is not None:
         return elsewhere
+    if (clash := CLASH.match(str(error))) is not None:
+        choice = clash[1].replace("/", "=", 1)
+        return (
+            f"{choice} sets {clash[2]!r}, and the {clash[3].lower()} that was chosen beside it has no such option; "
+            f"leave out {choice}, or choose what it is made for"
+        )
+    if (ambiguous := re.match(r"Ambiguous value for argument '(.+)'$", str(error), re.MULTILINE)) is not None:
+        name, _, value = ambiguous[1].partition("=")
+        return (
+            f"{ambiguous[1]} names several values; put -m before it to run them all, or make it a list, "
+            f"{name}=[{value}], or a text, {name}='\"{value}\"'"
+        )
     if type(error).__module__ == HYDRA_ERRORS:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
@@ -72,7 +93,17 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
                 f"{cause.filename or 'outputs'}: {cause.strerror}; free some space, make it writable, or choose "
                 "another folder with outputs=/some/folder"
             )
+    if isinstance(error, RecursionError) and _was_composing(error, last=50):
+        return "what was chosen holds itself; look for a YAML that names itself, or what names it, in its defaults"
+    if _was_composing(error):
+        return _line(error)
     return None
+
+
+def _was_composing(error: BaseException, last: int = 1) -> bool:
+    """Whether Hydra or what it is made of gave up, in the last calls, and no line of the lab's or of a user's own."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] in COMPOSERS for frame in frames[-last:])
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -96,7 +127,7 @@ def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:
     if not slash:
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
         return _line(unknown("configuration", name, known))
-    found = {_option(file, folder, group) for folder in folders for file in folder.glob(f"{group}/**/*.yaml")}
+    found = {_option(file, folder, group) for folder in folders for file in _yaml(folder, group)}
     return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found.union(options)))
 
 
@@ -108,6 +139,10 @@ def _of_another_exercise(told: str, folders: Sequence[Path]) -> str | None:
     place = f"/{found[1]}@{found[2]}:"
     having = [f"exercise={f.stem}" for at in folders for f in at.glob("exercise/*.yaml") if place in f.read_text()]
     return f"{found[1]}@exercise.{found[2]} can be chosen with {' or '.join(having)} alone" if having else None
+
+
+def _yaml(folder: Path, group: str) -> Iterator[Path]:
+    return (file for file in folder.glob(f"{group}/**/*.yaml") if file.is_file())
 
 
 def _option(file: Path, folder: Path, group: str) -> str:

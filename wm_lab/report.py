@@ -12,16 +12,19 @@ from pathlib import Path
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.reports.sweep import answer_sweep, write_report
 from wm_lab.reports.terminal import tell
+from wm_lab.streams import prepare_streams, require_folder
 
 
 def cli() -> None:
     """Read the command line, write the report."""
+    prepare_streams()
     parser = argparse.ArgumentParser(prog="wm-lab-report", description="One report for any number of runs.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run, or a folder that holds runs")
     parser.add_argument("--output", type=Path, help="where to write (default: the first FOLDER)")
     parser.add_argument("--title", help="of the page (default: the name of the first FOLDER)")
     arguments = parser.parse_args()
     try:
+        require_folder()
         report(arguments.folders, arguments.output, arguments.title)
     except UserError as error:
         complain(error, "wm-lab-report")

@@ -11,7 +11,7 @@ from dataclasses import asdict, field, fields, make_dataclass
 from importlib import import_module
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.domains import check_domains
@@ -61,6 +61,8 @@ def complete(values: Mapping[str, Any], name: str, kind: type | None = None) -> 
 
 def require_section(values: Any, name: str) -> None:
     """UserError where a part of a run, which is a section of options, was given something else."""
+    if values == MISSING:
+        raise UserError(f"no {name} is chosen; name one with {name}=NAME, or leave out what takes it away")
     if not isinstance(values, Mapping):
         raise UserError(
             f"{name}={shortened(values)} is no section of options; leave it out, or set one of its options, such as "
@@ -76,7 +78,7 @@ def target(values: Mapping[str, Any], name: str) -> type:
     module, _, attribute = path.rpartition(".")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise UserError(
             f"{name}.{TARGET}={path} cannot be imported ({error}); a file of your own belongs beside your YAML in the "
             "folder given to --config-dir"
@@ -91,6 +93,13 @@ def with_target(kind: type) -> type:
     config = kind.Config  # type: ignore[attr-defined]
     path = f"{kind.__module__}.{kind.__qualname__}"
     return make_dataclass(config.__name__, [(TARGET, str, field(default=path))], bases=(config,))
+
+
+def require_kind(values: Mapping[str, Any], name: str, base: type) -> None:
+    """UserError where `values` are for a class that is no `base`."""
+    found = target(values, name)
+    if not issubclass(found, base):
+        raise UserError(f"{name}.{TARGET}={values[TARGET]} is no {base.__name__}; choose {name} by name, {name}=NAME")
 
 
 def build(values: Mapping[str, Any], name: str, *arguments: Any, **more: Any) -> Any:

@@ -37,6 +37,17 @@ NAMES = {
     "seed=[1": r"seed=\[1 cannot be read",
     "model._target_=nowhere.Model": r"cannot be imported.*--config-dir",
     "task.goal=psuh": r"did you mean push\?",
+    "exercise._target_=wm_lab.models.rssm.RSSM": r"is no Exercise; choose exercise by name",
+    "model._target_=.": r"cannot be imported",
+    "exercise.reranker=3": r"model@exercise.reranker=3 is no section",
+    "mpc=RSSM": r"mpc=RSSM is no section of options",
+    "bc_trainer=3": r"bc_trainer=3 is no section of options",
+    "~planner": r"no planner is chosen; name one with planner=NAME",
+    "task.effort=nan": r"task.effort=nan must be a finite number",
+    "scale.batch=0": r"scale.batch=0 must be a whole number",
+    "model.layers=1000000000": r"model.layers=1000000000 must be a whole number from 1",
+    "seed=2147483648": r"seed=2147483648 must be a whole number from 0 to 2147483647",
+    "outputs=a,b": r"outputs=a,b names several values; put -m before it",
 }
 COMBINATIONS = {  # the others are tested where they are checked, in tests/exercises
     "planner.elites=300": r"planner.elites=300 exceeds planner.candidates=32; lower elites or raise candidates",
@@ -58,6 +69,19 @@ def test_a_choice_of_another_exercise_is_told_whose_it_is(tmp_path):
     ended = wm_lab(tmp_path, *QUIET, "exercise=imagination", "model@exercise.reranker=rssm")
     assert ended.code == 2 and not any(tmp_path.iterdir())
     assert ended.complaint == "wm-lab: model@exercise.reranker can be chosen with exercise=planning alone"
+
+
+def test_a_preset_beside_a_choice_that_it_is_not_made_for_is_told(tmp_path):
+    ended = wm_lab(tmp_path, *QUIET, "experiment=reach_from_pixels", "exercise=collect")
+    assert ended.code == 2 and not any(tmp_path.iterdir())
+    sentence = "experiment=reach_from_pixels sets 'attribution', and the collect that was chosen beside it has no such"
+    assert sentence in ended.complaint
+
+
+def test_any_seed_of_31_bits_is_taken(tmp_path):
+    for seed in (2024, 2**31 - 1):
+        ended = wm_lab(tmp_path, *QUIET, f"seed={seed}", "device=gpu")
+        assert "unknown device" in ended.complaint, "that is all that is wrong with it"
 
 
 @pytest.mark.parametrize("mistake", ["model=rsmm", "planner.elites=300"])

@@ -17,7 +17,7 @@ from wm_lab.exercises.scoring import imagined_steps
 from wm_lab.exercises.settings import RERANKER, Section, Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.tables import Table
-from wm_lab.settings import complete
+from wm_lab.settings import complete, require_section
 from wm_lab.tasks.task import Task
 
 RERANKED = "mpc_reranked"
@@ -56,4 +56,5 @@ def cost_of_a_decision(bench: Workbench, section: Section, manifest: Manifest) -
 
 def second_settings(settings: Settings, section: Section) -> Settings:
     """The same run of the second model, with every option of it."""
+    require_section(section, RERANKER)
     return settings.with_model(complete(section, RERANKER), settings.label(RERANKER))

@@ -1,0 +1,88 @@
+"""YAML of the user's, looked through before Hydra reads it: one mapping, of a size that can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+
+from wm_lab.errors import UserError
+
+BYTES = 2**22
+NODES = 100_000
+"""Values, those of aliases counted wherever they are put in: nine lines can stand for a billion."""
+
+DEEPEST = 50
+
+Reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of YAML files, which says in a sentence which file it cannot use.
+
+    By Hydra's own name for it, since a launcher's process registers Hydra's again and takes those of one name for one.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        if file.is_file() and (told := _flaw(file)) is not None:
+            raise UserError(f"{file} {told}")
+        return super().load_config(config_path)
+
+
+def register() -> None:
+    """Have Hydra read its files through this source; safe to call twice."""
+    Plugins.instance()  # brings Hydra's own sources
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+
+
+def _flaw(file: Path) -> str | None:
+    try:
+        _read_through(file)
+    except UnicodeDecodeError:
+        return "is no text in UTF-8; write it anew"
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        return f"is no YAML{line}: {error.problem or error.context}"
+    except yaml.YAMLError as error:
+        return f"is no YAML: {' '.join(str(error).split())}"
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _read_through(file: Path) -> None:
+    """Follow what the file says without making anything of it."""
+    if file.stat().st_size > BYTES:
+        raise ValueError(f"has {file.stat().st_size} bytes, and a configuration at most {BYTES}; is it another file's?")
+    size, sizes, open_ones = 0, dict[str, int](), list[tuple[str | None, int]]()
+    documents = 0
+    for event in yaml.parse(file.read_text(encoding="utf-8"), Loader=Reader):
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise ValueError("holds several documents; keep one, without lines of ---")
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in {anchor for anchor, _ in open_ones}:
+                raise ValueError(f"holds itself: *{event.anchor} stands within &{event.anchor}; take it out")
+            size += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.NodeEvent):
+            if not open_ones and not isinstance(event, yaml.MappingStartEvent):
+                raise ValueError("is no mapping; a configuration is written in lines of NAME: VALUE")
+            if isinstance(event, yaml.ScalarEvent):
+                size += 1
+                sizes[event.anchor or ""] = 1
+            else:
+                open_ones.append((event.anchor, size))
+                size += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_ones.pop()
+            sizes[anchor or ""] = size - before
+        if len(open_ones) > DEEPEST:
+            raise ValueError(f"is nested more than {DEEPEST} deep; make it flatter")
+        if size > NODES:
+            raise ValueError(f"stands for more than {NODES} values, its aliases written out; make it smaller")
