@@ -1,12 +1,14 @@
 """YAML that names a class alone has all options of that class, as if it began from a schema.
 
 So a file of a user's own, `_target_: my_task.MyTask` and little else, knows `task.observation=pixels` on the command
-line, completes it, and complains about what is misspelt: see docs/extending.md.
+line, completes it, and complains about what is misspelt: see docs/extending.md. And a file that no configuration can be
+made of is told by its name.
 """
 
 from __future__ import annotations
 
 from dataclasses import is_dataclass
+from pathlib import Path
 
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
@@ -15,6 +17,7 @@ from omegaconf import DictConfig
 
 from wm_lab.errors import UserError
 from wm_lab.settings import TARGET, target, typed, with_target
+from wm_lab.user_yaml import flaw
 
 COMPLETED = ("exercise", "model", "planner", "policy", "task")
 """Groups whose choices are classes with a `Config`."""
@@ -29,6 +32,9 @@ class FileConfigSource(file_config_source.FileConfigSource):
     """Hydra's own source of files goes by this name too, and its registry never replaces one by its like."""
 
     def load_config(self, config_path: str) -> ConfigResult:
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        if file.is_file() and (told := flaw(file)) is not None:
+            raise UserError(f"{file} {told}")
         result = super().load_config(config_path)
         group, values = config_path.partition("/")[0], result.config
         if group in COMPLETED and isinstance(values, DictConfig) and TARGET in values and "defaults" not in values:

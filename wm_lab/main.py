@@ -21,7 +21,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
-from wm_lab import user_yaml
 from wm_lab.command_line import understood
 from wm_lab.device import choose_device
 from wm_lab.domains import check_domains
@@ -63,7 +62,6 @@ TRACEBACK = "WM_LAB_TRACEBACK"
 """Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
 
 schema.register()
-user_yaml.register()
 
 
 def run(cfg: DictConfig) -> Answer:

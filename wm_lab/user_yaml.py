@@ -5,12 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from hydra._internal.core_plugins import file_config_source
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult
-
-from wm_lab.errors import UserError
 
 BYTES = 2**22
 NODES = 100_000
@@ -21,26 +15,8 @@ DEEPEST = 50
 Reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class FileConfigSource(file_config_source.FileConfigSource):
-    """Hydra's source of YAML files, which says in a sentence which file it cannot use.
-
-    By Hydra's own name for it, since a launcher's process registers Hydra's again and takes those of one name for one.
-    """
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        file = Path(self.path) / self._normalize_file_name(config_path)
-        if file.is_file() and (told := _flaw(file)) is not None:
-            raise UserError(f"{file} {told}")
-        return super().load_config(config_path)
-
-
-def register() -> None:
-    """Have Hydra read its files through this source; safe to call twice."""
-    Plugins.instance()  # brings Hydra's own sources
-    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
-
-
-def _flaw(file: Path) -> str | None:
+def flaw(file: Path) -> str | None:
+    """What keeps a file from being read as a configuration, as the end of a sentence that its name begins."""
     try:
         _read_through(file)
     except UnicodeDecodeError:
