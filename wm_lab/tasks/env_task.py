@@ -148,7 +148,6 @@ class EnvTask(Task):
         else:
             seen, reward, terminated, truncated, info = self._play(self._scale(action))
             self._terminated, self._truncated = bool(terminated), bool(truncated)
-            self._cut = bool(truncated)
             self._see(seen, info, float(reward))
         self._steps += 1
         return self._solved(info)

@@ -160,7 +160,7 @@ class GymTask(GymnasiumTask):
         return np.asarray(Image.fromarray(self._env.render()).resize((size, size), Image.Resampling.BOX))
 
     def _keep(self) -> np.ndarray:
-        return np.array([self._paid, self._return, *self._numbers])
+        return np.concatenate([[self._paid, self._return], self._numbers])
 
     def _recall(self, kept: np.ndarray) -> None:
         self._paid, self._return = kept[:2].tolist()
