@@ -116,6 +116,21 @@ def nested(depth: int) -> Any:
 
 
 def ours(**changes: Any) -> Harm:
+    """A folder as if the lab had written it: actions in [-1, 1], and what it keeps beside."""
+
+    def still(table: Any) -> Any:
+        at = table.column_names.index("action")
+        return table.set_column(at, "action", pa.array([[0.5, -0.5]] * len(table)))
+
+    def harm(folder: Path) -> None:
+        change_tables(folder, still)
+        beside(**changes)(folder)
+
+    return harm
+
+
+def beside(**changes: Any) -> Harm:
+    """What the lab keeps beside LeRobot's description."""
     card = {
         "name": "hand/reach",
         "observation": {"state": [3]},
@@ -133,6 +148,13 @@ def ours(**changes: Any) -> Harm:
     keys = {name: value for name, value in changes.items() if name in whole}
     whole |= {"task": card | {name: value for name, value in changes.items() if name not in whole}} | keys
     return written("meta/wm_lab.json", json.dumps(whole))
+
+
+def deep(levels: int) -> Any:
+    told: Any = 0
+    for _ in range(levels):
+        told = {"a": told}
+    return told
 
 
 def traversing_fact(folder: Path) -> None:
@@ -306,6 +328,10 @@ OF_VIDEOS: dict[str, Harm] = {
     "our card with an observation that is not there": ours(observation={"../evil": [3]}),
     "our card with other variables": ours(variables=[{"name": "a", "start": 0, "stop": 99, "unit": "m"}]),
     "our card with settings null": ours(settings=None),
+    "our card nested 900 deep": lambda folder: ours(settings=deep(900))(folder),
+    "our card that steers the terminal": ours(action_size=2, physics="\x1b[2J"),
+    "our behaviours that steer the terminal": ours(behaviours=["\x1b[2J"]),
+    "our card of actions that are scaled": beside(),
     "our behaviours a number": ours(behaviours=7),
     "our behaviours none": ours(behaviours=[]),
     "our provenance of bad labels": ours(provenance={"labels": {"action": 7}}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ more, such as fill memory or read attributes."""
 
 LONGEST_PATH = 4096
 """Characters; file systems allow no more."""
+
+DEEPEST = 30
+"""Objects within objects."""
 
 MOST_JSON = 256 << 20
 """Bytes. Metadata of 100,000 episodes take some 20 MiB."""
@@ -65,8 +68,14 @@ def fill(pattern: str, places: Mapping[str, int | str], told: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file says; UserError where it is damaged."""
-    return _parsed(_text(path), path, "")
+    """What a JSON file says; UserError where it is damaged, or nested deeper than anything that is meant."""
+    told = _parsed(_text(path), path, "")
+    level, depth = [told], 0
+    while level := [part for value in level for part in _parts(value)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise UserError(f"{path} is damaged (it is nested more than {DEEPEST} deep); copy the dataset again")
+    return told
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -77,6 +86,10 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise UserError(f"{path} is damaged (line {number} is no object); copy the dataset again")
             yield row
+
+
+def _parts(value: Any) -> Collection[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _text(path: Path) -> str:

@@ -180,7 +180,7 @@ def _version(folder: Path, told: Any) -> tuple[int, int]:
     said = str(told).removeprefix("v").split(".")
     if len(said) < 2 or not (said[0].isdecimal() and said[1].isdecimal() and len(said[0] + said[1]) < 6):
         raise UserError(
-            f"{folder / INFO} says codebase_version={shortened(repr(told))}, which is no version of LeRobot's"
+            f"{folder / INFO} says codebase_version={shortened(repr(told))}, and not a version such as v3.0"
         )
     version = (int(said[0]), int(said[1]))
     if version < OLDEST or version[0] > NEWEST[0]:

@@ -14,6 +14,7 @@ from wm_lab.errors import UserError
 from wm_lab.formats.files import file_in, read_json, shortened
 from wm_lab.formats.lerobot_columns import OF_A_FILE
 from wm_lab.formats.lerobot_layout import OURS
+from wm_lab.formats.lerobot_tasks import require_sentences
 from wm_lab.formats.observed import STATE
 from wm_lab.formats.source import LABELS, ActionScale
 from wm_lab.tasks.task import TaskCard
@@ -31,6 +32,8 @@ class Ours:
         observation cannot be kept under its name."""
         if self.card.action_size != len(scale.low):
             raise self.damaged(f"it has actions of {self.card.action_size} numbers, the dataset of {len(scale.low)}")
+        if not scale.is_identity:
+            raise self.damaged("the dataset has actions beyond [-1, 1], which none of the lab's has")
         if odd := [key for key in shapes if not OF_A_FILE.fullmatch(key)]:
             raise self.damaged(f"the observation {shortened(odd[0])} has a name that is no file's")
         if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.card.variables):
@@ -80,6 +83,7 @@ def read_ours(folder: Path) -> Ours | None:
     )
     if not sound:
         raise damaged(path, "its values are not of their types")
+    require_sentences([*texts, *behaviours, *card.observation], str(path))
     return Ours(path, card, behaviours, provenance)
 
 

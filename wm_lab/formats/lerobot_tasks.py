@@ -29,12 +29,12 @@ def task_words(folder: Path, is_old: bool) -> dict[int, str] | None:
 
 
 def require_sentences(said: Iterable[str], where: str) -> None:
-    """UserError where an instruction is none: endless, or with signs that steer a terminal."""
+    """UserError where one is none: endless, or with signs that steer a terminal."""
     for sentence in said:
         if len(sentence) > LONGEST:
-            raise UserError(f"{where} has an instruction of {len(sentence):,} characters; shorten it")
+            raise UserError(f"{where} has a sentence of {len(sentence):,} characters; shorten it")
         if any(category(sign) == "Cc" and not sign.isspace() for sign in sentence):
-            raise UserError(f"{where} has an instruction with control characters, {sentence!r}; correct it")
+            raise UserError(f"{where} has a sentence with control characters, {sentence!r}; correct it")
 
 
 def _from_table(path: Path) -> dict[int, str]:

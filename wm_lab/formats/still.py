@@ -16,8 +16,8 @@ from wm_lab.formats.frames import Unreadable
 KINDS = ("PNG", "JPEG", "WEBP")
 """What is decoded; Pillow knows others that run programs."""
 
-LARGEST = 8192
-"""Of an image's sides, in pixels: one of that size fills 192 MiB."""
+LARGEST = 4096
+"""Of an image's sides, in pixels: one of that size fills 48 MiB."""
 
 DEEP = ("I", "F")
 """How Pillow's names of pictures with more than 8 bits begin: depth, which as colours would be wrong."""

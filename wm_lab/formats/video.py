@@ -19,8 +19,8 @@ RATE = 0.01
 OFF_BEAT = 0.25
 """Of a frame's duration: how far from its place in time a frame may lie."""
 
-LARGEST = 8192
-"""Of a video's sides, in pixels: one frame of that size fills 192 MiB."""
+LARGEST = 4096
+"""Of a video's sides, in pixels: one frame of that size fills 48 MiB."""
 
 CODEC = "h264"
 OPTIONS = {"crf": "18", "g": "2", "bf": "0"}
