@@ -292,7 +292,9 @@ def test_a_world_that_stands_still_is_persistence_and_reads_no_actions(store):
     assert [position["skill"][who][10]["value"] for who in (PERSISTENCE, SHUFFLED)] == pytest.approx([0, 0])
     better = next(table for table in result.tables if table.title == "How much better")
     assert {row[-2] for row in better.rows if row[1] == "position"} == {"1.00 [1.00, 1.00]"}, "shuffled / true"
-    assert result.verdicts[0].startswith("not useful: other actions change its predictions too little")
+    assert result.verdicts[0].startswith(
+        "in this training, not useful: other actions change its predictions too little"
+    )
 
 
 def test_a_world_that_moves_the_wrong_way_is_worse_than_standing_still(store):
@@ -377,7 +379,8 @@ def test_a_model_of_images_is_asked_for_states_and_for_frames(store):
     result = answer(store, task=IMAGES, model={**settings(store).model, "decodes": ["pixels"]})
     assert result.numbers["read_by"] == "linear probe"
     assert result.numbers["frames"]["means"][MODEL]["ssim"]["10"]["value"] == pytest.approx(1)
-    assert any(verdict.startswith("imagined frames are closer to the truth") for verdict in result.verdicts)
+    told = "in this training, imagined frames are closer to the truth"
+    assert any(verdict.startswith(told) for verdict in result.verdicts)
     assert "imagination_frames" in result.figures
 
 

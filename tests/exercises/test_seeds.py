@@ -17,6 +17,7 @@ from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import ARRAYS
 from wm_lab.exercises.exercise import Answer
+from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig
 from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.settings import Settings
 from wm_lab.exercises.workbench import Workbench
@@ -193,3 +194,21 @@ def test_news_of_an_item_are_heard_before_its_result(workers):
         done = crew.map(_counting, [2, 3], hear=lambda item, news: heard.append((item, news)))
     assert done == [2, 3]
     assert sorted(heard) == [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+
+
+def test_imagination_is_judged_over_trainings_on_the_same_windows(store, two):
+    config = ImaginationConfig(horizon=6, context=3, windows=24, planned_windows=6, resamples=100)
+    with Workbench(learning(store, seeds=2)) as bench:
+        both = Imagination(config).run(bench)
+        assert not any(name.startswith("train ") for name in bench.seconds), "all were planned with"
+    alone = []
+    for seed in (0, 1):
+        with Workbench(learning(store, seed=seed)) as bench:
+            alone.append(Imagination(config).run(bench))
+
+    def error(answer: Answer) -> float:
+        return answer.numbers["held_out"]["all"]["variables"]["position"]["median"]["5"]["value"]
+
+    assert error(both) == pytest.approx(np.mean([error(one) for one in alone]))
+    assert error(alone[0]) != error(alone[1])
+    assert all(row[-1].endswith(" × 2") for row in both.tables[0].rows) and "training seeds" in both.tables[0].caption

@@ -96,6 +96,7 @@ class Assessment:
     actions: dict[str, Horizon]  # H_act of every variable; empty without the shuffled baseline
     constant: frozenset[str]  # variables that never move: persistence is perfect, and over it there is no skill
     useful: Horizon  # overall better than persistence and every tolerance kept, in the same resample
+    trainings: int = 0  # of the model, over which all of this is; 0: nothing was learned
 
 
 def variable_errors(

@@ -118,9 +118,10 @@ def foresight_verdict(task: str, arms: Sequence[str]) -> str:
 def imagination_verdict(assessment: Assessment, control_hz: float | None = None) -> str:
     """How far ahead the model's imagination can be used, and what ends it."""
     if SHUFFLED in assessment.beats and assessment.actions[OVERALL].sure == 0:
-        return (
+        told = (
             f"not useful: other actions change its predictions too little to tell (n={assessment.episodes} episodes)."
         )
+        return spoken_of(assessment.trainings, told)
     useful = assessment.useful
     seconds = f" ({useful.value / control_hz:.2g} s)" if control_hz else ""
     head = (
@@ -135,7 +136,8 @@ def imagination_verdict(assessment: Assessment, control_hz: float | None = None)
     ]
     kept = [_kept(name, horizon, assessment) for name, horizon in assessment.tolerance.items()]
     parts = "; ".join([f"surely beats {', '.join(beats)}", *kept])
-    return f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
+    told = f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
+    return spoken_of(assessment.trainings, told)
 
 
 def by_group(assessments: Mapping[str, Assessment]) -> str:
@@ -143,7 +145,8 @@ def by_group(assessments: Mapping[str, Assessment]) -> str:
     if not {"contact", "free"} <= assessments.keys():
         return ""
     contact, free = assessments["contact"].useful, assessments["free"].useful
-    return f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+    told = f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+    return spoken_of(assessments["contact"].trainings, told)
 
 
 def _relation(d: Difference, a: str, b: str) -> str:

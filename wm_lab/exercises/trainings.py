@@ -114,7 +114,7 @@ def _side_by_side(bench: Workbench, orders: Sequence[Order]) -> None:
         return
     names = [f"{lesson.name}, seed {lesson.recipe['seed']}" for _, lesson in missing]
     shown = [0] * len(missing)
-    what = ", ".join(dict.fromkeys(lesson.name for _, lesson in missing[:3]))
+    what = ", ".join(dict.fromkeys(lesson.name.split()[0].strip(",") for _, lesson in missing))
     with progress(f"train {len(missing)} side by side ({what}), %", PERCENT * len(missing)) as bar:
 
         def hear(item: tuple[int, Order], news: Advance) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
@@ -92,7 +92,8 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
         for row in rows
     ]
     starts = [i for i in range(1, len(rows)) if rows[i].task != rows[i - 1].task]
-    caption = f"95 % intervals. Success: first hit. Steps: mean to success, solved episodes. {what_n_counts(rows)}"
+    counts = what_n_counts(row.seeds for row in rows)
+    caption = f"95 % intervals. Success: first hit. Steps: mean to success, solved episodes. {counts}"
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
@@ -110,7 +111,7 @@ def return_table(rows: Sequence[SuccessRow], title: str = "Returns") -> Table:
         )
         for row in rows
     ]
-    caption = f"95 % intervals. Return: sum of rewards of an episode. {what_n_counts(rows)}"
+    caption = f"95 % intervals. Return: sum of rewards of an episode. {what_n_counts(row.seeds for row in rows)}"
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption)
 
 
@@ -139,7 +140,8 @@ def difference_table(
         )
         for d in differences
     ]
-    caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}. {what_n_counts(differences)}"
+    counts = what_n_counts(d.seeds for d in differences)
+    caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}. {counts}"
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
 
 
@@ -175,12 +177,12 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if isfinite(value) else "–"
 
 
-def what_n_counts(rows: Sequence[SuccessRow | Difference]) -> str:
-    """What the column n counts."""
-    if all(row.seeds == 1 for row in rows):
+def what_n_counts(seeds: Iterable[int]) -> str:
+    """What the column n counts in a table whose rows have so many training seeds each."""
+    if max(seeds, default=1) == 1:
         return "n: episodes, of one training seed."
     return "n: episodes × training seeds; without seeds, of what learns nothing or was trained once."
 
 
 def counted(episodes: int, seeds: int) -> str:
-    return str(episodes) if seeds == 1 else f"{episodes} × {seeds}"
+    return f"{episodes} × {seeds}" if seeds > 1 else str(episodes)

@@ -62,7 +62,7 @@ def augmentation_table(
     columns = ("N", "trained on", "dose", "success", f"− {REAL}", "p (Holm)", "says", "n")
     caption = (
         "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: McNemar's mid-p, or the "
-        f"interval's over seeds; Holm over all rows. {what_n_counts(list(rows.values()))}"
+        f"interval's over seeds; Holm over all rows. {what_n_counts(row.seeds for row in rows.values())}"
     )
     title = "Success of clones with N real demonstrations"
     return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(meals))

@@ -8,28 +8,29 @@ between them is exploitation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
 from wm_lab.errors import UserError
-from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.bootstrap import RESAMPLES
-from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, assess_groups, variable_errors
+from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
 from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
-from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict
+from wm_lab.evaluation.trainings import over_assessments, over_trainings
+from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, spoken_of
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key
+from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key, over_means
+from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
 from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, paid, propose
-from wm_lab.exercises.imagination.predictions import fit_linear, predict
+from wm_lab.exercises.imagination.predictions import fit_linear
 from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
 from wm_lab.exercises.imagination.report import (
     GROUPS,
@@ -44,12 +45,12 @@ from wm_lab.exercises.imagination.report import (
 from wm_lab.exercises.imagination.windows import Stretches, draw, fair, reach, snapshots
 from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.recorded_data import require_truth
+from wm_lab.exercises.trainings import train_models
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves
 from wm_lab.settings import build, read_config
 from wm_lab.tracking.progress import progress
-from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
 
 
@@ -124,7 +125,38 @@ class Imagination(Exercise):
 
     def judge(self, bench: Workbench, unseen: Dataset, split: str) -> Answer:
         """The answer over windows of the episodes in this split of `unseen`, of which enough are long enough."""
-        config, card = self.config, bench.card
+        train_models(bench)
+        trainings = bench.trainings[:1] if is_simulator(bench.settings) else bench.trainings
+        every = [self._judged(each, unseen, split) for each in trainings]
+        found = over_assessments([one.held_out for one in every])
+        answer = Answer(
+            verdicts=[imagination_verdict(found["all"], bench.card.control_hz)],
+            numbers={
+                "windows": every[0].windows,
+                "data": unseen.digest,
+                "read_by": every[0].read_by,
+                "held_out": summary(found),
+            },
+            figures={f"imagination_{group}": horizon_curves(assessment) for group, assessment in found.items()},
+        )
+        if groups := by_group(found):
+            answer.verdicts.append(groups)
+        keep_curves(bench, "held_out", found)
+        shown = dict(found)
+        if self._plans(bench):
+            planned = self._add_planned(answer, bench, [one.planned for one in every if one.planned is not None])
+            shown |= {} if planned is None else {PLANNED: planned}
+        elif not bench.task.playable:
+            answer.verdicts.append(f"the planner's own sequences are not judged: {bench.card.name} has no simulator.")
+        answer.tables[:0] = imagination_tables(shown)
+        if frames := [one.frames for one in every if one.frames is not None]:
+            self._add_frames(answer, frames, bench)
+        answer.model = model_facts(bench)
+        return answer
+
+    def _judged(self, bench: Workbench, unseen: Dataset, split: str) -> Judged:
+        """What the model of one training makes of the windows, which are the same for all."""
+        config = self.config
         model = trained_model(bench)
         collection = bench.dataset(rounds=0)
         training = collection if is_simulator(bench.settings) else bench.dataset()
@@ -140,35 +172,13 @@ class Imagination(Exercise):
         keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
         stretches = draw(unseen, split, bench.task, keys, config.windows, config.context, config.horizon)
         frames = None if key is None else Frames(model, key, stretches)
-
         errors = judge.errors(stretches, "imagine held-out windows", frames)
-        found = judge.assess(errors, stretches)
-        whole = found["all"]
-        answer = Answer(
-            verdicts=[imagination_verdict(whole, card.control_hz)],
-            numbers={
-                "windows": len(stretches),
-                "data": unseen.digest,
-                "read_by": "decoder" if "state" in model.decoded_keys else "linear probe",
-                "held_out": summary(found),
-            },
-            figures={f"imagination_{group}": horizon_curves(assessment) for group, assessment in found.items()},
-        )
-        if groups := by_group(found):
-            answer.verdicts.append(groups)
-        keep_curves(bench, "held_out", found)
-        shown = dict(found)
+        planned = None
         if self._plans(bench):
             some = stretches[: fair(stretches.episode, config.planned_windows)]
-            planned = self._add_planned(answer, judge, unseen, some, errors[MODEL])
-            shown |= {} if planned is None else {PLANNED: planned}
-        elif not bench.task.playable:
-            answer.verdicts.append(f"the planner's own sequences are not judged: {card.name} has no simulator.")
-        answer.tables[:0] = imagination_tables(shown)
-        if frames is not None:
-            self._add_frames(answer, frames, bench)
-        answer.model = model_facts(bench)
-        return answer
+            planned = self._planned(judge, unseen, some, errors[MODEL])
+        read_by = "decoder" if "state" in model.decoded_keys else "linear probe"
+        return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames)
 
     def _unseen(self, bench: Workbench) -> tuple[Dataset, str]:
         """Episodes that no model learned from or was chosen on, as many as are held out to choose on: whose, and which.
@@ -194,20 +204,21 @@ class Imagination(Exercise):
         known = draw(training, "train", bench.task, keys, config.probe_windows, config.context, config.horizon)
         return fit_probe(model, known)
 
-    def _add_frames(self, answer: Answer, frames: Frames, bench: Workbench) -> None:
-        """Images beside states: scores, and something to look at."""
-        assessment = frames.assess(self.config.resamples)
-        means = frames.means(marks(self.config.horizon))
-        answer.verdicts.append(frames_verdict(assessment))
-        answer.tables.append(frames_table(means))
-        answer.figures["imagination_frames"] = horizon_curves(assessment)
-        answer.numbers["frames"] = {"means": plain(means), **summary({"all": assessment})}
+    def _add_frames(self, answer: Answer, every: Sequence[Frames], bench: Workbench) -> None:
+        """Images beside states: scores of all trainings, and something to look at of the first."""
+        found = over_assessments([{"all": frames.assess(self.config.resamples)} for frames in every])
+        steps = marks(self.config.horizon)
+        means = over_means([frames.means(steps) for frames in every])
+        answer.verdicts.append(frames_verdict(found["all"]))
+        answer.tables.append(frames_table(means, found["all"].trainings))
+        answer.figures["imagination_frames"] = horizon_curves(found["all"])
+        answer.numbers["frames"] = {"means": plain(means), **summary(found)}
         if bench.run is not None:
-            answer.pictures |= frames.pictures(bench.run.folder.plots, bench.card.control_hz)
+            answer.pictures |= every[0].pictures(bench.run.folder.plots, bench.card.control_hz)
 
-    def _add_planned(
-        self, answer: Answer, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
-    ) -> Assessment | None:
+    def _planned(
+        self, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
+    ) -> Planned:
         """The same starts with the planner's actions; `behaviour` holds the model's errors with the recorded ones."""
         bench, resamples = judge.bench, self.config.resamples
         settings, task = bench.settings, bench.task
@@ -224,23 +235,35 @@ class Imagination(Exercise):
         executed = execute(task, stretches, snapshots(task, data, stretches.episode, last_seen), plans.actions)
         rows = np.flatnonzero(executed.lasting)  # where an episode is over, nothing moves that could be foretold
         rows = rows[: fair(stretches.episode[rows], len(rows))]
-        if len(rows) < len(stretches):
-            answer.verdicts.append(
-                f"{len(stretches) - len(rows)} of {len(stretches)} of the planner's own sequences are not judged: they "
-                "end the episode, or are of one that would be over half of the others."
-            )
         if not len(rows):
-            return None
+            return Planned(len(stretches), 0)
         executed = executed[rows]
         errors = judge.errors(executed, "imagine the planner's sequences")
-        found = judge.assess(errors, executed)
-
         ratio = partial(error_ratio, episode=executed.episode, resamples=resamples)
         ratios = {name: ratio(errors[MODEL][name], behaviour[name][rows]) for name in errors[MODEL]}
         means = partial(episode_means, episode=executed.episode)
         promised = paired_difference(means(plans.promised[rows]), means(paid(executed)))
-        answer.verdicts += [ratio_verdict(ratios[OVERALL]), exploitation_verdict(promised)]
-        answer.tables.append(ratio_table(ratios))
+        return Planned(len(stretches), len(rows), judge.assess(errors, executed), ratios, promised)
+
+    def _add_planned(self, answer: Answer, bench: Workbench, every: Sequence[Planned]) -> Assessment | None:
+        """What the trainings' planners lead to; None where nothing of one could be judged."""
+        asked, judged = (sum(getattr(one, count) for one in every) for count in ("asked", "judged"))
+        if judged < asked:
+            answer.verdicts.append(
+                f"{asked - judged} of {asked} of the planner's own sequences are not judged: they "
+                "end the episode, or are of one that would be over half of the others."
+            )
+        if not all(one.judged for one in every):
+            return None
+        found = over_assessments([one.found for one in every])
+        ratios = {
+            name: [over_trainings(steps) for steps in zip(*(one.ratios[name] for one in every), strict=True)]
+            for name in every[0].ratios
+        }
+        promised = over_trainings([one.promised for one in every])
+        seeds = found["all"].trainings
+        answer.verdicts += [spoken_of(seeds, ratio_verdict(ratios[OVERALL])), exploitation_verdict(promised, seeds)]
+        answer.tables.append(ratio_table(ratios, seeds))
         for group, assessment in found.items():
             title = f"The planner's own sequences, {GROUPS[group]}: median error, {assessment.windows} windows"
             answer.figures[f"imagination_planned_{group}"] = horizon_curves(assessment, title=title)
@@ -251,43 +274,6 @@ class Imagination(Exercise):
         answer.numbers["promised_minus_paid"] = plain(promised)
         keep_curves(bench, PLANNED, found)
         return found["all"]
-
-
-class Judge(NamedTuple):
-    """What every stretch is judged with."""
-
-    model: WorldModel
-    readout: Readout
-    linear: LinearDynamics
-    bench: Workbench
-    std: np.ndarray  # [D] of the state, over the training split
-    resamples: int
-
-    def errors(
-        self, stretches: Stretches, title: str, frames: Frames | None = None
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """{predictor: {variable: [W, H]}}"""
-        with progress(title, len(stretches)) as bar:
-            look = None if frames is None else frames.look
-            states = predict(self.model, self.readout, self.linear, stretches, look=look, advance=bar.advance)
-        variables = self.bench.card.variables
-        return {who: variable_errors(said, stretches.future, variables, self.std) for who, said in states.items()}
-
-    def assess(self, errors: Mapping[str, dict[str, np.ndarray]], stretches: Stretches) -> dict[str, Assessment]:
-        """All windows, those with contact, those in free motion."""
-        baselines = {who: values for who, values in errors.items() if who != MODEL}
-        variables = self.bench.card.variables
-        episode, contact = stretches.episode, stretches.contact
-        found = assess_groups(errors[MODEL], baselines, episode, contact, variables, resamples=self.resamples)
-        # Where all windows are of one kind, that kind is no news.
-        return {name: a for name, a in found.items() if name == "all" or a.windows < len(stretches)}
-
-
-def trained_model(bench: Workbench) -> WorldModel:
-    """The model of this run; the simulator is made, not trained."""
-    if is_simulator(bench.settings):
-        return build(bench.settings.model, "model", bench.task)
-    return load_model(bench.world_model(), bench.device)  # type: ignore[return-value]
 
 
 def keep_curves(bench: Workbench, name: str, assessments: Mapping[str, Assessment]) -> None:

@@ -5,7 +5,8 @@ Shapes: W stretches of C observed and H following steps, B of them at a time, fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,23 @@ from wm_lab.evaluation.images import psnr, rms_error, ssim
 from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
+from wm_lab.evaluation.trainings import by_leaf, over_trainings
+from wm_lab.evaluation.verdicts import spoken_of
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
 from wm_lab.exercises.imagination.readout import device_of
 from wm_lab.exercises.imagination.windows import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
-from wm_lab.reports.tables import Table
+from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.tasks.task import Variable
 from wm_lab.world_model import WorldModel
 
 DISSIMILARITY = Variable("dissimilarity", 0, 0, "1 − SSIM")
 
 WORDS = {PERSISTENCE: "last frame", FLOOR: "decoder floor", SHUFFLED: "shuffled actions"}
+
+Means = dict[str, dict[str, dict[int, Interval]]]
+"""{predictor: {"psnr" | "ssim": {step: mean over episodes}}}"""
 
 COLUMNS = 9
 """Imagined frames in a filmstrip."""
@@ -75,7 +81,8 @@ class Frames:
             for name, rms in ((name, self._all(self._rms, name)) for name in self._rms)
         }
         model = errors.pop(MODEL)
-        return assess(model, errors, self._stretches.episode, [DISSIMILARITY], group="frames", resamples=resamples)
+        found = assess(model, errors, self._stretches.episode, [DISSIMILARITY], group="frames", resamples=resamples)
+        return replace(found, trainings=1)
 
     def means(self, steps: list[int]) -> dict[str, dict[str, dict[int, Interval]]]:
         """{predictor: {"psnr" | "ssim": {step: mean over episodes}}}"""
@@ -124,23 +131,36 @@ class Frames:
         return mean(episode_means(values, self._stretches.episode))
 
 
-def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]]) -> Table:
+def over_means(every: Sequence[Mapping[str, Mapping[str, Mapping[int, Interval]]]]) -> Means:
+    """The same of all trainings."""
+    return {
+        name: {measure: by_leaf(over_trainings, [means[name][measure] for means in every]) for measure in by_measure}
+        for name, by_measure in every[0].items()
+    }
+
+
+def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]], seeds: int = 0) -> Table:
     """PSNR and SSIM of every predictor at the marks."""
     rows = [
-        (WORDS.get(name, name) if i == 0 else "", word, *(mean.bounds() for mean in scores.values()), _n(scores))
+        (
+            WORDS.get(name, name) if i == 0 else "",
+            word,
+            *(mean.bounds() for mean in scores.values()),
+            counted(_n(scores), seeds),
+        )
         for name, by_measure in means.items()
         for i, (word, scores) in enumerate((("PSNR, dB", by_measure["psnr"]), ("SSIM", by_measure["ssim"])))
     ]
     steps = list(next(iter(means.values()))["psnr"])
     columns = ("frames", "score", *(f"at {step}" for step in steps), "n")
-    caption = "Means and 95 % intervals over n episodes; higher is better, an SSIM of 1 is the same image."
+    caption = f"Means and 95 % intervals; higher is better, an SSIM of 1 is the same image. {what_n_counts([seeds])}"
     return Table(
         "Imagined frames", columns, rows, frozenset({"frames", "score"}), caption, list(range(2, len(rows), 2))
     )
 
 
-def _n(scores: Mapping[int, Interval]) -> str:
-    return str(next(iter(scores.values())).n)
+def _n(scores: Mapping[int, Interval]) -> int:
+    return next(iter(scores.values())).n
 
 
 def frames_verdict(assessment: Assessment) -> str:
@@ -148,4 +168,5 @@ def frames_verdict(assessment: Assessment) -> str:
     horizon: Horizon = assessment.beats[PERSISTENCE][DISSIMILARITY.name]
     if not horizon.low:
         return f"cannot tell that imagined frames are closer to the truth (SSIM) than the last one seen: {horizon}."
-    return f"imagined frames are closer to the truth (SSIM) than the last one seen for {horizon.bounds()} steps."
+    told = f"imagined frames are closer to the truth (SSIM) than the last one seen for {horizon.bounds()} steps."
+    return spoken_of(assessment.trainings, told)

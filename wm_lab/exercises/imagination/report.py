@@ -8,7 +8,7 @@ from typing import Any
 from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.plain import plain
-from wm_lab.reports.tables import Table
+from wm_lab.reports.tables import Table, counted, what_n_counts
 
 GROUPS = {"all": "all windows", "contact": "in contact", "free": "free motion"}
 """How groups of windows are called in tables."""
@@ -56,6 +56,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
     """
     horizon = next(iter(assessments.values())).useful.limit
     steps = marks(horizon)
+    counts = what_n_counts([a.trainings for a in assessments.values()])
     rows = [
         (GROUPS.get(group, group), name, a)
         for i, (group, a) in enumerate(assessments.items())
@@ -71,7 +72,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable", "unit"}),
-        "95 % intervals over n episodes; overall: the whole state, in training standard deviations.",
+        f"95 % intervals; overall: the whole state, in training standard deviations. {counts}",
         new,
     )
     skills = Table(
@@ -96,7 +97,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         frozenset({"windows", "variable"}),
         "1 − the model's summed error / that of persistence: 1 is perfect, 0 no better. The error under shuffled "
         "actions / that under the true ones. Constant: it never moved, and there is no error to save. Each "
-        "number's own 95 % interval over n episodes.",
+        f"number's own 95 % interval. {counts}",
         new,
     )
     horizons = Table(
@@ -115,19 +116,23 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable"}),
-        f"95 % intervals over n episodes, each variable's own; >{horizon}: to the end of what was imagined. Steps are "
-        "asked in turn, and the first that fails ends them; reads actions: the last of all, whose bounds hold jointly.",
+        f"95 % intervals, each variable's own; >{horizon}: to the end of what was imagined. Steps are asked in turn, "
+        f"and the first that fails ends them; reads actions: the last of all, whose bounds hold jointly. {counts}",
         new,
     )
     return [errors, skills, horizons]
 
 
-def ratio_table(ratios: Mapping[str, Sequence[Interval]]) -> Table:
+def ratio_table(ratios: Mapping[str, Sequence[Interval]], seeds: int = 0) -> Table:
     """How much larger the model's errors are on the planner's own sequences; `ratios` holds steps 1..H."""
     steps = marks(len(next(iter(ratios.values()))))
-    rows = [(name, *(values[step - 1].bounds() for step in steps), str(values[0].n)) for name, values in ratios.items()]
+    rows = [
+        (name, *(values[step - 1].bounds() for step in steps), counted(values[0].n, seeds))
+        for name, values in ratios.items()
+    ]
     caption = (
-        "Summed error on planned sequences over that on held-out behaviour, same starts; 95 % intervals over episodes."
+        "Summed error on planned sequences over that on held-out behaviour, same starts; 95 % intervals. "
+        f"{what_n_counts([seeds])}"
     )
     columns = ("variable", *(f"at {step}" for step in steps), "n")
     return Table("Planned over recorded error", columns, rows, frozenset({"variable"}), caption)
@@ -151,7 +156,7 @@ def _than(a: Assessment, name: str, told: str) -> str:
 
 
 def _n(a: Assessment) -> str:
-    return str(a.episodes)
+    return counted(a.episodes, a.trainings)
 
 
 def _group(a: Assessment) -> dict[str, Any]:

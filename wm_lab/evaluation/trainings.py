@@ -1,0 +1,110 @@
+"""What several trainings of one model found on the same episodes, as one finding over trainings and episodes.
+
+For numbers that are no means of what was played (`over_seeds` has those): medians, ratios of sums, horizons, R². Each
+training brings an estimate with its interval over episodes. All trainings share the luck of the episodes, so that part
+of the reach is their mean; what trainings differ in has Student's reach of its own, and both add up in quadrature
+(MOVER; Zou and Donner 2008, Statistics in Medicine 27:1693). What an episode does to a single training is in both, so
+the intervals are rather too wide than too narrow. Shapes: S trainings first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from math import ceil, floor
+from typing import TypeVar
+
+import numpy as np
+from scipy import special
+
+from wm_lab.evaluation.horizon import Horizon
+from wm_lab.evaluation.imagination import Assessment, Curves, Skill
+from wm_lab.evaluation.interval import LEVEL, Interval
+
+Key = TypeVar("Key", bound=Hashable)
+Leaf = TypeVar("Leaf")
+Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def over_trainings(found: Sequence[Interval], *, least: float = -np.inf, most: float = np.inf) -> Interval:
+    """The mean of as many estimates; `least` and `most` are the ends of what there is. Undefined where one is."""
+    if len(found) == 1:
+        return found[0]
+    low, value, high = _combined(_columns(found), least, most)
+    return Interval(float(low), float(value), float(high), min(one.n for one in found))
+
+
+def over_horizons(found: Sequence[Horizon]) -> Horizon:
+    """The mean horizon, its bounds taken outwards to whole steps; sure is what every training is sure of."""
+    if len(found) == 1:
+        return found[0]
+    limit = found[0].limit
+    low, value, high = _combined(_columns(found), 0, limit)
+    middle = round(float(value))
+    sure = min(middle, *(one.sure for one in found))
+    return Horizon(min(floor(low), middle), middle, max(ceil(high), middle), sure, limit, found[0].n)
+
+
+def over_assessments(found: Sequence[Mapping[str, Assessment]]) -> dict[str, Assessment]:
+    """{group: assessment} of the groups of windows that every training knows."""
+    common = [group for group in found[0] if all(group in one for one in found)]
+    return {group: _assessment([one[group] for one in found]) for group in common}
+
+
+def by_leaf(combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[Key, Leaf]]) -> dict[Key, Leaf]:
+    """The same mapping from every training, combined value by value."""
+    return {key: combine([one[key] for one in found]) for key in found[0]}
+
+
+def _assessment(found: Sequence[Assessment]) -> Assessment:
+    if len(found) == 1:
+        return found[0]
+    return replace(
+        found[0],
+        windows=round(sum(one.windows for one in found) / len(found)),
+        episodes=min(one.episodes for one in found),
+        curves=_nested(_curves, [one.curves for one in found]),
+        skill=_nested(_skill, [one.skill for one in found]),
+        beats=_nested(over_horizons, [one.beats for one in found]),
+        tolerance=by_leaf(over_horizons, [one.tolerance for one in found]),
+        actions=by_leaf(over_horizons, [one.actions for one in found]),
+        useful=over_horizons([one.useful for one in found]),
+        trainings=sum(one.trainings for one in found),
+    )
+
+
+def _nested(
+    combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[str, Mapping[str, Leaf]]]
+) -> dict[str, dict[str, Leaf]]:
+    return {who: by_leaf(combine, [one[who] for one in found]) for who in found[0]}
+
+
+def _curves(found: Sequence[Curves]) -> Curves:
+    def triple(name: str) -> Bounds:
+        low, value, high = (np.stack([getattr(c, f"{name}{end}") for c in found]) for end in ("_low", "", "_high"))
+        return _combined((low, value, high), least=0.0)
+
+    median_low, median, median_high = triple("median")
+    mean_low, mean, mean_high = triple("mean")
+    p90 = np.mean([c.p90 for c in found], axis=0)
+    return Curves(median, median_low, median_high, p90, mean, mean_low, mean_high)
+
+
+def _skill(found: Sequence[Skill]) -> Skill:
+    low, value, high = (np.stack([getattr(one, end) for one in found]) for end in ("low", "value", "high"))
+    return Skill(*_combined((low, value, high), most=1.0))
+
+
+def _columns(found: Sequence[Interval] | Sequence[Horizon]) -> Bounds:
+    low, value, high = np.array([one[:3] for one in found], float).T
+    return low, value, high
+
+
+def _combined(bounds: Bounds, least: float = -np.inf, most: float = np.inf) -> Bounds:
+    """Bounds and mean [...] of estimates with bounds of their own, [S, ...] each."""
+    low, value, high = bounds
+    trainings = len(value)
+    apart = special.stdtrit(trainings - 1, (1 + LEVEL) / 2) * value.std(0, ddof=1) / np.sqrt(trainings)
+    mean = value.mean(0)
+    below, above = (np.hypot(np.abs(value - bound).mean(0), apart) for bound in (low, high))
+    return np.maximum(mean - below, least), mean, np.minimum(mean + above, most)
