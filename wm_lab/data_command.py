@@ -56,6 +56,8 @@ def main(words: list[str]) -> int:
 
 def info(arguments: argparse.Namespace) -> None:
     """Print what a dataset holds, and save frames of it."""
+    if arguments.sheet and not arguments.sheet.parent.is_dir():
+        raise UserError(f"there is no folder {arguments.sheet.parent} for --sheet; make it, or choose another")
     source = _open(arguments)
     episodes, frames = SHEET if arguments.sheet else (0, 0)
     with progress("read", len(source)) as bar:

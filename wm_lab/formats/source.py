@@ -216,8 +216,8 @@ def numbers_of_actions(values: np.ndarray, size: int | None = None) -> np.ndarra
 
 
 def rate(told: object) -> float | None:
-    """A recorded number that must be finite and above 0, such as frames a second; None where it is anything else."""
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < 1e9:
+    """A recorded number that can be a rate, such as frames a second, or a duration; None where it is anything else."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 1e-6 <= told <= 1e6:
         return None
     return float(told)
 
