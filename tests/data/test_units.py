@@ -13,7 +13,7 @@ from wm_lab.data.statistics import METRIC, SCALE_FREE, floors_of, moments, sprea
 from wm_lab.data.windows import WindowSampler
 from wm_lab.evaluation.baselines import LinearDynamics, persistence
 from wm_lab.evaluation.imagination import LINEAR, PERSISTENCE, assess, variable_errors
-from wm_lab.formats.source import ActionScale
+from wm_lab.formats.actions import ActionScale
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.tasks.task import UNTOLD, TaskCard, Variable

@@ -116,6 +116,18 @@ def view(path: str, place: str) -> Callable[[h5py.Group, str], object]:
     return make
 
 
+def view_without_end(path: str, place: str) -> Callable[[h5py.Group, str], object]:
+    """Whose length is that of the other file's array, so that to ask for it is to open that."""
+
+    def make(group: h5py.Group, name: str) -> None:
+        layout = h5py.VirtualLayout((STEPS, 3), "f8", maxshape=(None, 3))
+        source = h5py.VirtualSource(path, place, (STEPS, 3), maxshape=(None, 3))
+        layout[0 : h5py.h5s.UNLIMITED] = source[0 : h5py.h5s.UNLIMITED]
+        group.create_virtual_dataset(name, layout)
+
+    return make
+
+
 def deep(levels: int) -> Callable[[h5py.Group, str], object]:
     def make(group: h5py.Group, name: str) -> None:
         group = group.create_group(name)
@@ -217,6 +229,7 @@ LEADING_OUT: dict[str, Harm] = {
     "external storage of actions": put(ACTIONS, outside_storage("outside/bait.raw")),
     "a view of another file": put(EEF, view("outside/bait.hdf5", EEF)),
     "a view of its own file": put(EEF, view(".", "data/demo_0/obs/eef")),
+    "a view without end": put(EEF, view_without_end("outside/bait.hdf5", EEF)),
     "a view as rewards": put(REWARDS, view("outside/bait.hdf5", REWARDS)),
 }
 """What would read outside; a refusal says which link, view or storage it is."""

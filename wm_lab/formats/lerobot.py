@@ -16,6 +16,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.formats.actions import ActionScale
 from wm_lab.formats.frames import Frames, Unreadable, yes_or_no
 from wm_lab.formats.lerobot_columns import choose_columns
 from wm_lab.formats.lerobot_episodes import read_episodes
@@ -25,7 +26,7 @@ from wm_lab.formats.lerobot_ours import Ours, read_ours
 from wm_lab.formats.lerobot_tasks import require_sentences, task_words
 from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.parquet import Column, Parquet
-from wm_lab.formats.source import LABELS, ActionScale, Source, Wishes, describe
+from wm_lab.formats.source import LABELS, Source, Wishes, describe
 from wm_lab.formats.still import decoded
 from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard

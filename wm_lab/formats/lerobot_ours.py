@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.actions import ActionScale
 from wm_lab.formats.files import file_in, read_json, shortened
 from wm_lab.formats.lerobot_columns import OF_A_FILE
 from wm_lab.formats.lerobot_layout import OURS
 from wm_lab.formats.lerobot_tasks import require_sentences
 from wm_lab.formats.observed import STATE
-from wm_lab.formats.source import LABELS, ActionScale
+from wm_lab.formats.source import LABELS
 from wm_lab.tasks.task import TaskCard
 
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.formats.actions import ActionScale, numbers_of_actions
 from wm_lab.formats.files import file_in, read_json
 from wm_lab.formats.frames import Frames, Unreadable
 from wm_lab.formats.hdf5 import json_mapping
 from wm_lab.formats.minari_storage import HDF5_FILE, ArrowStorage, Hdf5Storage, Storage
 from wm_lab.formats.observed import STATE, Observed
-from wm_lab.formats.source import ActionScale, Source, Wishes, describe, numbers_of_actions, words
+from wm_lab.formats.source import Source, Wishes, describe, words
 from wm_lab.formats.still import resized
 
 METADATA = "metadata.json"

@@ -12,7 +12,8 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import MANIFEST
 from wm_lab.data.splits import SPLITS
-from wm_lab.formats.source import ActionScale, Source
+from wm_lab.formats.actions import ActionScale
+from wm_lab.formats.source import Source
 from wm_lab.tasks.task import TaskCard
 
 

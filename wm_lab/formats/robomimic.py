@@ -22,6 +22,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
+from wm_lab.formats.actions import ActionScale, numbers_of_actions
 from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Frames, Unreadable
 from wm_lab.formats.hdf5 import (
@@ -38,7 +39,7 @@ from wm_lab.formats.hdf5 import (
     subgroup,
 )
 from wm_lab.formats.observed import STATE, Observed
-from wm_lab.formats.source import ActionScale, Source, Wishes, describe, numbers_of_actions, rate, words
+from wm_lab.formats.source import Source, Wishes, describe, rate, words
 from wm_lab.formats.still import resized
 from wm_lab.tasks.task import TaskCard
 
