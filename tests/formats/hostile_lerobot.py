@@ -92,6 +92,14 @@ def column(path: str, name: str, values: Callable[[int], Any]) -> Harm:
     return harm
 
 
+def twice(path: str, name: str) -> Harm:
+    def harm(folder: Path) -> None:
+        table = pq.read_table(folder / path)
+        pq.write_table(table.append_column(name, table.column(name)), folder / path)
+
+    return harm
+
+
 def bomb(path: str, **columns: Callable[[], Any]) -> Harm:
     """A table of runs, which a few bytes can hold."""
     return lambda folder: pq.write_table(pa.table({name: make() for name, make in columns.items()}), folder / path)
@@ -274,6 +282,10 @@ OF_VIDEOS: dict[str, Harm] = {
     "a table without rows": bomb(TABLE, episode_index=zeros(0), action=zeros(0)),
     "a table that is none": written(TABLE, b"PAR1" + bytes(1000) + b"PAR1"),
     "types nested 60 deep": column(TABLE, "action", lambda n: pa.array([None] * n, nested(60))),
+    "two columns of actions": twice(TABLE, "action"),
+    "two columns of numbers": twice(EPISODES, "length"),
+    "two columns of tasks": twice(TASKS, "task"),
+    "times as times": column(TABLE, "timestamp", lambda n: pa.array([0] * n, pa.timestamp("us"))),
     "actions as text": column(TABLE, "action", lambda n: pa.array(["a"] * n)),
     "actions null": column(TABLE, "action", lambda n: pa.nulls(n)),
     "actions infinite": column(TABLE, "action", lambda n: pa.array([[np.inf, -np.inf]] * n)),

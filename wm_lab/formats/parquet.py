@@ -96,8 +96,7 @@ class Parquet:
         return array.to_numpy(zero_copy_only=False).reshape(count, size)
 
     def _column(self, name: str, rows: slice) -> Any:
-        if name not in self._table.column_names:
-            raise UserError(f"{self.path} has no column {name!r}; it has {shortened(', '.join(self.names))}")
+        _require_one(self.path, self._table.column_names, name, self.names)
         array = self._table.column(name)[rows]
         return self._pa.concat_arrays(array.chunks) if array.num_chunks else self._pa.array([], array.type)
 
@@ -143,8 +142,7 @@ class Column:
 def _entries(path: Path, name: str) -> Iterator[Any]:
     with _damage(path):
         file = _open(path)
-        if name not in file.schema_arrow.names:
-            raise UserError(f"{path} has no column {name!r}; it has {shortened(', '.join(file.schema_arrow.names))}")
+        _require_one(path, file.schema_arrow.names, name, file.schema_arrow.names)
         _weigh(path, file, [name])
         for batch in file.iter_batches(batch_size=BATCH, columns=[name]):
             yield from batch.column(0).to_pylist()
@@ -152,6 +150,12 @@ def _entries(path: Path, name: str) -> Iterator[Any]:
 
 def _open(path: Path) -> Any:
     return need("pyarrow.parquet", "lerobot", f"{path}").ParquetFile(path)
+
+
+def _require_one(path: Path, found: Sequence[str], name: str, all_names: Sequence[str]) -> None:
+    if (count := found.count(name)) != 1:
+        what = "no column" if not count else f"{count} columns called"
+        raise UserError(f"{path} has {what} {name!r}; it has {shortened(', '.join(all_names))}")
 
 
 def _weigh(path: Path, file: Any, names: Sequence[str]) -> None:
