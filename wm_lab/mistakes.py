@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.errors import UserError, unknown
@@ -159,8 +159,6 @@ def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str
     where, _, last = key.rpartition(".")
     if not where:
         names += [child.name for folder in folders for child in folder.iterdir() if child.is_dir()]
-    if OmegaConf.get_type(parent) is dict and where:  # it holds what others will read, such as task.make
-        return f"there is nothing called {key!r} yet; write +{key}=VALUE to add it"
     near = get_close_matches(last, dict.fromkeys(names), n=3)
     known = [f"{where}.{name}" if where else name for name in near or sorted(set(names))]
     offer = f"did you mean {' or '.join(known)}?" if near else f"known: {', '.join(known)}"

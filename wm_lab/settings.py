@@ -29,9 +29,9 @@ def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
         return OmegaConf.to_object(read)
 
 
-def typed(kind: type, values: Mapping[str, Any], name: str) -> DictConfig:
+def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> DictConfig:
     """`values` among all options of the dataclass `kind`; UserError names one that is unknown or of a wrong type."""
-    known = [f.name for f in fields(kind)]
+    known = [str(key) for key in kind] if isinstance(kind, DictConfig) else [f.name for f in fields(kind)]
     for key in values:
         if key not in known:
             raise unknown(f"option of {name}", key, known)
@@ -88,11 +88,17 @@ def target(values: Mapping[str, Any], name: str) -> type:
     return found
 
 
-def with_target(kind: type) -> type:
-    """The class's config dataclass, which also says what it is for."""
+def with_target(kind: type) -> DictConfig:
+    """The schema of the class: its config dataclass, which also says what it is for."""
     config = kind.Config  # type: ignore[attr-defined]
     path = f"{kind.__module__}.{kind.__qualname__}"
-    return make_dataclass(config.__name__, [(TARGET, str, field(default=path))], bases=(config,))
+    both = make_dataclass(config.__name__, [(TARGET, str, field(default=path))], bases=(config,))
+    schema = OmegaConf.structured(both)
+    for name in schema:
+        value = None if OmegaConf.is_missing(schema, name) else schema._get_node(name)
+        if isinstance(value, DictConfig) and OmegaConf.get_type(value) is dict:
+            OmegaConf.set_struct(value, False)  # what others will read, such as task.make, takes any name
+    return schema
 
 
 def require_kind(values: Mapping[str, Any], name: str, base: type) -> None:
