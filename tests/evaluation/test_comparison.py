@@ -108,6 +108,33 @@ def test_attribution_adds_up_to_the_whole_gap():
     assert "not told from zero: planner 0.03" in sentence
 
 
+def test_a_gap_is_told_over_all_that_both_have_played_and_its_parts_over_what_all_have():
+    """The true dynamics played ten episodes, and expert and planner a hundred: ten could not tell their gap."""
+    manifest = freeze(card(), N)
+    lost = np.resize([True, True, True, True, False], N)
+    few = outcomes(np.ones(10, bool), manifest=manifest.first(10))
+    gaps = attribute(
+        expert=outcomes(solved(N, N), "expert", manifest),
+        true_true=few,
+        true_learned=few,
+        learned_true=outcomes(lost, manifest=manifest),
+        learned_learned=outcomes(lost, manifest=manifest),
+    )
+    assert (gaps.total.n, gaps.whole.n) == (10, N)
+    assert not gaps.total.positive and gaps.whole.positive
+    assert gaps.planner.value + gaps.cost.value + gaps.model.value == pytest.approx(gaps.total.value)
+    assert attribution_verdict(gaps).startswith("the gap to the expert is 0.20 [0.1")
+
+
+def test_of_three_parts_one_is_found_guilty_by_chance_in_at_most_one_experiment_in_twenty():
+    rng, guilty = np.random.default_rng(0), []
+    for _ in range(150):
+        expert, a, b, c = (outcomes(rng.random(50) < 0.7) for _ in range(4))
+        gaps = attribute(expert=expert, true_true=a, true_learned=b, learned_true=c, learned_learned=c)
+        guilty.append(bool(gaps.sure))
+    assert np.mean(guilty) <= 0.06
+
+
 def test_no_gap_to_the_expert_is_not_attributed():
     same = outcomes(solved(95, N))
     gaps = attribute(expert=same, true_true=same, true_learned=same, learned_true=same, learned_learned=same)

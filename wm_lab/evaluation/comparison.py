@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wm_lab.evaluation.interval import Interval, undefined
-from wm_lab.evaluation.outcomes import Arm, Outcomes, runs, stack
+from wm_lab.evaluation.interval import LEVEL, Interval, undefined
+from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs, stack
 from wm_lab.evaluation.over_seeds import SINGLE, over_seeds, paired, paired_test
 from wm_lab.evaluation.statistics import holm
 
@@ -61,6 +61,9 @@ class Attribution:
     total: Interval
     model_under_true_cost: Interval
     """MPC(true, true) − MPC(learned, true): the model gap on the other path; undefined where no cost judges states."""
+    whole: Interval
+    """As `total`, over all the episodes that both have played: those in the true dynamics are slow, and play fewer."""
+    sure: tuple[str, ...]  # of "planner", "cost" and "model" those that surely lose something, Holm over the three
 
 
 def success_rows(results: Results) -> list[SuccessRow]:
@@ -128,19 +131,42 @@ def attribute(
 ) -> Attribution:
     """The 2×2 of {dynamics}_{cost}: true or learned dynamics, judged by the true or the learned cost.
 
+    Parts are over the first episodes, as many as every arm has played; so they add up.
+
     compared: by success, or by returns (`compare_returns`)
     """
 
-    def gap(better: Arm | None, worse: Arm | None) -> Interval:
-        return undefined() if better is None or worse is None else compared(better, worse).difference
+    given = [arm for arm in (expert, true_true, true_learned, learned_true, learned_learned) if arm is not None]
+    few = min(_episodes(arm) for arm in given)
+    ideal = true_true if expert is None else expert
 
+    def gap(better: Arm | None, worse: Arm | None) -> Difference | None:
+        return None if better is None or worse is None else compared(first(better, few), first(worse, few))
+
+    parts = {
+        "planner": gap(expert, true_true),
+        "cost": gap(true_true, true_learned),
+        "model": gap(true_learned, learned_learned),
+    }
+    known = {name: part for name, part in parts.items() if part is not None}
+    adjusted = adjust(list(known.values()))
+    both = min(_episodes(ideal), _episodes(learned_learned))
+    total, other = gap(ideal, learned_learned), gap(true_true, learned_true)
     return Attribution(
-        planner=gap(expert, true_true),
-        cost=gap(true_true, true_learned),
-        model=gap(true_learned, learned_learned),
-        total=gap(true_true if expert is None else expert, learned_learned),
-        model_under_true_cost=gap(true_true, learned_true),
+        **{name: undefined() if part is None else part.difference for name, part in parts.items()},
+        total=undefined() if total is None else total.difference,
+        model_under_true_cost=undefined() if other is None else other.difference,
+        whole=compared(first(ideal, both), first(learned_learned, both)).difference,
+        sure=tuple(
+            name
+            for name, part in zip(known, adjusted, strict=True)
+            if part.difference.positive and part.p_adjusted <= 1 - LEVEL
+        ),
     )
+
+
+def _episodes(arm: Arm) -> int:
+    return len(runs(arm)[0].manifest)
 
 
 def exploitation(arm: Arm) -> Interval:

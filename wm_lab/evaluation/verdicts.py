@@ -78,13 +78,13 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
     """Whose fault the distance to the expert is; to planning in the true dynamics, where there is no expert."""
     shown = isfinite(gaps.planner.value)
     ideal = "the expert" if shown else "planning in the true dynamics"
-    if not gaps.total.positive:
-        return f"cannot tell a gap between {ideal} and the learned planner: {gaps.total}."
+    if not gaps.whole.positive:
+        return f"cannot tell a gap between {ideal} and the learned planner: {gaps.whole}."
     parts = {"planner": gaps.planner} if shown else {}
     parts |= {"cost": gaps.cost, "model": gaps.model}
-    real = sorted((name for name, gap in parts.items() if gap.positive), key=lambda name: -parts[name].value)
+    real = sorted(gaps.sure, key=lambda name: -parts[name].value)
     open_ = [name for name in parts if name not in real]
-    whole = spoken_of(seeds, f"the gap to {ideal} is {gaps.total}")
+    whole = spoken_of(seeds, f"the gap to {ideal} is {gaps.whole}")
     found = ", ".join(f"the {name} loses {parts[name].bounds()}" for name in real)
     rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
     if not real:

@@ -136,7 +136,7 @@ class Planning(Exercise):
                 played = each.evaluate(arm, few if arm.slow else manifest, config.play_on)
                 arms.setdefault(arm.name, []).append(played)
                 planned = arm if arm.name == "mpc" and planned is None else planned
-        answer = planning_answer(bench, manifest, len(few), arms)
+        answer = planning_answer(bench, manifest, arms)
         if config.practice and ADVISED in arms:
             # All of it is in the store by now.
             practices = [practise(each, config.practice, config.play_on) for each in bench.trainings]

@@ -60,14 +60,14 @@ RIVALS = [("mpc", "random"), ("mpc", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
 
 
-def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[str, list[Outcomes]]) -> Answer:
-    """Who solved how many episodes, `arms[name]` in each training; the first `few` were played by the slow arms too."""
+def planning_answer(bench: Workbench, manifest: Manifest, arms: dict[str, list[Outcomes]]) -> Answer:
+    """Who solved how many episodes, `arms[name]` in each training; slow arms have played the first few of them."""
     task = bench.card.name
     shared = {name: outcomes for name, outcomes in arms.items() if outcomes[0].manifest == manifest}
     rows = success_rows({task: arms})
     seeds = 0 if is_simulator(bench.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
-        return _answer_by_returns(bench, manifest, few, arms, rows, seeds)
+        return _answer_by_returns(bench, manifest, arms, rows, seeds)
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
     rivals = beatable(pairs)
@@ -79,7 +79,7 @@ def planning_answer(bench: Workbench, manifest: Manifest, few: int, arms: dict[s
         "differences": plain(pairs),
         "by_type": plain(by_type),
     }
-    gaps = _attribute(arms, few, compare, bench.task.judges_states)
+    gaps = _attribute(arms, compare, bench.task.judges_states)
     if gaps is not None:
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({task: gaps}))
@@ -111,7 +111,6 @@ def beatable(pairs: Sequence[Difference]) -> list[Difference]:
 def _answer_by_returns(
     bench: Workbench,
     manifest: Manifest,
-    few: int,
     arms: dict[str, list[Outcomes]],
     rows: Sequence[SuccessRow],
     seeds: int,
@@ -121,7 +120,7 @@ def _answer_by_returns(
     verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
-    gaps = _attribute(arms, few, compare_returns, bench.task.judges_states)
+    gaps = _attribute(arms, compare_returns, bench.task.judges_states)
     if gaps is not None:
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({rows[0].task: gaps}, "Where return is lost"))
@@ -144,21 +143,18 @@ def _about_the_truth(bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[S
     return told
 
 
-def _attribute(
-    arms: Mapping[str, Arm], few: int, compared: Callable[[Arm, Arm], Difference], judged: bool
-) -> Attribution | None:
-    """The 2×2 over the first `few` episodes, where its arms were played.
+def _attribute(arms: Mapping[str, Arm], compared: Callable[[Arm, Arm], Difference], judged: bool) -> Attribution | None:
+    """The 2×2, where its arms were played.
 
     The configured objective stands in for the cost that it equals. judged: see `Task.judges_states`
     """
     if TRUE_LEARNED not in arms:
         return None
-    shared = {name: first(outcomes, few) for name, outcomes in arms.items()}
     return attribute(
-        expert=shared.get("expert"),
-        true_true=shared[ORACLE],
-        true_learned=shared[TRUE_LEARNED],
-        learned_true=shared.get("mpc" + COST, shared["mpc"]) if judged else None,
-        learned_learned=shared.get("mpc" + REWARD, shared["mpc"]),
+        expert=arms.get("expert"),
+        true_true=arms[ORACLE],
+        true_learned=arms[TRUE_LEARNED],
+        learned_true=arms.get("mpc" + COST, arms["mpc"]) if judged else None,
+        learned_learned=arms.get("mpc" + REWARD, arms["mpc"]),
         compared=compared,
     )
