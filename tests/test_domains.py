@@ -76,7 +76,7 @@ class Outer:
     [
         ({"steps": 0}, r"^lab.steps=0 must be a whole number from 1 to 100000000$"),
         ({"few": [1, 2, -3]}, r"^lab.few=\[1, 2, -3\] holds -3, where each must be a whole number from 1"),
-        ({"parts": {"a": 0.0, "b": 1}}, r"^lab.parts.b=1.0 must be a finite number of at least 0 and below 1$"),
+        ({"parts": {"a": 0.0, "b": 1}}, r"^lab.parts.b=1 must be a finite number of at least 0 and below 1$"),
         ({"maybe": NAN}, r"^lab.maybe=nan must be a finite number above 0 and at most 1000000$"),
         ({"inner": {"rate": INF}}, r"^lab.inner.rate=inf "),
         ({"steps": 10**400}, r"^lab.steps=10{39}….*\(401 characters\)"),
@@ -91,3 +91,21 @@ def test_what_lies_inside_or_has_no_domain_is_taken():
     taken = read_config(Outer, {"maybe": None, "free": NAN, "few": [], "inner": {"rate": 1e-9}}, "lab")
     assert taken.maybe is None and taken.inner.rate == 1e-9
     check_domains(Outer, {"steps": "${effort:3}"}, "lab")  # not reckoned yet
+
+
+def of_value(option: str, value: Any) -> dict[str, Any]:
+    """The option's nested values."""
+    name, _, rest = option.partition(".")
+    return {name: of_value(rest, value) if rest else value}
+
+
+def test_every_number_at_odd_values_is_taken_or_refused_in_one_line():
+    for section, kind in schemas():
+        for option, _, domain in numbers(kind):
+            for value in (NAN, INF, -INF, -1, 0, 1e9, 10**9):
+                try:
+                    read_config(kind, of_value(option, value), section)
+                except UserError as error:
+                    assert "\n" not in str(error), (section, option, value)
+                else:
+                    assert value in domain, (section, option, value)

@@ -23,9 +23,10 @@ TARGET = "_target_"
 def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
     """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown, of a wrong type, or
     outside its domain."""
+    check_domains(kind, values, name)  # as they were typed
     read = typed(kind, {key: value for key, value in values.items() if key != TARGET}, name)
     with _told_by(name):
-        check_domains(kind, OmegaConf.to_container(read), name)  # type: ignore[arg-type]
+        check_domains(kind, OmegaConf.to_container(read), name)  # type: ignore[arg-type] # texts such as "nan", too
         return OmegaConf.to_object(read)
 
 

@@ -221,9 +221,9 @@ def test_impossible_options_are_refused(options, words):
 
 
 def test_impossible_modes_are_refused():
-    with pytest.raises(UserError, match=r"model.modes.video=-1.0 must be a finite number from 0"):
+    with pytest.raises(UserError, match=r"model.modes.video=-1 must be a finite number from 0"):
         read_config(ModesConfig, {"video": -1}, "model.modes")
-    with pytest.raises(UserError, match=r"model.modes.forward=0.0 "):
+    with pytest.raises(UserError, match=r"model.modes.forward=0 "):
         read_config(ModesConfig, {"forward": 0}, "model.modes")
 
 
