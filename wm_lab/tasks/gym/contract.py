@@ -121,12 +121,12 @@ class Contract(gymnasium.Wrapper):
             raise self._unlike(f"{where} returned {_kind(seen)} as {name}", space)
         if found.shape != space.shape:
             raise self._unlike(f"{name} of {where} has shape {found.shape}", space)
-        with np.errstate(over="ignore", invalid="ignore"):
-            cast = found.astype(space.dtype)
-        if not (np.abs(cast.astype(float)) <= LARGEST).all():
+        kept = space.dtype
+        largest = float(np.finfo(np.float16).max) if kept == np.float16 else LARGEST
+        if found.dtype.kind == "f" and not np.abs(found).max(initial=0.0) <= largest:
             raise self._not_finite(f"{name} of {where}")
-        if cast.dtype.kind in "iub" and not np.array_equal(cast, found):
-            raise self._unlike(f"{name} of {where} holds numbers of {found.dtype} that {space.dtype} cannot", space)
+        if kept.kind in "iub" and found.dtype != kept and not np.array_equal(found.astype(kept), found):
+            raise self._unlike(f"{name} of {where} holds numbers of {found.dtype} that {kept} cannot", space)
         return found
 
     def _reward(self, reward: Any) -> float:
