@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.formats.hostile_lerobot import ours
 from tests.formats.recording import (
     LENGTHS,
     SIDE,
@@ -213,6 +214,30 @@ def test_keys_choose_among_vectors_and_a_whole_name_means_that_column(tmp_path):
         assert data.observation_keys == ("state",)
     data = Dataset.open(import_dataset(LeRobot(folder, Wishes(keys=["observation.state", TOP])), tmp_path / "both"))
     assert set(data.observation_keys) == {"state", "top"} and rows(data).shape[1] == 3
+
+
+def test_of_the_lab_s_own_export_keys_choose_among_observations_that_stay_apart(tmp_path):
+    folder = write(tmp_path / "arm", stills=True)
+    ours(observation={"state": [3], "environment_state": [2], "top": [SIDE, SIDE, 3]})(folder)
+    for number, (keys, seen) in enumerate(
+        [
+            (None, ["environment_state", "state", "top"]),
+            (["environment_state"], ["environment_state"]),
+            (["observation.state", "top"], ["state", "top"]),
+        ]
+    ):
+        data = Dataset.open(import_dataset(LeRobot(folder, Wishes(keys=keys)), tmp_path / str(number)))
+        assert sorted(data.card["observation"]) == seen
+        np.testing.assert_array_equal(rows(data), truth()["observation.state"])
+    with pytest.raises(UserError, match=r"unknown observation of .* 'side'"):
+        LeRobot(folder, Wishes(keys=["side"]))
+
+
+def test_joints_are_shown(tmp_path, capsys):
+    folder = change_features(write(tmp_path / "arm"), observation__state={"names": ["shoulder", "elbow", "wrist"]})
+    assert main(["info", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "elbow" in shown and "environment_state.1" in shown
 
 
 def test_cameras_whose_names_clash_are_not_lost(tmp_path):

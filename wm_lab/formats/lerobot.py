@@ -94,23 +94,29 @@ class LeRobot(Source):
     def _observe(self) -> Observed:
         """Cameras and vectors to keep. `--keys` may say the whole name of a column, where the short one means more."""
         side, columns, keys = self.wishes.image_size, self._columns, self.wishes.keys
-        if keys is not None:
-            named = {feature.name: key for key, feature in {**columns.vectors, **columns.cameras}.items()}
+        named = {feature.name: key for key, feature in {**columns.vectors, **columns.cameras}.items()}
+        if keys is not None and not self._whole:
             vectors = [key for key, f in columns.vectors.items() if f.name in keys or (key in keys and key != STATE)]
             if vectors and STATE not in keys:
                 columns.left += [f.name for key, f in columns.vectors.items() if key not in vectors]
                 columns.vectors = {key: columns.vectors[key] for key in vectors}
                 keys = [STATE, *(key for key in keys if named.get(key, key) not in vectors)]
-            keys = [named.get(key, key) for key in keys]
-        elif STATE in columns.cameras:
+        elif keys is None and STATE in columns.cameras:
             raise UserError(
                 f"{self.name} has a camera called {STATE}, which is the lab's name for all vectors together; give it "
                 f"another with --map NAME={columns.cameras[STATE].name}"
             )
+        keys = None if keys is None else [named.get(key, key) for key in keys]
         images = {
-            key: (side, side, 3) if side else f.picture for key, f in columns.cameras.items() if _wanted(key, keys)
+            key: (side, side, 3) if side else f.picture
+            for key, f in columns.cameras.items()
+            if keys is None or key in keys
         }
-        return Observed.choose(self.name, images, {key: f.size for key, f in columns.vectors.items()}, keys)
+        sizes = {key: f.size for key, f in columns.vectors.items()}
+        observed = Observed.choose(self.name, images, sizes, keys)
+        if self._whole:
+            observed.vectors, observed.seen = sizes, keys or [*sizes, *images]
+        return observed
 
     @property
     def _vectors(self) -> list[Feature]:
@@ -164,7 +170,7 @@ class LeRobot(Source):
 
     def _labels(self) -> dict[str, Any]:
         """What the numbers are called, for the source's origin."""
-        seen = self._columns.vectors if not self._whole else {STATE: self._columns.vectors[STATE]}
+        seen = {key: f for key, f in self._columns.vectors.items() if key == STATE or not self._whole}
         named = {ACTION: names_of({f.name: f for f in self._columns.action}), STATE: names_of(seen)}
         return {LABELS: {role: names for role, names in named.items() if names}}
 
@@ -289,7 +295,3 @@ def _runs(owner: np.ndarray) -> dict[int, slice | None]:
         episode = int(owner[start])
         runs[episode] = None if episode in runs else slice(start, stop)
     return runs
-
-
-def _wanted(key: str, keys: list[str] | None) -> bool:
-    return keys is None or key in keys
