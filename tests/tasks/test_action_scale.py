@@ -12,7 +12,7 @@ BOXES = {
     "plain": spaces.Box(-1.0, 1.0, (3,), np.float32),
     "lopsided": spaces.Box(np.array([0.1, -0.3, 7.0]), np.array([0.7, 2.1, 7.1]), dtype=np.float32),
     "double": spaces.Box(np.array([0.1, -0.3, 7.0]), np.array([0.7, 2.1, 7.1]), dtype=np.float64),
-    "half": spaces.Box(np.array([0.1, -0.3, 7.0]), np.array([0.7, 2.1, 7.1]), dtype=np.float16),
+    "half": spaces.Box(np.array([0.1, -0.3, 7.0], np.float16), np.array([0.7, 2.1, 7.1], np.float16), dtype=np.float16),
     "whole": spaces.Box(np.array([-2, 0, 5]), np.array([2, 9, 6]), dtype=np.int64),
     "bytes": spaces.Box(0, 255, (3,), np.uint8),
     "largest": spaces.Box(0, 2**63 - 1, (3,), np.int64),
