@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
 from tests.exercises.point_world import PointBench, settings
+from wm_lab.data.behaviours import ExplorationConfig
+from wm_lab.data.collect import collect
 from wm_lab.exercises.diet import Diet, pooled
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.training.checkpoint import load_model
@@ -85,3 +88,19 @@ def test_another_collection_makes_another_clone(tmp_path):
         one = bench.clone(Diet(demonstrations, eyes=(demonstrations,)))
         two = bench.clone(Diet(demonstrations, eyes=bench.eyes(demonstrations)))
         assert two == bench.clone() != one
+
+
+def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
+    """A model may learn from it, though its episodes cannot stand in one dataset with the demonstrations."""
+    other = collect(
+        tmp_path / "recorded",
+        lambda: PointTask(PointConfig(observation=["state", "pixels"], physics="point 0")),
+        ScriptedPolicy,
+        range(12),
+        ExplorationConfig({"noisy_expert": 1.0}),
+        workers=1,
+    )
+    data = {"path": str(other), "validation_fraction": 0.25}
+    with PointBench(settings(tmp_path, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data)) as bench:
+        both = pooled([bench.demonstrations().spec, bench.recording.spec])
+        assert load_model(bench.clone()).spec.mean == both.mean
