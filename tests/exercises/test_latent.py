@@ -127,7 +127,9 @@ def test_a_turned_state_is_read_without_error_and_strangers_states_are_not(answe
         assert found["gains"]["ridge"][RANDOM][variable]["value"] == 0
         assert abs(found["gains"]["ridge"]["observation"][variable]["value"]) < 1e-3, "it is all there to be seen"
     assert found["moves"] == {"position": True, "goal": False}
-    assert answer.verdicts[0].startswith("the latent captures position (R² 1.00 [1.00, 1.00], random encoder 1.00)")
+    assert answer.verdicts[0].startswith(
+        "in this training, the latent captures position (R² 1.00 [1.00, 1.00], random encoder 1.00)"
+    )
     assert "changed the R² of position and goal by less than 0.01" in answer.verdicts[1]
 
 
@@ -179,7 +181,7 @@ def test_one_command_answers_for_a_hand_that_sees_pixels(tmp_path):
     assert ended.code == 0, ended.err
     (run,) = runs(tmp_path)
     result = json.loads((run / "result.json").read_text())
-    assert result["verdict"].startswith("the latent captures")
+    assert result["verdict"].startswith("in this training, the latent captures")
     assert "".join(result["verdict"].split()) in "".join(ended.out.split()), "the terminal wraps lines"
     assert result["numbers"]["copied"] == 0 and result["numbers"]["trajectories"] == 12
     scenes = (run / "plots" / "scenes.svg").read_text()

@@ -35,6 +35,7 @@ from wm_lab.evaluation.structure import (
     standardised,
     straightness,
 )
+from wm_lab.evaluation.verdicts import spoken_of
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.latent.frames import (
@@ -148,7 +149,11 @@ class Latent(Exercise):
             frames=len(chosen),
             trajectories=len(data),
         )
-        answer = Answer(latent_verdicts(found), plain(found) | {"data": data.digest}, latent_tables(found))
+        answer = Answer(
+            [spoken_of(1, told) for told in latent_verdicts(found)],
+            plain(found) | {"data": data.digest},
+            latent_tables(found),
+        )
         if bench.run is not None:
             folder = bench.run.folder.plots
             answer.pictures = {"scenes": draw_maps(flat, frames, scenes, bench.card.variables, folder / "scenes.svg")}

@@ -171,7 +171,7 @@ def picture_verdict(found: Findings) -> str:
 def _probe_table(found: Findings, kind: str, title: str) -> Table:
     table = found.r2[kind]
     rows = [
-        (name if moves else f"{name} (constant)", *(short(row[name]) for row in table.values()))
+        (name if moves else f"{name} (constant)", *(explained(row[name]) for row in table.values()))
         for name, moves in found.moves.items()
     ]
     caption = (
@@ -183,7 +183,7 @@ def _probe_table(found: Findings, kind: str, title: str) -> Table:
 
 def _gain_table(found: Findings) -> Table:
     columns = {f"{kind}, minus {rival}": row for kind, table in found.gains.items() for rival, row in table.items()}
-    rows = [(name, *(short(row[name]) for row in columns.values())) for name in found.moves]
+    rows = [(name, *(explained(row[name]) for row in columns.values())) for name in found.moves]
     caption = f"R² of the latent minus that of what it is made from, paired by trajectory. {_sample(found)}"
     return Table("What the latent adds", ("variable", *columns), rows, frozenset({"variable"}), caption)
 
@@ -196,6 +196,11 @@ def short(interval: Interval) -> str:
     """`0.92 [0.85, 0.96]`, never with more decimals: an R² of 0.999998 is 1."""
     low, value, high, _ = interval
     return f"{value:.2f} [{low:.2f}, {high:.2f}]" if isfinite(value) else "–"
+
+
+def explained(r2: Interval) -> str:
+    """An R², or that there is nothing to explain."""
+    return short(r2) if isfinite(r2.value) else "constant"
 
 
 def _beside(ours: Interval, bar: Interval) -> str:
