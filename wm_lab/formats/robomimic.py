@@ -130,7 +130,10 @@ class Robomimic(Source):
             return max(seen - 1, actions - ("next_obs" not in members(demo)))
 
     def _card(self, wishes: Wishes) -> TaskCard:
-        hz = wishes.hz or self._hz()
+        told = self._hz()
+        if told and wishes.hz and wishes.hz != told:
+            raise UserError(f"{self.name} says {told:g} steps a second, and --hz {wishes.hz:g}; leave out --hz")
+        hz = wishes.hz or told
         if hz is None:
             raise UserError(f"{self.name} does not say how many steps a second take; say it with --hz")
         environment = self._environment_name() or "unknown environment"
