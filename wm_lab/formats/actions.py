@@ -57,6 +57,8 @@ def numbers_of_actions(values: np.ndarray, size: int | None = None) -> np.ndarra
     """Recorded actions [L, A]; flat ones are of one number each. Unreadable unless they are numbers, `size` of them."""
     if values.dtype.kind not in "fiu":
         raise Unreadable(f"has actions of type {values.dtype}, which are no numbers")
+    if not len(values):
+        raise Unreadable("has no actions")
     if values.ndim not in (1, 2) or not values.size:
         raise Unreadable(f"has actions of shape {list(values.shape)}, which are not one vector a step")
     actions = values.reshape(len(values), -1)

@@ -119,7 +119,7 @@ def array(group: Any, place: str) -> Any:
     found = inside(group, name)
     if not isinstance(found, h5py.Dataset):
         raise Unreadable(f"has no array in {_place(group, name)}")
-    _require_own(found, _place(group, name))
+    _require_own(found)
     if not found.shape:
         raise Unreadable(f"has one value in place of the array {_place(group, name)}")
     return found
@@ -140,7 +140,7 @@ def arrays(group: Any) -> dict[str, Any]:
                 raise Unreadable(f"has more than {MOST_ARRAYS} arrays and groups in {group.name}")
             part = inside(place, name)
             if isinstance(part, h5py.Dataset):
-                _require_own(part, _place(place, name))
+                _require_own(part)
                 found[prefix + name] = part
             elif isinstance(part, h5py.Group):
                 waiting.append((f"{prefix}{name}/", part, depth + 1))
@@ -189,24 +189,26 @@ def require_held(path: Path, claimed: int) -> None:
         )
 
 
-def _require_own(dataset: Any, place: str) -> None:
+def _require_own(dataset: Any) -> None:
     """Unreadable unless the numbers of a dataset lie in its own file, and are about as many as it says."""
     import h5py
 
     layout = dataset.id.get_create_plist()
     if layout.get_layout() == h5py.h5d.VIRTUAL:
-        raise Unreadable(f"keeps {place} as a view of other arrays (a virtual dataset); copy them into the file")
+        raise Unreadable(
+            f"keeps {_tail(dataset.name)} as a view of other arrays (a virtual dataset); copy them into the file"
+        )
     if layout.get_external_count():
-        raise Unreadable(f"keeps {place} in other files (external storage); copy it into the file")
+        raise Unreadable(f"keeps {_tail(dataset.name)} in other files (external storage); copy it into the file")
     if dataset.shape is None:
-        raise Unreadable(f"has nothing in {place}")
+        raise Unreadable(f"has nothing in {_tail(dataset.name)}")
     if dataset.dtype.kind not in NUMBERS:
         return  # not numbers: never read as any
     claimed, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if claimed > LARGEST or (claimed > SMALL and claimed > DENSEST * stored):
         raise Unreadable(
-            f"claims {list(dataset.shape)} numbers in {place}, {claimed / 2**30:.3g} GiB, and {stored} bytes of them "
-            "were written"
+            f"claims {list(dataset.shape)} numbers in {_tail(dataset.name)}, {claimed / 2**30:.3g} GiB, and {stored} "
+            "bytes of them were written"
         )
 
 

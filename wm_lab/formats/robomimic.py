@@ -100,10 +100,10 @@ class Robomimic(Source):
             found = read(array(seen, place))
             if after is None or len(found) != steps:
                 return found
-            last = read(array(after, place), -1)
-            if last.shape[1:] != found.shape[1:] or len(array(after, place)) != steps:
+            outcomes = array(after, place)
+            if outcomes.shape != found.shape:
                 raise Unreadable(f"has next_obs/{key} of another shape than obs/{key}")
-            return np.concatenate([found, last])
+            return np.concatenate([found, read(outcomes, -1)])
 
         state = self.observed.join({key: rows(key) for key in self.observed.vectors})
         return {STATE: state} | {key: resized(rows(key), self.wishes.image_size) for key in self.observed.images}
