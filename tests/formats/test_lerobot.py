@@ -254,3 +254,14 @@ def test_other_versions_and_existing_folders_are_refused(tmp_path, foreign):
             LeRobot(write(tmp_path / version, codebase_version=version), Wishes())
     with pytest.raises(UserError, match="exists already"):
         imported(foreign, foreign)
+
+
+def test_actions_of_the_lab_s_own_are_not_scaled_however_small(ours, tmp_path):
+    source = Own([ours])
+    for column in source.dataset.shards[0].columns:
+        if column == "action":
+            source.dataset.shards[0].columns[column] = source.dataset.shards[0].columns[column] * np.float32(0.001)
+    small = source.dataset.shards[0].columns["action"]
+    back = imported(export_dataset(source, tmp_path / "small"), tmp_path / "back")
+    np.testing.assert_array_equal(back.column("action"), small)
+    assert back.card["settings"] == source.dataset.card["settings"]

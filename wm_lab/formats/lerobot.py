@@ -57,7 +57,7 @@ class LeRobot(Source):
         self._require_steps()
         self._rows: list[slice] = []  # of each kept episode in its file
         self._asked: list[int] = []  # task_index of each one's first frame
-        self.scale = ActionScale.of(self._scan(), self.name)
+        self.scale = ActionScale.of(self._scan(), self.name) if ours is None else self._as_ours(ours)
         self.table = {"seed": self.kept}
         self._instructions = self._instruct()
         self.behaviours = ["recorded"]
@@ -198,6 +198,13 @@ class LeRobot(Source):
                 yield action
                 if asked is not None:
                     self._asked.append(int(asked[self._rows[-1].start]))
+
+    def _as_ours(self, ours: Ours) -> ActionScale:
+        """The lab's own actions are in its units already."""
+        if any((np.abs(action) > 1).any() for action in self._scan()):
+            raise ours.damaged("the dataset has actions beyond [-1, 1], which none of the lab's has")
+        size = sum(feature.size for feature in self._columns.action)
+        return ActionScale(-np.ones(size), np.ones(size))
 
     def _find(self, table: Parquet, runs: dict[int, slice | None], index: int, episode: int) -> slice:
         """The rows of an episode, which follow one another at the dataset's rate."""

@@ -33,8 +33,6 @@ class Ours:
         observation cannot be kept under its name."""
         if self.card.action_size != len(scale.low):
             raise self.damaged(f"it has actions of {self.card.action_size} numbers, the dataset of {len(scale.low)}")
-        if not scale.is_identity:
-            raise self.damaged("the dataset has actions beyond [-1, 1], which none of the lab's has")
         if odd := [key for key in shapes if not OF_A_FILE.fullmatch(key)]:
             raise self.damaged(f"the observation {shortened(odd[0])} has a name that is no file's")
         if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.card.variables):
