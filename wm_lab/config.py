@@ -137,6 +137,7 @@ def register() -> None:
             store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
     OmegaConf.register_new_resolver("effort", effort, replace=True)
     OmegaConf.register_new_resolver("batch", batch, replace=True)
+    OmegaConf.register_new_resolver("home", home, replace=True)
 
 
 def composed(folder: Path, overrides: Sequence[str]) -> DictConfig:
@@ -160,6 +161,11 @@ def configurable(package: str) -> Iterator[tuple[str, type]]:
             own = f"{kind.__module__}.".startswith(f"{loaded.__name__}.") and not inspect.isabstract(kind)
             if own and hasattr(kind, "Config"):
                 yield module.name, kind
+
+
+def home(path: str) -> str:
+    """`${home:~/runs}`: the same in the home folder of whoever asks."""
+    return str(Path(path).expanduser())
 
 
 def effort(amount: float, *, _root_: DictConfig) -> int:

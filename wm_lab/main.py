@@ -108,7 +108,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
         seeds=plain["seeds"],
         device=choose_device(plain["device"]),
         workers=plain["workers"],
-        store=Path(hydra.utils.to_absolute_path(plain["outputs"])) / "store",
+        store=Path(hydra.utils.to_absolute_path(schema.home(plain["outputs"]))) / "store",
         labels=labels,
     )
     tracking: TrackingConfig = read_config(TrackingConfig, plain["tracking"], "tracking")
@@ -235,7 +235,7 @@ def job(cfg: DictConfig) -> float | None:
         complain(told)
         sys.exit(MISTAKE)
     finally:
-        remove_empty(folder, Path(cfg.outputs).absolute())  # of a run that was refused before any work
+        remove_empty(folder, Path(schema.home(cfg.outputs)).absolute())  # of a run that was refused before any work
 
 
 class JobFailed(UserError):

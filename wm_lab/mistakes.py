@@ -88,7 +88,9 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
     for cause in _chain(error):
-        if isinstance(cause, OSError) and (cause.errno in FULL or (cause.errno in DISK and cause.filename is not None)):
+        if isinstance(cause, OSError) and (
+            cause.errno in FULL or (cause.errno in DISK and cause.filename is not None) or _is_of_the_system(cause)
+        ):
             return (
                 f"{cause.filename or 'outputs'}: {cause.strerror}; free some space, make it writable, or choose "
                 "another folder with outputs=/some/folder"
@@ -98,6 +100,11 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
     if _was_composing(error):
         return _line(error)
     return None
+
+
+def _is_of_the_system(error: OSError) -> bool:
+    """Whether somebody wants to write where there are no files, which the system tells as a missing folder."""
+    return error.errno == errno.ENOENT and str(error.filename).startswith(("/proc/", "/sys/", "/dev/"))
 
 
 def _was_composing(error: BaseException, last: int = 1) -> bool:

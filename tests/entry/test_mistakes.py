@@ -90,6 +90,30 @@ def test_a_sweep_of_mistakes_leaves_nothing_behind(tmp_path, mistake):
     assert ended.code == 2 and not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("subdir", ["same", "'${seed}'", "x/same"])
+def test_two_jobs_of_a_sweep_that_would_share_a_folder_are_refused(tmp_path, subdir):
+    ended = wm_lab(tmp_path, "-m", *QUIET, "seed=0,1", "planner=cem,mppi", f"hydra.sweep.subdir={subdir}")
+    assert ended.code == 2 and not any(tmp_path.iterdir())
+    assert re.search(r"hydra.sweep.subdir=\S+ is the folder of .* planner=cem and of ", ended.complaint)
+
+
+def test_folders_that_cannot_be_are_told(tmp_path):
+    for outputs, sentence in (("/proc/x", "No such file"), ("x" * 300, "File name too long")):
+        ended = wm_lab(tmp_path, *QUIET, f"outputs={outputs}")
+        assert ended.code == 2 and sentence in ended.complaint and "outputs=/some/folder" in ended.complaint
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_home_folder_in_a_yaml_is_written_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "experiment").mkdir()
+    preset = "# @package _global_\noutputs: ~/lab\ndata: {path: ~/nowhere}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(preset)
+    ended = wm_lab(tmp_path, *QUIET, f"--config-dir={tmp_path}", "experiment=mine")
+    assert ended.code == 2 and f"{tmp_path}/home/nowhere" in ended.complaint
+    assert not (tmp_path / "~").exists()
+
+
 @pytest.mark.parametrize("several", [(), ("-m", "seed=0,1")])
 def test_what_is_logged_after_a_refused_command_asks_for_no_folder(tmp_path, several):
     assert wm_lab(tmp_path, *QUIET, *several, "planner.elites=999").code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -54,6 +55,8 @@ class DataConfig:
     workers: Processes | None = None  # processes that collect; None: one per core. Never changes the data
 
     def __post_init__(self) -> None:
+        if self.path is not None:
+            self.path = str(Path(self.path).expanduser())
         self.exploration()
         self.round_exploration()
         self.split()

@@ -43,7 +43,7 @@ class RecordedTask(Task):
     def __init__(self, config: RecordedTaskConfig) -> None:
         if config.path is None:
             raise UserError("a recorded task is described by its dataset; choose data=recorded data.path=FOLDER")
-        shard = open_recorded(Path(config.path))
+        shard = open_recorded(Path(config.path).expanduser())
         self.card = TaskCard.from_dict(shard.card)
         self._first = np.array(shard.columns[OBSERVATION + "state"][0])
         if config.observation is not None:

@@ -58,3 +58,18 @@ class Rest(Launcher):
         if done:
             log.info("finished before: %s", folder)
         return done
+
+
+def subdir_of(config: DictConfig, loader: ConfigLoader, number: int, overrides: Sequence[str]) -> str | None:
+    """Where the job is written, within the sweep's folder; None where only its launcher will know."""
+    job = loader.load_sweep_config(config, list(overrides))
+    outer = HydraConfig.instance().cfg
+    try:
+        with open_dict(job):
+            job.hydra.job.num = number
+            HydraConfig.instance().set_config(job)  # ${hydra:job.num} is this job's
+            return str(job.hydra.sweep.subdir)
+    except OmegaConfBaseException:  # hydra.job.id, which launchers give
+        return None
+    finally:
+        HydraConfig.instance().cfg = outer

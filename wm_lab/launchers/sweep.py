@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.plain import write_json
 from wm_lab.launchers.composition import SweepLoader
+from wm_lab.launchers.rest import subdir_of
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import tell
@@ -45,6 +46,7 @@ class SweepWatch(Callback):
         hydra.config_loader = loader = SweepLoader(hydra.config_loader)
         try:
             jobs = jobs_of(config, loader)
+            require_own_folders(config, loader, jobs)
             asked = {"jobs": jobs, "code": code_hash(self.user_code), "command": command(sys.argv[1:])}
             folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
             tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
@@ -57,7 +59,7 @@ class SweepWatch(Callback):
                 config.hydra.sweeper._target_ = REST
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
-        SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).absolute())
+        SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).expanduser().absolute())
 
 
 class Sweep:
@@ -70,7 +72,7 @@ class Sweep:
         """Say what its runs say together, on the terminal, in its folder and in the tracker."""
         try:
             # Where none of them began there is nothing to say.
-            if any(self.folder.glob(f"*/{STATUS}")) and (answer := answer_sweep([self.folder])) is not None:
+            if any(self.folder.rglob(STATUS)) and (answer := answer_sweep([self.folder])) is not None:
                 tell(answer, self._write(answer))
         finally:
             self._lock.release()
@@ -104,6 +106,20 @@ class Sweep:
         tracker.html(REPORT, page)
         tracker.summary({"verdicts": answer.verdicts})
         tracker.finish(0)
+
+
+def require_own_folders(config: DictConfig, loader: SweepLoader, jobs: list[list[str]]) -> None:
+    """UserError where two jobs would be written to one folder, the second over the first."""
+    if "hydra.job.num" in str(OmegaConf.to_container(config.hydra.sweep)).replace(":", "."):
+        return
+    folders: dict[str, list[str]] = {}
+    for number, overrides in enumerate(jobs):
+        folder = subdir_of(config, loader, number, overrides)
+        if folder is not None and (other := folders.setdefault(folder, overrides)) is not overrides:
+            raise UserError(
+                f"hydra.sweep.subdir={folder} is the folder of {' '.join(other)} and of {' '.join(overrides)}; have it "
+                "hold what differs between them, or ${hydra.job.num}"
+            )
 
 
 def jobs_of(config: DictConfig, loader: SweepLoader) -> list[list[str]]:

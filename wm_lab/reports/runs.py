@@ -30,8 +30,8 @@ MORE = "training"
 NEEDED = {"labels", "task", "seed", "verdict", "numbers"}
 """What a report reads of a result."""
 
-DEPTH = 4
-"""Folders below a given one in which runs are looked for: outputs/multiruns/<time>/<job>."""
+DEPTH = 6
+"""Folders below a given one in which runs are looked for: outputs/multiruns/<time>/<job>, where <job> may hold some."""
 
 
 @dataclass(frozen=True)
