@@ -23,3 +23,12 @@ def test_a_ratio_that_is_the_same_in_every_unit_is_certain_and_one_over_nothing_
     bottom = np.arange(1.0, 9)
     assert Ratio(2 * bottom, bottom).interval() == pytest.approx((2, 2, 2, 8))
     assert np.isnan(Ratio(bottom, np.zeros(8)).interval().value)
+
+
+def test_of_three_episodes_a_ratio_is_wide_and_still_a_number():
+    """Resampled standard errors of three units are often nearly zero, and nothing is to be divided by them."""
+    rng = np.random.default_rng(0)
+    top, bottom = np.exp(rng.normal(size=(2, 3, 500)))
+    low, high = ratio_bounds(top, bottom, resample_counts(3, 1000, 0))
+    assert np.isfinite(high).all() and np.median(np.log(high / low)) < 12
+    assert np.mean((low <= 1) & (high >= 1)) > 0.9

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
 TINY = np.finfo(float).tiny
+
+ENOUGH = 10
+"""Units from which on resampled standard errors are worth dividing by."""
+
+WILDEST = 2.0
+"""How many times as far as Student's interval a bootstrap-t may reach."""
 
 
 class Ratio(NamedTuple):
@@ -50,7 +57,8 @@ def ratio_bounds(
     """Bounds [H] of sums of `top` [E, H] over sums of `bottom` [E, H], resampled by `counts` [R, E].
 
     The hull of two bootstraps: percentiles of the ratio, which miss where a few units decide, and the logarithm's
-    distance in its own standard errors (bootstrap-t), which misses where there are few units. stretch: how many times
+    distance in its own standard errors (bootstrap-t; of few units Student's, for their resamples repeat one another).
+    stretch: how many times
     further from the estimate, on the scale of logarithms, to reach (what no resampling of errors sees).
     """
     n = len(top)
@@ -63,7 +71,11 @@ def ratio_bounds(
         own = np.sqrt(np.square(top / top.sum(0) - bottom / bottom.sum(0)).sum(0))
         moved = np.where(error > 0, (np.log(ratio) - value) / error, 0.0)
         percent = np.log(percentile_bounds(ratio, n=n)) - value
-        student = -own * np.quantile(np.nan_to_num(moved), [(1 + LEVEL) / 2, (1 - LEVEL) / 2], axis=0)
+        symmetric = -special.stdtrit(n - 1, (1 - LEVEL) / 2) * own * np.sqrt(n / (n - 1)) if n > 1 else np.inf * own
+        student = np.stack([-symmetric, symmetric])
+        if n >= ENOUGH:
+            quantiles = np.quantile(np.nan_to_num(moved), [(1 + LEVEL) / 2, (1 - LEVEL) / 2], axis=0)
+            student = np.clip(-own * quantiles, -WILDEST * symmetric, WILDEST * symmetric)
         low = value + stretch * np.minimum(np.fmin(percent[0], student[0]), 0)
         high = value + stretch * np.maximum(np.fmax(percent[1], student[1]), 0)
         return np.exp(low), np.exp(high)

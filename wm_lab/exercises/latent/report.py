@@ -189,7 +189,7 @@ def _gain_table(found: Findings) -> Table:
 
 
 def _sample(found: Findings) -> str:
-    return f"95 % intervals over {found.trajectories} trajectories ({found.frames} frames)."
+    return f"Each number's own 95 % interval over {found.trajectories} trajectories ({found.frames} frames)."
 
 
 def short(interval: Interval) -> str:
