@@ -30,7 +30,7 @@ from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import RERANKER, Settings
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.launchers.sweep import SweepWatch
-from wm_lab.metric import check_metric, metrics_of
+from wm_lab.metric import check_metric, metrics_of, require_test
 from wm_lab.mistakes import explain
 from wm_lab.planners.planner import Planner
 from wm_lab.reports.page import write_page
@@ -72,6 +72,7 @@ def run(cfg: DictConfig) -> Answer:
     with Workbench(settings) as bench:
         bench.check()
         exercise.check(bench)
+        require_test(cfg.optimized_metric, bench.card)
         with Run(
             folder,
             config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.evaluation.outcomes import Arm, stack
+from wm_lab.evaluation.outcomes import Arm, runs, stack
 from wm_lab.reports.cells import PLAYER, Cell
+from wm_lab.tasks.task import TaskCard
 
 TOLD_BY = {"success": "planning", "H_skill": "imagination"}
 """{metric: the exercise that tells it}"""
@@ -16,10 +17,12 @@ TOLD_BY = {"success": "planning", "H_skill": "imagination"}
 def metrics_of(exercise: str, numbers: dict[str, Any], outcomes: Mapping[str, Arm]) -> dict[str, float]:
     """What a finished run of this exercise is judged by.
 
-    success: share of episodes that planning solved, over all trainings
+    success: share of episodes that planning solved, over all trainings; none where nobody can solve any
     H_skill: imagined steps for which the model beats persistence, on what success depends on
     """
     if exercise == TOLD_BY["success"] and PLAYER in outcomes:
+        if not runs(outcomes[PLAYER])[0].manifest.success_test:
+            return {}
         return {"success": float(stack(outcomes[PLAYER], "success").mean())}
     if exercise == TOLD_BY["H_skill"]:
         return {"H_skill": float(Cell("", "", imagined=[numbers]).skill[0]["value"])}
@@ -34,3 +37,12 @@ def check_metric(name: str | None, exercise: str) -> None:
         raise unknown("optimized_metric", name, TOLD_BY)
     if TOLD_BY[name] != exercise:
         raise UserError(f"optimized_metric={name} is told by exercise={TOLD_BY[name]}, and this is {exercise}")
+
+
+def require_test(name: str | None, card: TaskCard) -> None:
+    """UserError where a search for success was asked for on a task that only pays."""
+    if name == "success" and not card.success_test:
+        raise UserError(
+            f"optimized_metric=success needs a task that can be solved, and {card.name} only pays; say when it is "
+            "solved (task.success_key, task.success_return or task.success)"
+        )
