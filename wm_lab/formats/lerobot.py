@@ -18,6 +18,7 @@ from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
 from wm_lab.formats.actions import ActionScale
 from wm_lab.formats.frames import Frames, Unreadable, yes_or_no
+from wm_lab.formats.lerobot_cameras import Cameras
 from wm_lab.formats.lerobot_columns import choose_columns
 from wm_lab.formats.lerobot_episodes import read_episodes
 from wm_lab.formats.lerobot_info import Feature, names_of, read_info
@@ -25,10 +26,8 @@ from wm_lab.formats.lerobot_layout import ACTION, EPISODE, INFO, TASK, TIME
 from wm_lab.formats.lerobot_ours import Ours, read_ours
 from wm_lab.formats.lerobot_tasks import require_sentences, task_words
 from wm_lab.formats.observed import STATE, Observed
-from wm_lab.formats.parquet import Column, Parquet
+from wm_lab.formats.parquet import Parquet
 from wm_lab.formats.source import LABELS, Source, Wishes, describe
-from wm_lab.formats.still import decoded
-from wm_lab.formats.video import VideoReader
 from wm_lab.tasks.task import TaskCard
 
 BEAT = 0.1
@@ -70,7 +69,7 @@ class LeRobot(Source):
         return self._instructions
 
     def episodes(self) -> Iterator[Episode]:
-        readers = _Cameras(self)
+        readers = Cameras(self.info, self._meta, self.wishes.image_size)
         table: Parquet | None = None
         names = [feature.name for feature in (*self._columns.action, *self._columns.flags.values(), *self._vectors)]
         try:
@@ -251,43 +250,6 @@ class LeRobot(Source):
             contact=flags.get("contact"),
             terminal=ended,
         )
-
-
-class _Cameras:
-    """What is open of the cameras: a video or a column of images each, which the next episode goes on in."""
-
-    def __init__(self, source: LeRobot) -> None:
-        self._source = source
-        self._open: dict[str, VideoReader | Column] = {}
-
-    def read(self, feature: Feature, episode: int, table: Path, rows: slice) -> np.ndarray:
-        """[L, H, W, 3] uint8 of an episode whose frames are these rows of the table."""
-        source = self._source
-        if feature.kind == "image":
-            column = self._turn(feature, table)
-            if not isinstance(column, Column):
-                column = self._open[feature.name] = Column(table, feature.name)
-            return decoded(column.read(rows), source.folder, feature.name, source.wishes.image_size)
-        path, begin = source._meta.video_file(feature.name, episode)
-        video = self._turn(feature, path)
-        if not isinstance(video, VideoReader):
-            video = self._open[feature.name] = VideoReader(path, source.info.fps, source.wishes.image_size)
-        return video.read(round(begin * source.info.fps), rows.stop - rows.start)
-
-    def close(self) -> None:
-        for reader in self._open.values():
-            if isinstance(reader, VideoReader):
-                reader.close()
-
-    def _turn(self, feature: Feature, path: Path) -> VideoReader | Column | None:
-        """What is open of a camera, if it is of this file; otherwise it is closed."""
-        reader = self._open.get(feature.name)
-        if reader is None or reader.path == path:
-            return reader
-        if isinstance(reader, VideoReader):
-            reader.close()
-        del self._open[feature.name]
-        return None
 
 
 def is_lerobot(path: Path) -> bool:
