@@ -207,7 +207,7 @@ def test_imagination_is_judged_over_trainings_on_the_same_windows(store, two):
             alone.append(Imagination(config).run(bench))
 
     def error(answer: Answer) -> float:
-        return answer.numbers["held_out"]["all"]["variables"]["position"]["median"]["5"]["value"]
+        return answer.numbers["held_out"]["all"]["variables"]["position"]["median"][5]["value"]
 
     assert error(both) == pytest.approx(np.mean([error(one) for one in alone]))
     assert error(alone[0]) != error(alone[1])
