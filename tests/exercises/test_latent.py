@@ -28,6 +28,7 @@ from wm_lab.exercises.latent.report import (
     latent_verdicts,
     learning_verdict,
     neighbour_verdict,
+    over_findings,
     phase_verdict,
     picture_verdict,
 )
@@ -303,3 +304,13 @@ def test_what_has_no_latent_and_what_has_no_test_starts_is_refused_before_any_wo
     with pytest.raises(UserError, match="an evaluation needs between 1 and"):
         Latent(LatentConfig(scenes=10**9)).check(PointBench(settings(tmp_path)))
     assert not list(tmp_path.iterdir())
+
+
+def test_several_trainings_are_told_as_one():
+    trained = [findings(Interval(r2 - 0.1, r2, r2 + 0.05, 9), LOW, copied=r2) for r2 in (0.8, 0.9, 1.0)]
+    found = over_findings(trained)
+    r2 = found.r2["ridge"][LATENT]["block"]
+    assert (r2.value, r2.high) == (pytest.approx(0.9), 1.0), "no more can be explained than all"
+    assert r2.low == pytest.approx(0.9 - np.hypot(0.1, 4.302652729911275 * 0.1 / np.sqrt(3)))
+    assert found.copied == pytest.approx(0.9) and found.r2["ridge"][RANDOM]["block"] == pytest.approx(LOW)
+    assert found.trainings == 3

@@ -56,6 +56,13 @@ def by_leaf(combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[K
     return {key: combine([one[key] for one in found]) for key in found[0]}
 
 
+def over_tables(
+    combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[str, Mapping[str, Leaf]]]
+) -> dict[str, dict[str, Leaf]]:
+    """The same for mappings of mappings."""
+    return {who: by_leaf(combine, [one[who] for one in found]) for who in found[0]}
+
+
 def _assessment(found: Sequence[Assessment]) -> Assessment:
     if len(found) == 1:
         return found[0]
@@ -63,20 +70,14 @@ def _assessment(found: Sequence[Assessment]) -> Assessment:
         found[0],
         windows=round(sum(one.windows for one in found) / len(found)),
         episodes=min(one.episodes for one in found),
-        curves=_nested(_curves, [one.curves for one in found]),
-        skill=_nested(_skill, [one.skill for one in found]),
-        beats=_nested(over_horizons, [one.beats for one in found]),
+        curves=over_tables(_curves, [one.curves for one in found]),
+        skill=over_tables(_skill, [one.skill for one in found]),
+        beats=over_tables(over_horizons, [one.beats for one in found]),
         tolerance=by_leaf(over_horizons, [one.tolerance for one in found]),
         actions=by_leaf(over_horizons, [one.actions for one in found]),
         useful=over_horizons([one.useful for one in found]),
         trainings=sum(one.trainings for one in found),
     )
-
-
-def _nested(
-    combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[str, Mapping[str, Leaf]]]
-) -> dict[str, dict[str, Leaf]]:
-    return {who: by_leaf(combine, [one[who] for one in found]) for who in found[0]}
 
 
 def _curves(found: Sequence[Curves]) -> Curves:

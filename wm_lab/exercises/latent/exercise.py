@@ -11,12 +11,13 @@ is (the RSSM's Gaussian latent does); where this one's do, the answer says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Count, Domain, Resamples, Width, Window
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES
@@ -60,8 +61,10 @@ from wm_lab.exercises.latent.report import (
     Findings,
     latent_tables,
     latent_verdicts,
+    over_findings,
 )
 from wm_lab.exercises.settings import Section
+from wm_lab.exercises.trainings import train_models
 from wm_lab.exercises.workbench import Workbench
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
@@ -106,6 +109,15 @@ class LatentConfig:
             )
 
 
+class Look(NamedTuple):
+    """One training's findings, and what its pictures are drawn from."""
+
+    found: Findings
+    flat: dict[str, np.ndarray]  # {embedding: [E, 2]}
+    frames: Frames
+    scenes: np.ndarray  # [E] which of the frames
+
+
 class Latent(Exercise):
     Config = LatentConfig
 
@@ -125,9 +137,24 @@ class Latent(Exercise):
             )
 
     def run(self, bench: Workbench) -> Answer:
+        train_models(bench)
+        data = bench.unseen(self.config.scenes)
+        looked = [self._look(each, data) for each in bench.trainings]
+        found = over_findings([one.found for one in looked])
+        verdicts = [spoken_of(found.trainings, told) for told in latent_verdicts(found)]
+        answer = Answer(verdicts, plain(found) | {"data": data.digest}, latent_tables(found))
+        if bench.run is not None:  # of the first training
+            folder, (_, flat, frames, scenes) = bench.run.folder.plots, looked[0]
+            answer.pictures = {"scenes": draw_maps(flat, frames, scenes, bench.card.variables, folder / "scenes.svg")}
+            if (images := thumbnails(bench.task, data, frames, scenes)) is not None:
+                *_, last = flat.values()
+                answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
+        return answer
+
+    def _look(self, bench: Workbench, data: Dataset) -> Look:
+        """What the latent of one training's model holds; the frames are the same for all."""
         config = self.config
         model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
-        data = bench.unseen(config.scenes)
         frames = gather(data, model.observation_keys)
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
@@ -149,18 +176,7 @@ class Latent(Exercise):
             frames=len(chosen),
             trajectories=len(data),
         )
-        answer = Answer(
-            [spoken_of(1, told) for told in latent_verdicts(found)],
-            plain(found) | {"data": data.digest},
-            latent_tables(found),
-        )
-        if bench.run is not None:
-            folder = bench.run.folder.plots
-            answer.pictures = {"scenes": draw_maps(flat, frames, scenes, bench.card.variables, folder / "scenes.svg")}
-            if (images := thumbnails(bench.task, data, frames, scenes)) is not None:
-                *_, last = flat.values()
-                answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
-        return answer
+        return Look(found, flat, frames, scenes)
 
     def _spaces(
         self, bench: Workbench, model: WorldModel, posterior: np.ndarray, frames: Frames

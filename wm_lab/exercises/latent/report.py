@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.trainings import by_leaf, over_tables, over_trainings
 from wm_lab.reports.tables import Table
 
 LATENT, RANDOM, PCA, OBSERVATION, STATE = ROWS = ("latent", "random encoder", "PCA", "observation", "true state")
@@ -54,6 +56,22 @@ class Findings:
     copied: float  # share of the observed numbers that stand in the latent as they are
     frames: int
     trajectories: int
+    trainings: int = 1
+
+
+def over_findings(every: Sequence[Findings]) -> Findings:
+    """What all trainings found, over them and the trajectories, which are the same for all."""
+    first, share = every[0], partial(over_trainings, most=1.0)
+    return replace(
+        first,
+        r2={kind: over_tables(share, [one.r2[kind] for one in every]) for kind in first.r2},
+        gains={kind: over_tables(over_trainings, [one.gains[kind] for one in every]) for kind in first.gains},
+        structure=over_tables(over_trainings, [one.structure for one in every]),
+        trustworthiness=by_leaf(share, [one.trustworthiness for one in every]),
+        noise={p: sum(one.noise[p] for one in every) / len(every) for p in first.noise},
+        copied=sum(one.copied for one in every) / len(every),
+        trainings=len(every),
+    )
 
 
 def latent_tables(found: Findings) -> list[Table]:
@@ -77,7 +95,8 @@ def latent_tables(found: Findings) -> list[Table]:
             "Trustworthiness of the pictures",
             ("perplexity", "latent", "noise"),
             pictures,
-            caption=f"t-SNE of {found.trajectories} scenes; noise: the best of three pictures of Gaussian noise.",
+            caption=f"t-SNE of {found.trajectories} scenes; noise: the best of three pictures of Gaussian noise. "
+            f"{_sample(found)}",
         ),
     ]
 
@@ -189,7 +208,8 @@ def _gain_table(found: Findings) -> Table:
 
 
 def _sample(found: Findings) -> str:
-    return f"Each number's own 95 % interval over {found.trajectories} trajectories ({found.frames} frames)."
+    seeds = "one training seed" if found.trainings == 1 else f"{found.trainings} training seeds"
+    return f"Each number's own 95 % interval over {found.trajectories} trajectories ({found.frames} frames), {seeds}."
 
 
 def short(interval: Interval) -> str:
