@@ -10,7 +10,7 @@ from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.imagination import OVERALL, PERSISTENCE, assess_groups
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.trainings import over_assessments, over_horizons, over_trainings
+from wm_lab.evaluation.trainings import over_assessments, over_horizons, over_ratios, over_trainings
 
 T2 = 4.302652729911275
 """Student's 97.5 % with two degrees of freedom."""
@@ -70,7 +70,14 @@ def test_assessments_of_several_trainings_are_told_as_one():
     whole = over_assessments(found)["all"]
     skill = whole.skill[PERSISTENCE][OVERALL]
     np.testing.assert_allclose(skill.value, 0.5)
-    np.testing.assert_allclose(skill.value - skill.low, T2 * 0.1 / np.sqrt(3))
+    reach = T2 * np.log([0.4, 0.5, 0.6]).std(ddof=1) / np.sqrt(3)  # ratios of errors differ by factors
+    np.testing.assert_allclose(1 - skill.low, 0.5 * np.exp(reach), rtol=1e-6)
     np.testing.assert_allclose(whole.curves["model"]["block"].median, 0.5)
     assert (whole.windows, whole.episodes, whole.beats[PERSISTENCE][OVERALL].sure) == (24, 12, 4)
     assert over_assessments([found[0], {"all": found[1]["all"]}]).keys() == {"all"}, "what one lacks is told of none"
+
+
+def test_ratios_of_trainings_that_disagree_are_never_below_zero():
+    found = over_ratios([Interval(0.5, 1.0, 2.0, 9), Interval(2.0, 4.0, 8.0, 9)])
+    assert found.value == 2.5 and 0 < found.low < 0.01 and 500 < found.high < np.inf
+    assert over_ratios([Interval(0.5, 1.0, 2.0, 9)]) == (0.5, 1.0, 2.0, 9)

@@ -21,6 +21,9 @@ from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.imagination import Assessment, Curves, Skill
 from wm_lab.evaluation.interval import LEVEL, Interval
 
+TINY, LARGEST = np.finfo(float).tiny, 300.0
+"""The least ratio that has a logarithm, and the furthest that a bound lies from its ratio in logarithms."""
+
 Key = TypeVar("Key", bound=Hashable)
 Leaf = TypeVar("Leaf")
 Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -31,6 +34,14 @@ def over_trainings(found: Sequence[Interval], *, least: float = -np.inf, most: f
     if len(found) == 1:
         return found[0]
     low, value, high = _combined(_columns(found), least, most)
+    return Interval(float(low), float(value), float(high), min(one.n for one in found))
+
+
+def over_ratios(found: Sequence[Interval]) -> Interval:
+    """The mean of as many ratios, whose bounds are as far from it as their logarithms say: never below zero."""
+    if len(found) == 1:
+        return found[0]
+    low, value, high = _combined_ratios(_columns(found))
     return Interval(float(low), float(value), float(high), min(one.n for one in found))
 
 
@@ -93,7 +104,8 @@ def _curves(found: Sequence[Curves]) -> Curves:
 
 def _skill(found: Sequence[Skill]) -> Skill:
     low, value, high = (np.stack([getattr(one, end) for one in found]) for end in ("low", "value", "high"))
-    return Skill(*_combined((low, value, high), most=1.0))
+    most, ratio, least = _combined_ratios((1 - high, 1 - value, 1 - low))
+    return Skill(1 - least, 1 - ratio, 1 - most)
 
 
 def _columns(found: Sequence[Interval] | Sequence[Horizon]) -> Bounds:
@@ -109,3 +121,11 @@ def _combined(bounds: Bounds, least: float = -np.inf, most: float = np.inf) -> B
     mean = value.mean(0)
     below, above = (np.hypot(np.abs(value - bound).mean(0), apart) for bound in (low, high))
     return np.maximum(mean - below, least), mean, np.minimum(mean + above, most)
+
+
+def _combined_ratios(bounds: Bounds) -> Bounds:
+    """As `_combined`, in logarithms; the mean stays that of the ratios."""
+    low, value, high = (np.log(np.maximum(part, TINY)) for part in bounds)
+    below, middle, above = _combined((low, value, high))
+    mean = bounds[1].mean(0)
+    return mean * np.exp(below - middle), mean, mean * np.exp(np.minimum(above - middle, LARGEST))

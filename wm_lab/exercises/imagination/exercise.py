@@ -22,7 +22,7 @@ from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
 from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
-from wm_lab.evaluation.trainings import over_assessments, over_trainings
+from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, spoken_of
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.checks import require_way_back
@@ -257,7 +257,7 @@ class Imagination(Exercise):
             return None
         found = over_assessments([one.found for one in every])
         ratios = {
-            name: [over_trainings(steps) for steps in zip(*(one.ratios[name] for one in every), strict=True)]
+            name: [over_ratios(steps) for steps in zip(*(one.ratios[name] for one in every), strict=True)]
             for name in every[0].ratios
         }
         promised = over_trainings([one.promised for one in every])
