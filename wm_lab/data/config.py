@@ -77,7 +77,8 @@ class DataConfig:
         return ExplorationConfig({"noisy_policy": 1.0}, list(self.round_strengths), self.correlation, self.block)
 
     def split(self) -> SplitConfig:
-        """Which episodes are held out; the same for every data seed, since each episode's own seed decides."""
+        """Which episodes are held out; the same for every data seed, since each episode's own seed decides, or, of a
+        recording, what was recorded."""
         return SplitConfig(self.validation_fraction, self.test_fraction)
 
     def recipe(self, number: int = 0) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from wm_lab.formats.files import file_in, shortened
 from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.hdf5 import array, arrays, inside, members, open_hdf5, read, reading_hdf5, require_held, subgroup
 from wm_lab.formats.observed import STATE
+from wm_lab.formats.parquet import whole_table
 from wm_lab.formats.source import need
 from wm_lab.formats.still import decoded
 
@@ -159,19 +160,16 @@ class ArrowStorage(Storage):
         if self._open is None or self._open[0] != number:
             try:
                 path = file_in(self._folder, f"data/{number}/part-0.{self._kind}")
+                packed = whole_table(path) if self._kind == "parquet" else None
             except UserError as error:
                 raise Unreadable(f"cannot be opened: {error}") from None
-            if self._kind == "parquet":
-                from pyarrow import parquet
-
-                table = parquet.ParquetFile(path).read()
-            else:
+            if packed is None:
                 from pyarrow import ipc
 
                 with self._arrow.memory_map(str(path)) as file:
-                    table = ipc.open_file(file).read_all()
-            table.validate(full=True)
-            self._open = number, table
+                    packed = ipc.open_file(file).read_all()
+            packed.validate(full=True)
+            self._open = number, packed
         return self._open[1]
 
     def _flat(self, column: Any, prefix: str = "") -> dict[str, Any]:

@@ -106,6 +106,14 @@ class Parquet:
             raise Unreadable(f"has no value of {name} in frame {odd} ({self.path})")
 
 
+def whole_table(path: Path) -> Any:
+    """Every column of a file, as pyarrow has them."""
+    with _damage(path):
+        file = _open(path)
+        _weigh(path, file, file.schema_arrow.names)
+        return file.read()
+
+
 def texts(path: Path, name: str) -> list[str]:
     """A column of sentences, or of lists of them, of which the first counts; "" where there is none."""
     known: dict[str, str] = {}  # so that what is repeated is kept once

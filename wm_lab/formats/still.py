@@ -43,10 +43,10 @@ def decoded(entries: Iterable[Any], folder: Path, name: str, side: int | None) -
 
 def resized(images: np.ndarray, side: int | None) -> np.ndarray:
     """[n, H, W, 3] uint8 -> [n, side, side, 3]; None, or that size already: as they are."""
+    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape[1:]:
+        raise Unreadable(f"has {images.dtype} {list(images.shape[1:])} in place of RGB images")
     if side is None or images.shape[1:3] == (side, side):
         return images
-    if 0 in images.shape:
-        raise Unreadable(f"has images of {images.shape[1]} × {images.shape[2]} pixels")
     from PIL import Image
 
     # BOX averages what falls into a pixel, as a camera with fewer pixels would.
