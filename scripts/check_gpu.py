@@ -45,13 +45,15 @@ def success(model: str, precision: str, device: str, steps: int, outputs: str) -
         f"device={device}",
         f"trainer.precision={precision}",
         f"trainer.steps={steps}",
+        "seeds=1",
         "exercise.clone=false",
         f"exercise.episodes={EPISODES}",
         "data.episodes=200",
         "tracking=disabled",
         f"outputs={outputs}",
     )
-    return float(answer.outcomes["mpc"].success.mean())
+    (played,) = answer.outcomes["mpc"]
+    return float(played.success.mean())
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def ranking(bench: Workbench, arm: Arm, manifest: Manifest, decisions: int) -> t
     row = (arm.name, *(interval.bounds() for interval in each), str(len(rho)), str(len(set(found["episode"]))))
     caption = (
         "Spearman's ρ of imagined scores and true returns of the same candidates, by iteration of the search; each "
-        "iteration's own 95 % interval over n episodes. 1: the search is told the true order."
+        "iteration's own 95 % interval over n episodes. 1: the search is told the true order. Of one training seed."
     )
     table = Table("How well candidates are ranked", columns, [row], frozenset({"arm"}), caption)
     return {"by_iteration": plain(each), "rho": found["rho"]}, table
