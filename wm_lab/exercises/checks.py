@@ -7,6 +7,7 @@ import torch
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
 from wm_lab.exercises.arms import is_simulator
+from wm_lab.exercises.memory import require_memory
 from wm_lab.exercises.rehearsal import blank_spec, build_model, rehearse, rehearse_training
 from wm_lab.exercises.settings import Settings
 from wm_lab.objectives import ObjectiveConfig
@@ -22,6 +23,7 @@ CLONING = ("clone", "advised")
 
 def check_training(settings: Settings, task: Task) -> None:
     """Raise UserError where the model cannot be built for the task, or not learn from windows of this length."""
+    require_memory(settings, task)
     with torch.random.fork_rng():
         model = build_model(settings, task)
     _check_trainer(settings, task, "trainer")
