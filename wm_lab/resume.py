@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from filelock import FileLock, Timeout
 
 import wm_lab
 from wm_lab.errors import UserError
-from wm_lab.evaluation.plain import read_json
 from wm_lab.reports.runs import JOBS, RunRecord, read_run
 
 RESUME = "sweep.resume"
@@ -34,11 +34,56 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     wanted = [argument.partition("=")[2] for argument in arguments if argument.startswith(f"{RESUME}=")]
     if not wanted:
         return list(arguments)
-    folder = Path(wanted[-1]).absolute()
-    if not (folder / JOBS).is_file():
+    folder = Path(wanted[-1]).expanduser().absolute()
+    began = _read(folder / JOBS)
+    if began is None:
         raise UserError(f"{RESUME}: there is no sweep at {folder}; name one of the folders in outputs/multiruns")
-    began = read_json(folder / JOBS, "sweep")
-    return [*(command(arguments) or began.get("command", [])), f"hydra.sweep.dir='{folder}'"]
+    typed = command(arguments)
+    if all(_may_run_code(part) for part in _parts(typed)):  # nothing, or where the code lies: the rest is as it began
+        stored = _parts(began["command"])
+        if (unsafe := [word for part in stored if _may_run_code(part) for word in part]) and not typed:
+            raise UserError(
+                f"the sweep in {folder} was begun with {' '.join(map(ascii, unsafe))}, which can run code, and what a "
+                f"folder says is not run; type it again behind `wm-lab {RESUME}={folder}`"
+            )
+        typed += [word for part in stored if not _may_run_code(part) for word in part]
+    return [*typed, f"hydra.sweep.dir='{folder}'"]
+
+
+NAMED = ("--config-name", "-cn")
+WITH_VALUE = (*NAMED, "--config-dir", "-cd", "--config-path", "-cp")
+"""Hydra's flags whose value is the next word, where no = stands in them."""
+LAUNCHED = ("hydra/launcher=", "hydra.launcher.n_jobs=", "hydra.launcher.partition=", "hydra.launcher.gpus_per_node=")
+"""What may be said to Hydra itself: by what a sweep is launched."""
+IMPORTED = ("task.success", "task.expert", "task.id")
+"""Options of ours that may name a module."""
+
+
+def _parts(words: Sequence[str]) -> list[list[str]]:
+    """Arguments, each with the value that follows it."""
+    parts: list[list[str]] = []
+    for word in words:
+        if parts and parts[-1][-1] in WITH_VALUE and len(parts[-1]) == 1:
+            parts[-1].append(word)
+        else:
+            parts.append([word])
+    return parts
+
+
+def _may_run_code(part: Sequence[str]) -> bool:
+    """Whether an argument could lead to code, or to YAML that names some, outside the lab's own folders."""
+    key, _, value = part[0].lstrip("+~").partition("=")
+    if key in ("-m", "--multirun"):
+        return False
+    if key in NAMED:
+        return re.fullmatch(r"\w+", value or part[-1]) is None
+    if key.startswith("-") or "_target_" in part[0]:
+        return True
+    if key.startswith("hydra"):
+        return not part[0].startswith(LAUNCHED)
+    is_group = "." not in key or "/" in key or "@" in key
+    leaves = ".." in value or value.strip("'\"").startswith(("/", "~"))
+    return (is_group and key != "outputs" and leaves) or (key in IMPORTED and ":" in value)
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -102,10 +147,18 @@ def _take(folder: Path) -> FileLock | None:
 
 
 def _read(jobs: Path) -> dict[str, Any] | None:
+    """What a sweep's folder says of it, None where it says nothing that a sweep would."""
     try:
-        return json.loads(jobs.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = json.loads(jobs.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    fits = isinstance(told, dict) and _are_words(told.get("command"))
+    fits = fits and isinstance(told.get("jobs"), list) and all(_are_words(job) for job in told["jobs"])
+    return told if fits else None
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _counting(config: Any) -> Any:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
+from wm_lab.trust import trust
 
 TARGET = "_target_"
 
@@ -77,6 +78,7 @@ def target(values: Mapping[str, Any], name: str) -> type:
     if not isinstance(path, str) or "." not in path:
         raise UserError(f"{name} has no {TARGET}; its YAML must name a class, such as {TARGET}: my_module.MyClass")
     module, _, attribute = path.rpartition(".")
+    trust(module)
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:

@@ -14,9 +14,10 @@ from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
 from tests.reports.test_sweep import write_run
+from wm_lab.errors import UserError
 from wm_lab.launchers.sweep import Sweep
 from wm_lab.mistakes import explain
-from wm_lab.resume import finished_before
+from wm_lab.resume import finished_before, resumed
 from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")
@@ -93,7 +94,7 @@ def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_a
     lock.acquire()
     full = OSError(errno.ENOSPC, "No space left on device", "report.html")
     with mock.patch("wm_lab.launchers.sweep.write_report", side_effect=full):
-        Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled), outputs=tmp_path).close()
+        Sweep(tmp_path, lock, TrackingConfig(mode=Mode.disabled), outputs=tmp_path, made=True).close()
     told = capsys.readouterr()
     assert "No space left on device" in told.err and "wm-lab-report" in told.err
     assert "Comparison" in told.out
@@ -134,3 +135,59 @@ def test_a_folder_is_one_sweep_and_one_process_s(interrupted):
     with FileLock(sweep / ".lock"):
         assert "is still running" in wm_lab(interrupted, f"sweep.resume={sweep}").complaint
     assert "there is no sweep at" in wm_lab(interrupted, "sweep.resume=nowhere").complaint
+
+
+def begun(folder: Path, *words: str) -> Path:
+    """A sweep's folder that says it was begun by this command."""
+    folder.mkdir()
+    (folder / "jobs.json").write_text(json.dumps({"jobs": [["seed=0"]], "code": "", "command": list(words)}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--config-dir", "elsewhere"],
+        ["--config-dir=elsewhere"],
+        ["-cd", "elsewhere", "-m"],
+        ["--config-name", "../../evil"],
+        ["model._target_=evil.Model"],
+        ["+model={_target_: evil.Model}"],
+        ["exercise=../../evil"],
+        ["task=/evil/task"],
+        ["hydra.launcher.setup=[evil]"],
+        ["+hydra.callbacks.x._target_=evil.Callback"],
+        ["hydra.searchpath=[file:///evil]"],
+        ["task.success=evil:solved"],
+        ["task.id=evil:Env-v0"],
+    ],
+)
+def test_a_folder_that_says_whose_code_to_run_is_asked_for_in_a_sentence_and_runs_none(tmp_path, words):
+    folder = begun(tmp_path / "sweep", "-m", "seed=0,1", *words)
+    with pytest.raises(UserError, match=r"can run code.*type it again"):
+        resumed([f"sweep.resume={folder}"])
+
+
+def test_what_is_safe_of_a_sweeps_command_goes_on_with_the_code_that_is_typed_again(tmp_path):
+    safe = ["-m", "--config-name", "course", "seed=0,1", "hydra/launcher=joblib", "data.path=/some/data"]
+    there = [f"hydra.sweep.dir='{tmp_path / 'sweep'}'"]
+    folder = begun(tmp_path / "sweep", *safe, "--config-dir", "mine")
+    asked = [f"sweep.resume={folder}", "--config-dir", "mine"]
+    assert resumed(asked) == ["--config-dir", "mine", *safe, *there]
+    assert resumed([f"sweep.resume={folder}", "-m", "seed=3"]) == ["-m", "seed=3", *there]
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"jobs": 3, "command": []}', '{"jobs": [], "command": "rm"}', "[" * 9999, "\0"]
+)
+def test_a_folder_that_is_no_sweeps_is_named_and_left_as_it_is(tmp_path, text):
+    (tmp_path / "jobs.json").write_text(text)
+    ended = wm_lab(tmp_path, f"sweep.resume={tmp_path}")
+    assert ended.code == 2 and "there is no sweep" in ended.err
+    assert [file.name for file in tmp_path.iterdir()] == ["jobs.json"] and (tmp_path / "jobs.json").read_text() == text
+
+
+def test_a_folder_that_was_there_before_a_sweep_is_left_when_nothing_began(tmp_path):
+    folder = begun(tmp_path / "theirs", "-m", "seed=0,1", "no.such.option=1")
+    assert wm_lab(tmp_path, f"sweep.resume={folder}").code == 2
+    assert (folder / "jobs.json").is_file()

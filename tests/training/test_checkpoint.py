@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ import torch
 
 from tests.training.examples import OneNumber, OneNumberConfig, small
 from wm_lab.errors import UserError
+from wm_lab.models import latent_mlp as module
+from wm_lab.settings import target
 from wm_lab.training.checkpoint import load_model, read, save_model, write
 from wm_lab.world_model import DataSpec
 
@@ -107,4 +112,60 @@ def test_a_model_whose_code_is_gone_is_named(tmp_path):
     save_model(tmp_path / "best.pt", model, model.state_dict(), step=1)
     OneNumber.__qualname__ = name
     with pytest.raises(UserError, match="Vanished"):
+        load_model(tmp_path / "best.pt")
+
+
+def test_a_module_that_only_a_checkpoint_names_is_never_imported(tmp_path, monkeypatch):
+    (tmp_path / "evilmod.py").write_text(f"open({str(tmp_path / 'exploded')!r}, 'w')\nclass X: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    saved(tmp_path / "best.pt")
+    write(tmp_path / "best.pt", {**read(tmp_path / "best.pt"), "class": "evilmod:X"})
+    with pytest.raises(UserError, match=r"names the class evilmod:X, of a module that the configuration does not name"):
+        load_model(tmp_path / "best.pt")
+    assert not (tmp_path / "exploded").exists() and "evilmod" not in sys.modules
+
+
+def test_a_module_that_the_configuration_names_is_imported_also_in_another_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("WM_LAB_MODULES", "")
+    source = Path(module.__file__).read_text()
+    (tmp_path / "my_lab_models.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    saved(tmp_path / "best.pt", "latent_mlp")
+    write(tmp_path / "best.pt", {**read(tmp_path / "best.pt"), "class": "my_lab_models:LatentMLP"})
+    script = "import sys; from wm_lab.training.checkpoint import load_model; print(type(load_model(sys.argv[1])))"
+    command = [sys.executable, "-c", script, str(tmp_path / "best.pt")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    refused = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert "does not name" in refused.stderr
+    target({"_target_": "my_lab_models.LatentMLP"}, "model")  # what choosing model=mine does
+    environment["WM_LAB_MODULES"] = os.environ["WM_LAB_MODULES"]
+    told = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "my_lab_models.LatentMLP" in told.stdout
+
+
+@pytest.mark.parametrize("name", ["os:path", "wm_lab.errors:UserError", "wm_lab.store:Store", 7, "json:tool.main"])
+def test_a_class_that_is_no_model_is_refused(tmp_path, name):
+    saved(tmp_path / "best.pt")
+    write(tmp_path / "best.pt", {**read(tmp_path / "best.pt"), "class": name})
+    with pytest.raises(UserError, match=r"best\.pt"):
+        load_model(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("part", ["config", "spec", "weights"])
+@pytest.mark.parametrize("value", [None, 3, [], {"a": "b"}])
+def test_a_checkpoint_with_a_part_of_another_kind_is_refused(tmp_path, part, value):
+    saved(tmp_path / "best.pt")
+    write(tmp_path / "best.pt", {**read(tmp_path / "best.pt"), part: value})
+    with pytest.raises(UserError):
+        load_model(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    saved(tmp_path / "best.pt")
+    content = read(tmp_path / "best.pt")
+    name = next(iter(content["weights"]))
+    content["weights"][name].view(-1)[0] = value
+    write(tmp_path / "best.pt", content)
+    with pytest.raises(UserError, match=f"not finite, in {name}"):
         load_model(tmp_path / "best.pt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,13 @@ class ShardWriter:
         write_manifest(self.folder, card, list(behaviours), provenance, told)
 
     def _create(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
-        return np.lib.format.open_memmap(column_path(self.folder, name), "w+", dtype, shape)
+        path = column_path(self.folder, name)
+        column = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        # A mapped file that is full of holes ends the process where the disk is full; one without is refused here.
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return column
 
 
 def step_columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:

@@ -48,7 +48,9 @@ class SweepWatch(Callback):
             jobs = jobs_of(config, loader)
             require_own_folders(config, loader, jobs)
             asked = {"jobs": jobs, "code": code_hash(self.user_code), "command": command(sys.argv[1:])}
-            folder, lock = place(Path(config.hydra.sweep.dir).absolute(), asked)
+            wanted = Path(config.hydra.sweep.dir).absolute()
+            theirs = wanted.exists()
+            folder, lock = place(wanted, asked)
             tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
         except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
             complain(error)
@@ -59,14 +61,17 @@ class SweepWatch(Callback):
                 config.hydra.sweeper._target_ = REST
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
-        SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).expanduser().absolute())
+        ours = folder == wanted and not theirs
+        SweepWatch.current = Sweep(folder, lock, tracking, Path(config.outputs).expanduser().absolute(), ours)
 
 
 class Sweep:
     """A sweep that runs, in a folder that is its own until it is closed."""
 
-    def __init__(self, folder: Path, lock: FileLock, tracking: TrackingConfig, outputs: Path) -> None:
+    def __init__(self, folder: Path, lock: FileLock, tracking: TrackingConfig, outputs: Path, made: bool) -> None:
+        """made: whether this process made the folder, which otherwise is never removed."""
         self.folder, self._lock, self._tracking, self._outputs = folder, lock, tracking, outputs
+        self._made = made
 
     def close(self) -> None:
         """Say what its runs say together, on the terminal, in its folder and in the tracker."""
@@ -80,7 +85,7 @@ class Sweep:
 
     def _forget(self) -> None:
         """Leave nothing of a sweep that was refused before any work."""
-        if {file.name for file in self.folder.iterdir()} <= OWN:
+        if self._made and {file.name for file in self.folder.iterdir()} <= OWN:
             for name in OWN:
                 (self.folder / name).unlink(missing_ok=True)
             remove_empty(self.folder, self._outputs)

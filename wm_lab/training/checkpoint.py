@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from torch import nn
 
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
+from wm_lab.trust import is_trusted
 from wm_lab.world_model import DataSpec
 
 FORMAT = 1
@@ -44,8 +46,16 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     if "class" not in content:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
     kind = _find(content["class"], path)
-    model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
-    fill(model, content["weights"], path)
+    try:
+        model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
+        weights = {str(name): torch.as_tensor(weight) for name, weight in content["weights"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} describes no whole model ({reason}); delete it to train the model again") from error
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise UserError(f"{path} holds weights that are not finite, in {name}; delete it to train the model again")
+    fill(model, weights, path)
     return model.to(device).eval()
 
 
@@ -99,11 +109,20 @@ def read(path: Path) -> dict[str, Any]:
 
 def _find(name: str, path: Path) -> Any:
     """The class that a checkpoint was written by, "module:Class"."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = str(name).partition(":")
+    # What is imported already was named by whoever runs this: a script, a notebook.
+    if module not in sys.modules and not is_trusted(module):
+        raise UserError(
+            f"{path} names the class {name}, of a module that the configuration does not name, so it is not imported; "
+            "choose that model, with --config-dir where its YAML lies, or import its module first"
+        )
     try:
-        return getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(
             f"{path} is a model of the class {name}, which cannot be imported ({error}); make its file importable "
             "again, or train the model anew"
         ) from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module) and hasattr(found, "Config")):
+        raise UserError(f"{path} names {name}, which is no model of this lab; train the model anew")
+    return found
