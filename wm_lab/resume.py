@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 import wm_lab
 from wm_lab.errors import UserError
 from wm_lab.reports.runs import JOBS, RunRecord, read_run
+from wm_lab.seal import unsealed
 
 RESUME = "sweep.resume"
 LOCK = ".lock"
@@ -150,6 +151,7 @@ def _read(jobs: Path) -> dict[str, Any] | None:
     """What a sweep's folder says of it, None where it says nothing that a sweep would."""
     try:
         told = json.loads(jobs.read_text(encoding="utf-8"))
+        told = unsealed(told) if isinstance(told, dict) else told
     except (OSError, ValueError, RecursionError):
         return None
     fits = isinstance(told, dict) and _are_words(told.get("command"))

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -29,7 +30,7 @@ from wm_lab.data.rollout import (
     describe_group,
     split_into_groups,
 )
-from wm_lab.data.shard import EPISODE, MANIFEST
+from wm_lab.data.shard import EPISODE, MANIFEST, read_manifest
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
@@ -38,6 +39,8 @@ from wm_lab.tasks.task import TaskCard
 GROUPS = "groups"
 PLAN = "plan.json"
 LENGTH = EPISODE + "length"
+DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, LookupError, NotImplementedError, RuntimeError)
+"""What reading a damaged group of episodes can end in."""
 
 
 def collect(
@@ -133,10 +136,10 @@ def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, An
     plan = json.loads(json.dumps({"task": asdict(card), "provenance": provenance}))
     found = plan
     if (folder / MANIFEST).exists():
-        manifest = json.loads((folder / MANIFEST).read_text())
-        found = {key: manifest.get(key) for key in plan}
-    elif (folder / PLAN).exists():
-        found = json.loads((folder / PLAN).read_text())
+        manifest = read_manifest(folder)
+        found = {key: manifest[key] for key in plan}
+    elif (kept := _read_plan(folder)) is not None:
+        found = kept
     else:
         (folder / GROUPS).mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{PLAN}"
@@ -147,6 +150,20 @@ def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, An
             f"{folder} holds another collection (of {found['task']['name']}, "
             f"{len(found['provenance']['seeds'])} episodes); choose another folder, or delete this one"
         )
+
+
+def _read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of a collection that was begun; of one whose plan was damaged nothing can be used, and it goes."""
+    if not (folder / PLAN).exists():
+        return None
+    try:
+        plan = json.loads((folder / PLAN).read_text())
+        _ = plan["task"]["name"], len(plan["provenance"]["seeds"])
+        return plan
+    except (ValueError, LookupError, TypeError):
+        shutil.rmtree(folder / GROUPS, ignore_errors=True)
+        (folder / PLAN).unlink()
+        return None
 
 
 def _join(
@@ -181,6 +198,6 @@ def _load(path: Path, *names: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             return {name: file[name] for name in names or file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError):
+    except DAMAGE:
         path.unlink()
         raise UserError(f"{path} was damaged, perhaps by a full disk; it is removed now: run the same again") from None

@@ -24,6 +24,7 @@ import numpy as np
 
 from wm_lab.data.shard_check import fault_of_columns, fault_of_manifest
 from wm_lab.errors import UserError
+from wm_lab.seal import sealed, unsealed
 from wm_lab.tasks.task import TaskCard
 
 FORMAT = "wm_lab shard"
@@ -110,10 +111,14 @@ class Shard:
 
 def open_shard(folder: Path, verify_up_to: int | None) -> Shard:
     """Map a shard's columns, checking their sizes, types and, up to so many bytes, their contents."""
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     columns = {name: _open_column(folder, name, facts) for name, facts in manifest["columns"].items()}
     if fault := fault_of_columns(manifest, columns):
         raise UserError(f"{folder} {fault}; collect or import the dataset again")
+    try:  # last, so that what can be said more exactly is
+        manifest = unsealed(manifest)
+    except ValueError as error:
+        raise UserError(f"{folder / MANIFEST}: {error}; collect or import the dataset again") from None
     shard = Shard(folder, manifest, columns)
     shard.verify(verify_up_to)
     return shard
@@ -150,7 +155,7 @@ def write_manifest(
         manifest["instructions"] = instructions
     temporary = folder / f".{MANIFEST}"
     with temporary.open("w") as file:
-        json.dump(manifest, file, indent=1, sort_keys=True)
+        json.dump(sealed(manifest), file, indent=1, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(folder / MANIFEST)
@@ -169,7 +174,8 @@ def checksum(path: Path) -> str:
     return f"{crc:08x}"
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a shard says of itself; UserError where it says nothing, or not what was written."""
     path = folder / MANIFEST
     if not folder.is_dir():
         raise UserError(f"there is no dataset at {folder}; collect one, or correct the path")

@@ -60,10 +60,7 @@ class Outcomes:
     @classmethod
     def load(cls, path: Path | str) -> Outcomes:
         """Inverse of `save`; UserError where the file is missing, incomplete or its manifest was edited."""
-        values = read_json(Path(path), "table of outcomes")
-        missing = [f.name for f in fields(cls) if f.name not in values]
-        if missing:
-            raise UserError(f"{path} lacks {', '.join(missing)}; delete it and evaluate again")
+        values = read_json(Path(path), "table of outcomes", [f.name for f in fields(cls)])
         manifest = Manifest.from_dict(values["manifest"], where=f"the manifest in {path}")
         return cls(**{**{f.name: values[f.name] for f in fields(cls)}, "manifest": manifest})
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.seal import sealed, unsealed
 
 
 def plain(value: Any) -> Any:
@@ -38,18 +40,30 @@ def write_json(path: Path, value: Any) -> None:
     """Write under a temporary name and rename, so that a killed run leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
+    told = plain(value)
+    told = sealed(told) if isinstance(told, dict) else told
+    temporary.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
     temporary.replace(path)
 
 
-def read_json(path: Path, kind: str) -> dict[str, Any]:
-    """The JSON object in `path`; UserError where there is none. `kind` names what was hoped for."""
+def read_json(path: Path, kind: str, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON object in `path` with the keys that are `needed`; UserError where there is none, or not as written.
+
+    `kind` names what was hoped for.
+    """
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise UserError(f"there is no {kind} at {path}; run the evaluation that writes it first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); make it a readable {kind}, or delete it") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable {kind} ({error}); delete it and evaluate again") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} is not a {kind}: it holds a {type(value).__name__}; delete it and evaluate again")
-    return value
+    if missing := [key for key in needed if key not in value]:
+        raise UserError(f"{path} lacks {', '.join(missing)}; delete it and evaluate again")
+    try:
+        return unsealed(value)
+    except ValueError as error:
+        raise UserError(f"{path} is no {kind} any more: {error}; delete it and evaluate again") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
 
-from wm_lab.evaluation.plain import read_json
+from wm_lab.evaluation.plain import read_json, write_json
 from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.rehearsal import blank_windows
 from wm_lab.exercises.workbench import Workbench
@@ -35,7 +34,7 @@ def model_facts(bench: Workbench) -> dict[str, float | None] | None:
 
     def measure(folder: Path) -> None:
         model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
-        (folder / SPEED).write_text(json.dumps({"frames_per_second": imagination_speed(model, bench.device)}))
+        write_json(folder / SPEED, {"frames_per_second": imagination_speed(model, bench.device)})
 
     # Measured once and kept, so that a repeated run says the same.
     speed = bench.store.get("speed", {"name": bench.settings.label("model"), "model": folders[-1].name}, measure)

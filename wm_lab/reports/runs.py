@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, harmless, shortened
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs
-from wm_lab.tracking.run_folder import RunFolder
+from wm_lab.seal import unsealed
+from wm_lab.tracking.run_folder import RESULT, RunFolder
 
-STATUS, RESULT = "status.json", "result.json"
+STATUS = "status.json"
 JOBS = "jobs.json"
 """In the folder of a sweep: {"jobs": the overrides of each}."""
 
@@ -27,7 +28,7 @@ OUTCOMES = "outcomes"
 MORE = "training"
 """Folders in there with the same of the second training (training1), the third (training2) and so on."""
 
-NEEDED = {"labels", "task", "seed", "verdict", "numbers"}
+NEEDED: dict[str, type] = {"labels": dict, "task": str, "seed": int, "verdict": str, "numbers": dict}
 """What a report reads of a result."""
 
 DEPTH = 6
@@ -102,23 +103,35 @@ def read_run(folder: Path) -> RunRecord:
     result = _json(folder / RESULT)
     if result is not None and (broken := _broken(result)):
         result, state, reason = None, "unreadable", broken
+    elif result is not None and not _vouched(folder):
+        result, state, reason = (
+            None,
+            "unreadable",
+            f"{RESULT} was damaged or edited; delete the folder and run it again",
+        )
     elif result is None and (folder / RESULT).exists():
         state, reason = "unreadable", f"{RESULT} cannot be read; delete the folder and run it again"
     elif result is None and state == "finished":
         state, reason = "incomplete", f"{RESULT} is missing"
     try:
-        overrides = tuple((folder / "overrides.txt").read_text(encoding="utf-8").splitlines())
-    except OSError:
+        overrides = tuple(harmless((folder / "overrides.txt").read_text(encoding="utf-8")).splitlines())
+    except (OSError, ValueError):
         overrides = ()
     return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, started, result)
 
 
-def with_outcomes(run: RunRecord) -> RunRecord:
-    """The run with its outcomes read, or without a result where they cannot be."""
+def checked(run: RunRecord, *readers: Callable[[RunRecord], object]) -> RunRecord:
+    """The run with its outcomes read, or without a result where they, or what `readers` want of it, cannot be."""
+    if run.result is None:
+        return run
     try:
-        _ = run.outcomes if run.result is not None else {}
+        for read in (lambda run: run.outcomes, *readers):
+            read(run)
     except UserError as error:
         return replace(run, state="unreadable", reason=str(error), result=None)
+    except Exception as error:  # whatever stands where numbers should: the others have their report all the same
+        reason = f"{RESULT} does not read as one ({type(error).__name__}: {error}); delete the folder and run it again"
+        return replace(run, state="unreadable", reason=harmless(shortened(reason)), result=None)
     return run
 
 
@@ -126,7 +139,15 @@ def missing_cells(folder: Path, runs: Sequence[RunRecord]) -> list[tuple[str, ..
     """Overrides of the jobs that a sweep was to hold, as it wrote down when it began, and has not begun."""
     jobs = (_json(folder / JOBS) or {}).get("jobs", [])
     begun = {run.overrides for run in runs}
-    return [tuple(job) for job in jobs if tuple(job) not in begun]
+    listed = [tuple(job) for job in jobs if isinstance(job, list)] if isinstance(jobs, list) else []
+    return [job for job in listed if job not in begun and all(isinstance(word, str) for word in job)]
+
+
+def _vouched(folder: Path) -> bool:
+    try:
+        return RunFolder(folder).vouched()
+    except (OSError, ValueError, TypeError):  # the status is damaged itself
+        return not (folder / STATUS).exists()
 
 
 def _status(folder: Path) -> tuple[str, str, str]:
@@ -137,21 +158,39 @@ def _status(folder: Path) -> tuple[str, str, str]:
         return "unreadable", f"{STATUS} cannot be read", "–"
     if status is None:
         return "missing", f"there is no {STATUS}", "–"
-    return status.state, status.reason, status.started
+    return harmless(str(status.state)), harmless(str(status.reason)), harmless(str(status.started))
 
 
 def _broken(result: dict[str, Any]) -> str:
     """What keeps this result out of a report, in a sentence; empty where nothing does."""
-    lacking = sorted(NEEDED - result.keys())
-    return f"{RESULT} lacks {', '.join(lacking)}; delete the folder and run it again" if lacking else ""
+    again = "; delete the folder and run it again"
+    if lacking := sorted(NEEDED.keys() - result.keys()):
+        return f"{RESULT} lacks {', '.join(lacking)}{again}"
+    for name, kind in NEEDED.items():
+        if not isinstance(result[name], kind) or isinstance(result[name], bool):
+            return f"{RESULT} has a {type(result[name]).__name__} for {name}{again}"
+    if not all(isinstance(label, str) for label in result["labels"].values()):
+        return f"{RESULT} has labels that are no words{again}"
+    return ""
 
 
 def _json(file: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _harmless(unsealed(value)) if isinstance(value, dict) else None
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+
+
+def _harmless(value: Any) -> Any:
+    """The same with nothing in its words that steers a terminal."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    if isinstance(value, dict):
+        return {harmless(key): _harmless(item) for key, item in value.items()}
+    return value
 
 
 def _natural(folder: Path) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ from wm_lab.reports.cells import PLAYER, Cell, cells_of, distinct
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.provenance import manifests_table, where_table
-from wm_lab.reports.runs import RunRecord, missing_cells, read_runs, with_outcomes
+from wm_lab.reports.runs import RunRecord, checked, missing_cells, read_runs
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
     across_table,
@@ -60,7 +60,7 @@ class SweepAnswer:
 
 def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     """What the runs in `folders` say together; None where there are fewer than two of them. UserError without any."""
-    records = [with_outcomes(record) for record in read_runs(folders)]
+    records = [checked(record, _alone) for record in read_runs(folders)]
     missing = [cell for folder in folders for cell in missing_cells(Path(folder), records)]
     if len(records) + len(missing) < BEST_AND_REST:
         return None
@@ -117,6 +117,16 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.details.append(manifests_table(arm[0].manifest for arm in arms))
     answer.details.append(where_table(records))
     return answer
+
+
+def _alone(record: RunRecord) -> None:
+    """Say of one run whatever a report says of it, which fails where its folder holds something else than a result."""
+    (cell,) = cells_of([record])
+    cell_table([cell])
+    if cell.imagined:
+        imagined_table([cell])
+    runs_table([record])
+    where_table([record])
 
 
 def write_report(folder: Path, title: str, answer: SweepAnswer) -> Path:

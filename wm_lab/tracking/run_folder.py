@@ -11,6 +11,7 @@ Files that are written once appear whole or not at all; metrics.jsonl loses at m
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import logging
 import os
@@ -28,6 +29,8 @@ from wm_lab.errors import UserError
 from wm_lab.tracking.environment import environment
 from wm_lab.tracking.plain import plain_value
 
+RESULT = "result.json"
+
 State = Literal["running", "finished", "failed", "interrupted", "killed"]
 
 
@@ -42,6 +45,8 @@ class Status:
     host: str
     started: str
     ended: str | None
+    result: str | None = None
+    """sha256 of result.json; None where there is none, and of runs of before there were checksums."""
 
 
 class RunFolder:
@@ -70,7 +75,7 @@ class RunFolder:
         """Mark the run as running, by this process; an earlier attempt's answer is no longer this run's."""
         self._set_status("running", "", None)
         with self._spoken():
-            (self.path / "result.json").unlink(missing_ok=True)
+            (self.path / RESULT).unlink(missing_ok=True)
 
     def end(self, state: State, reason: str, exit_code: int) -> None:
         """Mark how the run ended."""
@@ -98,7 +103,16 @@ class RunFolder:
     def result(self, values: Mapping[str, Any]) -> Path:
         """Write result.json."""
         with self._spoken():
-            return _write_json(self.path / "result.json", plain_value(values))
+            return _write_json(self.path / RESULT, plain_value(values))
+
+    def vouched(self) -> bool:
+        """Whether result.json is what the run wrote, as far as its status can tell."""
+        status = self.status()
+        return status is None or status.result in (None, self._sum())
+
+    def _sum(self) -> str | None:
+        file = self.path / RESULT
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:
         """All rows logged so far, by earlier attempts too."""
@@ -125,8 +139,9 @@ class RunFolder:
 
     def _set_status(self, state: State, reason: str, exit_code: int | None) -> None:
         ended = None if state == "running" else _now()
-        status = Status(state, reason, exit_code, os.getpid(), socket.gethostname(), self._started, ended)
         with self._spoken():
+            told = None if state == "running" else self._sum()
+            status = Status(state, reason, exit_code, os.getpid(), socket.gethostname(), self._started, ended, told)
             _write_json(self.path / "status.json", asdict(status))
 
     def _open_metrics(self) -> IO[str]:

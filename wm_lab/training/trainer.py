@@ -7,6 +7,7 @@ on from `last.pt` to the same weights, bit for bit: optimiser, averages, data or
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +22,14 @@ from torch import Tensor, nn
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.splits import SplitConfig
 from wm_lab.data.windows import WindowSampler
+from wm_lab.errors import UserError
+from wm_lab.seal import sealed
 from wm_lab.training.checkpoint import fill, read, save_model, write
 from wm_lab.training.config import TrainerConfig, learning_rate
 from wm_lab.training.distributed import Place, together
 from wm_lab.world_model import Windows
+
+logger = logging.getLogger(__name__)
 
 LAST, BEST = "last.pt", "best.pt"
 REPORT = "training.json"
@@ -130,7 +135,7 @@ class Session:
             )
         parameters = sum(p.numel() for p in self.model.parameters())
         report = {"parameters": parameters, "steps": self.step, "seconds": round(self.seconds, 1)}
-        (self.folder / REPORT).write_text(json.dumps(report))
+        (self.folder / REPORT).write_text(json.dumps(sealed(report)))
 
     def follow(self) -> None:
         """Every step and nothing else: to validate, write and tell is left to whoever leads."""
@@ -215,7 +220,13 @@ class Session:
     def _resume(self) -> None:
         if not (self.folder / LAST).exists():
             return
-        content = read(self.folder / LAST)
+        try:
+            content = read(self.folder / LAST)
+        except UserError as damaged:  # by what killed the training, or since: there is nothing to go on from
+            logger.warning("%s; training from the beginning", damaged)
+            (self.folder / LAST).unlink()
+            (self.folder / BEST).unlink(missing_ok=True)
+            return
         self.step, self.best, self.seconds = content["step"], content["best"], content["seconds"]
         fill(self.model, content["model"], self.folder / LAST)
         self.average = {name: value.to(self.device) for name, value in content["average"].items()}
