@@ -8,7 +8,7 @@ import time
 
 from wm_lab.errors import UserError
 
-PAUSES = {"slow": 30.0, "short": 1.0}  # seconds
+SLOW = 30.0  # seconds
 
 
 class Adder:
@@ -27,7 +27,7 @@ class Adder:
             import torch
 
             return torch.get_num_threads()
-        if isinstance(item, str):
-            time.sleep(PAUSES[item])
+        if item == "slow":
+            time.sleep(SLOW)
             return self.base, os.getpid(), self.calls
-        return self.base + item, os.getpid(), self.calls
+        return self.base + int(item), os.getpid(), self.calls

@@ -1,7 +1,7 @@
 """One worker process and the pipe to it: it keeps the tools of the last build it was given, and answers item by item.
 
 It hears nothing of Ctrl-C or of a cluster that wants its machine back (the parent hears it and sends its workers home),
-computes on one thread, and ends when its parent closes the pipe or dies.
+computes on one thread, and ends when its parent closes the pipe or dies, whatever it is busy with.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
@@ -113,6 +114,7 @@ class _Failure(NamedTuple):
 
 def _work(pipe: Connection) -> None:
     """A worker's life."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     handle: Callable[[Any], Any] | None = None
     OUTLET.set(lambda news: pipe.send(News(news)))
     try:
@@ -129,6 +131,17 @@ def _work(pipe: Connection) -> None:
             pipe.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _leave_with_parent() -> None:
+    """End at once when the parent has: an item may take minutes, and nobody would hear what comes of it.
+
+    Nothing is cleaned up: whatever is stored is written under another name first, so there is nothing to damage.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:
