@@ -1,7 +1,7 @@
 """The entrypoint: compose the configuration, check it, run one exercise, keep its answer.
 
-`wm-lab` and `python -m wm_lab` both end here. Everything that a user can mend ends in one sentence and exit code 2;
-`HYDRA_FULL_ERROR=1` shows the traceback as well.
+`wm-lab` and `python -m wm_lab` (`__main__.py`) both end here. Everything that a user can mend ends in one sentence and
+exit code 2; `HYDRA_FULL_ERROR=1` shows the traceback as well.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from functools import partial
 from pathlib import Path
 
@@ -187,6 +188,15 @@ def test_children_die_quietly_with_their_parent_in_the_middle_of_their_work(tmp_
     while any(alive(pid) for pid in children):
         assert time.monotonic() < deadline, "children outlive their parent"
         time.sleep(0.05)
+
+
+def test_a_worker_imports_nothing_of_the_command_that_its_parent_was_started_by():
+    """Loading torch takes seconds, in which a worker would outlive a parent that is killed."""
+    here = Path(__file__).parents[2]
+    script = tomllib.loads((here / "pyproject.toml").read_text())["project"]["scripts"]["wm-lab"]
+    assert script == "wm_lab.__main__:cli"
+    loaded = "import sys, wm_lab.__main__, wm_lab.data.worker; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True, env={**os.environ, "PYTHONPATH": str(here)})
 
 
 def alive(pid: int) -> bool:
