@@ -59,24 +59,24 @@ DISCOVERED = {
 class ScaleConfig:
     """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
 
-    collect_episodes: Episodes = 300
-    train_steps: Count = 700
-    round_steps: Count = 300
-    round_episodes: Episodes = 20
-    demonstrations: Episodes = 50
-    clone_steps: Count = 2000
+    collect_episodes: Episodes = 300  # collected to train the world model on, times the task's effort
+    train_steps: Count = 700  # gradient steps of a world model, times the task's effort
+    round_steps: Count = 300  # more, after each round of on-policy data, times the task's effort
+    round_episodes: Episodes = 20  # that the planner collects in a round, times the task's effort
+    demonstrations: Episodes = 50  # of the expert, for behaviour cloning, times the task's effort
+    clone_steps: Count = 2000  # gradient steps of a clone, times the task's effort
     episodes: Count = 100  # evaluated, of each arm
     oracle_episodes: Amount = 10  # evaluated, of arms that plan in the true simulator
     windows: Count = 400  # held-out windows that imagination is judged on
-    planned_windows: Amount = 64
+    planned_windows: Amount = 64  # windows from which imagination is also judged on what the planner proposes; 0: none
     scenes: Count = 100  # held-out trajectories whose latents are looked at
     seeds: Trainings = 3  # of each learned arm; fewer cannot speak for a method
     counts: list[Several] = field(default_factory=lambda: [10, 25])  # real demonstrations, to which synthetic data come
     doses: list[Positive] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
     audit: Amount = 200  # synthetic segments played again in the true simulator
-    candidates: Batch = 128
-    iterations: Few = 4
-    elites: Batch = 16
+    candidates: Batch = 128  # sequences that a planner scores in an iteration
+    iterations: Few = 4  # of a planner, for each plan
+    elites: Batch = 16  # best candidates of an iteration, which the next is drawn around
     batch: Batch = 64  # windows in a training step
     image_batch: Batch = 32  # the same where the task shows images, each as many numbers as hundreds of vectors
     image_length: Steps = 8  # steps of a window of images: many short ones show more episodes
@@ -91,18 +91,31 @@ class RootConfig:
     """One run: `wm-lab exercise=planning task=hand/push model=rssm planner=cem`."""
 
     exercise: Any = MISSING
+    """What is asked."""
     task: Any = MISSING
+    """What the robot has to do."""
     model: Any = MISSING
+    """The world model."""
     planner: Any = MISSING
+    """How plans are searched for in it."""
     objective: Any = MISSING
+    """What plans are judged by."""
     mpc: Any = MISSING
+    """How plans are acted on, over and over."""
     bc: Any = MISSING
+    """The behaviour-cloning policy."""
     data: Any = MISSING
+    """What models learn from."""
     trainer: Any = MISSING
+    """How world models are trained."""
     bc_trainer: Any = MISSING
+    """How clones are trained."""
     tracking: Any = MISSING
+    """Where a run is shown while it goes on."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """The world that everything is judged in."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    """Sizes and budgets."""
     demonstrations: Episodes = 50
     """Expert episodes that behaviour cloning learns from."""
     seed: Seed = 0

@@ -29,6 +29,7 @@ class ExplorationConfig:
     """How often each of `BEHAVIOURS` is played, and how strong the noise is."""
 
     weights: dict[str, Weight] = field(default_factory=lambda: {"noisy_policy": 1.0})
+    """In proportion, one behaviour drawn per episode."""
     strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std of the "noisy" behaviours
     correlation: ShareBelowOne = 0.8  # of the noise in neighbouring steps
     block: Steps = 12  # steps between changes of hands in "perturb_recover"

@@ -35,23 +35,25 @@ class DataConfig:
     """
 
     path: str | None = None  # of a dataset to train on; None: collect one
-    episodes: Episodes = 400
+    episodes: Episodes = 400  # collected first
     mixture: dict[str, Weight] = field(
         default_factory=lambda: {"noisy_expert": 0.5, "random": 0.2, "perturb_recover": 0.3}
     )
+    """How often each behaviour is played, in proportion; random is noise alone, without an expert."""
     strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std, one drawn per episode
     correlation: ShareBelowOne = 0.8  # of the noise in neighbouring control steps
     block: Steps = 12  # steps between changes of hands in "perturb_recover"
 
     rounds: Rounds = 0  # how often the planner itself collects and the model learns on
-    round_episodes: Episodes = 80
+    round_episodes: Episodes = 80  # collected in each round
     advised: bool = False  # rounds are collected with the proposals of a clone of the demonstrations in the search
     round_strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.2, 0.4])
+    """Noise std of the planner's own episodes, one drawn per episode."""
     newest_fraction: Share | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
 
     validation_fraction: ShareBelowOne = 0.1  # of the episodes
-    test_fraction: ShareBelowOne = 0.0
-    seed: Seed = 0
+    test_fraction: ShareBelowOne = 0.0  # of the episodes, to judge by; 0: the validation episodes judge too
+    seed: Seed = 0  # of the episodes; another one collects others
     workers: Processes | None = None  # processes that collect; None: one per core. Never changes the data
 
     def __post_init__(self) -> None:

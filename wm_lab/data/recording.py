@@ -22,7 +22,9 @@ class RecordedTaskConfig:
     observation: list[str] | None = None
     """What models see of all that was recorded; null: what its card names."""
     effort: Effort = 1.0
+    """How much more training than a short reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
+    """What planners begin with on this task."""
 
 
 def open_recorded(path: Path) -> Shard:

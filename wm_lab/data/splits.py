@@ -22,9 +22,9 @@ SPLITS = ("train", "validation", "test")
 class SplitConfig:
     """Fractions are of the episodes, of a collection in expectation; what they leave is for training."""
 
-    validation_fraction: ShareBelowOne = 0.1
-    test_fraction: ShareBelowOne = 0.0
-    seed: int = 0
+    validation_fraction: ShareBelowOne = 0.1  # to choose weights by
+    test_fraction: ShareBelowOne = 0.0  # to judge by
+    seed: int = 0  # of the draw
 
     def __post_init__(self) -> None:
         if self.validation_fraction + self.test_fraction >= 1:

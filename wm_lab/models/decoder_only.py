@@ -42,18 +42,18 @@ from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
 @dataclass
 class DecoderOnlyConfig(HeadsConfig):
-    width: Width = 64
-    heads: Width = 2
-    blocks: Depth = 2
+    width: Width = 64  # of a token in the transformer
+    heads: Width = 2  # attention heads, which share out the width
+    blocks: Depth = 2  # of the transformer
     mlp_ratio: Annotated[float, Domain(above=0, most=1000)] = 2.0  # hidden units of a block's MLP, in widths
     window: Steps = 4  # steps that a token sees, its own included
-    transition_units: Width = 128
-    transition_layers: Depth = 2
+    transition_units: Width = 128  # of each layer that predicts the next observation from a token
+    transition_layers: Depth = 2  # hidden layers that predict it
     embedding: Width = 128  # of the images of one moment
-    modes: ModesConfig = field(default_factory=ModesConfig)
-    action_head: str = "flow"  # or regression, the baseline
+    modes: ModesConfig = field(default_factory=ModesConfig)  # weights of what it learns side by side
+    action_head: str = "flow"  # of the policy: flow (flow matching, as π0) or regression, the baseline
     chunk: Few = 4  # actions that the policy decides on at once
-    flow_steps: Few = 10  # π0's
+    flow_steps: Few = 10  # of the integration that draws actions, as in π0; more are slower and finer
     language: bool = False  # every token is told the episode's instruction
 
     def __post_init__(self) -> None:

@@ -38,12 +38,17 @@ class EDMConfig:
     order: str = "euler"
     """Or heun, which asks the network twice a step, but for the last."""
     sigma_data: Positive = 0.5
+    """Standard deviation of what is drawn, in its own units (EDM, Karras et al. 2022)."""
     sigma_offset: Spread = 0.3
     """Of noise that all pixels of a channel share, so that an image's brightness is learnt too (images only)."""
     sigma_min: Positive = 0.002
+    """Noise level that the sampler ends at."""
     sigma_max: Positive = 5.0
+    """Noise level that the sampler begins at."""
     rho: Positive = 7.0
+    """How much closer the sampling steps lie where there is little noise (EDM, eq. 5); 1: evenly."""
     noise_mean: Annotated[float, Domain(least=-100, most=100)] = -0.4
+    """Of ln sigma in training: more shows the network more noise (the paper's P_mean)."""
     noise_std: Annotated[float, Domain(above=0, most=100)] = 1.2
     """Of ln sigma in training; the paper's P_mean and P_std."""
 

@@ -30,30 +30,33 @@ Roll = Callable[[Tensor], Tensor]
 class HeadsConfig:
     """Sizes of encoder, decoder and heads, and the weights of their losses."""
 
-    units: Width = 96
-    layers: Depth = 2
-    depth: Width = 8
+    units: Width = 96  # of each hidden layer of encoder, decoder and heads
+    layers: Depth = 2  # hidden layers of encoder and decoder
+    depth: Width = 8  # channels of the first convolution of an image; each halving doubles them
     points: Annotated[int, Domain(least=0, most=2**16)] = 32  # keypoints of an image; 0: none, as in the papers
     decoded_share: PositiveShare = 0.25
     """Of the frames of a batch with images, those that are decoded for the loss, drawn anew each time: painting them
     all costs most of a training step, and a share of them says the same."""
-    reward_layers: Annotated[int, Domain(least=0, most=256)] = 2
+    reward_layers: Annotated[int, Domain(least=0, most=256)] = 2  # hidden layers of the reward head
     reward_bins: Annotated[int, Domain(least=0, most=2**16)] = 0
     """Of a two-hot reward; odd, so that one of them is zero. 0: a plain regression, finer where rewards are dense."""
     reward_limit: Annotated[float, Domain(above=0, most=80)] = 5.0
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
-    decoder_scale: Weight = 1.0
+    decoder_scale: Weight = 1.0  # weight of the observation's loss
     image_scale: Weight = 64.0
     """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
     reward asks for, such as a goal, is learned last."""
     odometry_scale: Weight = 1.0
     """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
     max_precision: Annotated[float, Domain(least=1, most=1e6)] = 100.0
-    reward_scale: Weight = 1.0
+    """An error in a dimension that hardly changes from step to step counts at most this many times as much."""
+    reward_scale: Weight = 1.0  # weight of the reward's loss
     open_loop: Annotated[int, Domain(least=0, most=10**5)] = 12
-    open_loop_starts: Steps = 1
-    open_loop_scale: Weight = 1.0
+    """Steps that training imagines without looking, and compares with what came; 0: none, as in the papers."""
+    open_loop_starts: Steps = 1  # in each window of a batch, for the open-loop loss
+    open_loop_scale: Weight = 1.0  # weight of the open-loop loss
     ensemble: Annotated[int, Domain(least=0, most=1000)] = 0
+    """Predictors of the next latent whose disagreement is the model's doubt; 0: none, 5 are usual."""
 
     def __post_init__(self) -> None:
         if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):

@@ -30,12 +30,13 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 @dataclass
 class LatentMLPConfig(HeadsConfig):
     variables: Width = 32  # of the latent; for images so many beside the vectors that it holds
-    transition_units: Width = 256
-    transition_layers: Depth = 3
-    minimum_std: Positive = 0.1
-    dynamics_scale: Weight = 0.1
+    transition_units: Width = 256  # of each layer that predicts the next latent
+    transition_layers: Depth = 3  # hidden layers that predict the next latent
+    minimum_std: Positive = 0.1  # of the latent, in units of its own scale
+    dynamics_scale: Weight = 0.1  # weight of pulling the prior to the posterior
     representation_scale: Weight = 0.001
-    free_nats: Weight = 1.0
+    """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer."""
+    free_nats: Weight = 1.0  # a KL of a step below this is not lowered further (DreamerV3)
 
 
 @dataclass

@@ -29,19 +29,23 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class RSSMConfig(HeadsConfig):
     """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
-    deter: Width = 128
-    hidden: Width = 96
-    groups: Width = 4
-    latent: str = "gaussian"
+    deter: Width = 128  # width of the deterministic state h
+    hidden: Width = 96  # units of the layers inside the recurrence
+    groups: Width = 4  # blocks of the recurrence, which share out h; more are faster and mix less (DreamerV3: 8)
+    latent: str = "gaussian"  # gaussian, or categorical as in DreamerV3
     variables: Width = 32  # of the latent; of a Gaussian one so many for images, beside the vectors that it holds
-    classes: Annotated[int, Domain(least=2, most=2**16)] = 16
+    classes: Annotated[int, Domain(least=2, most=2**16)] = 16  # of each variable of a categorical latent
     unimix: ShareBelowOne = 0.01
-    minimum_std: Positive = 0.1
+    """Share of the uniform distribution in a categorical latent, so that none is certain (DreamerV3)."""
+    minimum_std: Positive = 0.1  # of a Gaussian latent, in units of its own scale
     heads_read: str = "auto"
     """latent: z alone; all: z and h; auto: z where it holds the state. A planner finds what h can be talked into."""
-    dynamics_scale: Weight = 0.1  # DreamerV3 has 1 and 0.1; a state vector's next value is all but certain, and the
-    representation_scale: Weight = 0.001  # open-loop loss teaches the dynamics already
-    free_nats: Weight = 1.0
+    dynamics_scale: Weight = 0.1
+    """Weight of pulling the prior to the posterior. DreamerV3 has 1; here a state vector's next value is all but
+    certain, and the open-loop loss teaches the dynamics already."""
+    representation_scale: Weight = 0.001
+    """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer; DreamerV3: 0.1."""
+    free_nats: Weight = 1.0  # a KL of a step below this is not lowered further (DreamerV3)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -44,6 +44,7 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
     context_noise: Spread = 0.1
     """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
     denoising_scale: Weight = 1.0
+    """Weight of the denoiser's loss."""
     image_scale: Weight = 32.0  # in units of its own (`RawFrames`)
 
     def __post_init__(self) -> None:

@@ -34,9 +34,9 @@ from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 class VideoTokenConfig(HeadsConfig):
     """Defaults are the laptop's size on state vectors."""
 
-    width: Width = 64
-    transformer_layers: Depth = 2
-    heads: Width = 4
+    width: Width = 64  # of a token in the transformer
+    transformer_layers: Depth = 2  # blocks of the transformer
+    heads: Width = 4  # attention heads, which share out the width
     context: Few = 6  # frames that a token sees, its own included
     levels: list[Level] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
     vector_codes: Width = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
@@ -45,9 +45,11 @@ class VideoTokenConfig(HeadsConfig):
     )
     context_channels: Width = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
     decoding: str = "parallel"
+    """Of a frame's tokens: parallel (all at once), maskgit (in rounds) or autoregressive (one by one, slowest)."""
     refine_steps: Few = 3  # rounds of maskgit
-    dynamics_scale: Weight = 0.1
+    dynamics_scale: Weight = 0.1  # weight of the loss of the next tokens
     latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
+    """Actions that are told from video, where few or none were recorded."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

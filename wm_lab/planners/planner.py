@@ -33,14 +33,14 @@ class PlannerConfig:
     horizon: Steps = 12  # steps to look ahead
     action_block: Steps = 1  # steps for which a knot is held
     candidates: Batch = 256  # sequences scored in an iteration
-    iterations: Few = 5
+    iterations: Few = 5  # of drawing, scoring and refitting, for each plan
     elites: Batch = 32  # best candidates that the next distribution is fitted to
     std_init: list[Positive] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
     std_min: Spread = 0.05  # floor of the spread
     keep_elites: Amount = 4  # elites that compete again in the next iteration, and in the next plan
     momentum: ShareBelowOne = 0.0  # share of the old mean and std that a refit keeps
-    low: Bound = -1.0
-    high: Bound = 1.0
+    low: Bound = -1.0  # least action
+    high: Bound = 1.0  # largest action
 
     def __post_init__(self) -> None:
         if self.elites > self.candidates:

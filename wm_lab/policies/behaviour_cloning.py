@@ -25,8 +25,8 @@ class BehaviourCloningConfig:
     chunk: Few = 4  # actions predicted at once (ACT, Zhao et al. 2023)
     execute: Steps = 1  # of them executed before predicting anew
     temporal_average: Share = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
-    hidden: Width = 256
-    layers: Depth = 3
+    hidden: Width = 256  # units of each layer
+    layers: Depth = 3  # hidden layers
     dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations is lost once it leaves their path
     image_features: Width = 128  # what is left of each image
 

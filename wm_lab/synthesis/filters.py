@@ -29,6 +29,7 @@ ROWS = 2048  # of distances computed at a time
 @dataclass
 class FilterConfig:
     use: list[str] = field(default_factory=lambda: ["support", "consistency", "achieved"])
+    """Any of disagreement (needs model.ensemble), support, consistency, achieved."""
     quantile: PositiveShare = 0.95  # of real held-out windows that would pass each bar
 
     def __post_init__(self) -> None:

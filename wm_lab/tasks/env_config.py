@@ -18,10 +18,13 @@ class EnvConfig:
     observation: str = "state"
     """state or pixels."""
     episode_steps: Steps | None = None
+    """Control steps after which an episode ends."""
     image_size: Pixels = 64
+    """Side of square images, in pixels."""
     effort: Effort = 1.0
     """How much more data and training than a short reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
+    """What planners begin with on this task."""
 
     def __post_init__(self) -> None:
         if self.observation not in OBSERVATIONS:

@@ -54,12 +54,17 @@ class TrackingConfig:
     """Where and under which names a run is shown."""
 
     mode: Mode = Mode.auto
+    """Auto (online if this machine has a key, offline otherwise), online, offline or disabled."""
     project: str = "wm_lab"
+    """Project of Weights & Biases."""
     entity: str | None = None
+    """User or team of Weights & Biases; null: whose key it is."""
     group: str | None = None
     """Runs of one sweep share a group."""
     name: str | None = None
+    """Of the run; null: its folder's."""
     tags: list[str] = field(default_factory=list)
+    """Labels to find the run by."""
     init_timeout: Positive = 20.0
     """Seconds that a server which fails may cost a run altogether; what it then lacks is kept in the run folder."""
 

@@ -12,16 +12,16 @@ from wm_lab.errors import UserError
 
 @dataclass
 class TrainerConfig:
-    steps: Count = 3000
+    steps: Count = 3000  # gradient steps
     round_steps: Count = 1500  # more, after each round of on-policy data
     round_rate: Positive = 0.5  # share of the learning rate that a round starts with
-    batch: Batch = 64
+    batch: Batch = 64  # windows in a gradient step
     length: Window = 16  # steps in a window
-    learning_rate: Annotated[float, Domain(above=0, most=10)] = 1e-3
+    learning_rate: Annotated[float, Domain(above=0, most=10)] = 1e-3  # of AdamW, at its highest
     warmup: Amount = 100  # steps of linear increase
     hold: Share = 0.3  # share of the steps at the full rate, before a cosine lowers it
     final_rate: Share = 0.02  # what is left of the rate at the end
-    weight_decay: Annotated[float, Domain(least=0, most=100)] = 1e-4
+    weight_decay: Annotated[float, Domain(least=0, most=100)] = 1e-4  # of AdamW; more keeps the weights smaller
     clip: Positive = 100.0  # largest norm of the gradient
     ema: ShareBelowOne = 0.998  # the averaged weights are the ones that are kept
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the GPU has it

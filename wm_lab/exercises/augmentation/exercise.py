@@ -48,9 +48,10 @@ Dose = Annotated[float, Domain(least=1, most=1e6)]
 class AugmentationConfig:
     counts: list[Several] = field(default_factory=lambda: [10, 50])  # N, real demonstrations, of which one validates
     doses: list[Dose] = field(default_factory=lambda: [10.0])
+    """Synthetic data, as multiples of the real ones; one set of arms is trained for each."""
     arms: list[str] = field(default_factory=lambda: list(ARMS))  # "real" is always among them
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    filter: FilterConfig = field(default_factory=FilterConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)  # how synthetic segments are made
+    filter: FilterConfig = field(default_factory=FilterConfig)  # which of them are kept
     balanced: bool = True  # half of every batch is real; false: in proportion to the amounts
     steps: Count | None = None  # of each clone's training; null: bc_trainer.steps
     state_noise: Positive = 0.5  # of the arm of that name, in typical one-step changes

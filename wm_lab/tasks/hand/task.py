@@ -51,10 +51,13 @@ class HandConfig:
     goal_distance: Positive | None = None
     """Metres from start to goal: of the fingertips (reach), of the (first) block in the plane (others)."""
     episode_steps: Steps | None = None
+    """Control steps after which an episode ends."""
     image_size: Pixels = 64
+    """Side of square images, in pixels."""
     effort: Effort = 1.0
     """How much more data and training than reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
+    """What planners begin with on this task."""
 
     def __post_init__(self) -> None:
         if self.goal not in GOALS:
