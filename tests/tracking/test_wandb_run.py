@@ -26,6 +26,7 @@ from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 from wm_lab.tracking import Mode, Run, Tracker, TrackingConfig, write_gif
+from wm_lab.tracking.wandb_server import has_key
 
 CONFIG = {"model": {"name": "rssm", "sizes": [8, 16]}, "seed": 3}
 
@@ -213,13 +214,11 @@ def test_without_a_key_auto_is_offline(tmp_path: Path, logged_in: pytest.MonkeyP
 
 
 def test_a_key_in_the_netrc_file_counts_for_its_server_only(tmp_path: Path, logged_in: pytest.MonkeyPatch) -> None:
-    from wm_lab.tracking.wandb_run import _has_key
-
     logged_in.delenv("WANDB_API_KEY")
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:8000\n  login user\n  password {KEY}\n")
     logged_in.setenv("NETRC", str(tmp_path / "netrc"))
-    assert _has_key("http://127.0.0.1:8000")
-    assert not _has_key("http://127.0.0.1:9000")
+    assert has_key("http://127.0.0.1:8000")
+    assert not has_key("http://127.0.0.1:9000")
 
 
 def test_an_unreachable_server_costs_little_and_the_run_goes_on_offline(

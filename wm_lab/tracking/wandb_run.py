@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import netrc
 import os
 import re
 import secrets
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from wm_lab.domains import Positive
 from wm_lab.errors import UserError
-from wm_lab.tracking.patience import AT_ONCE, Late, Patience
+from wm_lab.tracking.patience import Late, Patience
+from wm_lab.tracking.wandb_server import first_line, has_key, leave_service, unanswered, without_home
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +26,6 @@ PROBE_SHARE = 0.25  # of init_timeout: how long the server may take to answer at
 LONGEST_TAG = 64  # the server refuses longer ones
 LONGEST_NAME = 128  # of projects, groups and runs
 NO_PROJECT = "/\\#?%:"  # characters that no project has
-LONGEST_ANSWER = 1_000_000  # bytes that are read of an answer
-TOO_MANY = 429  # requests, says HTTP
 FINISH_LATER = 10.0  # wandb's own limit at the end lies so far beyond ours, which is the one that is told
 ID_FILE = "wandb_id.txt"
 YES = ("1", "true", "yes", "on")  # of WANDB_DISABLED
@@ -153,13 +146,13 @@ class Tracker:
         # wandb's own error reports go to the same server and would wait 20 s for it when Python exits.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         os.environ.setdefault("WANDB_SILENT", "true")
-        _without_home(folder)
+        without_home(folder)
         import wandb  # 0.6 s, which runs without tracking need not pay
 
         known = wandb.setup().settings
         mode = self._wished()
         if mode is Mode.auto:
-            mode = Mode.online if known.api_key or _has_key(known.base_url) else Mode.offline
+            mode = Mode.online if known.api_key or has_key(known.base_url) else Mode.offline
 
         def init(mode: Mode) -> Any:
             return wandb.init(
@@ -188,16 +181,16 @@ class Tracker:
         began = time.monotonic()
         share = PROBE_SHARE * self._config.init_timeout
         try:
-            problem = Patience(share)(_unanswered, known.base_url, share)
+            problem = Patience(share)(unanswered, known.base_url, share)
         except Late as late:  # it answers, a letter now and then
             problem = str(late)
         if problem is None:
             try:
                 return init(Mode.online)
             except Exception as error:  # a wrong key, a refusing or silent server: none is worth the run
-                problem = _first_line(error)
+                problem = first_line(error)
             self._patience.spend(time.monotonic() - began)
-            _leave_service()  # it keeps the id of a start that failed for itself, or died of an answer
+            leave_service()  # it keeps the id of a start that failed for itself, or died of an answer
         self._patience.end()
         run = init(Mode.offline)
         log.warning(
@@ -209,12 +202,7 @@ class Tracker:
         return run
 
     def _wished(self) -> Mode:
-        if self._config.mode is Mode.auto and os.environ.get("WANDB_DISABLED", "").lower() in (
-            "1",
-            "true",
-            "yes",
-            "on",
-        ):
+        if self._config.mode is Mode.auto and os.environ.get("WANDB_DISABLED", "").lower() in YES:
             return Mode.disabled
         from_environment = os.environ.get("WANDB_MODE", "")
         if self._config.mode is Mode.auto and from_environment in Mode.__members__:
@@ -252,69 +240,15 @@ class Tracker:
             log.warning(
                 "Weights & Biases %s (%s); the run goes on without it%s",
                 consequence,
-                _first_line(lost),
+                first_line(lost),
                 f", and `wandb sync {_kept(run)}` uploads the rest later" if run else "",
             )
             self._warned = True
-            _leave_service()
+            leave_service()
         except Exception as error:
             if not self._warned:
-                log.warning("Weights & Biases %s (%s); the run goes on", consequence, _first_line(error))
+                log.warning("Weights & Biases %s (%s); the run goes on", consequence, first_line(error))
             self._warned = True
-
-
-def _without_home(folder: Path) -> None:
-    """Where there is no home folder to write to, wandb's caches go to the run folder; it would lose media otherwise."""
-    with suppress(OSError, KeyError):
-        cache = Path(os.environ["HOME"], ".cache")
-        cache.mkdir(parents=True, exist_ok=True)
-        if os.access(cache, os.W_OK):
-            return
-    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "XDG_CACHE_HOME"):
-        os.environ.setdefault(variable, str((folder / "wandb" / "home").absolute()))
-
-
-def _has_key(server: str) -> bool:
-    """Whether this machine is logged in: by environment, or by the netrc file that `wandb login` writes."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    host = urllib.parse.urlsplit(server).netloc
-    places = [os.environ["NETRC"]] if "NETRC" in os.environ else ["~/.netrc", "~/_netrc"]
-    for place in places:
-        try:
-            if netrc.netrc(Path(place).expanduser()).authenticators(host):
-                return True
-        except (OSError, netrc.NetrcParseError):  # missing or not readable: the same as not logged in
-            continue
-    return False
-
-
-def _unanswered(server: str, seconds: float) -> str | None:
-    """Why nothing at this address can be W&B's server, or None where it may be; proxies are respected.
-
-    Who is asked for nothing but its shape need not know us: a refusal is left for the client to meet.
-    """
-    question = json.dumps({"query": "query Viewer { viewer { id } }"}).encode()
-    request = urllib.request.Request(f"{server.rstrip('/')}/graphql", question, {"Content-Type": "application/json"})
-    began = time.monotonic()
-    while True:
-        left = seconds - (time.monotonic() - began)
-        try:
-            with urllib.request.urlopen(request, timeout=max(AT_ONCE, left)) as answer:
-                told = json.loads(answer.read(LONGEST_ANSWER))
-            known = isinstance(told, dict) and isinstance(told.get("data"), dict)
-            return None if known else "its answer is none of W&B's"
-        except urllib.error.HTTPError as error:
-            if error.code < 500 and error.code != TOO_MANY:
-                return None
-            problem = _first_line(error)
-        except ValueError:
-            return "its answer is none of W&B's"
-        except (OSError, HTTPException) as error:
-            return _first_line(error)
-        if left < AT_ONCE:
-            return problem
-        time.sleep(0.5)  # a server that is busy now may not be in a moment
 
 
 def _run_id(folder: Path) -> str:
@@ -333,23 +267,3 @@ def _run_id(folder: Path) -> str:
 def _kept(run: Any) -> str:
     """The folder of a wandb run's local copy."""
     return str(Path(run.settings.sync_dir))
-
-
-def _leave_service() -> None:
-    """Let go of wandb's service process, which would hold up the end of Python: it ends by itself when we have ended.
-
-    The client has no public way to do that: its `teardown` waits for the server, and without it the next run of this
-    process would wait behind this one.
-    """
-    from wandb.sdk import wandb_setup
-    from wandb.sdk.lib.service import service_token
-
-    with suppress(AttributeError):  # of another version of the client: then Python waits longer
-        connection: Any = wandb_setup.singleton()._connection
-        connection._cleanup()  # no waiting at exit
-        service_token.clear_service_in_env()
-        wandb_setup._singleton = None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
