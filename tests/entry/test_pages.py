@@ -1,0 +1,45 @@
+"""Pages keep what they promise: results say where they are from."""
+
+from __future__ import annotations
+
+import re
+
+from tests.entry.command import ROOT
+
+RESULTS = ROOT / "docs" / "results.md"
+FACTS = ("Command", "n", "Seeds", "Machine", "Measured before")
+TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
+
+
+def measured(text: str) -> list[tuple[str, str]]:
+    """(what stands between it and the table before, the table itself), of every table below the legend."""
+    body = text[text.index("## The default run") :]
+    found, start = [], 0
+    for table in TABLE.finditer(body):
+        found.append((body[start : table.start()], table.group()))
+        start = table.end()
+    return found
+
+
+def test_every_table_of_results_says_its_command_n_seeds_machine_and_age():
+    tables = measured(RESULTS.read_text())
+    assert len(tables) >= 10
+    for before, table in tables:
+        missing = [fact for fact in FACTS if f"**{fact}:**" not in before]
+        assert not missing, (missing, table.splitlines()[0])
+
+
+def test_every_row_of_results_says_its_seeds():
+    for _, table in measured(RESULTS.read_text()):
+        header, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
+        if "seeds" not in header:
+            assert any(cell.startswith("seed ") for cell in header), header  # a column a training
+            continue
+        for row in rows:
+            assert re.fullmatch(r"\d+|–", row[header.index("seeds")]), row
+
+
+def test_results_of_one_training_rank_no_methods():
+    text = RESULTS.read_text()
+    for verb in ("beats", "surely beat", "loses", "is better", "is worse", "outperforms"):
+        assert verb not in text, verb
