@@ -51,6 +51,8 @@ def read_json(path: Path, kind: str, needed: Sequence[str] = ()) -> dict[str, An
 
     `kind` names what was hoped for.
     """
+    if path.exists() and not path.is_file():  # a folder, or a link to a device, which may never end
+        raise UserError(f"{path} is not a file; delete it and evaluate again")
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError as error:

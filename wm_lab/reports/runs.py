@@ -81,20 +81,21 @@ def read_runs(folders: Iterable[Path | str]) -> list[RunRecord]:
 
     Raises UserError for a folder that does not exist, or where there is no run at all.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}  # a folder that links lead to as well is one run
     given = [Path(folder).absolute() for folder in folders]
     for folder in given:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}; name run folders, or a folder that holds them")
         patterns = ("*/" * depth + STATUS for depth in range(DEPTH))
         places = {file.parent for pattern in patterns for file in folder.glob(pattern)}
-        found |= dict.fromkeys(sorted(places, key=_natural))
+        for place in sorted(places, key=_natural):
+            found.setdefault(place.resolve(), place)
     if not found:
         raise UserError(
             f"there is no run in {', '.join(map(str, given))}; a run folder holds {STATUS}, and lies under "
             "outputs/runs or outputs/multiruns"
         )
-    return [read_run(folder) for folder in found]
+    return [read_run(folder) for folder in found.values()]
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -114,7 +115,7 @@ def read_run(folder: Path) -> RunRecord:
     elif result is None and state == "finished":
         state, reason = "incomplete", f"{RESULT} is missing"
     try:
-        overrides = tuple(harmless((folder / "overrides.txt").read_text(encoding="utf-8")).splitlines())
+        overrides = tuple(harmless(_text(folder / "overrides.txt")).splitlines())
     except (OSError, ValueError):
         overrides = ()
     return RunRecord(folder, state, reason, overrides, _json(folder / "environment.json") or {}, started, result)
@@ -176,10 +177,16 @@ def _broken(result: dict[str, Any]) -> str:
 
 def _json(file: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(_text(file))
         return _harmless(unsealed(value)) if isinstance(value, dict) else None
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():  # also where it is a link to a device, which may never end
+        raise FileNotFoundError(file)
+    return file.read_text(encoding="utf-8")
 
 
 def _harmless(value: Any) -> Any:

@@ -130,7 +130,7 @@ class RunFolder:
     def status(self) -> Status | None:
         """How the run stands: None before it began, "killed" where its process is gone without a word."""
         file = self.path / "status.json"
-        if not file.exists():
+        if not file.is_file():
             return None
         status = Status(**json.loads(file.read_text(encoding="utf-8")))
         if status.state == "running" and status.host == socket.gethostname() and not _alive(status.pid):
