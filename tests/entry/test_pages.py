@@ -6,7 +6,7 @@ import re
 
 from tests.entry.command import ROOT
 
-RESULTS = ROOT / "docs" / "results.md"
+README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 FACTS = ("Command", "n", "Seeds", "Machine", "Measured before")
 TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
 
@@ -43,3 +43,15 @@ def test_results_of_one_training_rank_no_methods():
     text = RESULTS.read_text()
     for verb in ("beats", "surely beat", "loses", "is better", "is worse", "outperforms"):
         assert verb not in text, verb
+
+
+def test_the_readme_is_short():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 130
+    assert len(re.findall(r"\d+(?:[.,]\d+)*", text)) <= 60
+
+
+def test_the_pages_link_to_pages_that_are_there():
+    for page in (README, *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), (page.name, link)
