@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import wm_lab
 from tests.entry.command import ROOT
 
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
@@ -57,3 +58,7 @@ def test_the_pages_link_to_pages_that_are_there():
     for page in (README, *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_a_citation_names_the_version():
+    assert f"\nversion: {wm_lab.__version__}\n" in (ROOT / "CITATION.cff").read_text()
