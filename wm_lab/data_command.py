@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from wm_lab import __version__
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.detect import open_source
@@ -132,6 +133,7 @@ def _mapped(text: str) -> tuple[str, list[str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wm-lab-data", description="Datasets of robot episodes, in and out.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, told: str) -> argparse.ArgumentParser:

@@ -105,7 +105,7 @@ def numbers(kind: type, section: str = "") -> Iterator[tuple[str, type, Domain |
 
 
 def _numbers(hint: Any, name: str) -> Iterator[tuple[str, type, Domain | None]]:
-    inner, domain = _taken_apart(hint)
+    inner, domain = taken_apart(hint)
     if inner in (int, float):
         yield name, inner, domain
     elif is_dataclass(inner):
@@ -116,14 +116,14 @@ def _numbers(hint: Any, name: str) -> Iterator[tuple[str, type, Domain | None]]:
 
 
 def _check(hint: Any, value: Any, name: str) -> None:
-    inner, domain = _taken_apart(hint)
+    inner, domain = taken_apart(hint)
     if domain is not None:
         if _is_outside(value, domain):
             raise UserError(f"{name}={shortened(value)} must be {_asked(inner, domain)}")
     elif is_dataclass(inner) and isinstance(value, Mapping):
         check_domains(inner, value, name)  # type: ignore[arg-type]
     elif get_origin(inner) is list and isinstance(value, list):
-        element, domain = _taken_apart(get_args(inner)[0])
+        element, domain = taken_apart(get_args(inner)[0])
         for found in value:
             if domain is not None and _is_outside(found, domain):
                 raise UserError(
@@ -143,14 +143,14 @@ def _asked(kind: type, domain: Domain) -> str:
     return f"a {'whole' if kind is int else 'finite'} number {domain}".rstrip()
 
 
-def _taken_apart(hint: Any) -> tuple[Any, Domain | None]:
+def taken_apart(hint: Any) -> tuple[Any, Domain | None]:
     """A type without `| None` and without its domain, and the domain."""
     if get_origin(hint) is Annotated:
         inner, *notes = get_args(hint)
         return inner, next((note for note in notes if isinstance(note, Domain)), None)
     parts = [part for part in get_args(hint) if part is not type(None)]
     if type(None) in get_args(hint) and len(parts) == 1:
-        return _taken_apart(parts[0])
+        return taken_apart(parts[0])
     return hint, None
 
 

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import sys
 import traceback
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.settings import RERANKER, Settings
 from wm_lab.exercises.workbench import Workbench
+from wm_lab.folders import CONF, config_folders, share_user_code
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of, require_test
 from wm_lab.mistakes import explain
@@ -49,10 +49,6 @@ from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
-
-HERE = Path(__file__).parent
-CONF = next((f for f in (HERE / "conf", HERE.parent / "conf") if (f / "config.yaml").is_file()), HERE / "conf")
-"""Inside an installed wheel, or beside the package in a checkout, where a user edits it."""
 
 KINDS = {"exercise": Exercise, "task": Task, "model": WorldModel, "planner": Planner}
 """What the class of a section must be."""
@@ -249,20 +245,3 @@ def is_multirun() -> bool:
 
 def wants_traceback() -> bool:
     return os.environ.get(TRACEBACK) == "1"
-
-
-def config_folders(arguments: list[str]) -> list[Path]:
-    """The folders named by `--config-dir`."""
-    found = []
-    for argument, following in pairwise([*arguments, ""]):
-        option, _, value = argument.partition("=")
-        if option in ("--config-dir", "-cd"):
-            found.append(Path(value or following).absolute())
-    return found
-
-
-def share_user_code(folders: list[Path]) -> None:
-    """Python files beside the YAML of `--config-dir` can be imported, here and in worker processes."""
-    names = [str(folder) for folder in folders]
-    sys.path[:0] = names
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*names, os.environ.get("PYTHONPATH", "")]))

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from wm_lab import __version__
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.reports.sweep import answer_sweep, write_report
 from wm_lab.reports.terminal import tell
@@ -22,6 +23,7 @@ def cli() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run, or a folder that holds runs")
     parser.add_argument("--output", type=Path, help="where to write (default: the first FOLDER)")
     parser.add_argument("--title", help="of the page (default: the name of the first FOLDER)")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     arguments = parser.parse_args()
     try:
         require_folder()

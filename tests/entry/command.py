@@ -14,6 +14,7 @@ from unittest import mock
 from hydra.core.global_hydra import GlobalHydra
 
 from wm_lab import main
+from wm_lab.__main__ import cli
 
 QUIET = ("tracking=disabled", "scale=smoke")
 SMALL = (  # planning in a learned model beside the scripted arms, and nothing else
@@ -52,7 +53,7 @@ def wm_lab(folder: Path, *arguments: str, **environment: str) -> Ended:
         redirect_stderr(err),
     ):
         try:
-            main.cli()
+            cli()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         finally:
