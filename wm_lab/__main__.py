@@ -3,6 +3,9 @@
 Every worker process imports the file that its parent was started from; from here it gets nothing it has no need of.
 """
 
+import os
+import sys
+
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.streams import prepare_streams, require_folder, require_memory
 
@@ -12,9 +15,18 @@ def cli() -> None:
     try:  # before PyTorch is loaded, whose libraries end the process without a word of ours
         require_folder()
         require_memory()
+        from wm_lab.help.screen import answer
+
+        told = answer(sys.argv[1:])
+        if told is not None:
+            print(told, flush=True)
+            return
     except UserError as error:
         complain(error)
         raise SystemExit(MISTAKE) from None
+    except BrokenPipeError:  # `wm-lab --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     from wm_lab.main import cli
 
     cli()

@@ -4,18 +4,82 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import import_module
 
+import pytest
 import yaml
 
+import wm_lab as package
 from tests.entry.command import ROOT, wm_lab
+from wm_lab.help.choices import GROUPS
 
 
 def test_help_shows_the_groups_and_how_to_choose(tmp_path):
     shown = wm_lab(tmp_path, "--help")
     assert shown.code == 0
-    assert "planner: cem, mppi, random_shooting" in shown.out
-    assert "wm-lab -m planner=cem,mppi,random_shooting" in shown.out
+    assert "wm-lab -m planner=cem,mppi" in shown.out
+    assert "* cem              Redraws around the best candidates" in shown.out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_help_is_a_screen_of_lines_that_fit(tmp_path, columns):
+    lines = wm_lab(tmp_path, "--help", COLUMNS=str(columns)).out.splitlines()
+    assert len(lines) <= 60 and max(map(len, lines)) <= columns
+    assert not [line for line in lines if "schema" in line or "_target_" in line or "hydra/" in line]
+    for group in GROUPS:
+        assert any(line.startswith(group) for line in lines), group
+
+
+def test_help_of_a_choice_shows_its_options_as_they_are_typed(tmp_path):
+    shown = wm_lab(tmp_path, "--help", "model=rssm_1m", COLUMNS="100")
+    assert "  model.deter=512\n      width of the deterministic state h (int, from 1 to 65536)" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 100
+
+
+def test_help_of_a_group_shows_what_each_choice_is(tmp_path):
+    shown = wm_lab(tmp_path, "--help", "planner")
+    assert "* cem" in shown.out and "random_shooting" in shown.out and "planner.std_min=0.05" in shown.out
+    assert "planner.horizon: 4,8,16,24" in wm_lab(tmp_path, "--help", "experiment=horizon").out
+
+
+@pytest.mark.parametrize(
+    ("topic", "sentence"),
+    [
+        ("planer", "did you mean planner"),
+        ("model=rsm", "unknown option of model 'rsm'; did you mean rssm"),
+        ("planner.horizn", "did you mean planner.horizon"),
+        ("sed", "did you mean seed"),
+    ],
+)
+def test_help_of_nothing_offers_what_is_near(tmp_path, topic, sentence):
+    shown = wm_lab(tmp_path, "--help", topic)
+    assert shown.code == 2 and sentence in shown.complaint
+
+
+def test_help_knows_what_a_folder_of_ones_own_adds(tmp_path):
+    (tmp_path / "mine" / "planner").mkdir(parents=True)
+    (tmp_path / "mine" / "planner" / "bold.yaml").write_text("# Looks far.\ndefaults: [cem, _self_]\nhorizon: 40\n")
+    assert "bold             Looks far" in wm_lab(tmp_path, "--config-dir", "mine", "--help").out
+    assert "planner.horizon=40" in wm_lab(tmp_path, "--config-dir=mine", "--help", "planner=bold").out
+
+
+def test_help_and_version_wait_for_no_library():
+    for word in ("--help", "--version"):
+        script = "import sys; from wm_lab.__main__ import cli; cli(); print(*({'torch', 'hydra'} & {*sys.modules}))"
+        ended = subprocess.run([sys.executable, "-c", script, word], capture_output=True, text=True, cwd=ROOT)
+        assert ended.stdout.splitlines()[-1] == "", ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", ["wm_lab", "wm_lab.report", "wm_lab.data_command"])
+def test_every_command_tells_its_version(command, capsys, monkeypatch):
+    name = {"wm_lab": "wm-lab", "wm_lab.report": "wm-lab-report", "wm_lab.data_command": "wm-lab-data"}[command]
+    monkeypatch.setattr(sys, "argv", [name, "--version"])
+    cli = import_module("wm_lab.__main__" if command == "wm_lab" else command).cli
+    with suppress(SystemExit):
+        cli()
+    assert capsys.readouterr().out == f"{name} {package.__version__}\n"
 
 
 def test_the_configuration_can_be_shown_without_a_run(tmp_path):

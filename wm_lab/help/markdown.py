@@ -12,7 +12,7 @@ BEGIN = """\
 # Options
 
 Everything that can be set, as it is typed: `wm-lab task=hand/push planner.horizon=16`.
-`wm-lab --help model=rssm` says the same of one choice on the terminal, and `wm-lab --help` tells what there is to choose.
+`wm-lab --help model=rssm` says the same of one choice on the terminal; `wm-lab --help` tells what there is to choose.
 
 `python -m wm_lab.help.markdown > docs/options.md` makes this page of the dataclasses in the code; a test compares them.
 Defaults are those of the choice in the heading. Its variants (`rssm_1m` of `rssm`) have the same options and other

@@ -30,6 +30,7 @@ class PlanningHints:
     """How far ahead a planner should look on a task, in control steps, and how widely it should search."""
 
     horizon: Steps = 8
+    """Steps to look ahead."""
     action_block: Steps = 1
     """Steps that repeat one planned action."""
     execute: Steps = 1
