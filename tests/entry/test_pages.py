@@ -62,3 +62,13 @@ def test_the_pages_link_to_pages_that_are_there():
 
 def test_a_citation_names_the_version():
     assert f"\nversion: {wm_lab.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_every_choice_has_a_line():
+    text = (ROOT / "docs" / "choices.md").read_text()
+    told = set(re.findall(r"`(?:[\w/]+=)?([\w/]+)`", text))
+    for group in ("exercise", "task", "model", "planner", "objective", "data", "experiment", "scale", "tracking"):
+        folder = ROOT / "conf" / group
+        choices = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")}
+        missing = {choice for choice in choices if choice not in told and not choice.startswith("suite/")}
+        assert not missing, (group, missing)
