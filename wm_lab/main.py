@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import sys
 import traceback
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import tell
 from wm_lab.resume import finished_before, resumed
-from wm_lab.settings import build, complete, read_config, require_kind, require_section, target
+from wm_lab.settings import build, complete, read_config, require_kind, require_known, require_section, target
 from wm_lab.streams import prepare_streams, require_folder
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
@@ -117,6 +118,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Plain values; UserError where a part is no section, or a number that others are reckoned from is senseless."""
     typed_in: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    require_known(typed_in, [option.name for option in fields(schema.RootConfig)])  # a `+` lets any name in
     for name in (*schema.SECTIONS, "tracking"):
         require_section(typed_in[name], name)
     for name, base in KINDS.items():

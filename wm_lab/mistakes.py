@@ -16,7 +16,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from wm_lab.command_line import HELP
 from wm_lab.errors import UserError, unknown
+from wm_lab.template_words import called_here
 
 DISK = {
     errno.EACCES,
@@ -84,6 +86,8 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
             f"{ambiguous[1]} names several values; put -m before it to run them all, or make it a list, "
             f"{name}=[{value}], or a text, {name}='\"{value}\"'"
         )
+    if (absent := re.match(r"Could not delete from config\. '(.+)' does not exist", str(error))) is not None:
+        return called_here(absent[1]) or f"there is nothing called {absent[1]!r} to take away; {HELP}"
     if type(error).__module__ == HYDRA_ERRORS:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
@@ -134,6 +138,8 @@ def _missing(name: str, options: list[str], folders: Sequence[Path]) -> str:
     if not slash:
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
         return _line(unknown("configuration", name, known))
+    if (told := called_here(f"{group}={option}")) is not None:
+        return told
     found = {_option(file, folder, group) for folder in folders for file in _yaml(folder, group)}
     return f"{group}={option}: " + _line(unknown(f"option of {group}", option, found.union(options)))
 
@@ -162,6 +168,8 @@ def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str
     is_unknown_key = "not in" in str(error) and isinstance(parent, DictConfig)
     if not is_unknown_key:
         return f"{key}: {_line(error)}" if key else _line(error)
+    if (told := called_here(key)) is not None:
+        return told
     names = [str(name) for name in parent if not str(name).startswith("_")]  # type: ignore[union-attr]
     where, _, last = key.rpartition(".")
     if not where:

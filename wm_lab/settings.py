@@ -5,7 +5,7 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, field, fields, make_dataclass
 from importlib import import_module
@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
+from wm_lab.template_words import called_here
 from wm_lab.trust import trust
 
 TARGET = "_target_"
@@ -34,11 +35,18 @@ def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
 def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> DictConfig:
     """`values` among all options of the dataclass `kind`; UserError names one that is unknown or of a wrong type."""
     known = [str(key) for key in kind] if isinstance(kind, DictConfig) else [f.name for f in fields(kind)]
-    for key in values:
-        if key not in known:
-            raise unknown(f"option of {name}", key, known)
+    require_known(values, known, name)
     with _told_by(name):
         return OmegaConf.merge(OmegaConf.structured(kind), values)  # type: ignore[return-value]
+
+
+def require_known(values: Iterable[str], known: Iterable[str], name: str = "") -> None:
+    """UserError where one of the options of a section, or of a whole run, is none."""
+    for key in values:
+        if key not in known:
+            if (told := called_here(f"{name}.{key}" if name else key)) is not None:
+                raise UserError(told)
+            raise unknown(f"option of {name}" if name else "option", key, known)
 
 
 @contextmanager
