@@ -75,6 +75,14 @@ def test_spearman_resamples_trajectories_and_not_pairs():
     assert misses <= 6
 
 
+def test_what_may_be_negative_has_an_interval_too():
+    noise = np.random.default_rng(0).standard_normal(BLOBS.shape)
+    labels = np.arange(len(noise)) % 2
+    for found in (silhouette(distances(noise), labels, TRAJECTORY), straightness(noise, TRAJECTORY)):
+        assert -1 <= found.low < found.value < found.high <= 1 and found.value < 0.05
+    assert straightness(noise, TRAJECTORY).value < 0
+
+
 def test_silhouette_and_information_are_scikit_learns():
     labels = np.array(["free", "touch", "solved"])[TRAJECTORY % 3]
     found = silhouette(distances(BLOBS), labels, TRAJECTORY)

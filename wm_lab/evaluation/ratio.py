@@ -37,6 +37,10 @@ class Ratio(NamedTuple):
         low, high = ratio_bounds(self.top[:, None], self.bottom[:, None], counts, stretch)
         return Interval(float(low[0]), self.value, float(high[0]), len(self.top))
 
+    def signed(self, resamples: int = RESAMPLES) -> Interval:
+        """Of a mean that may be negative, and so has no logarithm: percentiles alone."""
+        return around(self.value, self.resampled(resamples), len(self.top))
+
     def resampled(self, resamples: int = RESAMPLES) -> np.ndarray:
         """[R], the same trajectories drawn for every ratio of as many, so that two may be subtracted."""
         counts = resample_counts(len(self.top), resamples, seed=0)

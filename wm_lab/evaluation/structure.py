@@ -95,7 +95,7 @@ def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray, re
     square = apart.copy()
     np.fill_diagonal(square, 0)
     score = silhouette_samples(square, labels, metric="precomputed")
-    return Ratio(per_trajectory(score, trajectory), np.bincount(trajectory).astype(float)).interval(resamples)
+    return Ratio(per_trajectory(score, trajectory), np.bincount(trajectory).astype(float)).signed(resamples)
 
 
 def mutual_information(
@@ -162,4 +162,4 @@ def straightness(x: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPL
     total, pairs = (
         np.bincount(trajectory[2:][whole], weights=v, minlength=count) for v in (cosine, np.ones_like(cosine))
     )
-    return Ratio(total, pairs).interval(resamples)
+    return Ratio(total, pairs).signed(resamples)
