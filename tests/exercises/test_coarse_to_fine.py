@@ -54,7 +54,7 @@ def test_the_cost_of_a_decision_is_told_for_either_model(bench):
 
 
 def test_one_runs_second_model_is_another_runs_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(Workbench, "_train", lambda self, recipe, *_: self.store.path("model", recipe) / "best.pt")
+    monkeypatch.setattr(Workbench, "learn", lambda self, lesson: self.store.path("model", lesson.recipe) / "best.pt")
     one = changed(hand_settings("model=latent_mlp", f"{RERANKER}=decoder_only"), tmp_path)
     other = changed(hand_settings("model=decoder_only"), tmp_path)
     with Workbench(one) as first, Workbench(other) as second:

@@ -98,7 +98,7 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path | str) -> Manifest:
-        return cls.from_dict(read_json(Path(path), "evaluation manifest"), where=str(path))
+        return cls.from_dict(read_json(Path(path), "evaluation manifest", vouched=False), where=str(path))
 
 
 def freeze(

@@ -56,11 +56,6 @@ def check_playing(settings: Settings, task: Task) -> None:
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
     if data.advised:
-        if not task.has_expert:
-            raise UserError(
-                f"data.advised=true asks a clone for advice, and {card.name} has no expert to clone; "
-                "set data.advised=false"
-            )
         rehearse(settings, task, advised=True)
 
 
@@ -68,6 +63,11 @@ def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
     """Raise UserError where an expert is needed and there is none, naming all that this exercise can do without."""
     if task.has_expert:
         return
+    if data.advised:
+        raise UserError(
+            f"data.advised=true asks a clone for advice, and {task.card.name} has no expert to clone; "
+            "set data.advised=false"
+        )
     without = ["data=random"] if any(weight for name, weight in data.mixture.items() if name != "random") else []
     if not is_simulator(settings):  # beside which nothing is cloned
         without += [f"exercise.{name}=false" for name in CLONING if settings.exercise.get(name)]
