@@ -188,7 +188,7 @@ class Trial:
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
         self.longest = 0.0
-        self.seconds = PATIENCE  # of the fastest run so far
+        self.seconds = PATIENCE  # of an undisturbed run: one that goes on where another was killed is shorter
         self._quiet: dict[str, Any] = {}
 
     def quiet(self, names: Sequence[str]) -> dict[str, Any]:
@@ -197,20 +197,22 @@ class Trial:
         if key not in self._quiet:
             place = self.folder / f"quiet-{len(self._quiet)}"
             for name in sorted(set(names)):
-                self.finish(begin(place, COMMANDS[name]), f"quiet {name}")
+                self.seconds = self.finish(begin(place, COMMANDS[name]), f"quiet {name}")
             self._quiet[key] = answers(place)
         return self._quiet[key]
 
-    def finish(self, started: Started, what: str) -> None:
+    def finish(self, started: Started, what: str) -> float:
+        """How many seconds it took."""
         began = time.monotonic()
         code = started.wait(PATIENCE)
-        self.seconds = min(self.seconds, time.monotonic() - began)
+        took = time.monotonic() - began
         if code is None:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait(PATIENCE)
         if code != 0:
             self.fault(f"{what}: exit code {code}", started)
         self.gone(started, what)
+        return took
 
     def fault(self, words: str, started: Started | None = None) -> None:
         told = started.told.read_text(errors="replace")[-3000:] if started and started.told.exists() else ""
@@ -253,7 +255,6 @@ class Trial:
         """Whether it had finished by itself by then."""
         what = ", ".join(ways)
         if started.wait(moment) is not None:
-            self.seconds = moment / 2  # the machine is quieter than it was
             self.gone(started, what)
             return True
         self.counts["kills"] += 1
