@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.data.crew import Adder
+from wm_lab.data.worker import Worker
 from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
 
@@ -103,6 +104,15 @@ def test_a_worker_that_was_killed_while_idle_is_replaced_without_a_word(pool):
         time.sleep(0.02)
     results = pool.map(ADD, [1, 2])
     assert [value for value, _, _ in results] == [101, 102] and victim not in pids(results)
+
+
+def test_a_worker_that_dies_between_two_uses_and_is_not_yet_gone_is_replaced_too(pool, monkeypatch):
+    before = pids(pool.map(ADD, [1, 2]))
+    monkeypatch.setattr(Worker, "alive", True)  # as of a process whose threads are not all gone
+    for process in before:
+        os.kill(process, signal.SIGKILL)
+    results = pool.map(ADD, [1, 2])
+    assert [value for value, _, _ in results] == [101, 102] and not before & pids(results)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR2])

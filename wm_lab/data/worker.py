@@ -74,7 +74,7 @@ class Worker:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(GRACE)
-            raise UserError(
+            raise WorkerDied(
                 f"a worker process died ({_cause_of_death(self._process.exitcode)}) while busy with {name}; "
                 "run again with fewer workers if memory is short, or with workers=1 to see it happen in one process"
             ) from None
@@ -91,6 +91,10 @@ class Worker:
     def see_off(self) -> None:
         """Wait until a dismissed worker is gone."""
         self._process.join()
+
+
+class WorkerDied(UserError):
+    """Its pipe is closed, and nobody has closed it here."""
 
 
 class WorkerTraceback(Exception):

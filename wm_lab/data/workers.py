@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from wm_lab.data.worker import OUTLET, News, Worker
+from wm_lab.data.worker import OUTLET, News, Worker, WorkerDied
 from wm_lab.errors import UserError
 
 Item = TypeVar("Item")
@@ -62,6 +62,7 @@ class Workers:
             return self._map_here(build, items, name, done, hear)
         pickled = pickle.dumps(build)
         self._crew = [worker for worker in self._crew if worker.alive]  # idle ones may have been killed
+        stayed = set(self._crew)  # and may be dying still: what has not answered yet is handed to another
         while len(self._crew) < min(self.count, len(items)):
             self._crew.append(Worker())
         results: dict[int, Result] = {}
@@ -80,7 +81,17 @@ class Workers:
             while busy:
                 for pipe in wait(list(busy)):
                     worker, index = busy[pipe]  # type: ignore[index]
-                    answer = worker.receive(name(items[index]))
+                    try:
+                        answer = worker.receive(name(items[index]))
+                    except WorkerDied:
+                        if worker not in stayed:
+                            raise
+                        del busy[pipe]  # type: ignore[arg-type]
+                        self._crew[self._crew.index(worker)] = another = Worker()
+                        another.give(pickled, items[index])
+                        busy[another.pipe] = another, index
+                        continue
+                    stayed.discard(worker)
                     if isinstance(answer, News):
                         if hear is not None:
                             hear(items[index], answer.content)
