@@ -40,6 +40,10 @@ def truth(task: Task) -> dict[str, float]:
     return TRUE_COST if task.judges_states else LEARNED_REWARD
 
 
+FEW = 5
+"""Episodes side by side of an arm that plays ten: two groups, one a core of a small machine."""
+
+
 @dataclass(frozen=True)
 class Arm:
     name: str
@@ -47,6 +51,11 @@ class Arm:
     make: Callable[[], Policy]  # picklable
     group: int = 16  # episodes played side by side
     slow: bool = False  # plans in the true simulator: plays fewer episodes
+
+
+def slowly(arm: Arm) -> Arm:
+    """The same as one that plans in the true simulator: few episodes, in groups so small that every core has some."""
+    return replace(arm, slow=True, group=FEW)
 
 
 def scripted_arms() -> list[Arm]:

@@ -10,7 +10,7 @@ and {learned, true} cost says whether the planner, the cost or the model loses w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from wm_lab.exercises.arms import (
     mpc_arm,
     reactive_arm,
     scripted_arms,
+    slowly,
     truth,
 )
 from wm_lab.exercises.checks import require_way_back
@@ -164,7 +165,7 @@ class Planning(Exercise):
         if is_simulator(settings):
             if first_training:
                 arm = mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=truth(bench.task))
-                yield replace(arm, slow=True)
+                yield slowly(arm)
             return
         clone = bench.clone() if config.clone else None
         if clone is not None:
@@ -182,10 +183,10 @@ class Planning(Exercise):
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes and first_training:
-            yield replace(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=truth(bench.task)), slow=True)
+            yield slowly(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=truth(bench.task)))
         if config.attribution:
             judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
-            yield replace(judged, slow=True)
+            yield slowly(judged)
 
     def _learned(self, bench: Workbench, model: Path, name: str) -> Iterator[Arm]:
         """Planning in this model with the configured objective, and for attribution with either cost alone."""
