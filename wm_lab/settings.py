@@ -5,6 +5,7 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, field, fields, make_dataclass
@@ -99,11 +100,17 @@ def target(values: Mapping[str, Any], name: str) -> type:
     return found
 
 
+def public_name(kind: type) -> tuple[str, str]:
+    """(module, class) that settings, store and checkpoints use: what `family/model.py` defines is named by `family`."""
+    family = kind.__module__.removesuffix(".model")
+    offered = getattr(sys.modules.get(family), kind.__name__, None) is kind
+    return (family if offered else kind.__module__), kind.__qualname__
+
+
 def with_target(kind: type) -> DictConfig:
     """The schema of the class: its config dataclass, which also says what it is for."""
     config = kind.Config  # type: ignore[attr-defined]
-    path = f"{kind.__module__}.{kind.__qualname__}"
-    both = make_dataclass(config.__name__, [(TARGET, str, field(default=path))], bases=(config,))
+    both = make_dataclass(config.__name__, [(TARGET, str, field(default=".".join(public_name(kind))))], bases=(config,))
     schema = OmegaConf.structured(both)
     for name in schema:
         value = None if OmegaConf.is_missing(schema, name) else schema._get_node(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from measure import Row, fastest
 
-from wm_lab.models.attention import frame_causal
+from wm_lab.models.parts.attention import frame_causal
 from wm_lab.models.video_token import VideoToken, VideoTokenConfig, VideoTokenState
 from wm_lab.world_model import DataSpec, Windows
 

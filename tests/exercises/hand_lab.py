@@ -14,8 +14,8 @@ from omegaconf import open_dict
 
 from wm_lab.config import SECTIONS
 from wm_lab.exercises.planning import Planning
-from wm_lab.exercises.settings import Settings
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.main import CONF, read
 from wm_lab.settings import build, complete
 

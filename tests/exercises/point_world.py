@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tests.data.toy import SPEED
 from wm_lab.evaluation.plain import write_json
-from wm_lab.exercises.settings import Settings
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.training.checkpoint import save_model
 from wm_lab.training.trainer import REPORT
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel

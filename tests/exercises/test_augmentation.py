@@ -20,9 +20,9 @@ from wm_lab.exercises.augmentation.arms import ARMS
 from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
 from wm_lab.exercises.augmentation.exercise import Augmentation, AugmentationConfig
 from wm_lab.exercises.augmentation.report import augmentation_verdicts
-from wm_lab.exercises.diet import Diet
-from wm_lab.exercises.trainings import train_clones
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.diet import Diet
+from wm_lab.experiment.trainings import train_clones
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import complete, read_config
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig

@@ -11,10 +11,10 @@ from tests.exercises.hand_lab import changed, check
 from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
-from wm_lab.exercises.arms import mpc_arm
 from wm_lab.exercises.planning.coarse_to_fine import cost_of_a_decision, reranked_arm
-from wm_lab.exercises.settings import RERANKER
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import mpc_arm
+from wm_lab.experiment.settings import RERANKER
+from wm_lab.experiment.workbench import Workbench
 
 TRUE = {"_target_": "tests.exercises.point_world.PointWorld"}
 FAST = {**TRUE, "speed": 0.4}  # believes that the point moves four times as far

@@ -14,7 +14,7 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.exercises.collect import Collect, CollectConfig
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.workbench import Workbench
 
 
 @dataclass

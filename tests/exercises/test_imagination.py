@@ -21,10 +21,10 @@ from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig
 from wm_lab.exercises.imagination.frames import Frames, image_key
 from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
-from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit_probe
 from wm_lab.exercises.imagination.report import ratio_verdict
-from wm_lab.exercises.imagination.windows import draw, fair, places, reach, snapshots
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.readout import LinearProbe, decoded_state, fit_probe
+from wm_lab.experiment.windows import draw, fair, places, reach, snapshots
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import read_config
 
 HORIZON, CONTEXT = 10, 3

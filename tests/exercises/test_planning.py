@@ -12,12 +12,12 @@ from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.verdicts import starts_verdict
-from wm_lab.exercises.arms import TRUE_COST, mpc_arm, scripted_arms
 from wm_lab.exercises.planning import Planning
 from wm_lab.exercises.planning.report import paired
-from wm_lab.exercises.rehearsal import blank_spec
-from wm_lab.exercises.scoring import decision_milliseconds
-from wm_lab.exercises.workbench import Workbench, identity
+from wm_lab.experiment.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.experiment.dry_run import blank_spec
+from wm_lab.experiment.scoring import decision_milliseconds
+from wm_lab.experiment.workbench import Workbench, identity
 from wm_lab.policy import Policy
 from wm_lab.settings import build
 

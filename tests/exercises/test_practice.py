@@ -19,11 +19,11 @@ from wm_lab.data.config import BLOCKS, ROUNDS_PER_SEED, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.evaluation.plain import plain
-from wm_lab.exercises.arms import mpc_arm, scripted_arms
-from wm_lab.exercises.checks import check_playing
 from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.planning.practice import Practice, practice_verdict
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import mpc_arm, scripted_arms
+from wm_lab.experiment.checks import check_playing
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import read_config
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes

@@ -9,9 +9,9 @@ import pytest
 
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
-from wm_lab.exercises.arms import TRUE_COST, mpc_arm
 from wm_lab.exercises.planning import PlanningConfig
 from wm_lab.exercises.planning.ranking import mean_rho, ranking
+from wm_lab.experiment.arms import TRUE_COST, mpc_arm
 from wm_lab.settings import read_config
 
 ITERATIONS = 3

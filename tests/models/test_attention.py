@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
-from wm_lab.models.attention import Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.attention import Suffix, Transformer, frame_causal, visible
 
 WIDTH, HEADS, WINDOW, TOKENS = 16, 2, 3, 2
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

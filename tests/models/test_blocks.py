@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wm_lab.models.blocks import BlockLinear, EnsembleMLP, TwoHot, symexp, symlog
+from wm_lab.models.parts.blocks import BlockLinear, EnsembleMLP, TwoHot, symexp, symlog
 
 
 def test_symlog_has_its_published_values_and_symexp_inverts_it():

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.models.worlds import ACTION, SPEC, STATE, fit, imagined, make, make_informed, noise_windows, rmse, windows
 from wm_lab.errors import UserError
-from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig, observations_see_no_actions
-from wm_lab.models.modes import ModesConfig
+from wm_lab.models.decoder_only.model import DecoderOnly, DecoderOnlyConfig, observations_see_no_actions
+from wm_lab.models.decoder_only.modes import ModesConfig
 from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.models.edm import EDM, EDMConfig
+from wm_lab.models.video_diffusion.edm import EDM, EDMConfig
 from wm_lab.settings import read_config
 
 SIGMAS = torch.tensor([0.002, 0.1, 0.5, 3.0, 20.0], dtype=torch.float64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wm_lab.models.flow import LEAST_TIME, ActionHead, FlowHead, RegressionHead, flow_time
+from wm_lab.models.parts.flow import LEAST_TIME, ActionHead, FlowHead, RegressionHead, flow_time
 
 CONDITION, CHUNK = 2, 3
 

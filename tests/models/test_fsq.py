@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
-from wm_lab.models.fsq import FSQ
+from wm_lab.models.parts.fsq import FSQ
 
 LEVELS = [[8, 6, 5], [8, 5, 5, 5], [7, 5, 5, 5, 5], [3, 4]]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
-from wm_lab.models.heads import Heads, HeadsConfig
-from wm_lab.models.images import Contrast, ImageDecoder, ImageEncoder, Keypoints, spatial_softmax
+from wm_lab.models.parts.heads import Heads, HeadsConfig
+from wm_lab.models.parts.images import Contrast, ImageDecoder, ImageEncoder, Keypoints, spatial_softmax
 from wm_lab.world_model import DataSpec, Windows
 
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.models.worlds import SPEC, fit, imagined, make, make_informed, noise_windows, rmse, windows
 from wm_lab.errors import UserError
-from wm_lab.models.language import Instructions, words
+from wm_lab.models.decoder_only.language import Instructions, words
 from wm_lab.world_model import DataSpec, Windows
 
 KIND = "decoder_only"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from wm_lab.models.latents import CategoricalLatent, GaussianLatent, balanced_kl, gaussian_for
+from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, balanced_kl, gaussian_for
 from wm_lab.world_model import DataSpec
 
 LEAD = (4, 6)

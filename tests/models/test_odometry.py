@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.models.worlds import ACTION, KINDS, SIGHT, make, moving_square, noise_windows
-from wm_lab.models.images import ImageEncoder
-from wm_lab.models.odometry import Odometer
+from wm_lab.models.parts.images import ImageEncoder
+from wm_lab.models.parts.odometry import Odometer
 from wm_lab.world_model import DataSpec, Windows
 
 

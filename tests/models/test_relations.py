@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wm_lab.models.blocks import Regression
-from wm_lab.models.observations import Relations
+from wm_lab.models.parts.blocks import Regression
+from wm_lab.models.parts.observations import Relations
 from wm_lab.world_model import DataSpec
 
 

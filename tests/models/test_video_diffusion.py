@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.models.worlds import fit, imagined, make, make_informed, noise_windows, rmse, spec_of, windows
 from wm_lab.errors import UserError
-from wm_lab.models import video_diffusion
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
+from wm_lab.models.video_diffusion import model as video_diffusion
 from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 

@@ -19,10 +19,10 @@ from tests.models.worlds import (
 )
 from tests.models.worlds import windows as windows_of
 from wm_lab.errors import UserError
-from wm_lab.models.attention import Transformer, frame_causal
-from wm_lab.models.fsq import FSQ
-from wm_lab.models.token_dynamics import DECODINGS, TokenDynamics
+from wm_lab.models.parts.attention import Transformer, frame_causal
+from wm_lab.models.parts.fsq import FSQ
 from wm_lab.models.video_token import VideoToken, VideoTokenConfig
+from wm_lab.models.video_token.dynamics import DECODINGS, TokenDynamics
 from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 

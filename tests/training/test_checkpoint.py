@@ -12,7 +12,7 @@ import torch
 
 from tests.training.examples import OneNumber, OneNumberConfig, small
 from wm_lab.errors import UserError
-from wm_lab.models import latent_mlp as module
+from wm_lab.models.latent_mlp import model as module
 from wm_lab.settings import target
 from wm_lab.training.checkpoint import load_model, read, save_model, write
 from wm_lab.world_model import DataSpec

@@ -15,7 +15,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.evaluation.proportions import wilson
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table
 
 

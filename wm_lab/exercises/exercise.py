@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table
 
 

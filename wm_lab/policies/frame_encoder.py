@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.errors import UserError
-from wm_lab.models.images import soft_argmax
-from wm_lab.models.observations import Relations
+from wm_lab.models.parts.images import soft_argmax
+from wm_lab.models.parts.observations import Relations
 from wm_lab.world_model import DataSpec
 
 FAR = 10.0  # standard deviations beyond which a reading says only "far"

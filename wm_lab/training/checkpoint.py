@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from wm_lab.errors import UserError
-from wm_lab.settings import read_config
+from wm_lab.settings import public_name, read_config
 from wm_lab.trust import is_trusted
 from wm_lab.world_model import DataSpec
 
@@ -31,7 +31,7 @@ def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor]
         path,
         {
             "format": FORMAT,
-            "class": f"{kind.__module__}:{kind.__qualname__}",
+            "class": ":".join(public_name(kind)),
             "config": asdict(model.config),  # type: ignore[call-overload]
             "spec": model.spec.to_dict(),  # type: ignore[union-attr,operator]
             "weights": dict(weights),

@@ -10,7 +10,7 @@ from typing import Any
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.exercises.augmentation.data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
-from wm_lab.exercises.diet import Diet
+from wm_lab.experiment.diet import Diet
 
 REAL, FILTERED = "real", "filtered"
 

@@ -16,10 +16,10 @@ from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import undefined
 from wm_lab.evaluation.means import mean
-from wm_lab.exercises.bookkeeping import Clock, tally
-from wm_lab.exercises.rehearsal import build_model
-from wm_lab.exercises.settings import Section
-from wm_lab.exercises.workbench import REST, Workbench, identity
+from wm_lab.experiment.bookkeeping import Clock, tally
+from wm_lab.experiment.dry_run import build_model
+from wm_lab.experiment.settings import Section
+from wm_lab.experiment.workbench import REST, Workbench, identity
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.policies.seeding import stream
 from wm_lab.settings import build, read_config

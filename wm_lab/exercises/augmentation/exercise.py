@@ -20,7 +20,6 @@ from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import starts_verdict
-from wm_lab.exercises.arms import bc_arm, is_simulator
 from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
 from wm_lab.exercises.augmentation.data import Making, Synthesis
 from wm_lab.exercises.augmentation.report import (
@@ -30,11 +29,12 @@ from wm_lab.exercises.augmentation.report import (
     provenance_table,
     success_curves,
 )
-from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.rehearsal import build_model, rehearse
-from wm_lab.exercises.trainings import train_clones, train_models
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import bc_arm, is_simulator
+from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.dry_run import build_model, rehearse
+from wm_lab.experiment.trainings import train_clones, train_models
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.synthesis.elsewhere import can_be_carried, require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import AUTO, GeneratorConfig

@@ -24,14 +24,11 @@ from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, spoken_of
-from wm_lab.exercises.arms import is_simulator
-from wm_lab.exercises.checks import require_way_back
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key, over_means
 from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
 from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, paid, propose
 from wm_lab.exercises.imagination.predictions import fit_linear
-from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
 from wm_lab.exercises.imagination.report import (
     GROUPS,
     PLANNED,
@@ -42,11 +39,14 @@ from wm_lab.exercises.imagination.report import (
     ratio_verdict,
     summary,
 )
-from wm_lab.exercises.imagination.windows import Stretches, draw, fair, reach, snapshots
-from wm_lab.exercises.model_facts import model_facts
-from wm_lab.exercises.recorded_data import require_truth
-from wm_lab.exercises.trainings import train_models
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.model_facts import model_facts
+from wm_lab.experiment.readout import Readout, decoded_state, fit_probe
+from wm_lab.experiment.recorded_data import require_truth
+from wm_lab.experiment.trainings import train_models
+from wm_lab.experiment.windows import Stretches, draw, fair, reach, snapshots
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves
 from wm_lab.settings import build, read_config

@@ -21,8 +21,8 @@ from wm_lab.evaluation.trainings import by_leaf, over_trainings
 from wm_lab.evaluation.verdicts import spoken_of
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
-from wm_lab.exercises.imagination.readout import device_of
-from wm_lab.exercises.imagination.windows import Stretches
+from wm_lab.experiment.readout import device_of
+from wm_lab.experiment.windows import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.tasks.task import Variable

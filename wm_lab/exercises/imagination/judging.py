@@ -11,12 +11,12 @@ import numpy as np
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.imagination import MODEL, Assessment, assess_groups, variable_errors
 from wm_lab.evaluation.interval import Interval, undefined
-from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.imagination.frames import Frames
 from wm_lab.exercises.imagination.predictions import predict
-from wm_lab.exercises.imagination.readout import Readout
-from wm_lab.exercises.imagination.windows import Stretches
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.readout import Readout
+from wm_lab.experiment.windows import Stretches
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator
 from wm_lab.tracking.progress import progress

@@ -17,8 +17,8 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.ratio import ratio_bounds
-from wm_lab.exercises.imagination.readout import STATE, device_of
-from wm_lab.exercises.imagination.windows import SNAPSHOT, Stretches
+from wm_lab.experiment.readout import STATE, device_of
+from wm_lab.experiment.windows import SNAPSHOT, Stretches
 from wm_lab.objectives import Objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator

@@ -37,7 +37,6 @@ from wm_lab.evaluation.structure import (
     straightness,
 )
 from wm_lab.evaluation.verdicts import spoken_of
-from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.latent.frames import (
     PHASES,
@@ -63,9 +62,10 @@ from wm_lab.exercises.latent.report import (
     latent_verdicts,
     over_findings,
 )
-from wm_lab.exercises.settings import Section
-from wm_lab.exercises.trainings import train_models
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.settings import Section
+from wm_lab.experiment.trainings import train_models
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.settings import build

@@ -10,12 +10,12 @@ from typing import Any
 
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.exercises.arms import Arm, is_simulator, mpc_arm
-from wm_lab.exercises.checks import check_training
-from wm_lab.exercises.rehearsal import rehearse
-from wm_lab.exercises.scoring import imagined_steps
-from wm_lab.exercises.settings import RERANKER, Section, Settings
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import Arm, is_simulator, mpc_arm
+from wm_lab.experiment.checks import check_training
+from wm_lab.experiment.dry_run import rehearse
+from wm_lab.experiment.scoring import imagined_steps
+from wm_lab.experiment.settings import RERANKER, Section, Settings
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table
 from wm_lab.settings import complete, require_section
 from wm_lab.tasks.task import Task

@@ -18,7 +18,12 @@ from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
-from wm_lab.exercises.arms import (
+from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
+from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practice_table, practice_verdict, practise
+from wm_lab.exercises.planning.ranking import ranking
+from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
+from wm_lab.experiment.arms import (
     LEARNED_REWARD,
     TRUE_COST,
     Arm,
@@ -31,15 +36,10 @@ from wm_lab.exercises.arms import (
     slowly,
     truth,
 )
-from wm_lab.exercises.checks import require_way_back
-from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
-from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practice_table, practice_verdict, practise
-from wm_lab.exercises.planning.ranking import ranking
-from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
-from wm_lab.exercises.rehearsal import rehearse
-from wm_lab.exercises.trainings import train_models
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.dry_run import rehearse
+from wm_lab.experiment.trainings import train_models
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.tasks.task import Task
 
 GREEDY = {"horizon": 1, "action_block": 1}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.arms import Arm, bc_arm, mpc_arm
-from wm_lab.exercises.settings import Settings
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import Arm, bc_arm, mpc_arm
+from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table, blank_repeats
 
 ADVISED = "mpc_bc"

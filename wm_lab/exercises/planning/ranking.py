@@ -19,9 +19,9 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain, read_json, write_json
-from wm_lab.exercises.arms import Arm, evaluated_task
-from wm_lab.exercises.scoring import Audited
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import Arm, evaluated_task
+from wm_lab.experiment.scoring import Audited
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import Objective, predicted_reward
 from wm_lab.policies.foresight import Foresight
 from wm_lab.policies.mpc import MPC

@@ -26,12 +26,12 @@ from wm_lab.evaluation.verdicts import (
     planning_verdict,
     return_verdict,
 )
-from wm_lab.exercises.arms import is_simulator
 from wm_lab.exercises.exercise import Answer
-from wm_lab.exercises.model_facts import model_facts
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
 from wm_lab.exercises.planning.practice import ADVISED
-from wm_lab.exercises.workbench import Workbench
+from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.model_facts import model_facts
+from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import OF_RETURNS, attribution_table, difference_table, return_table, success_table
 

@@ -1,0 +1,126 @@
+"""What cannot work together, found in the settings alone, before anything is made."""
+
+from __future__ import annotations
+
+import torch
+
+from wm_lab.data.config import DataConfig
+from wm_lab.errors import UserError
+from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.dry_run import blank_spec, build_model, rehearse, rehearse_training
+from wm_lab.experiment.memory import require_memory
+from wm_lab.experiment.settings import Settings
+from wm_lab.objectives import ObjectiveConfig
+from wm_lab.policies.mpc import MPCConfig
+from wm_lab.settings import TARGET, build, read_config, target
+from wm_lab.tasks.task import Task
+from wm_lab.training.config import TrainerConfig
+from wm_lab.training.distributed import require_devices
+
+CLONING = ("clone", "advised")
+"""Options of exercises that need an expert, and can be switched off."""
+
+
+def check_training(settings: Settings, task: Task) -> None:
+    """Raise UserError where the model cannot be built for the task, or not learn from windows of this length."""
+    require_memory(settings, task)
+    with torch.random.fork_rng():
+        model = build_model(settings, task)
+    _check_trainer(settings, task, "trainer")
+    if not is_simulator(settings):
+        rehearse_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
+
+
+def check_playing(settings: Settings, task: Task) -> None:
+    """Raise UserError where nobody could collect, plan or clone."""
+    card = task.card
+    data: DataConfig = read_config(DataConfig, settings.data, "data")
+    _check_expert(settings, task, data)
+    with torch.random.fork_rng():
+        build(settings.planner, "planner", card.action_size)
+        clone = build(settings.bc, "bc", blank_spec(task))
+    mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+    horizon, steps = settings.planner["horizon"], card.episode_steps
+    if mpc.execute > horizon:
+        raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
+    if horizon > steps:
+        raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
+    check_objective(settings, task)
+    _check_trainer(settings, task, "bc_trainer")
+    sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
+    if sees + predicts > length:
+        raise UserError(
+            f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
+            "lower them or raise it"
+        )
+    if settings.demonstrations < 2:
+        raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
+    if data.advised:
+        rehearse(settings, task, advised=True)
+
+
+def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
+    """Raise UserError where an expert is needed and there is none, naming all that this exercise can do without."""
+    if task.has_expert:
+        return
+    if data.advised:
+        raise UserError(
+            f"data.advised=true asks a clone for advice, and {task.card.name} has no expert to clone; "
+            "set data.advised=false"
+        )
+    without = ["data=random"] if any(weight for name, weight in data.mixture.items() if name != "random") else []
+    if not is_simulator(settings):  # beside which nothing is cloned
+        without += [f"exercise.{name}=false" for name in CLONING if settings.exercise.get(name)]
+    if needs_expert(settings):
+        raise UserError(
+            f"exercise={settings.label('exercise')} clones an expert's demonstrations, and {task.card.name} has no "
+            "expert; give it one (task.expert), or ask exercise=planning, imagination or latent"
+        )
+    if without:
+        raise UserError(
+            f"{task.card.name} has no expert; give it one (task.expert), or do without: {' '.join(without)}"
+        )
+
+
+def needs_expert(settings: Settings) -> bool:
+    """Whether the exercise has nothing to do where nobody shows how."""
+    chosen = settings.exercise
+    return TARGET in chosen and getattr(target(chosen, "exercise"), "needs_expert", False)
+
+
+def check_objective(settings: Settings, task: Task) -> None:
+    """Raise UserError where the objective asks the task for what it cannot tell of a state."""
+    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    if weights.task_cost and not task.judges_states:
+        raise UserError(
+            f"objective.task_cost={weights.task_cost} judges imagined states, and of {task.card.name} the environment "
+            "alone knows the reward; choose objective=reward"
+        )
+    if weights.goal_distance:
+        try:
+            task.goal_state(torch.from_numpy(task.state()))
+        except LookupError as missing:
+            raise UserError(
+                f"objective.goal_distance={weights.goal_distance} needs a goal, and {missing.args[0]}; choose "
+                "objective=reward"
+            ) from missing
+
+
+def require_way_back(task: Task, who: str, instead: str) -> None:
+    """UserError where `who`, some option, would go back in time in a task that does not repeat itself."""
+    if not task.repeatable:
+        raise UserError(
+            f"{who} goes back in time, and {task.card.name} does not repeat itself, which task.stochastic=true "
+            f"accepts; {instead}"
+        )
+
+
+def _check_trainer(settings: Settings, task: Task, name: str) -> None:
+    trainer: TrainerConfig = read_config(TrainerConfig, getattr(settings, name), name)
+    require_devices(trainer.devices, torch.device(settings.device), f"{name}.devices")
+    longest = task.card.episode_steps + 1
+    if trainer.length > longest:
+        raise UserError(
+            f"{name}.length={trainer.length} is longer than the episodes of {task.card.name}, which hold "
+            f"{longest} observations; lower {name}.length or raise task.episode_steps"
+        )

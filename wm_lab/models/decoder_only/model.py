@@ -1,0 +1,251 @@
+"""One causal decoder over observations and actions: a world model, a policy and an inverse model of one backbone.
+
+Continuous tokens alternate, o_0 a_1 o_1 a_2 o_2 ... (GR-1, arXiv 2312.13139, has it so; here the predicted frame knows
+the action, as in Unified World Models, arXiv 2504.02792). Actions see all that came before them, observations see
+observations alone:
+
+            o0  a1  o1  a2  o2
+        o0   x   .   .   .   .      o_t says  what one would do next     (policy)
+        a1   x   x   .   .   .                what was done to get here  (inverse dynamics)
+        o1   x   .   x   .   .                what will be seen next     (video prediction)
+        a2   x   x   x   x   .
+        o2   x   .   x   .   x      a_t says  what will be seen of it    (forward dynamics)
+
+So one pass teaches all modes, and none can see what it must not. Nothing is sampled: the next observation is a
+continuous guess that is fed back when imagining.
+
+With `model.language=true` the vector of the episode's instruction is added to every token, as if a token that all can
+see stood before them, which no window slides past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.domains import Depth, Domain, Few, Steps, Width
+from wm_lab.errors import UserError
+from wm_lab.models.decoder_only.frame import Frame, FrameDecoder
+from wm_lab.models.decoder_only.language import Instructions
+from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Said
+from wm_lab.models.parts.attention import Cache, Suffix, Transformer, visible
+from wm_lab.models.parts.blocks import mlp, zero
+from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
+from wm_lab.models.parts.heads import Heads, HeadsConfig
+from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
+
+
+@dataclass
+class DecoderOnlyConfig(HeadsConfig):
+    width: Width = 64  # of a token in the transformer
+    heads: Width = 2  # attention heads, which share out the width
+    blocks: Depth = 2  # of the transformer
+    mlp_ratio: Annotated[float, Domain(above=0, most=1000)] = 2.0  # hidden units of a block's MLP, in widths
+    window: Steps = 4  # steps that a token sees, its own included
+    transition_units: Width = 128  # of each layer that predicts the next observation from a token
+    transition_layers: Depth = 2  # hidden layers that predict it
+    embedding: Width = 128  # of the images of one moment
+    modes: ModesConfig = field(default_factory=ModesConfig)  # weights of what it learns side by side
+    action_head: str = "flow"  # of the policy: flow (flow matching, as π0) or regression, the baseline
+    chunk: Few = 4  # actions that the policy decides on at once
+    flow_steps: Few = 10  # of the integration that draws actions, as in π0; more are slower and finer
+    language: bool = False  # every token is told the episode's instruction
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.action_head not in ("flow", "regression"):
+            raise UserError(f"model.action_head={self.action_head!r} is not known; choose flow or regression")
+
+
+@dataclass
+class DecoderState(State):
+    """After o_t of every episode."""
+
+    cache: Cache  # of the tokens in the window, a before o
+    position: Tensor  # [B] int64, steps since the episode began
+    h: Tensor  # [B, W] output at a_t
+    g: Tensor  # [B, W] output at o_t
+    seen: Tensor  # [B, R] the frame itself, as networks read it
+    told: Tensor  # [B, W] of the instruction; zeros without language
+
+
+class Reading(NamedTuple):
+    """Observed steps, read in one pass."""
+
+    seen: Tensor  # [B, T, R] frames as networks read them
+    h: Tensor  # [B, T, W] outputs at a_t
+    g: Tensor  # [B, T, W] outputs at o_t
+    cache: Cache  # of the past's tokens and these
+    position: Tensor  # [B, T]
+    episode: Tensor  # [B, T] counted from the past's, which is 0
+    told: Tensor  # [B, T, W] of the instruction
+
+
+class DecoderOnly(ActsItself):
+    Config = DecoderOnlyConfig
+
+    def __init__(self, config: DecoderOnlyConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        width, actions = config.width, spec.action_size
+        self.frame = Frame(spec, config.embedding, config.depth, config.points, config.max_precision)
+        self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
+        self.instructed = config.language
+        self.instructions = Instructions(spec.instructions, width) if config.language else None
+        self.transformer = Transformer(width, config.blocks, config.heads, config.window, config.mlp_ratio)
+        # It reads the present as it is beside what the decoder made of the past, so contact need not pass through
+        # attention's average of the window.
+        self.transition = mlp(
+            width + self.frame.read_size + actions, config.transition_units, config.transition_layers, self.frame.size
+        )
+        zero(self.transition[-1])
+        decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision, config.image_scale)
+        condition = self.frame.read_size + width
+        self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder, sight=self.frame.size)
+        policy: ActionHead
+        if config.action_head == "flow":
+            policy = FlowHead(condition, config.chunk, actions, config.units, config.layers, config.flow_steps)
+        else:
+            policy = RegressionHead(condition, config.chunk, actions, config.units, config.layers)
+        self.modes = Modes(config.modes, self.frame, width, actions, policy, config.units)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config, steps = self.config, windows.shape[1]
+        for name, room in (("window", steps), ("chunk", steps - 1)):
+            if getattr(config, name) > room:
+                raise UserError(
+                    f"model.{name}={getattr(config, name)} does not fit into training windows of {steps} steps, so it "
+                    f"could not be taught; lower it to {room} or raise trainer.length"
+                )
+        read = self._read(windows, None)
+        linked = ~windows.first & (torch.arange(steps, device=windows.first.device) > 0)
+        z = read.seen[..., : self.frame.size]
+        terms = self.heads.losses(torch.cat([read.seen, read.h], -1), windows, target=z, seen=z)
+        guess = self._next(read.h[:, 1:], read.seen[:, :-1], windows.action[:, 1:])
+        terms["forward"] = config.modes.forward * F.pad(self.frame.error(guess, read.seen[:, 1:]), (1, 0)) * linked
+        terms |= self.modes.losses(self.frame, read.g, read.seen, windows, linked)
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(
+                windows, lambda rows, t: lambda actions: self._roll(self._at(read, rows, t), actions[:, None])[:, 0]
+            )
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[DecoderState, Imagination]:
+        assert state is None or isinstance(state, DecoderState)
+        read = self._read(windows, state)
+        rows = torch.arange(len(read.h), device=read.h.device)
+        belief = self._at(read, rows, torch.full_like(rows, windows.shape[1] - 1))
+        features = torch.cat([read.seen, read.h], -1)[:, None]  # [B, 1, T, F]
+        return belief, self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, DecoderState)
+        b, n = actions.shape[:2]
+        features = self._roll(state, actions)
+        start = torch.cat([state.seen, state.h], -1)[:, None, None].expand(b, n, 1, -1)
+        return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def say(self, windows: Windows) -> Said:
+        """What every mode says of observed windows [B, T], each one step ahead; the policy starts from noise 0."""
+        read = self._read(windows, None)
+        before = F.pad(read.seen[:, :-1], (0, 0, 1, 0))
+        noise = read.g.new_zeros(*read.g.shape[:-1], self.config.chunk, self.spec.action_size)
+        return Said(
+            forward=self.heads.decoder(self._next(read.h, before, windows.action)),
+            video=self.heads.decoder(self.modes.next_frame(self.frame, read.g, read.seen)),
+            inverse=self.modes.infer_action(self.frame, read.g, read.seen),
+            policy=self.modes.policy(torch.cat([read.g, read.seen], -1), noise).clamp(-1, 1),
+        )
+
+    def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
+        assert isinstance(state, DecoderState)
+        shape = self.config.chunk, self.spec.action_size
+        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+        return self.modes.policy(torch.cat([state.g, state.seen], -1), noise.to(state.g)).clamp(-1, 1)
+
+    def _read(self, windows: Windows, state: DecoderState | None) -> Reading:
+        """Every observed step, going on from `state`."""
+        (b, steps), window = windows.shape, self.config.window
+        first, now = windows.first, torch.arange(steps, device=windows.first.device)
+        past = self.transformer.nothing(b, 2 * window) if state is None else state.cache
+        before = now.new_full((b,), -1) if state is None else state.position
+        began = torch.where(first, now, -1).cummax(1).values
+        position = torch.where(began >= 0, now - began, before[:, None] + 1 + now)
+        episode = first.cumsum(1)
+
+        seen = self.frame.read(self.frame(windows.observation))
+        # No action led to an episode's first step: a zero one stands there, the mark of a beginning.
+        actions = self.from_action(windows.led)
+        told = self._told(windows)
+        tokens = torch.stack([actions + told, self.from_frame(seen) + told], 2).flatten(1, 2)  # [B, 2T, W]
+        at = torch.stack([position - 1, position], 2).flatten(1)  # a_t is decided on at step t - 1
+        known, of = torch.cat([past.step, at], 1), episode.repeat_interleave(2, 1)
+        mask = visible(at, known, window) & (of[:, :, None] == F.pad(of, (2 * window, 0))[:, None])
+        mask = mask & observations_see_no_actions(2 * steps, known.shape[1], mask.device)
+        out, own = self.transformer.prefix(tokens, at, mask[:, None], past)
+        h, g = out.unflatten(1, (steps, 2)).unbind(2)
+        return Reading(seen, h, g, past.then(own), position, episode, told)
+
+    def _told(self, windows: Windows) -> Tensor:
+        """[B, T, W]"""
+        if self.instructions is None:
+            return windows.action.new_zeros(*windows.shape, self.config.width)
+        return self.instructions(windows.instruction, *windows.shape)
+
+    def _at(self, read: Reading, rows: Tensor, t: Tensor) -> DecoderState:
+        """The beliefs after steps t [M] of these rows [M], with the window of tokens that led to each."""
+        window = self.config.window
+        frames = t[:, None] + 1 + torch.arange(window, device=t.device)  # the past's stand before those just read
+        episode = F.pad(read.episode, (window, 0))[rows[:, None], frames]
+        tokens = (2 * frames[..., None] + torch.arange(2, device=t.device)).flatten(1)  # [M, 2 * window]
+        keys, values = (
+            part.movedim(3, 1)[rows[:, None], tokens].movedim(1, 3) for part in (read.cache.keys, read.cache.values)
+        )
+        cache = Cache(keys, values, read.cache.step[rows[:, None], tokens])
+        same = (episode == read.episode[rows, t][:, None]).repeat_interleave(2, 1)
+        at = rows, t
+        facts = (part[at] for part in (read.position, read.h, read.g, read.seen, read.told))
+        return DecoderState(cache.seen_where(same), *facts)
+
+    def _roll(self, state: DecoderState, actions: Tensor) -> Tensor:
+        """Features [B, N, H, F] of imagined steps: actions [B, N, H, A] one by one, each guess read as an observation.
+
+        The past is shared by all candidates of a row.
+        """
+        b, n, horizon, _ = actions.shape
+        suffix = Suffix(state.cache, n, 2 * horizon - 1)
+        told = state.told[:, None]  # [B, 1, W]
+        embedded = (self.from_action(actions) + told[:, None]).unbind(2)
+        seen = state.seen[:, None].expand(b, n, -1)
+        tokens, features = embedded[0][:, :, None], []
+        known = state.cache.step.shape[1] + 1  # tokens, with the first action
+        kinds = observations_see_no_actions(2, known + 2 * (horizon - 1), actions.device)
+        for k, action in enumerate(actions.unbind(2)):
+            allowed = kinds[-tokens.shape[2] :, : known + 2 * k]
+            h = self.transformer.extend(tokens, state.position + k, state.cache, suffix, allowed)[:, :, -1]
+            seen = self.frame.read(self._next(h, seen, action))
+            features.append(torch.cat([seen, h], -1))
+            if k + 1 < horizon:
+                tokens = torch.stack([self.from_frame(seen) + told, embedded[k + 1]], 2)
+        return torch.stack(features, 2)
+
+    def _next(self, h: Tensor, seen: Tensor, action: Tensor) -> Tensor:
+        """Forward dynamics: z_t from the output at a_t, the frame before and the action between them."""
+        correction = self.transition(torch.cat([h, seen, action], -1))
+        return self.frame.follow(seen, correction, action)
+
+
+def observations_see_no_actions(queries: int, keys: int, device: torch.device) -> Tensor:
+    """[Q, K] True where a token's kind may be seen, tokens alternating from a; queries are the last of the keys."""
+    is_action = torch.arange(keys, device=device) % 2 == 0
+    return is_action[keys - queries :, None] | ~is_action

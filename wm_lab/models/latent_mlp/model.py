@@ -1,0 +1,130 @@
+"""The smallest world model that plans: an encoder, a Gaussian latent, an MLP that moves it.
+
+In the spirit of Ha & Schmidhuber 2018 (World Models, arXiv 1803.10122):
+
+    z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
+    loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
+
+It has no memory: one observation must say everything about the present. Only where images are all there is, which show
+no velocity, what others read holds the action that led there beside z. The transition corrects the best linear guess,
+in units of typical one-step changes of the observation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.domains import Depth, Positive, Weight, Width
+from wm_lab.models.parts.blocks import mlp, zero
+from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.images import images_alone
+from wm_lab.models.parts.latents import balanced_kl, gaussian_for
+from wm_lab.models.parts.observations import ObservationEncoder
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class LatentMLPConfig(HeadsConfig):
+    variables: Width = 32  # of the latent; for images so many beside the vectors that it holds
+    transition_units: Width = 256  # of each layer that predicts the next latent
+    transition_layers: Depth = 3  # hidden layers that predict the next latent
+    minimum_std: Positive = 0.1  # of the latent, in units of its own scale
+    dynamics_scale: Weight = 0.1  # weight of pulling the prior to the posterior
+    representation_scale: Weight = 0.001
+    """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer."""
+    free_nats: Weight = 1.0  # a KL of a step below this is not lowered further (DreamerV3)
+
+
+@dataclass
+class LatentState(State):
+    z: Tensor  # [B, Z]
+    action: Tensor  # [B, A], the one that led here
+
+
+class LatentMLP(WorldModel):
+    Config = LatentMLPConfig
+    REVISION = 4
+
+    def __init__(self, config: LatentMLPConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
+        sizes = config.units, config.layers, config.depth, config.points
+        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
+        size, raw = self.latent.size, self.latent.raw_size
+        self.recalls = images_alone(spec)
+        read = self.latent.read_size + self.recalls * spec.action_size
+        self.posterior = nn.Linear(self.encoder.size, raw)
+        self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
+        self.heads = Heads(config, spec, read, size, offset=0, sight=self.encoder.size)
+        self.latent.begin(self.posterior)
+        zero(self.transition[-1])
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        token, seen = self.encoder(windows.observation)
+        posterior = self._posterior(token, seen)
+        z, led = self._draw(posterior), windows.led
+        prior = self._prior(z[:, :-1], led[:, :-1], windows.action[:, 1:])
+        terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior), token)
+        dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
+        linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
+        terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
+        terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(
+                windows, lambda rows, t: self._roll(LatentState(z[rows, t], led[rows, t]), likely=True)
+            )
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
+        z, led = self._draw(self._posterior(*self.encoder(windows.observation))), windows.led
+        features = self._features(z, led)[:, None]  # [B, 1, T, F]
+        return LatentState(z[:, -1], led[:, -1]), self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, LatentState)
+        b, n = actions.shape[:2]
+        features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
+        start = self._features(state.z, state.action)[:, None, None].expand(b, n, 1, -1)
+        return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _posterior(self, token: Tensor, seen: Tensor) -> Tensor:
+        anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
+        return self.latent.distribution(self.posterior(token), anchor)
+
+    def _features(self, z: Tensor, led: Tensor) -> Tensor:
+        """What heads and the transition read, [..., F]."""
+        read = self.latent.read(z)
+        return torch.cat([read, led], -1) if self.recalls else read
+
+    def _prior(self, z: Tensor, led: Tensor, action: Tensor) -> Tensor:
+        """Of the z that follows, from this one, the action that `led` to it and the one that is taken now."""
+        change = self.transition(torch.cat([self._features(z, led), action], -1))
+        return self.latent.distribution(change, self.latent.forecast(z, action))
+
+    def _roll(self, state: LatentState, likely: bool = False) -> Roll:
+        """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
+
+        def roll(actions: Tensor) -> Tensor:
+            z, led, latents = state.z, state.action, []
+            for action in actions.unbind(1):
+                z, led = self._draw(self._prior(z, led, action), likely), action
+                latents.append(z)
+            return self._features(torch.stack(latents, 1), actions)
+
+        return roll
+
+    def _draw(self, parameters: Tensor, likely: bool = False) -> Tensor:
+        if likely or not self.training:
+            return self.latent.mode(parameters)
+        return self.latent.sample(parameters, self.latent.noise(*parameters.shape[:-1], device=parameters.device))

@@ -1,0 +1,202 @@
+"""What every latent world model predicts from its features: observation, reward, continuation, and its own doubt.
+
+Where images are all there is, what is seen is also asked how far the robot has come (see `odometry.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.domains import Depth, Domain, PositiveShare, Steps, Weight, Width
+from wm_lab.errors import UserError
+from wm_lab.models.parts.blocks import EnsembleMLP, Regression, TwoHot, mlp
+from wm_lab.models.parts.images import images_alone, is_image
+from wm_lab.models.parts.observations import Normaliser, ObservationDecoder
+from wm_lab.models.parts.odometry import Odometer
+from wm_lab.world_model import DataSpec, Imagination, Windows
+
+Roll = Callable[[Tensor], Tensor]
+"""actions [M, H, A] -> features [M, H, F]"""
+
+
+@dataclass
+class HeadsConfig:
+    """Sizes of encoder, decoder and heads, and the weights of their losses."""
+
+    units: Width = 96  # of each hidden layer of encoder, decoder and heads
+    layers: Depth = 2  # hidden layers of encoder and decoder
+    depth: Width = 8  # channels of the first convolution of an image; each halving doubles them
+    points: Annotated[int, Domain(least=0, most=2**16)] = 32  # keypoints of an image; 0: none, as in the papers
+    decoded_share: PositiveShare = 0.25
+    """Of the frames of a batch with images, those that are decoded for the loss, drawn anew each time: painting them
+    all costs most of a training step, and a share of them says the same."""
+    reward_layers: Annotated[int, Domain(least=0, most=256)] = 2  # hidden layers of the reward head
+    reward_bins: Annotated[int, Domain(least=0, most=2**16)] = 0
+    """Of a two-hot reward; odd, so that one of them is zero. 0: a plain regression, finer where rewards are dense."""
+    reward_limit: Annotated[float, Domain(above=0, most=80)] = 5.0
+    """The outermost bins stand for symexp(this) standard deviations of the reward."""
+    decoder_scale: Weight = 1.0  # weight of the observation's loss
+    image_scale: Weight = 64.0
+    """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
+    reward asks for, such as a goal, is learned last."""
+    odometry_scale: Weight = 1.0
+    """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
+    max_precision: Annotated[float, Domain(least=1, most=1e6)] = 100.0
+    """An error in a dimension that hardly changes from step to step counts at most this many times as much."""
+    reward_scale: Weight = 1.0  # weight of the reward's loss
+    open_loop: Annotated[int, Domain(least=0, most=10**5)] = 12
+    """Steps that training imagines without looking, and compares with what came; 0: none, as in the papers."""
+    open_loop_starts: Steps = 1  # in each window of a batch, for the open-loop loss
+    open_loop_scale: Weight = 1.0  # weight of the open-loop loss
+    ensemble: Annotated[int, Domain(least=0, most=1000)] = 0
+    """Predictors of the next latent whose disagreement is the model's doubt; 0: none, 5 are usual."""
+
+    def __post_init__(self) -> None:
+        if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):
+            raise UserError(
+                f"model.reward_bins={self.reward_bins} has no bin in the middle; use an odd number from 3 on, or 0 for "
+                "a plain regression"
+            )
+        if self.ensemble == 1:
+            raise UserError("model.ensemble=1 has nobody to disagree with; use 0 for none, or at least 2")
+
+
+class Decoder(Protocol):
+    """Observations from features, and the error of what they say; see `ObservationDecoder`."""
+
+    def __call__(self, features: Tensor) -> dict[str, Tensor]: ...
+
+    def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor: ...
+
+
+class Heads(nn.Module):
+    """`target_size` is the width of the latent that the ensemble predicts one step ahead.
+
+    `offset` is where the observed vectors stand in the features, if they do. Heads read the first `features` numbers of
+    what they are given; a model may bring its own `decoder`, which then reads what it likes. `sight` is the width of
+    what the model sees in images before anything of the past, or of actions, is known.
+    """
+
+    def __init__(
+        self,
+        config: HeadsConfig,
+        spec: DataSpec,
+        features: int,
+        target_size: int,
+        offset: int | None = None,
+        decoder: Decoder | None = None,
+        sight: int = 0,
+    ):
+        super().__init__()
+        self.config, self.read_size = config, features
+        self.decoder = decoder or ObservationDecoder(
+            features, spec, config.units, config.layers, config.depth, config.max_precision, config.image_scale, offset
+        )
+        reward = (features, config.units, config.reward_layers)
+        self.reward = (
+            TwoHot(*reward, config.reward_bins, config.reward_limit) if config.reward_bins else Regression(*reward)
+        )
+        self.reward_norm = Normaliser.of(spec, "reward")
+        self.proceed = mlp(features, config.units, 1, 1)
+        inputs = features + spec.action_size
+        self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
+        self.odometer: Odometer | None = None
+        if sight and config.odometry_scale and images_alone(spec):
+            self.odometer = Odometer(sight, spec.action_size)
+
+    def losses(
+        self, features: Tensor, windows: Windows, target: Tensor, seen: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Unreduced losses [B, T] from features [B, T, F].
+
+        `target` [B, T, Z] is what the ensemble foretells, and `seen` [B, T, sight] what images say on their own,
+        where a sight was spoken of.
+        """
+        config = self.config
+        reward = self.reward_norm(windows.reward[..., None])[..., 0]
+        decoder = config.decoder_scale * self._decoder_loss(features, windows.observation)
+        features = features[..., : self.read_size]
+        terms = {
+            "decoder": decoder,
+            # Nothing was rewarded on arrival at an episode's first step.
+            "reward": config.reward_scale * self.reward.loss(features, reward) * ~windows.first,
+            "continue": F.binary_cross_entropy_with_logits(
+                self.proceed(features)[..., 0], 1 - windows.terminal.float(), reduction="none"
+            ),
+        }
+        if self.ensemble is not None:
+            guess = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
+            error = (guess - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
+            terms["ensemble"] = F.pad(error, (1, 0))
+        if self.odometer is not None:
+            assert seen is not None
+            terms["odometry"] = config.odometry_scale * self.odometer.loss(seen, windows)
+        return terms
+
+    def total(self, terms: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the terms averaged over valid steps, and each one for the log."""
+        means = {name: (term * valid).sum() / valid.sum().clamp_min(1) for name, term in terms.items()}
+        return torch.stack(list(means.values())).sum(), {name: value.detach() for name, value in means.items()}
+
+    def open_loop(self, windows: Windows, roll_from: Callable[[Tensor, Tensor], Roll]) -> Tensor:
+        """Observation and reward error along imagined steps (PlaNet's overshooting, in observation space).
+
+        From `open_loop_starts` random posteriors of every window, roll `open_loop` steps with the recorded actions and
+        compare what is decoded with what was seen: the multi-step accuracy that planning lives on.
+        """
+        config = self.config
+        b, steps = windows.shape
+        horizon = min(config.open_loop, steps - 1)
+        rows = torch.arange(b, device=windows.action.device).repeat_interleave(config.open_loop_starts)
+        start = torch.randint(steps - horizon, rows.shape, device=rows.device)
+        ahead = start[:, None] + 1 + torch.arange(horizon, device=rows.device)
+        target = windows[rows[:, None], ahead]
+        features = roll_from(rows, start)(target.action)
+        reward = self.reward_norm(target.reward[..., None])[..., 0]
+        loss = config.decoder_scale * self._decoder_loss(features, target.observation)
+        loss = loss + config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
+        # An episode boundary or padding inside the stretch ends it.
+        counts = target.valid & (target.first.cumsum(1) == 0)
+        return config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
+
+    def _decoder_loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """The decoder's error [...]; while training on images, of a random share of the frames, as if it were all."""
+        if not self.training or not any(is_image(value.shape[2:]) for value in observation.values()):
+            return self.decoder.loss(features, observation)
+
+        def error(chosen: Tensor) -> Tensor:
+            some = {key: value.flatten(0, 1)[chosen] for key, value in observation.items()}
+            return self.decoder.loss(features.flatten(0, 1)[chosen], some)
+
+        return told_by_a_share(self.config.decoded_share, features.shape[:2], features.device, error)
+
+    def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
+        """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
+        read = features[..., : self.read_size]
+        reward = self.reward_norm.inverse(self.reward(read)[..., None])[..., 0]
+        proceed = torch.sigmoid(self.proceed(read)[..., 0])
+        doubt = None
+        if self.ensemble is not None and before is not None:
+            guesses = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
+            doubt = guesses.std(0, unbiased=False).mean(-1)
+        return Imagination(features, reward, proceed, doubt)
+
+
+def told_by_a_share(share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]) -> Tensor:
+    """Errors [B, T] of a share of all frames, drawn anew each time and weighed as if they were all; 0 for the others.
+
+    `error` gives those of the frames that it is asked for, which are numbered row by row: [M] -> [M].
+    """
+    frames = shape.numel()
+    chosen = torch.arange(frames, device=device)
+    if share < 1:
+        chosen = torch.randperm(frames, device=device)[: math.ceil(share * frames)]
+    told = error(chosen)
+    return told.new_zeros(frames).index_copy(0, chosen, told * (frames / len(chosen))).unflatten(0, shape)

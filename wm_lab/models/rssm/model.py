@@ -1,0 +1,236 @@
+"""Recurrent state-space model (PlaNet, arXiv 1811.04551; DreamerV3, arXiv 2301.04104).
+
+    h_t = f(h_{t-1}, z_{t-1}, a_{t-1})      z_t ~ q(z | h_t, o_t)      prior  p(z | h_t)
+    loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
+
+h is deterministic (a block GRU), z stochastic (Gaussian or categorical); what others read are the features [z, h].
+While training, z is sampled; in `eval()` mode it is the most likely value, so that filtering and imagination repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.domains import Domain, Positive, ShareBelowOne, Weight, Width
+from wm_lab.errors import UserError
+from wm_lab.models.parts.blocks import BlockLinear, mlp, zero
+from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
+from wm_lab.models.parts.observations import ObservationEncoder
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class RSSMConfig(HeadsConfig):
+    """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
+
+    deter: Width = 128  # width of the deterministic state h
+    hidden: Width = 96  # units of the layers inside the recurrence
+    groups: Width = 4  # blocks of the recurrence, which share out h; more are faster and mix less (DreamerV3: 8)
+    latent: str = "gaussian"  # gaussian, or categorical as in DreamerV3
+    variables: Width = 32  # of the latent; of a Gaussian one so many for images, beside the vectors that it holds
+    classes: Annotated[int, Domain(least=2, most=2**16)] = 16  # of each variable of a categorical latent
+    unimix: ShareBelowOne = 0.01
+    """Share of the uniform distribution in a categorical latent, so that none is certain (DreamerV3)."""
+    minimum_std: Positive = 0.1  # of a Gaussian latent, in units of its own scale
+    heads_read: str = "auto"
+    """latent: z alone; all: z and h; auto: z where it holds the state. A planner finds what h can be talked into."""
+    dynamics_scale: Weight = 0.1
+    """Weight of pulling the prior to the posterior. DreamerV3 has 1; here a state vector's next value is all but
+    certain, and the open-loop loss teaches the dynamics already."""
+    representation_scale: Weight = 0.001
+    """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer; DreamerV3: 0.1."""
+    free_nats: Weight = 1.0  # a KL of a step below this is not lowered further (DreamerV3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.latent not in ("gaussian", "categorical"):
+            raise UserError(f"model.latent={self.latent!r} is not known; choose gaussian or categorical")
+        if self.heads_read not in ("auto", "latent", "all"):
+            raise UserError(f"model.heads_read={self.heads_read!r} is not known; choose auto, latent or all")
+        if self.deter % self.groups:
+            raise UserError(
+                f"model.deter={self.deter} does not split into model.groups={self.groups}; make it a multiple"
+            )
+
+
+@dataclass
+class RSSMState(State):
+    h: Tensor  # [B, deter]
+    z: Tensor  # [B, latent]
+
+
+class RSSM(WorldModel):
+    Config = RSSMConfig
+    REVISION = 4
+
+    def __init__(self, config: RSSMConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.latent = make_latent(config, spec)
+        sizes = config.units, config.layers, config.depth, config.points
+        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
+        self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
+        holds_vectors = isinstance(self.latent, GaussianLatent)
+        holds_state = holds_vectors and set(spec.observation) == {"state"}
+        from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
+        read = self.latent.read_size + (0 if from_latent else config.deter)
+        self.heads = Heads(config, spec, read, self.latent.size, 0 if holds_vectors else None, sight=self.encoder.size)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        token, seen = self.encoder(windows.observation)
+        h, z, posterior = self._filter(windows, token, seen, None)
+        before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
+        prior = self.cell.prior(h, before, windows.action)  # once for all steps, outside the loop
+        dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
+        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior), token)
+        terms["dynamics"] = config.dynamics_scale * dynamics
+        terms["representation"] = config.representation_scale * representation
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(
+                windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t]), likely=True)
+            )
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs | {"kl": kl[windows.valid].mean()}
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
+        token, seen = self.encoder(windows.observation)
+        h, z, _ = self._filter(windows, token, seen, state)
+        features = self._features(h, z)[:, None]  # [B, 1, T, F]
+        return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, RSSMState)
+        b, n, _horizon, _ = actions.shape
+        features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
+        start = self._features(state.h, state.z)[:, None, None].expand(b, n, 1, -1)
+        before = torch.cat([start, features[:, :, :-1]], 2)
+        return self.heads.imagination(features, actions, before)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _filter(
+        self, windows: Windows, token: Tensor, seen: Tensor, state: State | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along steps observed as the encoder says."""
+        b, steps = windows.shape
+        keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
+        # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
+        tokens = self.cell.token(token).unbind(1)
+        anchors = F.pad(seen, (0, self.latent.size - seen.shape[-1])).unbind(1)  # where z starts
+        actions = self.cell.action(windows.action * keep).unbind(1)
+        noise = self._noise(steps, b)
+        if state is None:
+            h, z = keep.new_zeros(b, self.config.deter), keep.new_zeros(b, self.latent.size)
+        else:
+            assert isinstance(state, RSSMState)
+            h, z = state.h, state.z
+        out: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+        for t, kept in enumerate(keep.unbind(1)):
+            h = self.cell.recur(h * kept, z * kept, actions[t])
+            posterior = self.cell.posterior(h, tokens[t], anchors[t])
+            z = self._draw(posterior, noise, t)
+            for series, value in zip(out, (h, z, posterior), strict=True):
+                series.append(value)
+        h_all, z_all, posteriors = (torch.stack(series, 1) for series in out)
+        return h_all, z_all, posteriors
+
+    def _features(self, h: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([self.latent.read(z), h], -1)
+
+    def _roll(self, state: RSSMState, likely: bool = False) -> Roll:
+        """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
+
+        def roll(actions: Tensor) -> Tensor:
+            rows, horizon, _ = actions.shape
+            h, z = state.h, state.z
+            noise = None if likely else self._noise(horizon, rows)
+            hs, zs = [], []
+            for t, (action, embedded) in enumerate(
+                zip(actions.unbind(1), self.cell.action(actions).unbind(1), strict=True)
+            ):
+                h = self.cell.recur(h, z, embedded)
+                z = self._draw(self.cell.prior(h, z, action), noise, t)
+                hs.append(h)
+                zs.append(z)
+            return self._features(torch.stack(hs, 1), torch.stack(zs, 1))
+
+        return roll
+
+    def _noise(self, steps: int, rows: int) -> Tensor | None:
+        device = next(self.parameters()).device
+        return self.latent.noise(steps, rows, device=device) if self.training else None
+
+    def _draw(self, parameters: Tensor, noise: Tensor | None, t: int) -> Tensor:
+        return self.latent.mode(parameters) if noise is None else self.latent.sample(parameters, noise[t])
+
+
+class Cell(nn.Module):
+    """One step of the recurrence. The caller hoists what does not depend on h: the action and observation halves."""
+
+    def __init__(self, config: RSSMConfig, latent: Latent, action_size: int, encoder: ObservationEncoder):
+        super().__init__()
+        deter, hidden, groups = config.deter, config.hidden, config.groups
+        self.latent, self.groups = latent, groups
+        self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.read_size, hidden, 1)
+        self.from_action = mlp(action_size, hidden, 1)
+        # The paper's block layer on [own block of h; from_h; from_z; from_action], as the sum of its parts: what all
+        # blocks share is one dense product, and the action's part waits for nobody.
+        fan_in = deter + 3 * hidden * groups
+        self.mix_own = BlockLinear(groups, deter, deter, fan_in)
+        self.mix_hz, self.mix_action = (nn.Linear(parts * hidden, deter, bias=False) for parts in (2, 1))
+        for layer in (self.mix_hz, self.mix_action):
+            nn.init.normal_(layer.weight, std=fan_in**-0.5)
+        self.mix_norm = nn.LayerNorm(deter, eps=1e-4)
+        self.gates = BlockLinear(groups, deter, 3 * deter)
+        self.posterior_h, self.token = nn.Linear(deter, hidden), nn.Linear(encoder.size, hidden, bias=False)
+        self.posterior_out = nn.Sequential(
+            nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size)
+        )
+        self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
+        if isinstance(latent, GaussianLatent):
+            latent.begin(self.posterior_out[-1])
+            zero(self.prior_out[-1])
+
+    def action(self, action: Tensor) -> Tensor:
+        """Actions are scaled down, never clipped, when one exceeds 1 (DreamerV3); [..., A] -> [..., D]."""
+        return self.mix_action(self.from_action(action / action.abs().clamp_min(1.0)))
+
+    def recur(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
+        """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
+        own = self._join(self.mix_own(self._split(h)))
+        x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(self.latent.read(z))], -1)) + own + action
+        x = self.gates(self._split(F.silu(self.mix_norm(x)))).to(h.dtype)  # the state adds up over steps: float32
+        reset, candidate, update = (self._join(gate) for gate in x.chunk(3, -1))
+        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+        return torch.lerp(h, candidate, torch.sigmoid(update - 1))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, D] -> [G, B, D/G]"""
+        return x.unflatten(-1, (self.groups, -1)).transpose(0, 1)
+
+    def _join(self, x: Tensor) -> Tensor:
+        """[G, B, D/G] -> [B, D]"""
+        return x.transpose(0, 1).flatten(1)
+
+    def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """p(z_t | h_t); a Gaussian one corrects the linear guess from z_{t-1} and a_{t-1}."""
+        return self.latent.distribution(self.prior_out(h), self.latent.forecast(before, action))
+
+    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
+        """q(z_t | h_t, o_t)"""
+        return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), anchor)
+
+
+def make_latent(config: RSSMConfig, spec: DataSpec) -> Latent:
+    if config.latent == "categorical":
+        return CategoricalLatent(config.variables, config.classes, config.unimix)
+    return gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)

@@ -1,0 +1,5 @@
+"""The next frame drawn out of noise, given the last ones and the action."""
+
+from wm_lab.models.video_diffusion.model import VideoDiffusion, VideoDiffusionConfig
+
+__all__ = ["VideoDiffusion", "VideoDiffusionConfig"]

@@ -1,0 +1,194 @@
+"""A world model that draws the next frame out of noise, given the last ones and the action.
+
+DIAMOND (Alonso et al. 2024, arXiv 2405.12399), and the same for state vectors:
+
+    x_{t+1} = guess(x_t, a_t) + unit * y      y ~ denoiser(noise; x_{t-k+1..t}, a_t)      reward and end from x_{t+1}
+    loss = denoising (EDM) + reward + continue + open loop
+
+There is no latent: a frame x is what is observed, normalised vectors and pixels in [-1, 1]. What is diffused is how it
+departs from a guess, the best linear one for vectors and "as before" for an image, in units of typical one-step
+changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image. Only where images are
+all there is, which show no velocity, heads read the action that led to a frame beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wm_lab.domains import PositiveShare, Spread, Weight
+from wm_lab.errors import UserError
+from wm_lab.models.parts.blocks import mlp
+from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll, told_by_a_share
+from wm_lab.models.parts.images import ImageEncoder, images_alone
+from wm_lab.models.parts.observations import Relations
+from wm_lab.models.video_diffusion.next_frame import DenoiserConfig, NextImage, NextVector
+from wm_lab.models.video_diffusion.raw_frames import RawFrames
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+ROWS = 64
+"""Futures of images that a CPU imagines side by side: 1,024 of them cost half as much again each."""
+
+
+@dataclass
+class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
+    """`depth` are the first channels of the image encoder that rewards are read from."""
+
+    drawn_share: PositiveShare = 1.0
+    """Of a batch's frames, those that the denoiser learns from, drawn anew each time, and of its windows, those that
+    are imagined open loop. Rewards are read off all frames; drawing images costs most of a training step."""
+    context_noise: Spread = 0.1
+    """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
+    denoising_scale: Weight = 1.0
+    """Weight of the denoiser's loss."""
+    image_scale: Weight = 32.0  # in units of its own (`RawFrames`)
+
+    def __post_init__(self) -> None:
+        HeadsConfig.__post_init__(self)
+        DenoiserConfig.__post_init__(self)
+
+
+@dataclass
+class FramesState(State):
+    frames: Tensor  # [B, k, Z], the newest last; an episode's first frame stands for those before it
+    action: Tensor  # [B, A], the one that led here
+
+
+class VideoDiffusion(WorldModel):
+    Config = VideoDiffusionConfig
+    REVISION = 3
+
+    def __init__(self, config: VideoDiffusionConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        frames = RawFrames(spec, config.max_precision, config.image_scale)
+        self.relations = Relations(spec)
+        self.encoder: nn.Module | None = None
+        size = frames.width + self.relations.size
+        if frames.image_key is not None:
+            eye = ImageEncoder(spec, frames.image_key, config.depth, config.points)
+            self.encoder = nn.Sequential(eye, mlp(eye.size, config.units, 1))
+            size += config.units
+        self.vector = NextVector(config, spec, frames, size) if frames.width else None
+        self.image = NextImage(config, spec, frames) if frames.side else None
+        self.recalls = images_alone(spec)
+        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames, sight=size)
+        self.frames = frames
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config, (b, steps) = self.config, windows.shape
+        if config.context >= steps:
+            raise UserError(
+                f"model.context={config.context} leaves nothing to predict in trainer.length={steps} steps; "
+                "lower the context or raise trainer.length"
+            )
+        past, z = self._remember(windows, None)
+        read = self._read(z)
+        terms = self.heads.losses(self._features(z, read, windows.led), windows, read, seen=read)
+        del terms["decoder"]  # a frame is the observation itself
+
+        def denoising(chosen: Tensor) -> Tensor:
+            rows, at = chosen // steps, chosen % steps
+            return self._denoising(past(rows, (at - 1).clamp_min(0)), windows.action[rows, at], z[rows, at])
+
+        told = told_by_a_share(config.drawn_share, torch.Size([b, steps]), z.device, denoising)
+        begins = windows.first.index_fill(1, torch.tensor(0, device=z.device), True)  # what follows from nothing known
+        terms["denoising"] = config.denoising_scale * told * ~begins
+        total, logs = self.heads.total(terms, windows.valid)
+        if config.open_loop:
+            some = windows[: math.ceil(config.drawn_share * b)]
+            ahead = self.heads.open_loop(some, lambda rows, t: self._roll(past(rows, t), likely=True))
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        return total, logs
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[FramesState, Imagination]:
+        past, z = self._remember(windows, state)
+        b, steps = windows.shape
+        rows = torch.arange(b, device=z.device)
+        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1])
+        features = self._features(z, self._read(z), windows.led)[:, None]  # [B, 1, T, F]
+        return belief, self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, FramesState)
+        b, n = actions.shape[:2]
+        present = state.frames[:, -1]
+        seen = self._read(present)  # once for all candidates
+        rows = ROWS if self.image is not None and seen.device.type == "cpu" else b * n
+        parts = (state.expand(n).frames, seen.repeat_interleave(n, 0), actions.flatten(0, 1))
+        split = zip(*(part.split(rows) for part in parts), strict=True)
+        features = torch.cat([self._roll(past, read)(plan) for past, read, plan in split]).unflatten(0, (b, n))
+        start = self._features(present, seen, state.action)[..., : self.heads.read_size]
+        read = features[..., : self.heads.read_size]
+        before = torch.cat([start[:, None, None].expand(b, n, 1, -1), read[:, :, :-1]], 2)
+        return self.heads.imagination(features, actions, before)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _remember(self, windows: Windows, state: State | None) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor]:
+        """past(rows [...], steps [...]) -> the k frames up to there [..., k, Z]; and all frames [B, T, Z]."""
+        z, k = self.frames.encode(windows.observation), self.config.context
+        if state is None:
+            earlier = z[:, :1].expand(-1, k, -1)
+        else:
+            assert isinstance(state, FramesState)
+            earlier = state.frames
+        known = torch.cat([earlier, z], 1)  # [B, k + T, Z]
+        steps = torch.arange(z.shape[1], device=z.device)
+        began = torch.where(windows.first, steps, -k).cummax(1).values  # [B, T]
+        index = k + torch.maximum(steps[:, None] + torch.arange(1 - k, 1, device=z.device), began[..., None])
+        return lambda rows, t: known[rows[..., None], index[rows, t]], z
+
+    def _read(self, z: Tensor) -> Tensor:
+        """What heads and the vector's denoiser see of a frame, the vectors first: [..., Z] -> [..., R]."""
+        vector, image = self.frames.split(z)
+        read = [vector, self.relations(z)]
+        if self.encoder is not None:
+            read.append(self.encoder(self.frames.picture(image)))
+        return torch.cat(read, -1)
+
+    def _features(self, z: Tensor, read: Tensor, led: Tensor) -> Tensor:
+        """[..., R + P], with images alone R + A + P: the pixels last, for `decode` alone."""
+        return torch.cat([read, led, z] if self.recalls else [read, z[..., self.frames.width :]], -1)
+
+    def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
+        """EDM's loss [M] for past [M, k, Z] and action [M, A] that lead to target [M, Z]."""
+        past = past + self.config.context_noise * self.frames.unit * torch.randn_like(past)
+        vectors, images = self.frames.split(past)
+        vector, image = self.frames.split(target)
+        loss = torch.zeros(len(past), device=past.device)
+        if self.vector is not None:
+            loss = loss + self.vector.loss(vector, vectors, self._read(past[:, -1]), action).sum(-1)
+        if self.image is not None:
+            error = self.image.loss(image, images, vectors[:, -1], vector, action)
+            loss = loss + self.config.image_scale * error.mean((-1, -2, -3))
+        return loss
+
+    def _roll(self, past: Tensor, read: Tensor | None = None, likely: bool = False) -> Roll:
+        """Imagination from M contexts [M, k, Z], the last of them read as [M, R].
+
+        While training the noise is random, as a sample's; `likely` starts from none also then, as planning will.
+        """
+        noise = torch.zeros_like if likely or not self.training else torch.randn_like
+
+        def roll(actions: Tensor) -> Tensor:
+            frames, seen, features = past, self._read(past[:, -1]) if read is None else read, []
+            for action in actions.unbind(1):
+                vectors, images = self.frames.split(frames)
+                vector, image = vectors[:, -1], images[:, -1]
+                if self.vector is not None:
+                    vector = self.vector.sample(noise(vector), vectors, seen, action)
+                if self.image is not None:
+                    image = self.image.sample(noise(image), images, vectors[:, -1], vector, action)
+                present = self.frames.join(vector, image)
+                frames = torch.cat([frames[:, 1:], present[:, None]], 1)
+                seen = self._read(present)
+                features.append(self._features(present, seen, action))
+            return torch.stack(features, 1)
+
+        return roll

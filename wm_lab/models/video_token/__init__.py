@@ -1,0 +1,5 @@
+"""Tokenised video: frames as discrete codes, and a transformer that writes the next one."""
+
+from wm_lab.models.video_token.model import VideoToken, VideoTokenConfig
+
+__all__ = ["VideoToken", "VideoTokenConfig"]

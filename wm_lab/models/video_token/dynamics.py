@@ -1,0 +1,141 @@
+"""From the codes of a frame and the action that follows to the codes of the next: a transformer over groups of tokens.
+
+    group of step t:   [ prompt_t | token_t,1 ... token_t,P ]        prompt: a_{t+1}, vector, context frame, all codes
+    its outputs:       [ h_{t+1}  | foretells token_t+1,1 ... P ]
+
+A frame's next codes are thus foretold where its present ones stand, all in one pass. A token holds one code or several
+(`tokens` of them share out the frame's codes; those of one token are foretold independently, as STORM's are, arXiv
+2310.09615, §3.1). A frame of a single token takes its prompt into it.
+
+`decoding` says in how many rounds the codes of a frame are settled, knowing those settled before:
+
+    parallel         all at once, from the outputs alone
+    maskgit          the surest first, in `refine_steps` rounds (MaskGIT, arXiv 2202.04200, §3.2)
+    autoregressive   one token a round, in order (IRIS, arXiv 2209.00588)
+
+The rounds are the business of one small block on top; the transformer reads every frame once whatever the decoding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.models.parts.attention import Transformer
+from wm_lab.models.parts.blocks import mlp
+from wm_lab.models.parts.fsq import FSQ
+
+DECODINGS = ("parallel", "maskgit", "autoregressive")
+
+
+class TokenDynamics(nn.Module):
+    """`codes` a frame in `tokens` tokens; `prompt` is the width of what the prompt reads."""
+
+    def __init__(
+        self, fsq: FSQ, transformer: Transformer, codes: int, tokens: int, prompt: int, decoding: str, refine_steps: int
+    ):
+        super().__init__()
+        self.fsq, self.transformer, self.tokens, self.per_token = fsq, transformer, tokens, codes // tokens
+        width = transformer.width
+        # Attention alone takes hundreds of steps to find where an action moves what; so the prompt reads the whole
+        # frame, and has a word for each of its tokens.
+        reads = prompt + (codes * fsq.dims if tokens > 1 else 0)
+        self.prompt = mlp(reads, width, 1, self.group_size * width)
+        self.embed = nn.Linear(self.per_token * fsq.dims, width)
+        self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
+        self.logits = nn.Linear(width, self.per_token * fsq.size)
+        self.rounds = {"parallel": 1, "maskgit": min(refine_steps, tokens), "autoregressive": tokens}[decoding]
+        self.in_order = decoding == "autoregressive"
+        if self.rounds > 1:
+            self.refiner = Transformer(width, 1, transformer.heads, window=1)
+            self.settled = nn.Linear(self.per_token * fsq.dims, width)
+            self.open = nn.Parameter(0.02 * torch.randn(width))
+
+    @property
+    def group_size(self) -> int:
+        """Tokens that the transformer reads for a frame."""
+        return self.tokens + (self.tokens > 1)
+
+    def group(self, codes: Tensor, prompt: Tensor) -> Tensor:
+        """Codes [..., codes, dims] of a frame and what its prompt reads [..., I] -> [..., group_size, W]."""
+        reads = prompt if self.tokens == 1 else torch.cat([prompt, codes.flatten(-2)], -1)
+        told = self.prompt(reads).unflatten(-1, (self.group_size, -1))
+        tokens = self.embed(self._packed(codes)) + self.place + told[..., -self.tokens :, :]
+        return tokens if self.tokens == 1 else torch.cat([told[..., :1, :], tokens], -2)
+
+    def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs of a group [..., group_size, W] -> h [..., W], and where tokens are foretold [..., tokens, W]."""
+        # One matrix of rows: the logits of a slice would be a product for each candidate.
+        return outputs[..., 0, :], outputs[..., -self.tokens :, :].contiguous()
+
+    def loss(self, places: Tensor, codes: Tensor) -> Tensor:
+        """Cross-entropy of the codes [..., codes, dims] that came, summed over them: [...].
+
+        Where decoding takes rounds, a random part of the tokens is given, as in some round, and the rest is asked for;
+        the sum is scaled to all tokens.
+        """
+        codes = codes.detach()
+        index = self.fsq.index(codes)
+        if self.rounds == 1:
+            return self._surprise(self.logits(places), index).sum(-1)
+        share = torch.cos(0.5 * math.pi * torch.rand(*places.shape[:-2], 1, device=places.device))
+        order = torch.rand(places.shape[:-1], device=places.device).argsort(-1).argsort(-1)
+        asked = order < (share * self.tokens).ceil().clamp(1, self.tokens)
+        surprise = self._surprise(self._refined(places, self._packed(codes), ~asked), index)
+        return (surprise * asked).sum(-1) * self.tokens / asked.sum(-1)
+
+    def foretell(self, places: Tensor, likely: bool) -> Tensor:
+        """The next frame's codes [..., codes, dims] at its places [..., tokens, W]: drawn, or (`likely`) expected.
+
+        The expected code lets the gradient of an imagined future through, and moves smoothly with the actions that a
+        planner tries. Once trained it is no more and no less accurate than the likeliest one (hand/reach and hand/push,
+        at 1 to 20 steps).
+        """
+        if self.rounds == 1:
+            return self._choose(self.logits(places), likely).flatten(-3, -2)
+        settled = torch.zeros_like(places[..., 0], dtype=torch.bool)
+        codes = places.new_zeros(*places.shape[:-1], self.per_token * self.fsq.dims)
+        for i in range(self.rounds):
+            logits = self._refined(places, codes, settled)
+            chosen = self._next(logits, settled, i) & ~settled
+            codes = torch.where(chosen[..., None], self._choose(logits, likely).flatten(-2), codes)
+            settled = settled | chosen
+        return codes.unflatten(-1, (self.per_token, -1)).flatten(-3, -2)
+
+    def _next(self, logits: Tensor, settled: Tensor, i: int) -> Tensor:
+        """Which tokens [..., tokens] are settled after round i."""
+        if self.in_order:
+            return (torch.arange(self.tokens, device=logits.device) <= i).expand_as(settled)
+        count = self.tokens - math.floor(self.tokens * math.cos(0.5 * math.pi * (i + 1) / self.rounds) + 1e-9)
+        sure = logits.detach().float().unflatten(-1, (self.per_token, -1)).log_softmax(-1).amax(-1).sum(-1)
+        rank = sure.masked_fill(settled, torch.inf).argsort(-1, descending=True).argsort(-1)
+        return rank < max(count, i + 1)
+
+    def _refined(self, places: Tensor, codes: Tensor, settled: Tensor) -> Tensor:
+        """Logits [..., tokens, per_token * size] where the packed codes of some tokens are settled."""
+        x = places + torch.where(settled[..., None], self.settled(codes), self.open) + self.place
+        step = torch.zeros(self.tokens, dtype=torch.long, device=x.device)
+        everyone = torch.ones(self.tokens, self.tokens, dtype=torch.bool, device=x.device)
+        seen = self.refiner(x.flatten(0, -3), step, everyone)
+        return self.logits(seen.reshape(x.shape))
+
+    def _surprise(self, logits: Tensor, index: Tensor) -> Tensor:
+        """-log p of codes at their places in the codebook [..., codes], summed for each token: [..., tokens]."""
+        flat = logits.float().reshape(-1, self.fsq.size)
+        surprise = F.cross_entropy(flat, index.flatten(), reduction="none")
+        return surprise.view(*index.shape[:-1], self.tokens, self.per_token).sum(-1)
+
+    def _choose(self, logits: Tensor, likely: bool) -> Tensor:
+        """Codes [..., tokens, per_token, dims]"""
+        logits = logits.float().unflatten(-1, (self.per_token, -1))
+        if likely:
+            return self.fsq.expected(logits)
+        noise = torch.rand_like(logits).clamp_min(1e-20).log().neg().log().neg()  # Gumbel
+        return self.fsq.code((logits.detach() + noise).argmax(-1))
+
+    def _packed(self, codes: Tensor) -> Tensor:
+        """[..., codes, dims] -> [..., tokens, per_token * dims]"""
+        return codes.unflatten(-2, (self.tokens, -1)).flatten(-2)

@@ -1,0 +1,301 @@
+"""Tokenised video: frames as discrete codes, and a transformer that writes the next one (IRIS, Genie, STORM, Δ-IRIS).
+
+    codes_t = FSQ(encoder(o_t, ...))      h_t, p(codes_t) = transformer(codes_{<t}, vectors_{<t}, a_{<=t})
+    loss = decoder + tokens (a vector's codes) + dynamics (cross-entropy of the codes) + reward + continue + open loop
+
+A belief is the keys and values of the frames within `context`, computed once, and the present frame; imagination goes
+on from there for all candidates at once (see `attention.py`) and never decodes an image. In `eval()` mode codes are
+expected ones, while training they are drawn. Only where images are all there is, whose codes show no velocity, what
+others read holds the action that led there beside h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from wm_lab.domains import Depth, Domain, Few, Level, Weight, Width
+from wm_lab.errors import UserError
+from wm_lab.models.parts.attention import Cache, Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.fsq import FSQ, check_levels
+from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.images import images_alone
+from wm_lab.models.video_token.dynamics import DECODINGS, TokenDynamics
+from wm_lab.models.video_token.latent_actions import LatentActions, LatentActionsConfig
+from wm_lab.models.video_token.tokenizer import FrameDecoder, Tokenizer
+from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+
+
+@dataclass
+class VideoTokenConfig(HeadsConfig):
+    """Defaults are the laptop's size on state vectors."""
+
+    width: Width = 64  # of a token in the transformer
+    transformer_layers: Depth = 2  # blocks of the transformer
+    heads: Width = 4  # attention heads, which share out the width
+    context: Few = 6  # frames that a token sees, its own included
+    levels: list[Level] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
+    vector_codes: Width = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
+    tokens: Annotated[int, Domain(least=0, most=2**16)] = (
+        0  # of a frame, which share out its codes; 0: one for every code
+    )
+    context_channels: Width = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
+    decoding: str = "parallel"
+    """Of a frame's tokens: parallel (all at once), maskgit (in rounds) or autoregressive (one by one, slowest)."""
+    refine_steps: Few = 3  # rounds of maskgit
+    dynamics_scale: Weight = 0.1  # weight of the loss of the next tokens
+    latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
+    """Actions that are told from video, where few or none were recorded."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels(self.levels)
+        if self.decoding not in DECODINGS:
+            raise UserError(f"model.decoding={self.decoding!r} is not known; choose one of {', '.join(DECODINGS)}")
+
+
+@dataclass
+class VideoTokenState(State):
+    cache: Cache  # of the frames before the present one
+    position: Tensor  # [B] steps of the episode so far, from 0
+    h: Tensor  # [B, W, and A with images alone] what was expected of the present frame
+    codes: Tensor  # [B, codes, dims]
+    vector: Tensor  # [B, V], normalised
+    frame: Tensor  # [B, C] the context frame, which images are coded relative to
+
+
+@dataclass
+class Reading:
+    """Observed steps [B, T, ...] with all that the transformer made of them."""
+
+    cache: Cache  # past and these steps
+    episode: Tensor  # [B, L] of each cached token
+    position: Tensor
+    present: Tensor  # [B, T] the episode's number at every step
+    linked: Tensor  # [B, T] bool, the step before was seen
+    h: Tensor
+    places: Tensor  # [B, T, tokens, W] where the codes were foretold
+    codes: Tensor
+    vector: Tensor
+    before: Tensor  # [B, T, V] the vector one step earlier
+    frame: Tensor
+
+
+class VideoToken(WorldModel):
+    Config = VideoTokenConfig
+    REVISION = 5
+
+    def __init__(self, config: VideoTokenConfig, spec: DataSpec):
+        super().__init__()
+        self.config, self.spec, self.labelled = config, spec, config.latent_actions.labelled
+        self.latent: LatentActions | None = None
+        if config.latent_actions.levels:
+            sizes = config.units, config.layers, config.depth, config.max_precision, config.image_scale
+            self.latent = LatentActions(config.latent_actions, spec, *sizes)
+            spec = self.latent.spec
+        fsq = FSQ(config.levels)
+        tokenizer = Tokenizer(
+            spec,
+            fsq,
+            config.vector_codes,
+            config.units,
+            config.layers,
+            config.depth,
+            config.points,
+            config.context_channels,
+            config.max_precision,
+        )
+        tokens = config.tokens or tokenizer.codes
+        if tokenizer.codes % tokens:
+            raise UserError(
+                f"model.tokens={tokens} cannot share out the {tokenizer.codes} codes of a frame; use a divisor of them"
+            )
+        transformer = Transformer(config.width, config.transformer_layers, config.heads, config.context)
+        read, frame = tokenizer.vectors.read_size, tokenizer.images.context_size
+        self.dynamics = TokenDynamics(
+            fsq,
+            transformer,
+            tokenizer.codes,
+            tokens,
+            spec.action_size + read + frame,
+            config.decoding,
+            config.refine_steps,
+        )
+        self.recalls = images_alone(spec)
+        flat, expected = tokenizer.codes * fsq.dims, config.width + self.recalls * spec.action_size
+        self.heads = Heads(
+            config,
+            spec,
+            expected + read + flat + frame,
+            tokenizer.vectors.size + flat,
+            decoder=FrameDecoder(tokenizer, expected, config.image_scale),
+            sight=flat,
+        )
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        assert isinstance(self.heads.decoder, FrameDecoder)
+        return self.heads.decoder.tokenizer
+
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        config, vectors = self.config, self.tokenizer.vectors
+        if windows.shape[1] < config.context:
+            raise UserError(
+                f"model.context={config.context} is longer than windows of {windows.shape[1]} steps, so that its far "
+                "end would never be trained; lower it or raise trainer.length"
+            )
+        more: dict[str, Tensor] = {}
+        if self.latent is not None:
+            windows, more = self.latent.watch(windows)
+        seen = self._read(windows, None)
+        codes = seen.codes.flatten(-2)
+        features = self._features(seen.h, seen.vector, seen.codes, seen.frame)
+        terms = self.heads.losses(features, windows, torch.cat([seen.vector, codes], -1), codes)
+        if vectors.codes:
+            coded = vectors.decode(self.tokenizer.split(seen.codes)[1], seen.before, windows.action)
+            terms["tokens"] = config.decoder_scale * vectors.error(coded, seen.vector) * seen.linked
+        terms["dynamics"] = config.dynamics_scale * self.dynamics.loss(seen.places, seen.codes) * seen.linked
+        total, logs = self.heads.total(terms | more, windows.valid)
+        if config.open_loop:
+            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll_from(seen, rows, t))
+            total, logs["open_loop"] = total + ahead, ahead.detach()
+        counts = seen.linked & windows.valid
+        used = self.tokenizer.fsq.index(seen.codes[counts].detach()).unique().numel() / self.tokenizer.fsq.size
+        return total, logs | {"codes_used": total.new_tensor(used)}
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[VideoTokenState, Imagination]:
+        assert state is None or isinstance(state, VideoTokenState)
+        windows = windows if self.latent is None else self.latent.translate(windows)
+        seen = self._read(windows, state)
+        features = self._features(seen.h, seen.vector, seen.codes, seen.frame)[:, None]
+        kept = (self.config.context - 1) * self.dynamics.group_size
+        cache = seen.cache.seen_where(seen.episode == seen.present[:, -1:])
+        cache = self.dynamics.transformer.nothing(len(features), kept).then(cache).last(kept)
+        last = (part[:, -1] for part in (seen.position, seen.h, seen.codes, seen.vector, seen.frame))
+        return VideoTokenState(cache, *last), self.heads.imagination(features, windows.action[:, None])
+
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        assert isinstance(state, VideoTokenState)
+        actions = actions if self.latent is None else self.latent.adapt(actions)
+        features = self._roll(state, actions, likely=not self.training)
+        start = self._features(state.h, state.vector, state.codes, state.frame)[:, None, None]
+        before = torch.cat([start.expand(-1, actions.shape[1], -1, -1), features[:, :, :-1]], 2)
+        return self.heads.imagination(features, actions, before)
+
+    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
+        return self.heads.decoder(imagination.features)
+
+    def _read(self, windows: Windows, state: VideoTokenState | None) -> Reading:
+        """Code all steps, and let the transformer read the group of every frame but the last, the past's included."""
+        dynamics, images, vectors = self.dynamics, self.tokenizer.images, self.tokenizer.vectors
+        b, steps = windows.shape
+        first, action = windows.first, windows.led
+        linked = ~first
+        if state is None:
+            linked = linked & (torch.arange(steps, device=first.device) > 0)
+        # Steps since the episode began, and a number for it: the past, of whatever episode, has number 0.
+        index = torch.arange(steps, device=first.device).expand(b, -1)
+        began = torch.where(first, index, -1).cummax(1).values
+        past_position = first.new_full((b,), -1, dtype=torch.long) if state is None else state.position
+        position = torch.where(began < 0, past_position[:, None] + 1 + index, index - began)
+        present = first.long().cumsum(1)
+
+        vector = vectors.normal(windows.observation) if vectors.codes else action[..., :0]
+        before = _after(None if state is None else state.vector, vector)
+        parts: list[Tensor] = []
+        frame = action[..., :0]
+        if images.codes:
+            looks, frame = images.look(windows.observation)
+            frame = _held(frame, first, None if state is None else state.frame)
+            parts.append(images.encode(looks, frame))
+        if vectors.codes:
+            parts.append(vectors.encode(vector, before, action) * linked[..., None, None])
+        codes = torch.cat(parts, -2)
+
+        earlier = _after(None if state is None else state.codes, codes.detach())
+        around = _after(None if state is None else state.frame, frame)
+        x = dynamics.group(earlier, self._prompt(before, around, action)).flatten(1, 2)
+        size = dynamics.group_size
+        # A group belongs to the frame that it holds, one step before the one it foretells.
+        episode = _after(first.new_zeros(b, dtype=torch.long), present)
+        at = _after(past_position, position)
+        if state is None:
+            episode[:, 0] = -1  # there was no frame
+        episode, at = (value.repeat_interleave(size, 1) for value in (episode, at))
+        mask = frame_causal(at, self.config.context, episode)
+        past = None
+        if state is not None:
+            past = state.cache
+            seen = visible(at, past.step, self.config.context) & (episode == 0)[..., None]
+            mask = torch.cat([seen[:, None], mask], -1)
+            episode = F.pad(episode, (past.step.shape[1], 0))
+        outputs, cache = dynamics.transformer.prefix(x, at, mask, past)
+        h, places = dynamics.parts(outputs.unflatten(1, (steps, size)))
+        h = self._expected(h, action) * linked[..., None]
+        cache = cache if past is None else past.then(cache)
+        return Reading(cache, episode, position, present, linked, h, places, codes, vector, before, frame)
+
+    def _roll_from(self, seen: Reading, rows: Tensor, t: Tensor) -> Roll:
+        """Imagination as it will be when planning, from steps t [M] of the windows `rows` [M]."""
+        size = self.dynamics.group_size
+        # The groups that a belief at t would hold: those of the frames before it, as far as the context reaches.
+        index = t[:, None] * size + torch.arange((2 - self.config.context) * size, size, device=t.device)
+        column = index.clamp_min(0)
+        cache = Cache(
+            seen.cache.keys[rows[:, None], :, :, column].movedim(1, 3),
+            seen.cache.values[rows[:, None], :, :, column].movedim(1, 3),
+            seen.cache.step[rows[:, None], column],
+        )
+        known = (index >= 0) & (seen.episode[rows[:, None], column] == seen.present[rows, t][:, None])
+        parts = (seen.position, seen.h, seen.codes.detach(), seen.vector, seen.frame)
+        state = VideoTokenState(cache.seen_where(known), *(part[rows, t] for part in parts))
+        return lambda actions: self._roll(state, actions[:, None], likely=True)[:, 0]
+
+    def _roll(self, state: VideoTokenState, actions: Tensor, likely: bool) -> Tensor:
+        """Features [B, N, H, F] of the frames that actions [B, N, H, A] lead to."""
+        dynamics, (_, n, horizon, _) = self.dynamics, actions.shape
+        suffix = Suffix(state.cache, n, horizon * dynamics.group_size)
+        codes, vector, frame = (
+            part[:, None].expand(-1, n, *part.shape[1:]) for part in (state.codes, state.vector, state.frame)
+        )
+        series: list[tuple[Tensor, Tensor, Tensor]] = []
+        for t, action in enumerate(actions.unbind(2)):
+            x = dynamics.group(codes, self._prompt(vector, frame, action))
+            outputs = dynamics.transformer.extend(x, state.position + t, state.cache, suffix)
+            h, places = dynamics.parts(outputs)
+            codes = dynamics.foretell(places, likely)
+            vector = self.tokenizer.advance(codes, vector, action)
+            series.append((self._expected(h, action), vector, codes))
+        h, vector, codes = (torch.stack(parts, 2) for parts in zip(*series, strict=True))
+        return self._features(h, vector, codes, frame[:, :, None].expand(-1, -1, horizon, -1))
+
+    def _expected(self, h: Tensor, action: Tensor) -> Tensor:
+        """What is known of a frame before it is seen, [..., W] and the action [..., A] that leads there."""
+        return torch.cat([h, action], -1) if self.recalls else h
+
+    def _prompt(self, vector: Tensor, frame: Tensor, action: Tensor) -> Tensor:
+        return torch.cat([action, self.tokenizer.vectors.read(vector), frame], -1)
+
+    def _features(self, h: Tensor, vector: Tensor, codes: Tensor, frame: Tensor) -> Tensor:
+        return torch.cat([h, self.tokenizer.vectors.read(vector), codes.flatten(-2), frame], -1)
+
+
+def _after(past: Tensor | None, values: Tensor) -> Tensor:
+    """Values [B, T, ...] one step later: `past` [B, ...] (None: zeros) stands at step 0."""
+    past = torch.zeros_like(values[:, 0]) if past is None else past
+    return torch.cat([past[:, None], values[:, :-1]], 1)
+
+
+def _held(values: Tensor, first: Tensor, past: Tensor | None) -> Tensor:
+    """At every step [B, T, C] the value where its episode was first seen: in these steps, or in the past."""
+    index = torch.arange(first.shape[1], device=first.device)
+    begins = first.clone()
+    if past is None:
+        begins[:, 0] = True
+    source = torch.where(begins, index, -1).cummax(1).values
+    held = values.gather(1, source.clamp_min(0)[..., None].expand_as(values))
+    return held if past is None else torch.where(source[..., None] < 0, past[:, None], held)

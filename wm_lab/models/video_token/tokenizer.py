@@ -1,0 +1,217 @@
+"""A frame as codes: images beside a context frame, vectors by what the linear guess got wrong.
+
+- An *image* is coded on a 4x4 grid relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what
+  never changes need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination
+  would first have to decode.) A few more say where the image's keypoints are by now. The first frame itself counts
+  uncoded: some channels of each cell, and its keypoints with some of their looks.
+- A *vector* is coded by the correction to its linear drift, in units of one-step changes, given the previous vector
+  and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart; these are
+  fractions of one step. To decode is one small network, so imagination carries the vector along.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wm_lab.models.parts.blocks import mlp, symlog, zero
+from wm_lab.models.parts.fsq import FSQ
+from wm_lab.models.parts.images import ImageDecoder, ImageEncoder, is_image
+from wm_lab.models.parts.observations import Drift, Normaliser, Relations, change_scale
+from wm_lab.world_model import DataSpec
+
+GRID = 16
+"""Codes of an image: the 4x4 cells that the encoder halves it down to."""
+
+PLACES = 4
+"""More of them, for where its keypoints are, if it has any."""
+
+LOOKS = 32
+"""Linear readings of how all keypoints of the context's image look."""
+
+
+class Look(NamedTuple):
+    """At one image of every frame."""
+
+    cells: Tensor  # [..., 16, channels]
+    points: Tensor  # [..., 3 * points] where they are, and how clearly
+    looks: Tensor  # [..., points * channels] how it looks there
+
+
+class Images(nn.Module):
+    """Codes of all images of a frame, [..., C I, dims], and the context that they are relative to, [..., context_size].
+
+    Both go image by image; of an image, first the cells of the grid, then the keypoints.
+    """
+
+    def __init__(self, spec: DataSpec, fsq: FSQ, depth: int, points: int, channels: int):
+        super().__init__()
+        self.fsq, self.point_size = fsq, 3 * points
+        self.codes_each = GRID + (PLACES if points else 0)
+        self.context_sizes = [GRID * channels, self.point_size, LOOKS if points else 0]
+        self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
+        self.to_context, self.to_cells = nn.ModuleDict(), nn.ModuleDict()
+        self.to_looks, self.to_places = nn.ModuleDict(), nn.ModuleDict()
+        for key, shape in spec.observation.items():
+            if is_image(shape):
+                encoder = ImageEncoder(spec, key, depth, points)
+                seen = encoder.channels
+                self.encoders[key] = encoder
+                self.to_context[key] = nn.Linear(seen, channels)
+                self.to_cells[key] = nn.Linear(seen + channels, fsq.dims)
+                if encoder.points is not None:
+                    self.to_looks[key] = nn.Linear(encoder.points.size - self.point_size, LOOKS)
+                    self.to_places[key] = nn.Linear(2 * self.point_size, PLACES * fsq.dims)
+                shown = self.codes_each * fsq.dims + sum(self.context_sizes)
+                self.decoders[key] = ImageDecoder(shown, spec, key, depth)
+        self.codes = len(self.encoders) * self.codes_each
+        self.context_size = len(self.encoders) * sum(self.context_sizes)
+
+    def look(self, observation: dict[str, Tensor]) -> tuple[list[Look], Tensor]:
+        """What every image shows on its own, and the context that these frames would make."""
+        seen, contexts = [], []
+        for key, encoder in self.encoders.items():
+            grid = GRID * encoder.channels  # type: ignore[operator]
+            maps, points, looks = encoder(observation[key]).tensor_split([grid, grid + self.point_size], -1)
+            seen.append(Look(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points, looks))
+            contexts += [self.to_context[key](seen[-1].cells).flatten(-2), points]
+            if self.point_size:
+                contexts.append(self.to_looks[key](looks))
+        return seen, torch.cat(contexts, -1)
+
+    def encode(self, looks: list[Look], context: Tensor) -> Tensor:
+        """What is seen, and the context that holds at each frame -> codes."""
+        raw = []
+        for key, look, around in zip(self.encoders, looks, self._by_image(context), strict=True):
+            cells, points, _ = around.split(self.context_sizes, -1)
+            raw.append(self.to_cells[key](torch.cat([look.cells, cells.unflatten(-1, (GRID, -1))], -1)))
+            if self.point_size:
+                places = self.to_places[key](torch.cat([look.points, points], -1))
+                raw.append(places.unflatten(-1, (PLACES, -1)))
+        return self.fsq(torch.cat(raw, -2))
+
+    def decode(self, codes: Tensor, context: Tensor) -> dict[str, Tensor]:
+        """Images in [0, 1]."""
+        parts = zip(self.decoders.items(), codes.split(self.codes_each, -2), self._by_image(context), strict=True)
+        return {key: net(torch.cat([own.flatten(-2), around], -1)) for (key, net), own, around in parts}
+
+    def _by_image(self, context: Tensor) -> tuple[Tensor, ...]:
+        return context.chunk(len(self.encoders), -1)
+
+
+class Vectors(nn.Module):
+    """Codes of the change of a frame's normalised vectors, [..., codes, dims]."""
+
+    scale: Tensor
+
+    def __init__(self, spec: DataSpec, fsq: FSQ, codes: int, units: int, layers: int, max_precision: float):
+        super().__init__()
+        self.norms = nn.ModuleDict(
+            {key: Normaliser.of(spec, key) for key, shape in spec.observation.items() if not is_image(shape)}
+        )
+        self.sizes = [spec.observation[key][0] for key in self.norms]
+        self.size = sum(self.sizes)
+        self.fsq, self.codes = fsq, codes if self.size else 0
+        self.relations, self.drift = Relations(spec), Drift(spec, self.size)
+        self.read_size = self.size + self.relations.size
+        self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
+        if self.codes:
+            known = self.read_size + spec.action_size
+            self.encoder = mlp(self.size + known, units, layers, codes * fsq.dims)
+            self.decoder = mlp(codes * fsq.dims + known, units, layers, self.size)
+            zero(self.decoder[-1])  # untrained, it is the linear guess
+
+    def normal(self, observation: dict[str, Tensor]) -> Tensor:
+        """All vectors side by side, normalised, [..., V]."""
+        return torch.cat([norm(observation[key]) for key, norm in self.norms.items()], -1)
+
+    def own(self, vector: Tensor) -> dict[str, Tensor]:
+        """And back, in the task's own units."""
+        parts = zip(self.norms.items(), vector.split(self.sizes, -1), strict=True)
+        return {key: norm.inverse(part) for (key, norm), part in parts}  # type: ignore[operator]
+
+    def read(self, vector: Tensor) -> Tensor:
+        """What networks see of it: itself and its points' relations, [..., V] -> [..., read_size]."""
+        return torch.cat([vector, self.relations(vector)], -1) if self.relations.size else vector
+
+    def encode(self, vector: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """What became of `before` [..., V] under the action [..., A] that led to `vector` -> codes."""
+        correction = symlog((vector - self.drift(before, action)) / self.scale)
+        raw = self.encoder(torch.cat([correction, self.read(before), action], -1))
+        return self.fsq(raw.unflatten(-1, (self.codes, -1)))
+
+    def decode(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """The next vector [..., V]."""
+        correction = self.decoder(torch.cat([codes.flatten(-2), self.read(before), action], -1))
+        return torch.addcmul(self.drift(before, action), correction, self.scale)
+
+    def error(self, guess: Tensor, vector: Tensor) -> Tensor:
+        """Huber in units of one-step changes, summed: [..., V], [..., V] -> [...]."""
+        error = (guess - vector) / self.scale
+        return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
+
+
+class Tokenizer(nn.Module):
+    """Both; a frame's codes are its images' and then its vectors', [..., codes, dims]."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        fsq: FSQ,
+        vector_codes: int,
+        units: int,
+        layers: int,
+        depth: int,
+        points: int,
+        channels: int,
+        max_precision: float,
+    ):
+        super().__init__()
+        self.fsq = fsq
+        self.images = Images(spec, fsq, depth, points, channels)
+        self.vectors = Vectors(spec, fsq, vector_codes, units, layers, max_precision)
+        self.codes = self.images.codes + self.vectors.codes
+
+    def split(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """The images' and the vectors' part of a frame's codes."""
+        return codes[..., : self.images.codes, :], codes[..., self.images.codes :, :]
+
+    def advance(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """The vectors after a step that went as the codes say, [..., V] -> [..., V]."""
+        return self.vectors.decode(self.split(codes)[1], before, action) if self.vectors.codes else before
+
+
+class FrameDecoder(nn.Module):
+    """Reads a frame off features [..., F] that hold [vector, its relations, codes, context] from `offset` on."""
+
+    def __init__(self, tokenizer: Tokenizer, offset: int, image_scale: float):
+        super().__init__()
+        self.tokenizer, self.offset, self.image_scale = tokenizer, offset, image_scale
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """{key: [..., *shape]} in the task's own units; images float in [0, 255]."""
+        vector, images = self._parts(features)
+        return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.own(vector)
+
+    def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """An image's mean squared error (`Contrast`), weighed; Huber summed over vector dimensions: [...]."""
+        vector, images = self._parts(features)
+        total = torch.zeros(features.shape[:-1], device=features.device)
+        for key, image in images.items():
+            contrast = self.tokenizer.images.decoders[key].contrast
+            error = contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
+            total = total + self.image_scale * error
+        if self.tokenizer.vectors.codes:
+            total = total + self.tokenizer.vectors.error(vector, self.tokenizer.vectors.normal(observation))
+        return total
+
+    def _parts(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        images, vectors, dims = self.tokenizer.images, self.tokenizer.vectors, self.tokenizer.fsq.dims
+        sizes = [self.offset, vectors.size, vectors.relations.size, self.tokenizer.codes * dims, images.context_size]
+        _, vector, _, codes, context = features.split(sizes, -1)
+        if not images.codes:
+            return vector, {}
+        return vector, images.decode(self.tokenizer.split(codes.unflatten(-1, (-1, dims)))[0], context)
