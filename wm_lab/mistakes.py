@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.command_line import HELP
 from wm_lab.errors import UserError, unknown
+from wm_lab.moved import answer
 from wm_lab.template_words import called_here
 
 DISK = {
@@ -170,6 +171,8 @@ def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str
         return f"{key}: {_line(error)}" if key else _line(error)
     if (told := called_here(key)) is not None:
         return told
+    if (told := answer(parent, key.rpartition(".")[2])) is not None:  # type: ignore[arg-type]
+        return f"{key} {told}"
     names = [str(name) for name in parent if not str(name).startswith("_")]  # type: ignore[union-attr]
     where, _, last = key.rpartition(".")
     if not where:

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wm_lab import moved
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
 from wm_lab.template_words import called_here
@@ -36,6 +37,9 @@ def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
 def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> DictConfig:
     """`values` among all options of the dataclass `kind`; UserError names one that is unknown or of a wrong type."""
     known = [str(key) for key in kind] if isinstance(kind, DictConfig) else [f.name for f in fields(kind)]
+    for key in values:
+        if (told := moved.answer(kind, key)) is not None:
+            raise UserError(f"{name}.{key} {told}")
     require_known(values, known, name)
     with _told_by(name):
         return OmegaConf.merge(OmegaConf.structured(kind), values)  # type: ignore[return-value]
@@ -67,7 +71,8 @@ def complete(values: Mapping[str, Any], name: str, kind: type | None = None) -> 
     if kind is not None:
         return asdict(read_config(kind, values, name))
     found = target(values, name)
-    return {TARGET: values[TARGET], **asdict(read_config(found.Config, values, name))}  # type: ignore[attr-defined]
+    options = asdict(read_config(found.Config, values, name))  # type: ignore[attr-defined]
+    return {TARGET: moved.class_path(values[TARGET]), **options}
 
 
 def require_section(values: Any, name: str) -> None:
@@ -82,10 +87,13 @@ def require_section(values: Any, name: str) -> None:
 
 
 def target(values: Mapping[str, Any], name: str) -> type:
-    """The class that `values` are for."""
-    path = values.get(TARGET)
-    if not isinstance(path, str) or "." not in path:
+    """The class that `values` are for, also where it has moved since they were written."""
+    written = values.get(TARGET)
+    if not isinstance(written, str) or "." not in written:
         raise UserError(f"{name} has no {TARGET}; its YAML must name a class, such as {TARGET}: my_module.MyClass")
+    path = moved.class_path(written)
+    if path != written:
+        moved.warn_of_path(written, path, name)
     module, _, attribute = path.rpartition(".")
     trust(module)
     try:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from wm_lab import moved
 from wm_lab.errors import UserError
 from wm_lab.settings import public_name, read_config
 from wm_lab.trust import is_trusted
@@ -47,7 +48,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
     kind = _find(content["class"], path)
     try:
-        model = kind(read_config(kind.Config, content["config"], "model"), DataSpec.from_dict(content["spec"]))
+        options = moved.options_today(kind.Config, content["config"])
+        model = kind(read_config(kind.Config, options, "model"), DataSpec.from_dict(content["spec"]))
         weights = {str(name): torch.as_tensor(weight) for name, weight in content["weights"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -62,7 +64,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
 def fill(model: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
     """Give `model` the weights that stand in `path`. UserError where its code has changed since they were written."""
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(moved.weights_today(type(model), weights))
     except RuntimeError as error:
         reason = " ".join(str(error).split("\n\t")[1:2]) or str(error)
         raise UserError(
@@ -108,8 +110,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _find(name: str, path: Path) -> Any:
-    """The class that a checkpoint was written by, "module:Class"."""
-    module, _, attribute = str(name).partition(":")
+    """The class that a checkpoint was written by, "module:Class", also where it has moved since."""
+    module, _, attribute = moved.class_path(str(name).replace(":", ".")).rpartition(".")
     # What is imported already was named by whoever runs this: a script, a notebook.
     if module not in sys.modules and not is_trusted(module):
         raise UserError(

@@ -1,0 +1,109 @@
+"""What was written under an old name of a class, an option or a weight is still found, or answered with today's."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+
+import pytest
+import torch
+
+from tests.entry.command import QUIET, wm_lab
+from tests.training.examples import SIZES, small
+from wm_lab import moved
+from wm_lab.errors import UserError
+from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
+from wm_lab.settings import build, complete, target
+from wm_lab.training.checkpoint import load_model, write
+from wm_lab.world_model import DataSpec
+
+SPEC = DataSpec({"state": (5,)}, 2, {"state": [0.0] * 5, "reward": [1.0]}, {"state": [1.0] * 5, "reward": [2.0]})
+OLD, NEW = "wm_lab.models.smallest.Smallest", "wm_lab.models.latent_mlp.LatentMLP"
+CONFIG = f"{LatentMLPConfig.__module__}.LatentMLPConfig"
+
+
+@pytest.fixture(autouse=True)
+def rows(monkeypatch):
+    """As if latent_mlp had once had other names."""
+    monkeypatch.setitem(moved.CLASSES, OLD, NEW)
+    old = {
+        "sureness": moved.Renamed("minimum_std", lambda value: 1 / value),
+        "size": moved.Renamed("variables"),
+        "colour": moved.Constant("red"),
+    }
+    monkeypatch.setitem(moved.OPTIONS, CONFIG, old)
+    monkeypatch.setitem(moved.WEIGHTS, f"{LatentMLP.__module__}.LatentMLP", {"mover.": "transition."})
+    moved.warn_of_path.cache_clear()
+
+
+def old_checkpoint(**changes) -> tuple[dict, LatentMLP]:
+    """What a version of the lab would have written that had the old names, and the model that it held."""
+    model = small("latent_mlp", SPEC)
+    weights = {
+        name.replace("transition.", "mover.") if name.startswith("transition.") else name: value
+        for name, value in model.state_dict().items()
+    }
+    config = {**SIZES, "transition_units": 8, "transition_layers": 1, "size": 4, "sureness": 10.0, "colour": "red"}
+    content = {
+        "format": 1,
+        "class": OLD.replace(".Smallest", ":Smallest"),
+        "config": {**config, **changes},
+        "spec": SPEC.to_dict(),
+        "weights": weights,
+        "facts": {},
+    }
+    return content, model
+
+
+def test_a_checkpoint_under_old_names_gives_the_model_back(tmp_path):
+    content, model = old_checkpoint()
+    write(tmp_path / "best.pt", content)
+    again = load_model(tmp_path / "best.pt")
+    assert type(again) is LatentMLP and again.config == model.config
+    weights = again.state_dict()
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_a_checkpoint_that_chose_what_can_no_longer_be_chosen_is_refused(tmp_path):
+    write(tmp_path / "best.pt", old_checkpoint(colour="blue")[0])
+    with pytest.raises(UserError, match="colour=blue can no longer be chosen: it is always red"):
+        load_model(tmp_path / "best.pt")
+
+
+def test_an_old_target_is_found_with_one_warning_and_goes_on_under_its_new_name(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert target({"_target_": OLD}, "model") is LatentMLP
+        assert isinstance(build({"_target_": OLD}, "model", SPEC), LatentMLP)
+        assert complete({"_target_": OLD}, "model") == complete({"_target_": NEW}, "model")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"model._target_={OLD} is now {NEW}; please write that into your YAML"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"), [("size", "is called variables now"), ("colour", "no option any more, but always red")]
+)
+def test_an_old_option_in_a_yaml_is_answered_with_what_became_of_it(option, answer):
+    with pytest.raises(UserError, match=rf"model\.{option} .*{answer}"):
+        build({"_target_": NEW, option: 3}, "model", SPEC)
+
+
+def test_an_old_option_on_the_command_line_is_answered_too(tmp_path):
+    ended = wm_lab(tmp_path, *QUIET, "model=latent_mlp", "model.size=3")
+    assert ended.code == 2 and "model.size is called variables now" in ended.complaint
+
+
+def test_every_row_leads_to_something_that_is_there():
+    for path in moved.CLASSES.values():
+        assert found(path)
+    for path, options in moved.OPTIONS.items():
+        names = found(path).__dataclass_fields__
+        assert not names.keys() & options.keys()
+        assert all(row.name in names for row in options.values() if isinstance(row, moved.Renamed))
+    assert all(found(path) for path in moved.WEIGHTS)
+
+
+def found(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)

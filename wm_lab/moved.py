@@ -1,0 +1,101 @@
+"""Names that moved: what was written under an old name is still found.
+
+A checkpoint names its class, the options of its config and its weights; a YAML of a user's own names a class by
+`_target_`. Whoever moves or renames one of these adds a row here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from wm_lab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An option that has another name now; `convert` turns an old value into a new one."""
+
+    name: str
+    convert: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An option that is none any more: the lab always does what this value said."""
+
+    value: Any
+
+
+Option = Renamed | Constant
+
+CLASSES: dict[str, str] = {}
+"""{old path "module.Class": new path}"""
+
+OPTIONS: dict[str, dict[str, Option]] = {}
+"""{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
+
+WEIGHTS: dict[str, dict[str, str]] = {}
+"""{"module.Class": {old beginning of a weight's name: new one}}"""
+
+
+def class_path(path: str) -> str:
+    """Today's path of a class, "module.Class"."""
+    return CLASSES.get(path, path)
+
+
+@cache
+def warn_of_path(old: str, new: str, name: str) -> None:
+    """Say once that a section names its class by an old path."""
+    log.warning("%s._target_=%s is now %s; please write that into your YAML", name, old, new)
+
+
+def options_today(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a config dataclass, written under whatever names, under today's.
+
+    Raises UserError where an option had a value that can no longer be chosen.
+    """
+    rows = _rows(config)
+    found = {name: value for name, value in values.items() if name not in rows}
+    for name in values.keys() & rows.keys():
+        row = rows[name]
+        if isinstance(row, Renamed):
+            found[row.name] = row.convert(values[name])
+        elif values[name] != row.value:
+            raise UserError(f"{name}={values[name]} can no longer be chosen: it is always {row.value}")
+    return found
+
+
+def answer(config: type | DictConfig, option: str) -> str | None:
+    """What became of an option of a config dataclass, in a clause; None where there never was such an option."""
+    row = _rows(OmegaConf.get_type(config) or dict).get(option)
+    if row is None:
+        return None
+    return f"is called {row.name} now" if isinstance(row, Renamed) else f"is no option any more, but always {row.value}"
+
+
+def weights_today(kind: type, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights of a class under today's names."""
+    rows = WEIGHTS.get(_path(kind), {})
+
+    def name_today(name: str) -> str:
+        old = next((old for old in rows if name.startswith(old)), "")
+        return rows[old] + name.removeprefix(old) if old else name
+
+    return {name_today(name): weight for name, weight in weights.items()}
+
+
+def _rows(config: type) -> dict[str, Option]:
+    """What became of options of a dataclass and of those that it inherits from."""
+    return {name: row for base in reversed(config.__mro__) for name, row in OPTIONS.get(_path(base), {}).items()}
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
