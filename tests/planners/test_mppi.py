@@ -8,7 +8,7 @@ import torch
 from wm_lab.errors import UserError
 from wm_lab.planners import MPPI, MPPIConfig
 from wm_lab.planners.elites import Elites
-from wm_lab.planners.mppi import votes
+from wm_lab.planners.mppi import elite_weights
 from wm_lab.settings import read_config
 
 
@@ -60,9 +60,12 @@ def test_a_higher_inverse_temperature_trusts_the_best_more():
     assert means[-1] == pytest.approx(1, abs=1e-3)  # the best alone
 
 
-def test_relative_votes_do_not_depend_on_the_scale_or_offset_of_scores():
+def test_relative_weights_do_not_depend_on_the_scale_or_offset_of_scores():
     knots, scores = torch.zeros(1, 5, 1, 1), torch.tensor([[3.0, 2.0, 1.5, 0.0, -torch.inf]])
-    small, large = votes(Elites(knots, scores), 2.0, True), votes(Elites(knots, 1e4 * scores + 7e4), 2.0, True)
+    small, large = (
+        elite_weights(Elites(knots, scores), 2.0, True),
+        elite_weights(Elites(knots, 1e4 * scores + 7e4), 2.0, True),
+    )
     assert torch.allclose(small, large, atol=1e-4)
     assert small[0, 0] == 1
     assert small[0, -1] == 0
@@ -74,8 +77,8 @@ def test_huge_scores_do_not_overflow_the_exponential():
     assert plan.mean.item() == pytest.approx(1, abs=1e-3)
 
 
-def test_equal_scores_give_equal_votes():
-    weights = votes(Elites(torch.zeros(1, 4, 1, 1), torch.full((1, 4), -2.0)), 3.0, True)
+def test_equal_scores_give_equal_weights():
+    weights = elite_weights(Elites(torch.zeros(1, 4, 1, 1), torch.full((1, 4), -2.0)), 3.0, True)
     assert weights.tolist() == [[1.0] * 4]
 
 

@@ -152,7 +152,7 @@ def propose(model: LinearModel, horizon: int, count: int = 4, chunk: int = 1) ->
     state = np.stack([LinearTask().reset(seed) for seed in (1, 2)])
     moment = Moment(np.arange(2), {"state": state}, np.zeros((2, 1), np.float32), np.ones(2, bool))
     proposals.start(2)
-    proposals.remember(moment)
+    proposals.update(moment)
     belief = model.observe(windows_of(torch.from_numpy(state)[:, None], torch.zeros(2, 1, 1), first=[0]))[0]
     generators = [generator(seed, "test") for seed in (1, 2)]
     return proposals.propose(np.arange(2), model, belief, horizon, generators), state

@@ -41,23 +41,23 @@ def moment(rows: list[int]) -> Moment:
     return Moment(np.array(rows), state, np.zeros((count, 1), np.float32), np.ones(count, bool))
 
 
-def test_each_row_is_told_what_its_own_task_asks_for():
+def test_each_row_is_given_the_instruction_of_its_own_task():
     model = Listener()
     beliefs = Beliefs(model, 3)
     for row, sentence in enumerate(["Go.", "Come.", "Go."]):
-        beliefs.begin(row, asking(sentence))
-    beliefs.take_in(moment([0, 1, 2]))
-    beliefs.take_in(moment([2, 1]))
+        beliefs.reset(row, asking(sentence))
+    beliefs.update(moment([0, 1, 2]))
+    beliefs.update(moment([2, 1]))
     assert model.told == [[[1], [0], [1]], [[1], [0]]]
 
 
-def test_what_the_model_was_never_told_is_refused():
-    with pytest.raises(UserError, match=r"never told 'Dance.', which toy asks for, but 'Come.', 'Go.'"):
-        Beliefs(Listener(), 1).begin(0, asking("Dance."))
+def test_an_instruction_that_the_model_was_not_trained_on_is_refused():
+    with pytest.raises(UserError, match=r"not trained on the instruction 'Dance.' of toy, but on 'Come.', 'Go.'"):
+        Beliefs(Listener(), 1).reset(0, asking("Dance."))
 
 
-def test_a_model_that_does_not_read_is_not_asked():
+def test_a_model_without_language_needs_no_instruction():
     beliefs = Beliefs(LinearModel(), 1)
-    beliefs.begin(0, asking("Dance."))
-    beliefs.take_in(moment([0]))
-    assert torch.equal(beliefs.told, torch.zeros(1, dtype=torch.long))
+    beliefs.reset(0, asking("Dance."))
+    beliefs.update(moment([0]))
+    assert torch.equal(beliefs.instruction, torch.zeros(1, dtype=torch.long))

@@ -106,9 +106,9 @@ def test_the_belief_takes_in_every_step_and_the_action_really_executed():
     mpc.act(Moment(everyone, {"state": state}, np.zeros((3, 1), np.float32), start))
     executed = np.array([[0.5], [-0.25]], np.float32)  # noise was added by whoever plays
     mpc.act(Moment(np.array([2, 0]), {"state": state[:2] + 1}, executed, ~start[:2]))
-    assert mpc.foresight.beliefs.state.steps.tolist() == [2, 1, 2]
-    assert mpc.foresight.beliefs.state.last_action.flatten().tolist() == [-0.25, 0, 0.5]
-    assert torch.equal(mpc.foresight.beliefs.state.x[0], mpc.foresight.beliefs.state.x[1] + 1)
+    assert mpc.rollout.beliefs.state.steps.tolist() == [2, 1, 2]
+    assert mpc.rollout.beliefs.state.last_action.flatten().tolist() == [-0.25, 0, 0.5]
+    assert torch.equal(mpc.rollout.beliefs.state.x[0], mpc.rollout.beliefs.state.x[1] + 1)
 
 
 def test_the_imagined_rewards_of_the_chosen_plan_come_true_in_a_perfect_model():
@@ -148,7 +148,7 @@ def test_latent_goals_belong_to_their_rows():
         mpc.reset(row, Elsewhere(), row)
     act = mpc.act(Moment(np.arange(2), {"state": state}, np.zeros((2, 1), np.float32), np.ones(2, bool)))
     assert np.abs(act).max() < 0.25  # both are where their own goal is, and the other's is far
-    assert mpc.foresight.goals.tolist() == [pytest.approx([0.2, 0.0]), pytest.approx([-0.2, 0.0])]
+    assert mpc.rollout.goals.tolist() == [pytest.approx([0.2, 0.0]), pytest.approx([-0.2, 0.0])]
 
 
 def test_executing_more_than_was_planned_is_refused():

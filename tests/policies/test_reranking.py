@@ -11,7 +11,7 @@ from tests.policies.linear_world import LinearModel, PointState, WatchedCEM, ass
 from wm_lab.objectives import Objective, predicted_reward
 from wm_lab.planners import CEM, MPPI, CEMConfig, MPPIConfig, Plan, RandomShooting, RandomShootingConfig
 from wm_lab.policies import MPC, MPCConfig
-from wm_lab.policies.foresight import Foresight
+from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.world_model import Imagination
 
 HORIZON, CANDIDATES, ITERATIONS, ELITES = 8, 64, 2, 16
@@ -53,7 +53,7 @@ class Blind(LinearModel):
 
 def build(model: LinearModel, reranker: LinearModel | None, kinds=PLANNERS[0], execute: int = 1, **options) -> MPC:
     planner = kinds[0](kinds[1](**{**SIZES, **options}), 1)
-    second = None if reranker is None else Foresight(reranker, REWARD)
+    second = None if reranker is None else ModelRollout(reranker, REWARD)
     return MPC(MPCConfig(execute), model, planner, REWARD, reranker=second)
 
 

@@ -107,7 +107,7 @@ def exploitation_verdict(promised: Interval, seeds: int = 0) -> str:
     return f"cannot tell that chosen plans promise more than they pay: {promised}."
 
 
-def foresight_verdict(task: str, arms: Sequence[str]) -> str:
+def privileged_verdict(task: str, arms: Sequence[str]) -> str:
     """That these arms know of chance that is yet to come, so their lead is more than better dynamics could give."""
     return (
         f"{task} draws chance during its episodes, and {' and '.join(arms)} foresee{'s' if len(arms) == 1 else ''} it: "

@@ -16,7 +16,7 @@ from wm_lab.experiment.settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
-from wm_lab.policies.foresight import Foresight
+from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC, MPCConfig
 from wm_lab.policies.proposals import BCProposals
 from wm_lab.policies.reactive import ReactivePolicy
@@ -133,7 +133,7 @@ def assemble(
     search = build(planner, "planner", task.card.action_size)
     weights: ObjectiveConfig = read_config(ObjectiveConfig, objective, "objective")
     proposals = None if clone is None else BCProposals(config.proposals, clone)
-    second = None if reranker is None else Foresight(reranker, build_objective(weights, reranker, task.cost))
+    second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
     return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
 
 

@@ -40,9 +40,9 @@ class CEM(Planner):
         c = self.config
         mean, std, elites = self.begin(len(generators), warm_start)
         for noise in self.noise(generators):  # [B, N, K, A]
-            knots = self.candidates(mean, std, noise, self.guests(elites, proposals))
+            knots = self.candidates(mean, std, noise, self.injected(elites, proposals))
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
-            mean, std = elites.fit(elites.usable.to(mean.dtype), mean, std, c.momentum, c.std_min)
-            proposals = None  # they have had their say
+            mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, c.momentum, c.std_min)
+            proposals = None  # only in the first iteration
         return self.finish(score, mean, std, elites, take_best=c.return_best)

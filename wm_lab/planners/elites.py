@@ -12,7 +12,7 @@ class Elites(NamedTuple):
     """The E best candidates, best first."""
 
     knots: Tensor  # [B, E, K, A]
-    scores: Tensor  # [B, E]; -inf marks a candidate that must not count
+    scores: Tensor  # [B, E]; -inf marks an invalid candidate
 
     @classmethod
     def of(cls, knots: Tensor, scores: Tensor, count: int) -> Elites:
@@ -22,20 +22,20 @@ class Elites(NamedTuple):
         return cls(knots[rows, index], best)
 
     @property
-    def usable(self) -> Tensor:
-        """[B, E] bool, the ones whose score is a number."""
+    def valid(self) -> Tensor:
+        """[B, E] bool, those with a finite score."""
         return self.scores > -torch.inf
 
     def fit(self, weights: Tensor, mean: Tensor, std: Tensor, momentum: float, std_min: float) -> tuple[Tensor, Tensor]:
         """Move mean and std [B, K, A] to the elites' weighted moments, keeping `momentum` of the old ones.
 
-        weights: [B, E] >= 0, zero where not usable; a row without any weight keeps its mean and std.
+        weights: [B, E] >= 0, zero where not valid; a row without any weight keeps its mean and std.
         """
         total = weights.sum(dim=1, keepdim=True)
-        share = (weights / total.clamp_min(torch.finfo(weights.dtype).tiny))[:, :, None, None]
-        new_mean = (share * self.knots).sum(dim=1)
-        new_std = (share * (self.knots - new_mean[:, None]).square()).sum(dim=1).sqrt()
-        found = (total > 0)[:, :, None]  # [B, 1, 1]
-        mean = torch.where(found, torch.lerp(new_mean, mean, momentum), mean)
-        std = torch.where(found, torch.lerp(new_std, std, momentum).clamp_min(std_min), std)
+        normalised = (weights / total.clamp_min(torch.finfo(weights.dtype).tiny))[:, :, None, None]
+        new_mean = (normalised * self.knots).sum(dim=1)
+        new_std = (normalised * (self.knots - new_mean[:, None]).square()).sum(dim=1).sqrt()
+        refit = (total > 0)[:, :, None]  # [B, 1, 1]
+        mean = torch.where(refit, torch.lerp(new_mean, mean, momentum), mean)
+        std = torch.where(refit, torch.lerp(new_std, std, momentum).clamp_min(std_min), std)
         return mean, std

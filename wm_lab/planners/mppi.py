@@ -16,7 +16,7 @@ from wm_lab.planners.planner import Planner, PlannerConfig, Score
 
 @dataclass
 class MPPIConfig(PlannerConfig):
-    """`elites` candidates have a vote; with `elites` equal to `candidates` this is the original MPPI."""
+    """Only the `elites` best candidates have weight; with `elites` equal to `candidates` this is the original MPPI."""
 
     inverse_temperature: Weight = 3.0
     """weight = exp(inverse_temperature * score): 0 averages the elites, a large one takes the best of them."""
@@ -46,22 +46,22 @@ class MPPI(Planner):
         mean, std, elites = self.begin(len(generators), warm_start)
         sigma = std
         for noise in self.noise(generators):  # [B, N, K, A]
-            knots = self.candidates(mean, sigma, noise, self.guests(elites, proposals))
+            knots = self.candidates(mean, sigma, noise, self.injected(elites, proposals))
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
-            weights = votes(elites, c.inverse_temperature, c.relative)  # [B, E]
+            weights = elite_weights(elites, c.inverse_temperature, c.relative)  # [B, E]
             mean, std = elites.fit(weights, mean, std, c.momentum, c.std_min)
             sigma = std if c.adapt_std else sigma
-            proposals = None  # they have had their say
+            proposals = None  # only in the first iteration
         return self.finish(score, mean, sigma, elites, take_best=False)
 
 
-def votes(elites: Elites, inverse_temperature: float, relative: bool) -> Tensor:
+def elite_weights(elites: Elites, inverse_temperature: float, relative: bool) -> Tensor:
     """Unnormalised weights [B, E]; the best elite has 1, unusable ones 0."""
-    usable = elites.usable
+    valid = elites.valid
     # Relative to the best, so that no score is too large for the exponential.
-    behind = torch.where(usable, elites.scores - elites.scores[:, :1], 0.0)
+    advantage = torch.where(valid, elites.scores - elites.scores[:, :1], 0.0)  # <= 0
     if relative:
-        mean = behind.sum(dim=1, keepdim=True) / usable.sum(dim=1, keepdim=True).clamp_min(1)
-        behind = -behind / mean.clamp_max(-torch.finfo(behind.dtype).tiny)
-    return torch.where(usable, torch.exp(inverse_temperature * behind), 0.0)
+        mean = advantage.sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp_min(1)
+        advantage = -advantage / mean.clamp_max(-torch.finfo(advantage.dtype).tiny)
+    return torch.where(valid, torch.exp(inverse_temperature * advantage), 0.0)

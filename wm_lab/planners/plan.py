@@ -17,8 +17,8 @@ class Plan:
     actions: [B, H, A] the chosen sequences, within the planner's bounds
     score: [B] the score of `actions`; -inf where it has none
     mean: [B, K, A] the search's final mean in knots, where the next search starts
-    std: [B, K, A] its final spread; NaN where nothing was searched. Only to look at: every search starts at
-        `std_init`, for one that went on from a collapsed spread could not react to news
+    std: [B, K, A] its final standard deviation; NaN where nothing was searched. For diagnosis only: every search starts
+        at `std_init`, since a warm-started, collapsed distribution could not react to new observations
     elites: [B, E, K, A] the final elites in knots, best first; they may join the next search
     elite_scores: [B, E] their scores; -inf marks an empty place. Far above `score`: the search exploits its model
     failed: [B] bool, no candidate had a finite score, so `actions` are the mean the search started from
@@ -48,12 +48,12 @@ class Plan:
         return replace(self, actions=self.actions[:, later], mean=move(self.mean), elites=move(self.elites))
 
     def reset(self, rows: Any) -> Self:
-        """Nothing is known any more of `rows` (mask or indices); the other rows are untouched."""
-        nothing = {"score": -torch.inf, "elite_scores": -torch.inf, "std": torch.nan}
+        """`rows` (mask or indices) are blank again (see `Planner.blank`); the other rows are untouched."""
+        blank = {"score": -torch.inf, "elite_scores": -torch.inf, "std": torch.nan}
 
         def clear(name: str) -> Tensor:
             value = getattr(self, name).clone()
-            value[rows] = nothing.get(name, 0)
+            value[rows] = blank.get(name, 0)
             return value
 
         return self._change(clear)

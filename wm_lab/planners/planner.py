@@ -61,9 +61,9 @@ class Planner(ABC):
     """Searches for the action sequence with the highest score, for B environments at once.
 
     Each environment draws its noise from its own generator, one draw a call, so an episode is planned the same
-    whatever plays beside it. The *last* call of `score` rates what the search came to alone (N = 1), and the chosen
-    plan is that or a candidate of the call before: a caller that remembers what it imagined in these two holds the
-    imagined future of the chosen plans at no extra cost.
+    whatever plays beside it. The *last* call of `score` rates the search's result alone (N = 1), and the chosen plan is
+    that or a candidate of the call before. A caller that records what it imagined in these two calls therefore has the
+    imagined rollout of the chosen plan at no extra cost.
     """
 
     Config: type[PlannerConfig]
@@ -98,7 +98,7 @@ class Planner(ABC):
         """
 
     def blank(self, rows: int) -> Plan:
-        """What is known of `rows` environments before anything was planned for them."""
+        """The plans of `rows` environments before anything was planned: zero mean, no score, no elites."""
         mean = self.std_init.new_zeros(rows, self.knots, self.action_size)
         elites = mean[:, None].expand(-1, self.config.elites, -1, -1)
         return Plan(
@@ -113,15 +113,14 @@ class Planner(ABC):
         )
 
     def rerank(self, plan: Plan, score: Score) -> Plan:
-        """What another score thinks best of a finished search: of its elites, or its mean in place of the last one.
+        """The best of a finished search by another score: one of its elites, or its mean in place of the last elite.
 
-        The score is asked once, about these E candidates. Returns the plan, with the candidates in their new order for
-        elites and the chosen one for the next search to start from. A row that the score finds impossible throughout
-        keeps the plan it had.
+        The score is called once, on these E candidates. Returns the plan with the candidates in their new order as
+        elites; the next search starts from the chosen one. A row without any finite score keeps the plan it had.
         """
-        usable = (plan.elite_scores > -torch.inf)[..., None, None]
+        valid = (plan.elite_scores > -torch.inf)[..., None, None]
         mean = plan.mean[:, None]
-        knots = torch.cat([mean, torch.where(usable, plan.elites, mean)[:, :-1]], dim=1)  # [B, E, K, A]
+        knots = torch.cat([mean, torch.where(valid, plan.elites, mean)[:, :-1]], dim=1)  # [B, E, K, A]
         scores = self.rate(score, knots)
         order = scores.argsort(dim=1, descending=True, stable=True)
         rows = torch.arange(len(knots), device=knots.device)
@@ -134,8 +133,8 @@ class Planner(ABC):
             elites=knots[rows[:, None], order],
             elite_scores=scores.gather(1, order),
         )
-        judged = scores.amax(dim=1) > -torch.inf
-        return plan.put(judged, reordered[judged])
+        scored = scores.amax(dim=1) > -torch.inf
+        return plan.put(scored, reordered[scored])
 
     def to(self, device: torch.device | str) -> Self:
         """Search on another device; noise is still drawn where the generators live, so it stays the same."""
@@ -159,36 +158,36 @@ class Planner(ABC):
             row.normal_(generator=generator)
         return noise.transpose(0, 1).to(self.std_init.device)
 
-    def guests(self, kept: Elites, proposals: Tensor | None) -> Tensor:
-        """Sequences that join the samples, [B, G, K, A]: kept elites, then proposals. NaN marks an empty place."""
+    def injected(self, elites: Elites, proposals: Tensor | None) -> Tensor:
+        """Candidates that join the samples, [B, I, K, A]: kept elites, then proposals. NaN marks an empty place."""
         keep = self.config.keep_elites
-        guests = kept.knots[:, :keep].masked_fill(~kept.usable[:, :keep, None, None], torch.nan)
+        injected = elites.knots[:, :keep].masked_fill(~elites.valid[:, :keep, None, None], torch.nan)
         if proposals is None:
-            return guests
+            return injected
         if proposals.shape[1] + keep >= self.config.candidates:
             raise UserError(
                 f"{proposals.shape[1]} proposals and planner.keep_elites={keep} leave no room for the mean among "
                 f"planner.candidates={self.config.candidates}; raise candidates or propose less"
             )
-        proposed = to_knots(proposals.to(guests), self.config.action_block)
-        broken = ~proposed.isfinite().flatten(2).all(dim=2)[:, :, None, None]
-        return torch.cat([guests, proposed.masked_fill(broken, torch.nan)], dim=1)
+        proposed = to_knots(proposals.to(injected), self.config.action_block)
+        non_finite = ~proposed.isfinite().flatten(2).all(dim=2)[:, :, None, None]
+        return torch.cat([injected, proposed.masked_fill(non_finite, torch.nan)], dim=1)
 
-    def candidates(self, mean: Tensor, std: Tensor, noise: Tensor, guests: Tensor | None) -> Tensor:
-        """Knots to try, [B, N, K, A] within the bounds: the mean, the guests, and samples around the mean.
+    def candidates(self, mean: Tensor, std: Tensor, noise: Tensor, injected: Tensor | None) -> Tensor:
+        """Knots to try, [B, N, K, A] within the bounds: the mean, the injected candidates, and samples around the mean.
 
-        Guests take the place of samples, so every iteration costs N; an empty place leaves the sample there.
+        Injected candidates replace samples, so every iteration costs N; an empty place leaves the sample there.
         """
         knots = torch.addcmul(mean[:, None], std[:, None], noise)
         knots[:, 0] = mean
-        if guests is not None:
-            places = knots[:, 1 : 1 + guests.shape[1]]
-            places.copy_(torch.where(guests.isnan(), places, guests))
+        if injected is not None:
+            places = knots[:, 1 : 1 + injected.shape[1]]
+            places.copy_(torch.where(injected.isnan(), places, injected))
         return knots.clamp_(self.config.low, self.config.high)
 
     @torch.no_grad()
     def rate(self, score: Score, knots: Tensor) -> Tensor:
-        """Scores [B, N] of knots [B, N, K, A]; whatever is not a finite number is the worst there is."""
+        """Scores [B, N] of knots [B, N, K, A]; a score that is not finite becomes -inf."""
         scores = score(to_steps(knots, self.config.horizon, self.config.action_block))
         if scores.shape != knots.shape[:2]:
             raise ValueError(f"score returned shape {tuple(scores.shape)} for {tuple(knots.shape[:2])} candidates")
@@ -197,24 +196,24 @@ class Planner(ABC):
     def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites, take_best: bool) -> Plan:
         """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`.
 
-        The mean of elites from two sides of an obstacle runs into it: one that scores below the worst of its elites
-        says so, and the best of them stands in, for this plan and as the start of the next search.
+        The mean of elites from two sides of an obstacle runs into it. A mean that scores below the worst of its elites
+        is such a one: the best elite replaces it, in this plan and as the start of the next search.
         """
         best, best_score = elites.knots[:, 0], elites.scores[:, 0]
-        found = best_score > -torch.inf
-        chosen = torch.where(found[:, None, None], best, mean) if take_best else mean
-        value = self.rate(score, chosen[:, None])[:, 0]
-        worst = elites.scores.masked_fill(~elites.usable, torch.inf).amin(dim=1)  # inf where there are none
-        between = found & (value < worst)
-        instead = between[:, None, None]
-        chosen = torch.where(instead, best, chosen)
+        succeeded = best_score > -torch.inf
+        chosen = torch.where(succeeded[:, None, None], best, mean) if take_best else mean
+        chosen_score = self.rate(score, chosen[:, None])[:, 0]
+        worst = elites.scores.masked_fill(~elites.valid, torch.inf).amin(dim=1)  # inf where there are none
+        multimodal = succeeded & (chosen_score < worst)
+        use_best = multimodal[:, None, None]
+        chosen = torch.where(use_best, best, chosen)
         return Plan(
             actions=to_steps(chosen, self.config.horizon, self.config.action_block),
-            score=torch.where(between, best_score, value),
-            mean=torch.where(instead, best, mean),
+            score=torch.where(multimodal, best_score, chosen_score),
+            mean=torch.where(use_best, best, mean),
             std=std.expand_as(mean),
             elites=elites.knots,
             elite_scores=elites.scores,
-            failed=~found,
+            failed=~succeeded,
             block=self.config.action_block,
         )

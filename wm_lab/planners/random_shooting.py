@@ -16,7 +16,7 @@ from wm_lab.planners.planner import Planner, PlannerConfig, Score
 @dataclass
 class RandomShootingConfig(PlannerConfig):
     """`candidates * iterations` sequences are tried, the same budget as the other planners have for the same numbers;
-    they come in `iterations` portions only to bound memory."""
+    they are scored in `iterations` batches only to bound memory."""
 
 
 class RandomShooting(Planner):
@@ -32,14 +32,14 @@ class RandomShooting(Planner):
         warm_start: Plan | None = None,
         proposals: Tensor | None = None,
     ) -> Plan:
-        mean, std, kept = self.begin(len(generators), warm_start)
-        guests: Tensor | None = self.guests(kept, proposals)
-        best = kept._replace(scores=torch.full_like(kept.scores, -torch.inf))  # their scores are of an older moment
+        mean, std, previous = self.begin(len(generators), warm_start)
+        injected: Tensor | None = self.injected(previous, proposals)
+        best = previous._replace(scores=torch.full_like(previous.scores, -torch.inf))  # scores of an earlier step
         for noise in self.noise(generators):  # [B, N, K, A]
-            knots = self.candidates(mean, std, noise, guests)
+            knots = self.candidates(mean, std, noise, injected)
             scores = self.rate(score, knots)  # [B, N]
-            both = torch.cat([best.knots, knots], dim=1), torch.cat([best.scores, scores], dim=1)
-            best = Elites.of(*both, self.config.elites)
-            guests = None  # they have been tried
-        found = best.usable[:, 0, None, None]
-        return self.finish(score, torch.where(found, best.knots[:, 0], mean), std, best, take_best=True)
+            pool = torch.cat([best.knots, knots], dim=1), torch.cat([best.scores, scores], dim=1)
+            best = Elites.of(*pool, self.config.elites)
+            injected = None  # they were scored in the first iteration
+        succeeded = best.valid[:, 0, None, None]
+        return self.finish(score, torch.where(succeeded, best.knots[:, 0], mean), std, best, take_best=True)

@@ -1,4 +1,4 @@
-"""A cloned policy at work: it remembers what it saw and executes its chunks of actions."""
+"""A behaviour-cloned policy that acts: observation history in, action chunks out, executed open loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from wm_lab.policy import Moment, Policy
 
 
 class BCPolicy(Policy):
-    """Executes `execute` actions of each predicted chunk, or averages all chunks that speak of the present step."""
+    """Executes `execute` actions of each predicted chunk, or averages the chunks that overlap at the present step.
+
+    The average is ACT's temporal ensembling (Zhao et al. 2023, section IV-A).
+    """
 
     def __init__(self, net: BehaviourCloning) -> None:
         self.net = net
@@ -24,19 +27,19 @@ class BCPolicy(Policy):
         self._history.start(rows)
         chunk = self.net.config.chunk
         # [B, k, chunk, A]: what was predicted k steps ago (k = 0 alone where nothing is averaged)
-        kept = chunk if self.net.config.temporal_average else 1
-        self._chunks = np.zeros((rows, kept, chunk, self.net.spec.action_size), np.float32)
+        overlapping = chunk if self.net.config.temporal_average else 1
+        self._chunks = np.zeros((rows, overlapping, chunk, self.net.spec.action_size), np.float32)
         self._age = np.zeros(rows, int)  # executed actions of the newest chunk
-        self._predictions = np.zeros(rows, int)  # how many this episode has had
+        self._predictions = np.zeros(rows, int)  # chunks predicted in this episode
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:
         rows = moment.rows
-        self._history.remember(moment)
+        self._history.update(moment)
         self._predictions[rows[moment.first]] = 0
         due = rows[moment.first | (self._age[rows] >= self.net.config.execute)]
         if len(due):
-            newest = self.net(self._history.of(due, self.device)).cpu().numpy()
+            newest = self.net(self._history.stacked(due, self.device)).cpu().numpy()
             self._chunks[due] = np.concatenate([newest[:, None], self._chunks[due, :-1]], axis=1)
             self._predictions[due] += 1
             self._age[due] = 0
@@ -45,9 +48,9 @@ class BCPolicy(Policy):
         return actions
 
     def _average(self, rows: np.ndarray) -> np.ndarray:
-        """What the last chunks say of now: the one of k steps ago says it in its k-th action."""
-        past = np.arange(self._chunks.shape[1])
-        known = past < self._predictions[rows, None]  # [R, k]
-        weights = known * self.net.config.temporal_average**past
-        said = self._chunks[rows][:, past, past]  # [R, k, A]
-        return ((weights[..., None] * said).sum(1) / weights.sum(1)[:, None]).astype(np.float32)
+        """The weighted mean of all predictions of the present action: the k-th action of the chunk of k steps ago."""
+        age = np.arange(self._chunks.shape[1])
+        valid = age < self._predictions[rows, None]  # [R, k]
+        weights = valid * self.net.config.temporal_average**age
+        predicted = self._chunks[rows][:, age, age]  # [R, k, A]
+        return ((weights[..., None] * predicted).sum(1) / weights.sum(1)[:, None]).astype(np.float32)

@@ -24,11 +24,11 @@ class BehaviourCloningConfig:
     history: Steps = 2  # observations seen; two show velocity
     chunk: Few = 4  # actions predicted at once (ACT, Zhao et al. 2023)
     execute: Steps = 1  # of them executed before predicting anew
-    temporal_average: Share = 0.0  # weight of a prediction made k steps ago is this to the power k; 0: the newest alone
+    temporal_average: Share = 0.0  # ACT's temporal ensembling: weight this^k of a prediction k steps old; 0: off
     hidden: Width = 256  # units of each layer
     layers: Depth = 3  # hidden layers
-    dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations is lost once it leaves their path
-    image_features: Width = 128  # what is left of each image
+    dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations fails once it leaves their states
+    image_features: Width = 128  # size of each image's embedding
 
     def __post_init__(self) -> None:
         if self.execute > self.chunk:
@@ -73,22 +73,22 @@ class BehaviourCloning(nn.Module):
         c, (_, steps) = self.config, windows.shape
         device = windows.action.device
         now = torch.arange(steps, device=device)
-        began = torch.where(windows.first, now, -1).cummax(dim=1).values  # [B, T] start of the episode; -1: before
+        start = torch.where(windows.first, now, -1).cummax(dim=1).values  # [B, T] of the episode; -1: before the window
 
         frames = self.encoder(windows.observation)  # [B, T, E]
         lags = now[:, None] + torch.arange(1 - c.history, 1, device=device)  # [T, history]
-        seen = torch.maximum(lags[None], began.clamp_min(0)[..., None])  # the first observation repeats
+        history = torch.maximum(lags[None], start.clamp_min(0)[..., None])  # the first observation repeats
         batch = torch.arange(len(frames), device=device)[:, None, None]
-        predicted = self._predict(frames[batch, seen])  # [B, T, chunk, A]
-        past_known = (began >= 0) | (now >= c.history - 1)
+        predicted = self._predict(frames[batch, history])  # [B, T, chunk, A]
+        past_known = (start >= 0) | (now >= c.history - 1)
 
         ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)  # [T, chunk]
         inside, ahead = ahead < steps, ahead.clamp(max=steps - 1)
-        same_episode = began[:, ahead] == began[..., None]
-        counts = inside & windows.valid[:, ahead] & same_episode & (past_known & windows.valid)[..., None]
+        same_episode = start[:, ahead] == start[..., None]
+        mask = inside & windows.valid[:, ahead] & same_episode & (past_known & windows.valid)[..., None]
 
         target = windows.action[:, ahead]  # [B, T, chunk, A]
-        weight = counts[..., None].expand_as(target).to(target.dtype)
+        weight = mask[..., None].expand_as(target).to(target.dtype)
         total = weight.sum().clamp_min(1)
         loss = (weight * F.huber_loss(predicted, target, reduction="none", delta=HUBER)).sum() / (HUBER * total)
         error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total

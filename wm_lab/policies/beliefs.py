@@ -1,4 +1,4 @@
-"""What a world model believes of every episode that is played side by side."""
+"""A world model's filtered belief for each of the episodes that are played side by side."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from wm_lab.world_model import State, Windows, WorldModel
 
 
 class Beliefs:
-    """A belief for each of B rows. It takes in every step, with the action that was really executed."""
+    """A belief for each of B rows, updated at every step with the action that was really executed."""
 
     def __init__(self, model: WorldModel, rows: int) -> None:
         self.model, self.rows = model, rows
         self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self.state: State | None = None  # of all rows, once any has begun
-        self.told = torch.zeros(rows, dtype=torch.long)  # which instruction each episode follows
+        self.instruction = torch.zeros(rows, dtype=torch.long)  # which instruction each episode follows
 
-    def begin(self, row: int, task: Task) -> None:
-        """An episode of this task begins in the row; a model that reads instructions will be told the task's.
+    def reset(self, row: int, task: Task) -> None:
+        """An episode of this task begins in the row; a model conditioned on instructions is given the task's.
 
-        Raises UserError where it has never heard it.
+        Raises UserError where the model was not trained on that instruction.
         """
         if self.model.instructed:
-            known, wanted = self.model.spec.instructions, task.card.instruction
-            if wanted not in known:
+            trained, wanted = self.model.spec.instructions, task.card.instruction
+            if wanted not in trained:
                 raise UserError(
-                    f"the model was never told {wanted!r}, which {task.card.name} asks for, but "
-                    f"{', '.join(map(repr, known))}; train it on data that ask for it, or set model.language=false"
+                    f"the model was not trained on the instruction {wanted!r} of {task.card.name}, but on "
+                    f"{', '.join(map(repr, trained))}; train it on data with that instruction, or set "
+                    "model.language=false"
                 )
-            self.told[row] = known.index(wanted)
+            self.instruction[row] = trained.index(wanted)
 
-    def take_in(self, moment: Moment) -> State:
-        """The beliefs of the moment's rows, after it."""
+    def update(self, moment: Moment) -> State:
+        """Filter one step: the posterior beliefs of the moment's rows."""
         rows = torch.from_numpy(moment.rows)
         windows = one_step({key: moment.observation[key] for key in self.model.observation_keys}, moment)
-        windows.instruction = self.told[rows][:, None]
+        windows.instruction = self.instruction[rows][:, None]
         belief = self.model.encode(windows.to(self.device), None if self.state is None else self.state[rows])
         if self.state is None:
-            # Rows that have not begun hold a stand-in, which their first observation makes the model forget.
+            # Rows that have not begun hold a placeholder, which `first` makes the model discard.
             self.state = belief[torch.zeros(self.rows, dtype=torch.long)]
         self.state = self.state.put(rows, belief)
         return belief

@@ -13,7 +13,7 @@ from wm_lab.models.parts.images import soft_argmax
 from wm_lab.models.parts.observations import Relations
 from wm_lab.world_model import DataSpec
 
-FAR = 10.0  # standard deviations beyond which a reading says only "far"
+CLIP = 10.0  # standard deviations beyond which a normalised number is clipped
 IMAGE_AXES = 3
 
 
@@ -52,15 +52,15 @@ class FrameEncoder(nn.Module):
         parts = [net(observation[key]) for key, net in self.images.items()]
         if self.vectors:
             vector = torch.cat([observation[key] for key in self.vectors], dim=-1)
-            near = ((vector - self.mean) / self.std).clamp(-FAR, FAR)
-            parts += [near, self.relations(near)]
+            normalised = ((vector - self.mean) / self.std).clamp(-CLIP, CLIP)
+            parts += [normalised, self.relations(normalised)]
         return torch.cat(parts, dim=-1)
 
 
 class KeypointEncoder(nn.Module):
     """Images [..., H, W, 3] in [0, 255] -> [..., size], by a small convolution net and a spatial softmax.
 
-    The softmax turns each channel into where it looks (Levine et al. 2016): few numbers, and precise ones.
+    The softmax turns each channel into one expected image position (Levine et al. 2016).
     """
 
     def __init__(self, size: int, channels: int = 32) -> None:

@@ -17,21 +17,21 @@ class History:
         self.start(0)
 
     def start(self, rows: int) -> None:
-        """Make room for `rows` episodes, forgetting all."""
+        """Make room for `rows` episodes and forget all earlier ones."""
         self._rows = rows
-        self._seen: dict[str, np.ndarray] = {}  # {key: [B, length, ...]}, oldest first
+        self._stacked: dict[str, np.ndarray] = {}  # {key: [B, length, ...]}, oldest first
 
-    def remember(self, moment: Moment) -> None:
+    def update(self, moment: Moment) -> None:
         rows, first = moment.rows, moment.first
         for key in self.keys:
             now = moment.observation[key]
-            if key not in self._seen:
-                self._seen[key] = np.zeros((self._rows, self.length, *now.shape[1:]), now.dtype)
-            past = self._seen[key][rows]
+            if key not in self._stacked:
+                self._stacked[key] = np.zeros((self._rows, self.length, *now.shape[1:]), now.dtype)
+            past = self._stacked[key][rows]
             past = np.concatenate([past[:, 1:], now[:, None]], axis=1)
             past[first] = now[first, None]
-            self._seen[key][rows] = past
+            self._stacked[key][rows] = past
 
-    def of(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    def stacked(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """{key: [R, length, ...]}, oldest first."""
-        return {key: torch.from_numpy(self._seen[key][rows]).to(device) for key in self.keys}
+        return {key: torch.from_numpy(self._stacked[key][rows]).to(device) for key in self.keys}

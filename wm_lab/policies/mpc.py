@@ -1,7 +1,7 @@
-"""Model predictive control: filter what was seen, plan in imagination, execute the beginning, plan again.
+"""Model predictive control: filter the observation, plan in imagination, execute the first actions, plan again.
 
-Where two models are at hand, the plan goes from coarse to fine: a fast one is searched, and a slow one, the reranker,
-imagines no more than the elites of each search and chooses among them.
+With two models planning is coarse to fine: the search uses a fast one; a slow one, the reranker, imagines only the
+elites of each search and chooses among them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner
-from wm_lab.policies.foresight import Foresight, Remembered
+from wm_lab.policies.model_rollout import ModelRollout, RecordingScore
 from wm_lab.policies.proposals import ProposalsConfig
 from wm_lab.policies.seeding import generator
 from wm_lab.policy import Moment, Policy
@@ -34,13 +34,13 @@ class MPCConfig:
 
 
 class Proposer(Protocol):
-    """Suggests action sequences to the search; see `BCProposals`."""
+    """Proposes action sequences to the search; see `BCProposals`."""
 
     observation_keys: tuple[str, ...]
 
     def start(self, rows: int) -> None: ...
 
-    def remember(self, moment: Moment) -> None: ...
+    def update(self, moment: Moment) -> None: ...
 
     def propose(
         self, rows: np.ndarray, model: WorldModel, belief: State, horizon: int, generators: list[torch.Generator]
@@ -50,7 +50,7 @@ class Proposer(Protocol):
 
 
 class Decision(NamedTuple):
-    """One plan that was made, kept to compare what was imagined with what came true."""
+    """One planning step, kept to compare its predicted with its realised return."""
 
     step: int  # of the episode
     milliseconds: float  # wall time of the whole batch: filtering and planning
@@ -70,10 +70,10 @@ class Decision(NamedTuple):
 
 
 class MPC(Policy):
-    """Plans for every episode with its own belief, warm start, random stream and rhythm.
+    """Plans for every episode with its own belief, warm start, random stream and replanning schedule.
 
-    An episode replans every `execute` steps counted from its own reset, so rows reset at different times are planned at
-    different times. The belief takes in every step, planned or not, with the action that was really executed.
+    An episode replans every `execute` steps counted from its own reset, so rows reset at different times replan at
+    different times. The belief is updated at every step, replanned or not, with the action that was really executed.
     """
 
     Config = MPCConfig
@@ -85,7 +85,7 @@ class MPC(Policy):
         planner: Planner,
         objective: Objective,
         proposals: Proposer | None = None,
-        reranker: Foresight | None = None,
+        reranker: ModelRollout | None = None,
     ) -> None:
         if config.execute > planner.config.horizon:
             raise UserError(
@@ -93,80 +93,80 @@ class MPC(Policy):
                 "lower execute or raise the horizon"
             )
         self.config, self.model, self.proposals = config, model, proposals
-        self.foresight, self.reranker = Foresight(model, objective), reranker
-        self.planner = planner.to(self.foresight.device)
+        self.rollout, self.reranker = ModelRollout(model, objective), reranker
+        self.planner = planner.to(self.rollout.device)
         self.decisions: list[list[Decision]] = []
         """Of every row, those of its running (or last) episode."""
 
     @property
     def observation_keys(self) -> tuple[str, ...]:  # type: ignore[override]
-        wanted = [*self.foresight.observation_keys]
-        for other in (self.proposals, self.reranker):
-            if other is not None:
-                wanted += other.observation_keys
-        return tuple(dict.fromkeys(wanted))
+        keys = [*self.rollout.observation_keys]
+        for part in (self.proposals, self.reranker):
+            if part is not None:
+                keys += part.observation_keys
+        return tuple(dict.fromkeys(keys))
 
     def start(self, rows: int) -> None:
         self._plan = self.planner.blank(rows)
-        self._age = np.zeros(rows, int)  # steps of the present plan that were executed
+        self._age = np.zeros(rows, int)  # executed steps of the present plan
         self._step = np.zeros(rows, int)  # steps of the episode
         self._generators = [torch.Generator() for _ in range(rows)]
         self.decisions = [[] for _ in range(rows)]
-        for part in (self.foresight, self.proposals, self.reranker):
+        for part in (self.rollout, self.proposals, self.reranker):
             if part is not None:
                 part.start(rows)
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         self._generators[row] = generator(seed, "mpc")
         self.decisions[row] = []
-        self.foresight.reset(row, task)
+        self.rollout.reset(row, task)
         if self.reranker is not None:
             self.reranker.reset(row, task)
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:
-        began = time.perf_counter()
+        start = time.perf_counter()
         rows, first = moment.rows, moment.first
-        belief = self.foresight.take_in(moment)
-        second = None if self.reranker is None else self.reranker.take_in(moment)
+        belief = self.rollout.update(moment)
+        reranker_belief = None if self.reranker is None else self.reranker.update(moment)
         if self.proposals is not None:
-            self.proposals.remember(moment)
+            self.proposals.update(moment)
         if first.any():
             self._step[rows[first]] = 0
             self._plan = self._plan.reset(rows[first])
 
         due = first | (self._age[rows] >= self.config.execute)
-        made = self._replan(rows[due], belief[due], second and second[due]) if due.any() else None
+        stats = self._replan(rows[due], belief[due], reranker_belief and reranker_belief[due]) if due.any() else None
         actions = self._plan.actions[rows, self._age[rows]].cpu().numpy()
-        if made is not None:
-            self._record(rows[due], made, 1e3 * (time.perf_counter() - began))
+        if stats is not None:
+            self._record(rows[due], stats, 1e3 * (time.perf_counter() - start))
         self._age[rows] += 1
         self._step[rows] += 1
         return actions
 
-    def _replan(self, rows: np.ndarray, belief: State, second: State | None) -> Made:
-        """New plans for these rows, whose belief this is; `second` is the reranker's."""
+    def _replan(self, rows: np.ndarray, belief: State, reranker_belief: State | None) -> PlanningStats:
+        """New plans for these rows, given both models' beliefs of them."""
         generators = [self._generators[row] for row in rows]
         horizon = self.planner.config.horizon
         proposals = None
         if self.proposals is not None:
             proposals = self.proposals.propose(rows, self.model, belief, horizon, generators)
-        # Rows that begin were reset, and nothing stays nothing however far it is shifted.
+        # Rows that begin were reset to a blank plan, which stays blank however far it is shifted.
         warm_start: Plan = self._plan[rows].shift(self.config.execute)
-        search = Remembered(self.foresight, rows, belief)
-        plan = self.planner.plan(search, generators, warm_start, proposals)
-        rewards, reranked = search.rewards(plan.actions), 0
-        if self.reranker is not None and second is not None:
-            review = Remembered(self.reranker, rows, second)
-            plan = self.planner.rerank(plan, review)
-            rewards, reranked = review.rewards(plan.actions), review.steps
+        score = RecordingScore(self.rollout, rows, belief)
+        plan = self.planner.plan(score, generators, warm_start, proposals)
+        rewards, reranked = score.rewards(plan.actions), 0
+        if self.reranker is not None and reranker_belief is not None:
+            fine_score = RecordingScore(self.reranker, rows, reranker_belief)
+            plan = self.planner.rerank(plan, fine_score)
+            rewards, reranked = fine_score.rewards(plan.actions), fine_score.steps
         self._plan = self._plan.put(rows, plan)
         self._age[rows] = 0
-        return Made(rewards, search.steps, reranked)
+        return PlanningStats(rewards, score.steps, reranked)
 
-    def _record(self, rows: np.ndarray, made: Made, milliseconds: float) -> None:
+    def _record(self, rows: np.ndarray, stats: PlanningStats, milliseconds: float) -> None:
         plan = self._plan[rows].to("cpu")
-        rewards = made.rewards.float().cpu().numpy()
+        rewards = stats.rewards.float().cpu().numpy()
         for i, row in enumerate(rows):
             finite = plan.elite_scores[i][plan.elite_scores[i] > -torch.inf]
             decision = Decision(
@@ -178,15 +178,15 @@ class MPC(Policy):
                 failed=bool(plan.failed[i]),
                 actions=plan.actions[i].numpy(),
                 rewards=rewards[i],
-                searched=made.searched,
-                reranked=made.reranked,
+                searched=stats.searched,
+                reranked=stats.reranked,
             )
             self.decisions[row].append(decision)
 
 
-class Made(NamedTuple):
-    """What is known of new plans beside the plans."""
+class PlanningStats(NamedTuple):
+    """What one planning step imagined, beside the plans themselves."""
 
-    rewards: Tensor  # [R, H] imagined for them
+    rewards: Tensor  # [R, H] imagined for the chosen plans
     searched: int  # imagined steps for each row
-    reranked: int
+    reranked: int  # and by the reranker

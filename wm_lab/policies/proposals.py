@@ -1,4 +1,4 @@
-"""A cloned policy as adviser of a planner: what it would do, played out in the world model's imagination."""
+"""Policy proposals for a planner: action sequences of a cloned policy, rolled out in the world model."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from wm_lab.policy import Moment
 from wm_lab.world_model import Imagination, State, WorldModel
 
 CORRELATION = 0.8
-"""Of the noise from one step to the next: uncorrelated noise cancels out before the robot has moved."""
+"""Of the noise in neighbouring steps: uncorrelated noise averages out before the robot has moved."""
 
 
 @dataclass
 class ProposalsConfig:
     count: Annotated[int, Domain(least=0, most=2**17)] = 0  # sequences that join each search; 0: none
-    noise: Spread = 0.3  # spread of the boldest one; the first is the policy's own, unchanged
+    noise: Spread = 0.3  # standard deviation added to the last one, rising from 0 for the first
 
 
 class BCProposals:
-    """Sequences [R, P, H, A] that a cloned policy would take (MBOP, Argenson & Dulac-Arnold 2021).
+    """Sequences [R, P, H, A] that a cloned policy would execute (MBOP, Argenson & Dulac-Arnold 2021).
 
-    Where the model decodes what the policy looks at, the policy reacts to the imagined future, chunk by chunk. Where it
-    does not, the present chunk is played and its last action held.
+    Where the model decodes the policy's observations, the policy acts closed loop on imagined observations, chunk by
+    chunk. Where it does not, the present chunk is executed and its last action held.
     """
 
     def __init__(self, config: ProposalsConfig, net: BehaviourCloning) -> None:
@@ -44,8 +44,8 @@ class BCProposals:
         self.net.eval()
         self._history.start(rows)
 
-    def remember(self, moment: Moment) -> None:
-        self._history.remember(moment)
+    def update(self, moment: Moment) -> None:
+        self._history.update(moment)
 
     @torch.inference_mode()
     def propose(
@@ -54,23 +54,27 @@ class BCProposals:
         """[R, P, H, A] in [-1, 1]; generators: one a row."""
         device = next(self.net.parameters()).device
         noise = self._noise(horizon, generators).to(device)  # [R, P, H, A]
-        seen = self._history.of(rows, device)
-        seen = {key: value[:, None].expand(-1, self.config.count, *value.shape[1:]) for key, value in seen.items()}
-        reacts = set(self.net.observation_keys) <= set(model.decoded_keys)
+        history = self._history.stacked(rows, device)
+        history = {
+            key: value[:, None].expand(-1, self.config.count, *value.shape[1:]) for key, value in history.items()
+        }
+        closed_loop = set(self.net.observation_keys) <= set(model.decoded_keys)
 
         actions = chunk = noise[:, :, :0]
         while actions.shape[2] < horizon:
             done = actions.shape[2]
-            if done and reacts:
+            if done and closed_loop:
                 # Imagined anew from the present: a belief in the middle of an imagination is not part of the contract.
-                seen = self._imagine(model, belief, actions, seen)
-            chunk = self.net(seen) if reacts or not done else chunk[:, :, -1:]
+                history = self._imagine(model, belief, actions, history)
+            chunk = self.net(history) if closed_loop or not done else chunk[:, :, -1:]
             chunk = chunk[:, :, : horizon - done]
             actions = torch.cat([actions, chunk + noise[:, :, done : done + chunk.shape[2]]], dim=2).clamp(-1, 1)
         return actions
 
-    def _imagine(self, model: WorldModel, belief: State, actions: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The history {key: [R, P, history, ...]} as it would be after `actions`."""
+    def _imagine(
+        self, model: WorldModel, belief: State, actions: Tensor, history: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The observation history {key: [R, P, history, ...]} after the imagined `actions`."""
         length = self.net.config.history
         future = model.imagine(belief, actions)
         recent = Imagination(
@@ -80,16 +84,16 @@ class BCProposals:
         )
         decoded = model.decode(recent)
         return {
-            key: torch.cat([past, decoded[key].to(past.dtype)], dim=2)[:, :, -length:] for key, past in seen.items()
+            key: torch.cat([past, decoded[key].to(past.dtype)], dim=2)[:, :, -length:] for key, past in history.items()
         }
 
     def _noise(self, horizon: int, generators: list[torch.Generator]) -> Tensor:
-        """Correlated noise [R, P, H, A], from none for the first proposal to `noise` for the last."""
+        """Temporally correlated noise [R, P, H, A]; its scale rises from 0 for the first proposal to `noise`."""
         count = self.config.count
         shape = (count, horizon, self.net.spec.action_size)
         white = torch.stack([torch.randn(shape, generator=g) for g in generators])
         steps = [white[:, :, 0]]
         for step in range(1, horizon):
             steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * white[:, :, step])
-        strength = torch.linspace(0, self.config.noise, count) if count > 1 else torch.zeros(1)
-        return strength[:, None, None] * torch.stack(steps, dim=2)
+        scale = torch.linspace(0, self.config.noise, count) if count > 1 else torch.zeros(1)
+        return scale[:, None, None] * torch.stack(steps, dim=2)

@@ -1,4 +1,4 @@
-"""A world model that is a policy too, acting without any planning."""
+"""A world model's own policy head, acting without planning."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from wm_lab.world_model import ActsItself
 
 
 class ReactivePolicy(Policy):
-    """Filters as planning does, and executes the first action of every chunk that the model decides on.
-
-    Deciding anew at each step answers disturbances at once, as the cloned policy does.
-    """
+    """Filters as MPC does, and executes the first action of the chunk that the model predicts at every step."""
 
     def __init__(self, model: ActsItself) -> None:
         self.model = model
@@ -28,10 +25,10 @@ class ReactivePolicy(Policy):
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         self._generators[row] = generator(seed, "reactive")
-        self._beliefs.begin(row, task)
+        self._beliefs.reset(row, task)
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:
-        belief = self._beliefs.take_in(moment)
+        belief = self._beliefs.update(moment)
         chunks = self.model.act(belief, [self._generators[row] for row in moment.rows])
         return chunks[:, 0].float().cpu().numpy()

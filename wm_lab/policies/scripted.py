@@ -1,4 +1,4 @@
-"""Policies that learn nothing: the rows that every table needs around its own."""
+"""Policies that learn nothing: the reference rows of every table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from wm_lab.errors import UserError
-from wm_lab.policies.seeding import stream
+from wm_lab.policies.seeding import derive_seed
 from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Expert, Task
 
 
 class ExpertPolicy(Policy):
-    """The task's own scripted expert: privileged, for it reads the simulator."""
+    """The task's own scripted expert. Privileged: it reads the simulator's state."""
 
     def start(self, rows: int) -> None:
         self._tasks: list[Task | None] = [None] * rows
@@ -26,7 +26,7 @@ class ExpertPolicy(Policy):
         return np.stack([self._act(row, first) for row, first in zip(moment.rows, moment.first, strict=True)])
 
     def _act(self, row: int, first: bool) -> np.ndarray:
-        # Made at the first step, when the task has certainly been reset: an expert is bound to a running episode.
+        # Made at the first step, after the task was reset: an expert is bound to a running episode.
         expert, task = self._experts[row], self._tasks[row]
         if first or expert is None:
             if task is None:
@@ -37,7 +37,7 @@ class ExpertPolicy(Policy):
 
 @dataclass
 class RandomPolicyConfig:
-    correlation: float = 0.8  # of one step with the next; without it the robot only trembles in place
+    correlation: float = 0.8  # of neighbouring steps; without it the robot only jitters in place
     scale: float = 1.0  # standard deviation of each action dimension, before clipping
 
     def __post_init__(self) -> None:
@@ -60,19 +60,19 @@ class RandomPolicy(Policy):
         self._last: list[np.ndarray | None] = [None] * rows
 
     def reset(self, row: int, task: Task, seed: int) -> None:
-        self._random[row] = np.random.default_rng(stream(seed, "random policy"))
+        self._random[row] = np.random.default_rng(derive_seed(seed, "random policy"))
         self._last[row] = None
 
     def act(self, moment: Moment) -> np.ndarray:
         size = moment.previous_action.shape[-1]
-        drawn = np.stack([self._draw(row, size) for row in moment.rows])
-        return (self.config.scale * drawn).clip(-1, 1).astype(np.float32)
+        noise = np.stack([self._sample(row, size) for row in moment.rows])
+        return (self.config.scale * noise).clip(-1, 1).astype(np.float32)
 
-    def _draw(self, row: int, size: int) -> np.ndarray:
-        """An autoregressive step of unit variance."""
-        rho, fresh, last = self.config.correlation, self._random[row].standard_normal(size), self._last[row]
-        self._last[row] = drawn = fresh if last is None else rho * last + np.sqrt(1 - rho**2) * fresh
-        return drawn
+    def _sample(self, row: int, size: int) -> np.ndarray:
+        """One step of a first-order autoregressive process of unit variance."""
+        rho, white, last = self.config.correlation, self._random[row].standard_normal(size), self._last[row]
+        self._last[row] = sample = white if last is None else rho * last + np.sqrt(1 - rho**2) * white
+        return sample
 
 
 class DoNothing(Policy):

@@ -10,7 +10,7 @@ import numpy as np
 from wm_lab.data.behaviours import ornstein_uhlenbeck
 from wm_lab.data.episode import Episode
 from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.policies.seeding import stream
+from wm_lab.policies.seeding import derive_seed
 from wm_lab.policy import Moment
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import DataSpec
@@ -47,7 +47,7 @@ class DisturbedExpert(ExpertPolicy):
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         super().reset(row, task, seed)
-        rng = np.random.default_rng(stream(seed, "disturbed expert"))
+        rng = np.random.default_rng(derive_seed(seed, "disturbed expert"))
         steps, size = task.card.episode_steps, task.card.action_size
         self._noise[row] = self.strength * ornstein_uhlenbeck(rng, steps, size, self.correlation)
         self._intended[row] = []

@@ -21,7 +21,7 @@ from wm_lab.experiment.dry_run import build_model
 from wm_lab.experiment.settings import Section
 from wm_lab.experiment.workbench import REST, Workbench, identity
 from wm_lab.objectives import ObjectiveConfig, build_objective
-from wm_lab.policies.seeding import stream
+from wm_lab.policies.seeding import derive_seed
 from wm_lab.settings import build, read_config
 from wm_lab.synthesis.audit import true_error
 from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise
@@ -224,7 +224,7 @@ class Synthesis:
         }
 
     def _rng(self, name: str) -> np.random.Generator:
-        return np.random.default_rng(stream(self.bench.settings.seed, name))
+        return np.random.default_rng(derive_seed(self.bench.settings.seed, name))
 
     def _store(self, recipe: Section, make: Callable[[Path], None]) -> Path:
         def timed(folder: Path) -> None:

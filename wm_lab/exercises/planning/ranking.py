@@ -23,7 +23,7 @@ from wm_lab.experiment.arms import Arm, evaluated_task
 from wm_lab.experiment.scoring import Audited
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import Objective, predicted_reward
-from wm_lab.policies.foresight import Foresight
+from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC
 from wm_lab.policy import Moment, Policy
 from wm_lab.reports.tables import Table
@@ -81,9 +81,9 @@ class Ranked(Policy):
 
     def __init__(self, mpc: MPC, task: Task) -> None:
         self.mpc, self.simulator = mpc, Simulator(SimulatorConfig(), task)
-        self.asked = mpc.foresight = Noting(mpc.foresight)
+        self.asked = mpc.rollout = Noting(mpc.rollout)
         # True returns are gathered over the horizon as scores are: how much the last step counts is no matter of rank.
-        self.truth = Objective([(1.0, predicted_reward)], mpc.foresight.objective.final_weight)
+        self.truth = Objective([(1.0, predicted_reward)], mpc.rollout.objective.final_weight)
         self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, "snapshot"]))
 
     def start(self, rows: int) -> None:
@@ -116,11 +116,11 @@ class Ranked(Policy):
         return float(spearmanr(told[0].cpu().numpy(), true[0].cpu().numpy()).statistic)
 
 
-class Noting(Foresight):
+class Noting(ModelRollout):
     """Keeps every question and answer."""
 
-    def __init__(self, foresight: Foresight) -> None:
-        super().__init__(foresight.model, foresight.objective)
+    def __init__(self, rollout: ModelRollout) -> None:
+        super().__init__(rollout.model, rollout.objective)
         self.notes: list[tuple[Tensor, Tensor]] = []  # actions [1, N, H, A], scores [1, N]
 
     def imagine(self, rows: np.ndarray, belief: State, actions: Tensor) -> tuple[Imagination, Tensor]:

@@ -22,8 +22,8 @@ from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
     exploitation_verdict,
-    foresight_verdict,
     planning_verdict,
+    privileged_verdict,
     return_verdict,
 )
 from wm_lab.exercises.exercise import Answer
@@ -139,7 +139,7 @@ def _about_the_truth(bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[S
     if is_simulator(bench.settings):
         seers = ["mpc"]
     if task.foresees_chance and seers:
-        told.append(foresight_verdict(task.card.name, seers))
+        told.append(privileged_verdict(task.card.name, seers))
     return told
 
 

@@ -1,4 +1,4 @@
-"""What a world model makes of every episode that is played side by side: where it stands, and how good a future is."""
+"""Model rollouts for episodes played side by side: their filtered beliefs, and the scores of imagined futures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, WorldModel
 
 
-class Foresight:
+class ModelRollout:
     """A model, an objective over its imagination, and for each of B rows a belief and a goal."""
 
     def __init__(self, model: WorldModel, objective: Objective) -> None:
@@ -40,63 +40,63 @@ class Foresight:
         self._goal_states: list[Callable[[Tensor], Tensor] | None] = [None] * rows
 
     def reset(self, row: int, task: Task) -> None:
-        self.beliefs.begin(row, task)
+        self.beliefs.reset(row, task)
         self._goal_states[row] = task.goal_state if self.objective.goal is not None else None
 
-    def take_in(self, moment: Moment) -> State:
-        """The beliefs of the moment's rows, after it."""
-        belief = self.beliefs.take_in(moment)
+    def update(self, moment: Moment) -> State:
+        """Filter one step: the posterior beliefs of the moment's rows."""
+        belief = self.beliefs.update(moment)
         if self.objective.goal is not None and moment.first.any():
-            self._see_goals(moment)
+            self._encode_goals(moment)
         return belief
 
     def imagine(self, rows: np.ndarray, belief: State, actions: Tensor) -> tuple[Imagination, Tensor]:
-        """The futures of these rows [R] under actions [R, N, H, A], and their scores [R, N]."""
+        """Imagined rollouts of these rows [R] under actions [R, N, H, A], and their scores [R, N]."""
         imagined = self.model.imagine(belief, actions)
         if self.objective.goal is not None and self.goals is not None:
             self.objective.goal.goal = self.goals[rows]
         return imagined, self.objective(imagined, actions)
 
-    def _see_goals(self, moment: Moment) -> None:
-        """Latent features of the goals of episodes that begin now."""
+    def _encode_goals(self, moment: Moment) -> None:
+        """Store the latent features of the goals of episodes that begin now."""
         rows = moment.rows[moment.first]
         states = torch.as_tensor(moment.observation["state"][moment.first])
         goals = [self._goal_state(row)(state) for row, state in zip(rows, states, strict=True)]
         begun = Moment(rows, {}, moment.previous_action[moment.first], moment.first[moment.first])
-        _, seen = self.model.observe(one_step({"state": torch.stack(goals).numpy()}, begun).to(self.device))
-        features = seen.features[:, 0, 0]
+        _, posterior = self.model.observe(one_step({"state": torch.stack(goals).numpy()}, begun).to(self.device))
+        features = posterior.features[:, 0, 0]
         if self.goals is None:
             self.goals = features.new_zeros(self.beliefs.rows, features.shape[-1])
         self.goals[rows] = features
 
     def _goal_state(self, row: int) -> Callable[[Tensor], Tensor]:
-        found = self._goal_states[row]
-        if found is None:
+        goal_state = self._goal_states[row]
+        if goal_state is None:
             raise RuntimeError(f"row {row} acts before it was reset")
-        return found
+        return goal_state
 
 
-class Remembered:
-    """A score for planners that counts the steps it imagined and remembers the last futures of them."""
+class RecordingScore:
+    """A score for planners that counts imagined steps and records the rollouts of its last two calls."""
 
-    def __init__(self, foresight: Foresight, rows: np.ndarray, belief: State) -> None:
-        self.foresight, self.rows, self.belief = foresight, rows, belief
+    def __init__(self, rollout: ModelRollout, rows: np.ndarray, belief: State) -> None:
+        self.rollout, self.rows, self.belief = rollout, rows, belief
         self.steps = 0  # for each row
         self._calls: deque[tuple[Tensor, Tensor]] = deque(maxlen=2)  # actions [R, N, H, A], rewards [R, N, H]
 
     def __call__(self, actions: Tensor) -> Tensor:
         """[R, N, H, A] -> [R, N]"""
         self.steps += actions.shape[1] * actions.shape[2]
-        imagined, scores = self.foresight.imagine(self.rows, self.belief, actions)
+        imagined, scores = self.rollout.imagine(self.rows, self.belief, actions)
         self._calls.append((actions, imagined.reward))
         return scores
 
     def rewards(self, actions: Tensor) -> Tensor:
-        """[R, H] imagined for these plans [R, H, A], which were among the candidates of the last two calls."""
+        """Imagined rewards [R, H] of plans [R, H, A] that were candidates in one of the last two calls; else NaN."""
         rows = torch.arange(len(actions), device=actions.device)
-        found = actions.new_full(actions.shape[:2], torch.nan)
-        for tried, rewards in self._calls:  # the last call has the last word
-            same = (tried == actions[:, None]).flatten(2).all(dim=2)  # [R, N]
-            there = same.any(dim=1)
-            found[there] = rewards[rows, same.int().argmax(dim=1)][there].to(found.dtype)
-        return found
+        recorded = actions.new_full(actions.shape[:2], torch.nan)
+        for candidates, rewards in self._calls:  # a later call overwrites an earlier one
+            same = (candidates == actions[:, None]).flatten(2).all(dim=2)  # [R, N]
+            matched = same.any(dim=1)
+            recorded[matched] = rewards[rows, same.int().argmax(dim=1)][matched].to(recorded.dtype)
+        return recorded
