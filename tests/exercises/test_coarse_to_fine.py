@@ -12,7 +12,7 @@ from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.planning.coarse_to_fine import cost_of_a_decision, reranked_arm
-from wm_lab.experiment.arms import mpc_arm
+from wm_lab.experiment.arms import PlanningArm
 from wm_lab.experiment.settings import RERANKER
 from wm_lab.experiment.workbench import Workbench
 
@@ -30,7 +30,7 @@ def bench(tmp_path):
 
 def test_a_true_second_model_earns_more_than_the_first_alone_and_promises_what_it_pays(bench):
     manifest = bench.manifest(8)
-    alone = bench.evaluate(mpc_arm(bench.settings, "mpc", bench.world_model()), manifest, None)
+    alone = bench.evaluate(PlanningArm("mpc", bench.settings, bench.world_model()), manifest, None)
     both = bench.evaluate(reranked_arm(bench, TRUE), manifest, None)
     assert (both.episode_return > alone.episode_return).mean() > 0.8
     np.testing.assert_allclose(both.imagined, both.realised, atol=1e-3)
@@ -60,8 +60,8 @@ def test_one_runs_second_model_is_another_runs_model(tmp_path, monkeypatch):
     with Workbench(one) as first, Workbench(other) as second:
         section = one.exercise["reranker"]
         arm = reranked_arm(first, section)
-        assert arm.recipe["reranker"] == second.world_model().parent.name != first.world_model().parent.name
-        assert arm.recipe["checkpoint"] == first.world_model().parent.name
+        assert arm.recipe()["reranker"] == second.world_model().parent.name != first.world_model().parent.name
+        assert arm.recipe()["checkpoint"] == first.world_model().parent.name
 
 
 IMPOSSIBLE = [

@@ -14,7 +14,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.planning import Planning
 from wm_lab.exercises.planning.report import paired
-from wm_lab.experiment.arms import TRUE_COST, mpc_arm, scripted_arms
+from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.scoring import decision_milliseconds
 from wm_lab.experiment.workbench import Workbench, identity
@@ -205,7 +205,7 @@ def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
 
 def test_a_plan_in_the_true_simulator_pays_what_it_promises_also_from_workers(tmp_path):
     wanted = replace(changed(settings(), tmp_path), workers=2)
-    arm = replace(mpc_arm(wanted, "simulator", None, true_dynamics=True, judged_by=TRUE_COST), group=1)
+    arm = replace(PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR), group=1)
     with Workbench(wanted) as bench:
         outcomes = bench.evaluate(arm, bench.manifest(2), 0)
     assert np.isfinite(outcomes.imagined).all() and (outcomes.imagined < 0).all()
@@ -216,7 +216,7 @@ def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(t
     wanted = changed(settings("data=on_policy", "data.rounds=1"), tmp_path)
     varied = changed(wanted, tmp_path, evaluation={"variation": "physics"})
     with Workbench(varied) as bench, Workbench(wanted) as other:
-        arm = mpc_arm(varied, "mpc", bench.world_model())
+        arm = PlanningArm("mpc", varied, bench.world_model())
         played = bench.evaluate(arm, bench.manifest(2), 0)
         assert other.world_model() == bench.world_model() and other.seconds == {}, "it was found in the store"
     assert np.isfinite(played.imagined).all()
@@ -226,7 +226,7 @@ def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(t
 
 def test_the_true_simulator_plans_in_the_world_that_it_plays_in(tmp_path):
     wanted = changed(settings(), tmp_path, evaluation={"variation": "physics"})
-    arm = mpc_arm(wanted, "simulator", None, true_dynamics=True, judged_by=TRUE_COST)
+    arm = PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR)
     with Workbench(wanted) as bench:
         outcomes = bench.evaluate(arm, bench.manifest(2), 0)
     np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)

@@ -21,7 +21,7 @@ from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.planning.practice import Practice, practice_verdict
-from wm_lab.experiment.arms import mpc_arm, scripted_arms
+from wm_lab.experiment.arms import PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import read_config
@@ -162,8 +162,8 @@ def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_
     demonstrations, collector = sorted(after - before)
     assert "round1" in collector and "round1" not in demonstrations, "the first collection is shared"
     recipe = json.loads((tmp_path / "dataset" / collector / "recipe.json").read_text())["recipe"]
-    arm = mpc_arm(bench.settings, "collector", bench.world_model(0), proposals=bench.clone())
-    assert recipe["policy"] == arm.recipe and arm.recipe["proposals"] is not None
+    arm = PlanningArm("collector", bench.settings, bench.world_model(0), proposals=bench.clone())
+    assert recipe["policy"] == arm.recipe() and arm.recipe()["proposals"] is not None
 
 
 class Unshown(PointTask):

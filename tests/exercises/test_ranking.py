@@ -11,7 +11,7 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.planning import PlanningConfig
 from wm_lab.exercises.planning.ranking import mean_rho, ranking
-from wm_lab.experiment.arms import TRUE_COST, mpc_arm
+from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm
 from wm_lab.settings import read_config
 
 ITERATIONS = 3
@@ -22,9 +22,9 @@ def rho(store, speed: float | None, decisions: int = 6):
     model = {"_target_": "tests.exercises.point_world.PointWorld", "speed": 0.1 if speed is None else speed}
     with PointBench(settings(store, model=model)) as bench:
         if speed is None:
-            arm = mpc_arm(bench.settings, "mpc", None, true_dynamics=True, judged_by=TRUE_COST)
+            arm = PlanningArm("mpc", bench.settings.with_objective(TRUE_COST), SIMULATOR)
         else:
-            arm = mpc_arm(bench.settings, "mpc", bench.world_model())
+            arm = PlanningArm("mpc", bench.settings, bench.world_model())
         numbers, table = ranking(bench, arm, bench.manifest(3), decisions)
     assert table.columns == ("arm", "iteration 1", "iteration 2", "iteration 3", "decisions", "n")
     assert table.rows[0][0] == "mpc" and table.rows[0][-2] == str(decisions)
@@ -51,7 +51,7 @@ def test_a_model_that_is_a_little_wrong_ranks_worse_where_plans_are_good(tmp_pat
 def test_what_is_executed_between_decisions_is_not_ranked(tmp_path):
     wanted = settings(tmp_path)
     with PointBench(replace(wanted, mpc={"execute": 2})) as bench:
-        arm = mpc_arm(bench.settings, "mpc", bench.world_model())
+        arm = PlanningArm("mpc", bench.settings, bench.world_model())
         numbers, _ = ranking(bench, arm, bench.manifest(2), 5)
     assert np.array(numbers["rho"]).shape == (5, ITERATIONS)
 

@@ -1,19 +1,19 @@
-"""Who plays: each arm of a comparison as a recipe (what it depends on) and a factory (that worker processes call)."""
+"""Who plays: each arm of a comparison is one value, which says what it depends on and builds its policy anywhere."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal, Self
 
 from torch import nn
 
 from wm_lab.errors import UserError
-from wm_lab.experiment.scoring import Audited
 from wm_lab.experiment.settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.model_rollout import ModelRollout
@@ -34,107 +34,176 @@ LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
 """The two ways of judging an imagined future that attribution compares; other weights stay the user's."""
 
+SIMULATOR: Final = "simulator"
 
-def truth(task: Task) -> dict[str, float]:
-    """How the true dynamics are judged: by the task's cost of states or, where only playing tells, by what it paid."""
-    return TRUE_COST if task.judges_states else LEARNED_REWARD
+Dynamics = Path | Literal["simulator"]
+"""What imagines: the learned model of a checkpoint, or the true simulator."""
 
+GROUP = 16
+"""Episodes played side by side."""
 
-FEW = 5
-"""Episodes side by side of an arm that plays ten: two groups, one a core of a small machine."""
+SMALL_GROUP = 5
+"""Of an arm that plays ten: two groups, one a core of a small machine."""
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(ABC):
+    """One way to act. It travels to worker processes, which build its policy there."""
+
     name: str
-    recipe: Section  # everything its behaviour depends on, in JSON's terms
-    make: Callable[[], Policy]  # picklable
-    group: int = 16  # episodes played side by side
-    slow: bool = False  # plans in the true simulator: plays fewer episodes
+    group: int = field(default=GROUP, kw_only=True)
+    slow: bool = field(default=False, kw_only=True)  # plans in the true simulator: plays fewer episodes
+
+    @abstractmethod
+    def recipe(self) -> Section:
+        """Everything that its behaviour depends on, in JSON's terms."""
+
+    @abstractmethod
+    def build(self) -> Policy: ...
+
+    def slowly(self) -> Self:
+        """The same as one that plans in the true simulator: few episodes, in groups so small that each core has one."""
+        return replace(self, slow=True, group=SMALL_GROUP)
 
 
-def slowly(arm: Arm) -> Arm:
-    """The same as one that plans in the true simulator: few episodes, in groups so small that every core has some."""
-    return replace(arm, slow=True, group=FEW)
+@dataclass(frozen=True)
+class ScriptedArm(Arm):
+    """A policy that learns nothing."""
+
+    called: str  # in its recipe
+    policy: Callable[[], Policy]
+
+    def recipe(self) -> Section:
+        return {"policy": self.called}
+
+    def build(self) -> Policy:
+        return self.policy()
+
+
+@dataclass(frozen=True)
+class CloneArm(Arm):
+    """A cloned policy."""
+
+    settings: Settings
+    checkpoint: Path
+
+    def recipe(self) -> Section:
+        return {"policy": "bc", "checkpoint": self.checkpoint.parent.name}
+
+    def build(self) -> Policy:
+        task: Task = build(self.settings.task, "task")
+        return BCPolicy(_load(self.checkpoint, task.card))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class ReactiveArm(Arm):
+    """The world model's own policy."""
+
+    settings: Settings
+    checkpoint: Path
+
+    def recipe(self) -> Section:
+        return {"policy": "reactive", "checkpoint": self.checkpoint.parent.name, "device": self.settings.device}
+
+    def build(self) -> Policy:
+        task: Task = build(self.settings.task, "task")
+        return ReactivePolicy(_load(self.checkpoint, task.card, self.settings.device))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PlanningArm(Arm):
+    """Planning: with the planner, objective and rhythm (`mpc`) of the settings, in the task as it is evaluated.
+
+    dynamics: what plans are imagined in
+    judge: checkpoint of the model that judges the true dynamics; None: whoever imagines judges, which for the true
+        dynamics is the task's own cost
+    proposals: checkpoint of a cloned policy that advises the search
+    reranker: what chooses among the elites of a search; None: the search itself
+    """
+
+    settings: Settings
+    dynamics: Dynamics
+    judge: Path | None = None
+    proposals: Path | None = None
+    reranker: Dynamics | None = None
+
+    def __post_init__(self) -> None:
+        if self.judge is not None and self.dynamics != SIMULATOR:
+            raise ValueError("a learned model judges what it imagines itself; another judge is for the true dynamics")
+
+    def recipe(self) -> Section:
+        settings, learned = self.settings, self.judge if self.dynamics == SIMULATOR else self.dynamics
+        recipe: Section = {
+            "policy": "mpc",
+            "checkpoint": None if learned is None else _stored(learned),
+            "true_dynamics": self.dynamics == SIMULATOR,
+            "planner": settings.planner,
+            "objective": settings.objective,
+            "mpc": settings.mpc,
+            "proposals": None if self.proposals is None else _stored(self.proposals),
+            "device": settings.device,
+        }
+        if revision := getattr(target(settings.planner, "planner"), "REVISION", 0):
+            recipe["planner_revision"] = revision
+        if self.reranker is not None:  # without, the name stays what it was before there were two models
+            recipe["reranker"] = _stored(self.reranker)
+        return recipe
+
+    def build(self) -> Audited:
+        task = self._task()
+        return Audited(self._mpc(task), task)
+
+    def build_bare(self) -> MPC:
+        """The same policy, whose plans nobody plays out."""
+        return self._mpc(self._task())
+
+    def _task(self) -> Task:
+        return evaluated_task(self.settings.task, self.settings.variation)
+
+    def _mpc(self, task: Task) -> MPC:
+        clone = None if self.proposals is None else _load(self.proposals, task.card, self.settings.device)
+        second = None if self.reranker is None else self._world(self.reranker, task)
+        model = self._world(self.dynamics, task)
+        if self.judge is not None:
+            model = JudgedSimulator(model, _load(self.judge, task.card, self.settings.device))  # type: ignore[arg-type]
+        return planning(self.settings, task, model, clone, second)  # type: ignore[arg-type]
+
+    def _world(self, dynamics: Dynamics, task: Task) -> WorldModel:
+        if isinstance(dynamics, Path):
+            return _load(dynamics, task.card, self.settings.device)  # type: ignore[return-value]
+        return Simulator(SimulatorConfig(), task)
+
+
+def planning(
+    settings: Settings,
+    task: Task,
+    model: WorldModel,
+    clone: BehaviourCloning | None = None,
+    reranker: WorldModel | None = None,
+) -> MPC:
+    """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, and the reranker
+    chooses."""
+    config: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+    config = replace(config, execute=min(config.execute, settings.planner["horizon"]))  # greedy planning sees one step
+    search = build(settings.planner, "planner", task.card.action_size)
+    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    proposals = None if clone is None else BCProposals(config.proposals, clone)
+    second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
+    return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
 
 
 def scripted_arms() -> list[Arm]:
     """What every table shows: the ceiling, and the two floors."""
     return [
-        Arm("expert", {"policy": "expert"}, ExpertPolicy),
-        Arm("random", {"policy": "random"}, partial(RandomPolicy, RandomPolicyConfig())),
-        Arm("noop", {"policy": "do-nothing"}, DoNothing),
+        ScriptedArm("expert", "expert", ExpertPolicy),
+        ScriptedArm("random", "random", _random),
+        ScriptedArm("noop", "do-nothing", DoNothing),
     ]
 
 
-def bc_arm(settings: Settings, checkpoint: Path) -> Arm:
-    recipe = {"policy": "bc", "checkpoint": checkpoint.parent.name}
-    return Arm("bc", recipe, partial(_make_bc, settings.task, checkpoint))
-
-
-def reactive_arm(settings: Settings, checkpoint: Path) -> Arm:
-    """The world model's own policy."""
-    recipe = {"policy": "reactive", "checkpoint": checkpoint.parent.name, "device": settings.device}
-    return Arm("policy", recipe, partial(_make_reactive, settings, checkpoint))
-
-
-def mpc_arm(
-    settings: Settings,
-    name: str,
-    checkpoint: Path | None,
-    *,
-    true_dynamics: bool = False,
-    judged_by: dict[str, float] | None = None,
-    planner: Section | None = None,
-    proposals: Path | None = None,
-    reranked: bool = False,
-    reranker: Path | None = None,
-) -> Arm:
-    """Planning in the learned model, or in the true simulator (`true_dynamics`).
-
-    checkpoint: of the learned model; with true dynamics, of the model that judges them (None: the task's own cost)
-    judged_by: objective weights that replace the configured ones
-    planner: options that replace the configured ones
-    proposals: checkpoint of a cloned policy that advises the search
-    reranked: whether a second model chooses among the elites: that of the checkpoint `reranker` (None: the simulator)
-    """
-    objective = {**settings.objective, **(judged_by or {})}
-    chosen = {**settings.planner, **(planner or {})}
-    recipe: Section = {
-        "policy": "mpc",
-        "checkpoint": None if checkpoint is None else checkpoint.parent.name,
-        "true_dynamics": true_dynamics,
-        "planner": chosen,
-        "objective": objective,
-        "mpc": settings.mpc,
-        "proposals": None if proposals is None else proposals.parent.name,
-        "device": settings.device,
-    }
-    if revision := getattr(target(chosen, "planner"), "REVISION", 0):
-        recipe["planner_revision"] = revision
-    if reranked:  # without, the name stays what it was before there were two models
-        recipe["reranker"] = "simulator" if reranker is None else reranker.parent.name
-    make = partial(_make_mpc, settings, chosen, objective, checkpoint, true_dynamics, proposals, reranked, reranker)
-    return Arm(name, recipe, make)
-
-
-def assemble(
-    settings: Settings,
-    task: Task,
-    model: WorldModel,
-    planner: Section,
-    objective: Section,
-    clone: BehaviourCloning | None = None,
-    reranker: WorldModel | None = None,
-) -> MPC:
-    """Planning in `model` for `task` with these options; the clone, if any, proposes, and the reranker chooses."""
-    config: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
-    config = replace(config, execute=min(config.execute, planner["horizon"]))  # greedy planning sees one step
-    search = build(planner, "planner", task.card.action_size)
-    weights: ObjectiveConfig = read_config(ObjectiveConfig, objective, "objective")
-    proposals = None if clone is None else BCProposals(config.proposals, clone)
-    second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
-    return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
+def truth(task: Task) -> dict[str, float]:
+    """How the true dynamics are judged: by the task's cost of states or, where only playing tells, by what it paid."""
+    return TRUE_COST if task.judges_states else LEARNED_REWARD
 
 
 def evaluated_task(task: Section, variation: str) -> Task:
@@ -142,38 +211,23 @@ def evaluated_task(task: Section, variation: str) -> Task:
     return vary(build(task, "task"), variation)
 
 
-def _make_bc(task_section: Section, checkpoint: Path) -> Policy:
-    task: Task = build(task_section, "task")
-    return BCPolicy(_load(checkpoint, task.card))  # type: ignore[arg-type]
+def is_simulator(settings: Settings) -> bool:
+    """Whether `model=simulator` was chosen: nothing to train."""
+    return issubclass(target(settings.model, "model"), Simulator)
 
 
-def _make_reactive(settings: Settings, checkpoint: Path) -> Policy:
-    task: Task = build(settings.task, "task")
-    return ReactivePolicy(_load(checkpoint, task.card, settings.device))  # type: ignore[arg-type]
+def acts_itself(settings: Settings) -> bool:
+    """Whether the chosen model is a policy too."""
+    return issubclass(target(settings.model, "model"), ActsItself)
 
 
-def _make_mpc(
-    settings: Settings,
-    planner: Section,
-    objective: Section,
-    checkpoint: Path | None,
-    true_dynamics: bool,
-    proposals: Path | None,
-    reranked: bool,
-    reranker: Path | None,
-) -> Policy:
-    task = evaluated_task(settings.task, settings.variation)
-    learned = None if checkpoint is None else _load(checkpoint, task.card, settings.device)
-    clone = None if proposals is None else _load(proposals, task.card, settings.device)
-    model: Any = learned
-    if true_dynamics:
-        simulator = Simulator(SimulatorConfig(), task)
-        model = simulator if learned is None else JudgedSimulator(simulator, learned)  # type: ignore[arg-type]
-    second: Any = None if reranker is None else _load(reranker, task.card, settings.device)
-    if reranked and reranker is None:
-        second = Simulator(SimulatorConfig(), task)
-    mpc = assemble(settings, task, model, planner, objective, clone, reranker=second)  # type: ignore[arg-type]
-    return Audited(mpc, task)
+def _random() -> Policy:
+    return RandomPolicy(RandomPolicyConfig())
+
+
+def _stored(dynamics: Dynamics) -> str:
+    """How the store calls what imagines."""
+    return dynamics.parent.name if isinstance(dynamics, Path) else dynamics
 
 
 def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:
@@ -187,13 +241,3 @@ def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:
             f"{card.name} has {seen} and {card.action_size}; use a checkpoint that was trained on {card.name}"
         )
     return model
-
-
-def is_simulator(settings: Settings) -> bool:
-    """Whether `model=simulator` was chosen: nothing to train."""
-    return issubclass(target(settings.model, "model"), Simulator)
-
-
-def acts_itself(settings: Settings) -> bool:
-    """Whether the chosen model is a policy too."""
-    return issubclass(target(settings.model, "model"), ActsItself)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 from wm_lab.data.rollout import PlayConfig, Player
-from wm_lab.experiment.arms import assemble, is_simulator
-from wm_lab.experiment.settings import Section, Settings
+from wm_lab.experiment.arms import is_simulator, planning
+from wm_lab.experiment.settings import Settings
 from wm_lab.models.parts.images import is_image
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
@@ -23,30 +23,25 @@ def rehearse(
     settings: Settings,
     task: Task,
     *,
-    judged_by: dict[str, float] | None = None,
-    planner: Section | None = None,
     advised: bool = False,
     true_dynamics: bool = False,
     reranker: Settings | None = None,
 ) -> None:
     """Raise UserError where an arm of these settings could not make its first decision.
 
-    judged_by, planner: as in `arms.mpc_arm`
     advised: with proposals of a cloned policy
     true_dynamics: of the simulator, judged by the model
     reranker: settings whose model is the second one, which chooses among the elites
     """
-    options = {**settings.planner, **(planner or {})}
-    if "iterations" in options:
-        options["iterations"] = 1  # the others would only repeat it
+    if "iterations" in settings.planner:
+        settings = settings.with_planner({"iterations": 1})  # the others would only repeat it
     with torch.random.fork_rng():
         model: WorldModel = build_model(settings, task).to(settings.device)
         if true_dynamics:
             model = JudgedSimulator(Simulator(SimulatorConfig(), task), model)
         clone = build(settings.bc, "bc", blank_spec(task)).to(settings.device) if advised else None
         second = None if reranker is None else build_model(reranker, task).to(settings.device)
-        objective = {**settings.objective, **(judged_by or {})}
-        policy = assemble(settings, task, model, options, objective, clone, reranker=second)
+        policy = planning(settings, task, model, clone, second)
         Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
 
 

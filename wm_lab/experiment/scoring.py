@@ -1,68 +1,19 @@
-"""From played episodes to the outcomes of an arm, and from plans to what they promised and paid."""
+"""From played episodes to the outcomes of an arm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.rollout import PlayConfig, PolicyFactory, TaskFactory, play
 from wm_lab.data.workers import Workers
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.policies.mpc import MPC, Decision
-from wm_lab.policy import Moment, Policy
-from wm_lab.tasks.task import Task
 
 LATENCY_STEPS = 10
 """Control steps over which single decisions are timed: four decisions where three steps of each are executed."""
-
-
-class Audited(Policy):
-    """An MPC policy whose every plan is also played out in the true simulator, beside the running episode.
-
-    The simulator never influences the actions; it only says what each chosen plan would have paid: NaN where nobody
-    can go back in time.
-    """
-
-    def __init__(self, mpc: MPC, task: Task) -> None:
-        self.mpc, self.task = mpc, task
-        wanted = ["snapshot"] if task.repeatable else []
-        self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, *wanted]))
-
-    def start(self, rows: int) -> None:
-        self.mpc.start(rows)
-        self._realised: list[list[float]] = [[] for _ in range(rows)]
-
-    def reset(self, row: int, task: Task, seed: int) -> None:
-        self.mpc.reset(row, task, seed)
-        self._realised[row] = []
-
-    def act(self, moment: Moment) -> np.ndarray:
-        actions = self.mpc.act(moment)
-        for i, row in enumerate(moment.rows):
-            decisions = self.mpc.decisions[row]
-            if len(decisions) > len(self._realised[row]):
-                self._realised[row].append(self._play(moment, i, decisions[-1]) if self.task.repeatable else np.nan)
-        return actions
-
-    def report(self, row: int) -> dict[str, np.ndarray]:
-        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the returns that
-        the chosen plan promised and would have paid, and the steps that were imagined to search and to rerank."""
-        decisions = self.mpc.decisions[row]
-        return {
-            "milliseconds": np.array([d.milliseconds for d in decisions]),
-            "imagined": np.array([d.imagined_return for d in decisions]),
-            "realised": np.array(self._realised[row]),
-            "searched": np.array([d.searched for d in decisions]),
-            "reranked": np.array([d.reranked for d in decisions]),
-        }
-
-    def _play(self, moment: Moment, i: int, decision: Decision) -> float:
-        played = self.task.futures(moment.observation["snapshot"][i][None], decision.actions[None, None])
-        return float(torch.from_numpy(played.rewards[0]).sum())
 
 
 def decision_milliseconds(task: TaskFactory, policy: PolicyFactory, seed: int, workers: Workers) -> float:

@@ -58,3 +58,11 @@ class Settings:
     def with_model(self, model: Section, label: str) -> Settings:
         """The same run of another world model."""
         return replace(self, model=model, labels={**self.labels, "model": label})
+
+    def with_planner(self, options: Section) -> Settings:
+        """The same run with other options of its planner."""
+        return replace(self, planner={**self.planner, **options})
+
+    def with_objective(self, weights: dict[str, float]) -> Settings:
+        """The same run with other weights of its objective."""
+        return replace(self, objective={**self.objective, **weights})

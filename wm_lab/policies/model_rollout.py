@@ -82,12 +82,14 @@ class RecordingScore:
     def __init__(self, rollout: ModelRollout, rows: np.ndarray, belief: State) -> None:
         self.rollout, self.rows, self.belief = rollout, rows, belief
         self.steps = 0  # for each row
+        self.asked: list[tuple[Tensor, Tensor]] = []  # all actions [R, N, H, A] and their scores [R, N]
         self._calls: deque[tuple[Tensor, Tensor]] = deque(maxlen=2)  # actions [R, N, H, A], rewards [R, N, H]
 
     def __call__(self, actions: Tensor) -> Tensor:
         """[R, N, H, A] -> [R, N]"""
         self.steps += actions.shape[1] * actions.shape[2]
         imagined, scores = self.rollout.imagine(self.rows, self.belief, actions)
+        self.asked.append((actions, scores))
         self._calls.append((actions, imagined.reward))
         return scores
 

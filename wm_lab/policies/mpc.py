@@ -7,6 +7,7 @@ elites of each search and chooses among them.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -69,6 +70,18 @@ class Decision(NamedTuple):
         return float(self.rewards.sum())
 
 
+class Considered(NamedTuple):
+    """A decision and all that led to it, as an observer is shown them."""
+
+    row: int
+    decision: Decision
+    observation: dict[str, np.ndarray]  # of this episode, when it was made
+    search: list[tuple[Tensor, Tensor]]  # every question of the search: actions [N, H, A], and their scores [N]
+
+
+Observer = Callable[[Considered], None]
+
+
 class MPC(Policy):
     """Plans for every episode with its own belief, warm start, random stream and replanning schedule.
 
@@ -97,6 +110,8 @@ class MPC(Policy):
         self.planner = planner.to(self.rollout.device)
         self.decisions: list[list[Decision]] = []
         """Of every row, those of its running (or last) episode."""
+        self.observers: list[Observer] = []
+        """They are shown every decision, once its time was taken, and change nothing."""
 
     @property
     def observation_keys(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -140,6 +155,7 @@ class MPC(Policy):
         actions = self._plan.actions[rows, self._age[rows]].cpu().numpy()
         if stats is not None:
             self._record(rows[due], stats, 1e3 * (time.perf_counter() - start))
+            self._show(moment, due, stats)
         self._age[rows] += 1
         self._step[rows] += 1
         return actions
@@ -162,7 +178,7 @@ class MPC(Policy):
             rewards, reranked = fine_score.rewards(plan.actions), fine_score.steps
         self._plan = self._plan.put(rows, plan)
         self._age[rows] = 0
-        return PlanningStats(rewards, score.steps, reranked)
+        return PlanningStats(rewards, score.steps, reranked, score.asked)
 
     def _record(self, rows: np.ndarray, stats: PlanningStats, milliseconds: float) -> None:
         plan = self._plan[rows].to("cpu")
@@ -183,6 +199,15 @@ class MPC(Policy):
             )
             self.decisions[row].append(decision)
 
+    def _show(self, moment: Moment, due: np.ndarray, stats: PlanningStats) -> None:
+        """The new decisions of the moment's rows, to whoever observes."""
+        for i, position in enumerate(np.flatnonzero(due)):
+            row = int(moment.rows[position])
+            observation = {key: value[position] for key, value in moment.observation.items()}
+            search = [(actions[i], scores[i]) for actions, scores in stats.search]
+            for observe in self.observers:
+                observe(Considered(row, self.decisions[row][-1], observation, search))
+
 
 class PlanningStats(NamedTuple):
     """What one planning step imagined, beside the plans themselves."""
@@ -190,3 +215,4 @@ class PlanningStats(NamedTuple):
     rewards: Tensor  # [R, H] imagined for the chosen plans
     searched: int  # imagined steps for each row
     reranked: int  # and by the reranker
+    search: list[tuple[Tensor, Tensor]]  # all scored actions [R, N, H, A], and their scores [R, N]

@@ -30,7 +30,7 @@ from wm_lab.exercises.augmentation.report import (
     success_curves,
 )
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.experiment.arms import bc_arm, is_simulator
+from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.dry_run import build_model, rehearse
 from wm_lab.experiment.trainings import train_clones, train_models
@@ -142,7 +142,7 @@ class Augmentation(Exercise):
         arms: dict[str, list[Outcomes]] = {}
         for name in common:
             for each, its in zip(bench.trainings, served, strict=True):
-                arm = replace(bc_arm(each.settings, each.clone(its[name].diet)), name=name)
+                arm = CloneArm(name, each.settings, each.clone(its[name].diet))
                 arms.setdefault(name, []).append(each.evaluate(arm, manifest, 0))
         answer = self._answer(bench, [served[0][name] for name in common], arms)
         redrawn = bench.redrawn_starts(manifest)

@@ -10,7 +10,7 @@ from typing import Any
 
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.experiment.arms import Arm, is_simulator, mpc_arm
+from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm, is_simulator
 from wm_lab.experiment.checks import check_training
 from wm_lab.experiment.dry_run import rehearse
 from wm_lab.experiment.scoring import imagined_steps
@@ -35,17 +35,17 @@ def check_reranker(settings: Settings, task: Task, section: Section) -> None:
     rehearse(settings, task, reranker=second)
 
 
-def reranked_arm(bench: Workbench, section: Section) -> Arm:
+def reranked_arm(bench: Workbench, section: Section) -> PlanningArm:
     """Both models are trained when they are asked for; the true simulator as the second one shows the ceiling."""
     second = second_settings(bench.settings, section)
-    checkpoint = None if is_simulator(second) else bench.world_model(other=second)
-    return mpc_arm(bench.settings, RERANKED, bench.world_model(), reranked=True, reranker=checkpoint)
+    reranker: Dynamics = SIMULATOR if is_simulator(second) else bench.world_model(other=second)
+    return PlanningArm(RERANKED, bench.settings, bench.world_model(), reranker=reranker)
 
 
 def cost_of_a_decision(bench: Workbench, section: Section, manifest: Manifest) -> tuple[dict[str, Any], Table]:
     """Imagined steps of either model in one decision: what it costs, whatever the machine."""
     arm = reranked_arm(bench, section)
-    steps = imagined_steps(bench.make_evaluated, arm.make, manifest.seeds[0], bench.workers)
+    steps = imagined_steps(bench.make_evaluated, arm.build, manifest.seeds[0], bench.workers)
     labels = {"searched": bench.settings.label("model"), "reranked": bench.settings.label(RERANKER)}
     numbers = {part: {"model": labels[part], "imagined_steps": count} for part, count in steps.items()}
     rows = [(part, labels[part], f"{count:,}") for part, count in steps.items()]

@@ -25,15 +25,15 @@ from wm_lab.exercises.planning.ranking import ranking
 from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
+    SIMULATOR,
     TRUE_COST,
     Arm,
+    CloneArm,
+    PlanningArm,
+    ReactiveArm,
     acts_itself,
-    bc_arm,
     is_simulator,
-    mpc_arm,
-    reactive_arm,
     scripted_arms,
-    slowly,
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
@@ -105,7 +105,7 @@ class Planning(Exercise):
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
-            rehearse(settings, task, judged_by=truth(task))
+            rehearse(settings.with_objective(truth(task)), task)
             return
         if config.attribution and tuple(bench.card.observation) != ("state",):
             raise UserError(
@@ -118,11 +118,11 @@ class Planning(Exercise):
         if config.advised:
             rehearse(settings, task, advised=True)
         if config.greedy:
-            rehearse(settings, task, planner=GREEDY)
+            rehearse(settings.with_planner(GREEDY), task)
         if config.attribution:
             for weights in self._judges(task).values():
-                rehearse(settings, task, judged_by=weights)
-            rehearse(settings, task, judged_by=LEARNED_REWARD, true_dynamics=True)
+                rehearse(settings.with_objective(weights), task)
+            rehearse(settings.with_objective(LEARNED_REWARD), task, true_dynamics=True)
 
     def run(self, bench: Workbench) -> Answer:
         config = self.config
@@ -131,12 +131,13 @@ class Planning(Exercise):
         second = None if config.reranker is None else second_settings(bench.settings, config.reranker)
         train_models(bench, clone=config.clone and not is_simulator(bench.settings), second=second)
         arms: dict[str, list[Outcomes]] = {}
-        planned = None
+        planned: Arm | None = None
         for each in bench.trainings:
             for arm in self._arms(each):
                 played = each.evaluate(arm, few if arm.slow else manifest, config.play_on)
                 arms.setdefault(arm.name, []).append(played)
-                planned = arm if arm.name == "mpc" and planned is None else planned
+                if arm.name == "mpc" and planned is None:
+                    planned = arm
         answer = planning_answer(bench, manifest, arms)
         if config.practice and ADVISED in arms:
             # All of it is in the store by now.
@@ -147,7 +148,7 @@ class Planning(Exercise):
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
             answer.tables.append(table)
-        if config.ranking and planned is not None:
+        if config.ranking and isinstance(planned, PlanningArm):
             answer.numbers["ranking"], table = ranking(bench, planned, manifest, config.ranking)
             answer.tables.append(table)
         answer.numbers["redrawn_starts"] = bench.redrawn_starts(manifest)
@@ -162,40 +163,40 @@ class Planning(Exercise):
         config, settings, first_training = self.config, bench.settings, bench.training == 0
         if first_training:
             yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
+        true = settings.with_objective(truth(bench.task))
         if is_simulator(settings):
             if first_training:
-                arm = mpc_arm(settings, "mpc", None, true_dynamics=True, judged_by=truth(bench.task))
-                yield slowly(arm)
+                yield PlanningArm("mpc", true, SIMULATOR).slowly()
             return
         clone = bench.clone() if config.clone else None
         if clone is not None:
-            yield bc_arm(settings, clone)
+            yield CloneArm("bc", settings, clone)
         if config.offline and bench.data.rounds:
             yield from self._learned(bench, bench.world_model(rounds=0), "mpc_offline")
         model = bench.world_model()
         yield from self._learned(bench, model, "mpc")
         if acts_itself(settings):
-            yield reactive_arm(settings, model)
+            yield ReactiveArm("policy", settings, model)
         if config.greedy:
-            yield mpc_arm(settings, "greedy", model, planner=GREEDY)
+            yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.advised:
             yield advised_arm(bench, config.practice, config.play_on)
         if config.reranker is not None:
             yield reranked_arm(bench, config.reranker)
         if config.oracle_episodes and first_training:
-            yield slowly(mpc_arm(settings, ORACLE, None, true_dynamics=True, judged_by=truth(bench.task)))
+            yield PlanningArm(ORACLE, true, SIMULATOR).slowly()
         if config.attribution:
-            judged = mpc_arm(settings, TRUE_LEARNED, model, true_dynamics=True, judged_by=LEARNED_REWARD)
-            yield slowly(judged)
+            rewarded = settings.with_objective(LEARNED_REWARD)
+            yield PlanningArm(TRUE_LEARNED, rewarded, SIMULATOR, judge=model).slowly()
 
     def _learned(self, bench: Workbench, model: Path, name: str) -> Iterator[Arm]:
         """Planning in this model with the configured objective, and for attribution with either cost alone."""
-        first = mpc_arm(bench.settings, name, model)
+        first = PlanningArm(name, bench.settings, model)
         yield first
         if self.config.attribution:
             for suffix, weights in self._judges(bench.task).items():
-                arm = mpc_arm(bench.settings, name + suffix, model, judged_by=weights)
-                if arm.recipe != first.recipe:
+                arm = PlanningArm(name + suffix, bench.settings.with_objective(weights), model)
+                if arm.recipe() != first.recipe():
                     yield arm
 
     def _judges(self, task: Task) -> dict[str, dict[str, float]]:

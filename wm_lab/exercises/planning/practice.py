@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.experiment.arms import Arm, bc_arm, mpc_arm
+from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
 from wm_lab.experiment.settings import Settings
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table, blank_repeats
@@ -115,4 +115,4 @@ def advised_arm(bench: Workbench, episodes: int, play_on: int | None) -> Arm:
 
 def _candidates(bench: Workbench, settings: Settings) -> list[Arm]:
     clone = bench.clone()
-    return [bc_arm(settings, clone), mpc_arm(settings, ADVISED, bench.world_model(), proposals=clone)]
+    return [CloneArm("bc", settings, clone), PlanningArm(ADVISED, settings, bench.world_model(), proposals=clone)]

@@ -19,17 +19,15 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain, read_json, write_json
-from wm_lab.experiment.arms import Arm, evaluated_task
-from wm_lab.experiment.scoring import Audited
+from wm_lab.experiment.arms import PlanningArm, evaluated_task
 from wm_lab.experiment.workbench import Workbench
-from wm_lab.objectives import Objective, predicted_reward
-from wm_lab.policies.model_rollout import ModelRollout
-from wm_lab.policies.mpc import MPC
+from wm_lab.objectives import Objective, ObjectiveConfig, predicted_reward
+from wm_lab.policies.mpc import MPC, Considered
 from wm_lab.policy import Moment, Policy
 from wm_lab.reports.tables import Table
+from wm_lab.settings import read_config
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import Imagination, State
 
 RHO = "ranking.json"
 DECISIONS_PER_EPISODE = 4
@@ -38,15 +36,15 @@ REVISION = 2
 """Of what is stored: 2 says whose episode a decision is of."""
 
 
-def ranking(bench: Workbench, arm: Arm, manifest: Manifest, decisions: int) -> tuple[dict[str, Any], Table]:
+def ranking(bench: Workbench, arm: PlanningArm, manifest: Manifest, decisions: int) -> tuple[dict[str, Any], Table]:
     """Spearman's ρ in every iteration of so many decisions, the first few of the manifest's first episodes."""
-    recipe = {"name": arm.name, "policy": arm.recipe, "manifest": manifest.to_dict(), "decisions": decisions}
+    recipe = {"name": arm.name, "policy": arm.recipe(), "manifest": manifest.to_dict(), "decisions": decisions}
     recipe["revision"] = REVISION
 
     def measure(folder: Path) -> None:
         seeds = manifest.seeds[: -(-decisions // DECISIONS_PER_EPISODE)]
-        make = partial(_make, arm, bench.settings.task, bench.settings.variation)
-        steps = DECISIONS_PER_EPISODE * bench.settings.mpc["execute"]
+        make = partial(_ranked, arm)
+        steps = DECISIONS_PER_EPISODE * arm.settings.mpc["execute"]
         played = play(bench.make_evaluated, make, seeds, PlayConfig(steps=steps, group=1), workers=bench.workers)
         each = [episode.report["rho"] for episode in played]
         episode = np.repeat(np.arange(len(each)), [len(rho) for rho in each])
@@ -77,59 +75,50 @@ def mean_rho(rho: np.ndarray, episode: np.ndarray) -> Interval:
 
 
 class Ranked(Policy):
-    """An MPC policy whose every candidate is also played in the true simulator, which never influences the actions."""
+    """An MPC policy whose every candidate is also played in the true simulator, which never influences the actions.
 
-    def __init__(self, mpc: MPC, task: Task) -> None:
-        self.mpc, self.simulator = mpc, Simulator(SimulatorConfig(), task)
-        self.asked = mpc.rollout = Noting(mpc.rollout)
-        # True returns are gathered over the horizon as scores are: how much the last step counts is no matter of rank.
-        self.truth = Objective([(1.0, predicted_reward)], mpc.rollout.objective.final_weight)
+    truth: what the true returns are gathered over the horizon with
+    """
+
+    def __init__(self, mpc: MPC, task: Task, truth: Objective) -> None:
+        self._policy, self._truth = mpc, truth
+        self._simulator = Simulator(SimulatorConfig(), task)
         self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, "snapshot"]))
+        mpc.observers.append(self._rank)
 
     def start(self, rows: int) -> None:
         if rows != 1:
             raise ValueError(f"candidates of one episode at a time are ranked, not of {rows}")
-        self.mpc.start(rows)
+        self._policy.start(rows)
 
     def reset(self, row: int, task: Task, seed: int) -> None:
-        self.mpc.reset(row, task, seed)
+        self._policy.reset(row, task, seed)
         self._rho: list[list[float]] = []
 
     def act(self, moment: Moment) -> np.ndarray:
-        self.asked.notes.clear()
-        actions = self.mpc.act(moment)
-        if self.asked.notes:
-            start = SimulatorState(torch.as_tensor(moment.observation["snapshot"]))
-            searched = [note for note in self.asked.notes if note[1].shape[1] > 1]  # the last call rates the plan alone
-            self._rho.append([self._correlation(start, *note) for note in searched])
-        return actions
+        return self._policy.act(moment)
 
     def report(self, row: int) -> dict[str, np.ndarray]:
         """{"rho": [decisions, iterations]}, NaN where all candidates are equal."""
         return {"rho": np.array(self._rho)}
 
+    def _rank(self, considered: Considered) -> None:
+        start = SimulatorState(torch.as_tensor(considered.observation["snapshot"][None]))
+        searched = [asked for asked in considered.search if len(asked[0]) > 1]  # the last call rates the plan alone
+        self._rho.append([self._correlation(start, *asked) for asked in searched])
+
     def _correlation(self, start: SimulatorState, actions: Tensor, scores: Tensor) -> float:
+        """Of the scores [N] of actions [N, H, A], and their true returns."""
         from scipy.stats import spearmanr  # takes a second to load, which every command would wait for
 
-        true = self.truth(self.simulator.imagine(start, actions), actions)
+        true = self._truth(self._simulator.imagine(start, actions[None]), actions[None])[0]
         told = scores.nan_to_num(nan=-torch.inf)
-        return float(spearmanr(told[0].cpu().numpy(), true[0].cpu().numpy()).statistic)
+        return float(spearmanr(told.cpu().numpy(), true.cpu().numpy()).statistic)
 
 
-class Noting(ModelRollout):
-    """Keeps every question and answer."""
-
-    def __init__(self, rollout: ModelRollout) -> None:
-        super().__init__(rollout.model, rollout.objective)
-        self.notes: list[tuple[Tensor, Tensor]] = []  # actions [1, N, H, A], scores [1, N]
-
-    def imagine(self, rows: np.ndarray, belief: State, actions: Tensor) -> tuple[Imagination, Tensor]:
-        imagined, scores = super().imagine(rows, belief, actions)
-        self.notes.append((actions, scores))
-        return imagined, scores
-
-
-def _make(arm: Arm, task: dict[str, Any], variation: str) -> Policy:
-    audited = arm.make()
-    assert isinstance(audited, Audited)
-    return Ranked(audited.mpc, evaluated_task(task, variation))
+def _ranked(arm: PlanningArm) -> Policy:
+    settings = arm.settings
+    # True returns are gathered over the horizon as scores are: how much the last step counts is no matter of rank.
+    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    truth = Objective([(1.0, predicted_reward)], weights.final_weight)
+    return Ranked(arm.build_bare(), evaluated_task(settings.task, settings.variation), truth)

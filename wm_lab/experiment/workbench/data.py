@@ -17,7 +17,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig
 from wm_lab.data.splits import assign
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
-from wm_lab.experiment.arms import mpc_arm
+from wm_lab.experiment.arms import PlanningArm
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.recorded_data import open_recording
 from wm_lab.experiment.settings import Section
@@ -114,19 +114,19 @@ class Data(Tools, ABC):
     def _round(self, number: int) -> Path:
         adviser = self.clone() if self.data.advised else None
         unvaried = self.settings.without_variation()
-        arm = mpc_arm(unvaried, "collector", self.world_model(number - 1), proposals=adviser)
+        arm = PlanningArm("collector", unvaried, self.world_model(number - 1), proposals=adviser)
         recipe = {
             "name": f"{self.card.name}-round{number}",
             "task": identity(self.settings.task),
             "physics": self.card.physics,
-            "policy": arm.recipe,
+            "policy": arm.recipe(),
             "exploration": asdict(self.data.round_exploration()),
             "seeds": self.data.seeds(number),
         }
-        description = {"name": arm.name, "key": self.store.key("policy", arm.recipe)}
+        description = {"name": arm.name, "key": self.store.key("policy", arm.recipe())}
         title = f"collect {self.card.name} by planning"
         exploration = self.data.round_exploration()
-        return self._collect(recipe, arm.make, exploration, self.data.seeds(number), number, description, title)
+        return self._collect(recipe, arm.build, exploration, self.data.seeds(number), number, description, title)
 
     def _collect(
         self,

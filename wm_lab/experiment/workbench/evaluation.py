@@ -32,9 +32,10 @@ class Evaluation(Training):
             is success in the last step played, and the return is what was paid up to there.
         """
         make = self.make_task if manifest.card == plain(self.card) else self.make_evaluated
+        policy = arm.recipe()
         recipe = {
-            "name": f"{arm.recipe['policy']}-{self.card.name}",
-            "policy": arm.recipe,
+            "name": f"{policy['policy']}-{self.card.name}",
+            "policy": policy,
             "manifest": manifest.to_dict(),
             "task": identity(self.settings.task),
             "group": arm.group,
@@ -46,13 +47,13 @@ class Evaluation(Training):
             with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
                 episodes = play(
                     make,
-                    arm.make,
+                    arm.build,
                     manifest.seeds,
                     config,
                     workers=self.workers,
                     advance=tally(bar),
                 )
-            latency = decision_milliseconds(make, arm.make, manifest.seeds[0], self.workers)
+            latency = decision_milliseconds(make, arm.build, manifest.seeds[0], self.workers)
             outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
 
         found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)

@@ -1,0 +1,58 @@
+"""Planning under audit: every chosen plan is also played out in the true simulator, which says what it would have paid.
+
+What a plan promised and what it would have paid differ by what the model got wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from wm_lab.policies.mpc import MPC, Considered, Decision
+from wm_lab.policy import Moment, Policy
+from wm_lab.tasks.task import Task
+
+
+class Audited(Policy):
+    """An MPC policy whose every plan is also played out in the true simulator, beside the running episode.
+
+    The simulator never influences the actions; it only says what each chosen plan would have paid: NaN where nobody
+    can go back in time.
+    """
+
+    def __init__(self, mpc: MPC, task: Task) -> None:
+        self._policy, self._task = mpc, task
+        wanted = ["snapshot"] if task.repeatable else []
+        self.observation_keys = tuple(dict.fromkeys([*mpc.observation_keys, *wanted]))
+        mpc.observers.append(self._audit)
+
+    def start(self, rows: int) -> None:
+        self._policy.start(rows)
+        self._audits: list[list[tuple[Decision, float]]] = [[] for _ in range(rows)]  # decision, return it would have
+
+    def reset(self, row: int, task: Task, seed: int) -> None:
+        self._policy.reset(row, task, seed)
+        self._audits[row] = []
+
+    def act(self, moment: Moment) -> np.ndarray:
+        return self._policy.act(moment)
+
+    def report(self, row: int) -> dict[str, np.ndarray]:
+        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the returns that
+        the chosen plan promised and would have paid, and the steps that were imagined to search and to rerank."""
+        decisions = [decision for decision, _ in self._audits[row]]
+        return {
+            "milliseconds": np.array([d.milliseconds for d in decisions]),
+            "imagined": np.array([d.imagined_return for d in decisions]),
+            "realised": np.array([realised for _, realised in self._audits[row]]),
+            "searched": np.array([d.searched for d in decisions]),
+            "reranked": np.array([d.reranked for d in decisions]),
+        }
+
+    def _audit(self, considered: Considered) -> None:
+        realised = np.nan
+        if self._task.repeatable:
+            snapshot = considered.observation["snapshot"]
+            played = self._task.futures(snapshot[None], considered.decision.actions[None, None])
+            realised = float(torch.from_numpy(played.rewards[0]).sum())
+        self._audits[considered.row].append((considered.decision, realised))
