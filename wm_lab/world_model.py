@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,12 @@ class Windows:
 class State:
     """A belief about the present of B episodes. Subclasses are dataclasses of tensors that all lead with `B`."""
 
+    @property
+    def rows(self) -> int:
+        """B"""
+        first = getattr(self, fields(self)[0].name)
+        return first.rows if isinstance(first, State) else len(first)
+
     def map(self, change: Callable[[Any], Any]) -> Self:
         """The same belief with `change` applied to every tensor; a field may itself be a State."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -130,6 +137,32 @@ class State:
 
     def to(self, device: torch.device | str) -> Self:
         return self.map(lambda value: value.to(device))
+
+
+@dataclass
+class Replayed(State):
+    """What is believed after steps of a model that can only imagine: where they began, and what was done since."""
+
+    start: State
+    done: Tensor  # [B, L, A], of each row the first `steps`
+    steps: Tensor  # [B] int64
+
+    @classmethod
+    def of(cls, state: State, like: Tensor) -> Replayed:
+        """The state itself, or nothing done since it; `like` are actions [B, A]."""
+        if isinstance(state, Replayed):
+            return state
+        return cls(state, like[:, None][:, :0], torch.zeros(len(like), dtype=torch.long, device=like.device))
+
+    def put(self, rows: Any, other: State) -> Replayed:
+        """A copy in which `rows` hold `other`, which may be what was observed anew."""
+        theirs = Replayed.of(other, self.done.new_zeros(other.rows, self.done.shape[-1]))
+        longest = max(self.done.shape[1], theirs.done.shape[1])
+        mine, theirs = (
+            Replayed(each.start, F.pad(each.done, (0, 0, 0, longest - each.done.shape[1])), each.steps)
+            for each in (self, theirs)
+        )
+        return super(Replayed, mine).put(rows, theirs)
 
 
 class Imagination(NamedTuple):
@@ -187,6 +220,35 @@ class WorldModel(nn.Module, ABC):
     @abstractmethod
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Roll B beliefs forward under actions [B, N, H, A] in [-1, 1]; never decodes."""
+
+    def step(self, state: State, actions: Tensor) -> tuple[State, Imagination]:
+        """Go on from B beliefs by one action each, [B, A] in [-1, 1]; never decodes.
+
+        Returns the beliefs after it, and the step as an Imagination [B, 1, 1, ...]: so acts who reacts to what is
+        imagined. H steps are one `imagine` of H; N candidates are B * N rows, `state.expand(N)`. Raises ValueError
+        where the actions have another shape.
+
+        This one serves every model. It imagines the whole past of the loop anew at each step, and its beliefs can only
+        be stepped on; a model's own goes on from where it is, to a belief like those that `observe` returns.
+        """
+        self.check_actions(state, actions, "BA")
+        state = Replayed.of(state, actions)
+        rows = torch.arange(len(actions), device=actions.device)
+        done = F.pad(state.done[:, : int(state.steps.max())], (0, 0, 0, 1))
+        done[rows, state.steps] = actions
+        future = self.imagine(state.start, done[:, None])
+        now = (None if part is None else part[rows, 0, state.steps][:, None, None] for part in future)
+        return Replayed(state.start, done, state.steps + 1), Imagination(*now)  # type: ignore[arg-type]
+
+    def check_actions(self, state: State, actions: Tensor, letters: str) -> None:
+        """Raises ValueError unless the actions have the shape that the letters name, such as "BNHA"."""
+        known = {"B": state.rows, "A": self.spec.action_size}
+        wanted = [known.get(letter, size) for letter, size in zip(letters, actions.shape, strict=False)]
+        if actions.ndim != len(letters) or wanted != list(actions.shape) or 0 in actions.shape[1:-1]:
+            raise ValueError(
+                f"actions must be [{', '.join(letters)}] with B={known['B']} beliefs and A={known['A']} dimensions, "
+                f"found {list(actions.shape)}"
+            )
 
     @abstractmethod
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:

@@ -90,10 +90,18 @@ class LatentMLP(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
+        self.check_actions(state, actions, "BNHA")
         b, n = actions.shape[:2]
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
         start = self._features(state.z, state.action)[:, None, None].expand(b, n, 1, -1)
         return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
+
+    def step(self, state: State, actions: Tensor) -> tuple[LatentState, Imagination]:
+        assert isinstance(state, LatentState)
+        self.check_actions(state, actions, "BA")
+        after = self._advance(state, actions)
+        before, features = (self._features(belief.z, belief.action)[:, None, None] for belief in (state, after))
+        return after, self.heads.imagination(features, actions[:, None, None], before)
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
@@ -116,13 +124,17 @@ class LatentMLP(WorldModel):
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
 
         def roll(actions: Tensor) -> Tensor:
-            z, led, latents = state.z, state.action, []
+            now, latents = state, []
             for action in actions.unbind(1):
-                z, led = self._draw(self._prior(z, led, action), likely), action
-                latents.append(z)
+                now = self._advance(now, action, likely)
+                latents.append(now.z)
             return self._features(torch.stack(latents, 1), actions)
 
         return roll
+
+    def _advance(self, state: LatentState, action: Tensor, likely: bool = False) -> LatentState:
+        """Beliefs [M] after an action [M, A] that nobody saw the outcome of."""
+        return LatentState(self._draw(self._prior(state.z, state.action, action), likely), action)
 
     def _draw(self, parameters: Tensor, likely: bool = False) -> Tensor:
         if likely or not self.training:

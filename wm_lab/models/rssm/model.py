@@ -108,11 +108,20 @@ class RSSM(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
-        b, n, _horizon, _ = actions.shape
+        self.check_actions(state, actions, "BNHA")
+        b, n = actions.shape[:2]
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
         start = self._features(state.h, state.z)[:, None, None].expand(b, n, 1, -1)
         before = torch.cat([start, features[:, :, :-1]], 2)
         return self.heads.imagination(features, actions, before)
+
+    def step(self, state: State, actions: Tensor) -> tuple[RSSMState, Imagination]:
+        assert isinstance(state, RSSMState)
+        self.check_actions(state, actions, "BA")
+        noise = self._noise(1, len(actions))
+        after = self._advance(state, actions, self.cell.action(actions), noise, 0)
+        before, features = (self._features(belief.h, belief.z)[:, None, None] for belief in (state, after))
+        return after, self.heads.imagination(features, actions[:, None, None], before)
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
@@ -151,19 +160,21 @@ class RSSM(WorldModel):
 
         def roll(actions: Tensor) -> Tensor:
             rows, horizon, _ = actions.shape
-            h, z = state.h, state.z
             noise = None if likely else self._noise(horizon, rows)
+            now, embedded = state, self.cell.action(actions)  # once for all steps, outside the loop
             hs, zs = [], []
-            for t, (action, embedded) in enumerate(
-                zip(actions.unbind(1), self.cell.action(actions).unbind(1), strict=True)
-            ):
-                h = self.cell.recur(h, z, embedded)
-                z = self._draw(self.cell.prior(h, z, action), noise, t)
-                hs.append(h)
-                zs.append(z)
+            for t, (action, told) in enumerate(zip(actions.unbind(1), embedded.unbind(1), strict=True)):
+                now = self._advance(now, action, told, noise, t)
+                hs.append(now.h)
+                zs.append(now.z)
             return self._features(torch.stack(hs, 1), torch.stack(zs, 1))
 
         return roll
+
+    def _advance(self, state: RSSMState, action: Tensor, embedded: Tensor, noise: Tensor | None, t: int) -> RSSMState:
+        """Beliefs [M] after an action [M, A] that nobody saw the outcome of."""
+        h = self.cell.recur(state.h, state.z, embedded)
+        return RSSMState(h, self._draw(self.cell.prior(h, state.z, action), noise, t))
 
     def _noise(self, steps: int, rows: int) -> Tensor | None:
         device = next(self.parameters()).device
