@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from wm_lab.errors import unknown
 
@@ -24,3 +25,8 @@ def choose_device(wish: str) -> str:
     if not available[kind]:
         raise unknown("device on this machine", wish, [name for name, there in available.items() if there])
     return wish
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a model computes; one without weights, such as the simulator, on the CPU."""
+    return next((weight.device for weight in module.parameters()), torch.device("cpu"))

@@ -14,6 +14,7 @@ from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as smoke
 from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
 from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import Interval
@@ -23,7 +24,7 @@ from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
 from wm_lab.exercises.imagination.report import ratio_verdict
 from wm_lab.experiment.readout import LinearProbe, decoded_state, fit_probe
-from wm_lab.experiment.windows import draw, fair, places, reach, snapshots
+from wm_lab.experiment.windows import draw, fair, places, reach
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import read_config
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import Task
@@ -39,3 +40,13 @@ def replay(task: Task, card: Mapping[str, Any], episode: Episode, steps: Sequenc
         if step in wanted:
             snapshots[step] = task.snapshot()
     return np.stack([snapshots[step] for step in steps])
+
+
+def snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The simulator's state [M, S] after `step` [M] actions of the episodes `episode` [M], each replayed once."""
+    rows = {int(e): np.flatnonzero(episode == e) for e in np.unique(episode)}
+    found = {e: replay(task, dataset.card, dataset.episode(e), step[r].tolist()) for e, r in rows.items()}
+    out = np.empty((len(episode), next(iter(found.values())).shape[1]))
+    for e, r in rows.items():
+        out[r] = found[e]
+    return out

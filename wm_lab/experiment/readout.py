@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.statistics import moving
+from wm_lab.device import device_of
 from wm_lab.experiment.windows import Stretches
 from wm_lab.world_model import Imagination, WorldModel
 
@@ -106,8 +107,3 @@ def principal(features: Tensor, count: int) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return torch.pca_lowrank(features, min(count, len(features)))[2]
-
-
-def device_of(model: WorldModel) -> torch.device:
-    """Where a model computes; one without weights, such as the simulator, on the CPU."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

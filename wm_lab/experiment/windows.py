@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.record import SNAPSHOT
 from wm_lab.data.recorded import recorded
-from wm_lab.data.replay import replay
+from wm_lab.data.replay import snapshots
 from wm_lab.data.window_reader import WindowReader, require_episodes, require_length
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Windows
-
-SNAPSHOT = "snapshot"
-"""The observation that no dataset stores: the simulator's own state, brought back by replaying the episode."""
 
 ENOUGH = 10
 """Episodes that must last as long as is imagined; of fewer than twice as many, half of them."""
@@ -143,16 +141,6 @@ def fair(episode: np.ndarray, count: int) -> int:
     """
     sizes = range(min(count, len(episode)), 1, -1)
     return next((n for n in sizes if 2 * np.unique(episode[:n], return_counts=True)[1].max() <= n), 0)
-
-
-def snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """The simulator's state [M, S] after `step` [M] actions of the episodes `episode` [M], each replayed once."""
-    rows = {int(e): np.flatnonzero(episode == e) for e in np.unique(episode)}
-    found = {e: replay(task, dataset.card, dataset.episode(e), step[r].tolist()) for e, r in rows.items()}
-    out = np.empty((len(episode), next(iter(found.values())).shape[1]))
-    for e, r in rows.items():
-        out[r] = found[e]
-    return out
 
 
 def _all_snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray, length: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from wm_lab.device import device_of
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment, Policy
@@ -19,7 +20,7 @@ class BCPolicy(Policy):
     def __init__(self, net: BehaviourCloning) -> None:
         self.net = net
         self.observation_keys = net.observation_keys
-        self.device = next(net.parameters()).device
+        self.device = device_of(net)
         self._history = History(net.observation_keys, net.config.history)
 
     def start(self, rows: int) -> None:

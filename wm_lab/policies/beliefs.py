@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.policy import Moment
 from wm_lab.tasks.task import Task
@@ -18,7 +19,7 @@ class Beliefs:
 
     def __init__(self, model: WorldModel, rows: int) -> None:
         self.model, self.rows = model, rows
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = device_of(model)
         self.state: State | None = None  # of all rows, once any has begun
         self.instruction = torch.zeros(rows, dtype=torch.long)  # which instruction each episode follows
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
 from wm_lab.policies.beliefs import Beliefs, one_step
@@ -27,7 +28,7 @@ class ModelRollout:
                 f"this one observes {', '.join(model.observation_keys)}"
             )
         self.model, self.objective = model, objective
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = device_of(model)
 
     @property
     def observation_keys(self) -> tuple[str, ...]:

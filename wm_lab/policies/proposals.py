@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.device import device_of
 from wm_lab.domains import Domain, Spread
 from wm_lab.errors import UserError
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -52,7 +53,7 @@ class BCProposals:
         self, rows: np.ndarray, model: WorldModel, belief: State, horizon: int, generators: list[torch.Generator]
     ) -> Tensor:
         """[R, P, H, A] in [-1, 1]; generators: one a row."""
-        device = next(self.net.parameters()).device
+        device = device_of(self.net)
         noise = self._noise(horizon, generators).to(device)  # [R, P, H, A]
         history = self._history.stacked(rows, device)
         history = {

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import replay
+from wm_lab.device import device_of
 from wm_lab.synthesis.segments import Observations, Starts
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 from wm_lab.tasks.task import Task
@@ -55,7 +56,7 @@ class Imagined:
 
     def __init__(self, model: WorldModel) -> None:
         self.model = model.eval()
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = device_of(model)
 
     def depart(self, dataset: Dataset, starts: Starts) -> None:
         self.belief = beliefs(self.model, dataset, starts, self.device)

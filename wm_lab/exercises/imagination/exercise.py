@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.replay import snapshots
 from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES
@@ -45,7 +46,7 @@ from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.readout import Readout, decoded_state, fit_probe
 from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.trainings import train_models
-from wm_lab.experiment.windows import Stretches, draw, fair, reach, snapshots
+from wm_lab.experiment.windows import Stretches, draw, fair, reach
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.reports.plots import horizon_curves

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from wm_lab.device import device_of
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.images import psnr, rms_error, ssim
 from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
@@ -21,7 +22,6 @@ from wm_lab.evaluation.trainings import by_leaf, over_trainings
 from wm_lab.evaluation.verdicts import spoken_of
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
-from wm_lab.experiment.readout import device_of
 from wm_lab.experiment.windows import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table, counted, what_n_counts

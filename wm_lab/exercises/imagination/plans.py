@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_lab.data.record import SNAPSHOT
+from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.ratio import ratio_bounds
-from wm_lab.experiment.readout import STATE, device_of
-from wm_lab.experiment.windows import SNAPSHOT, Stretches
+from wm_lab.experiment.readout import STATE
+from wm_lab.experiment.windows import Stretches
 from wm_lab.objectives import Objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
 from wm_lab.exercises.latent.frames import Frames
-from wm_lab.experiment.windows import snapshots
 from wm_lab.reports.maps import save_hoverable, scene_maps
 from wm_lab.tasks.task import Task, Variable
 
