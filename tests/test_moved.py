@@ -15,7 +15,7 @@ from wm_lab.errors import UserError
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.settings import build, complete, target
 from wm_lab.training.checkpoint import load_model, write
-from wm_lab.world_model import DataSpec
+from wm_lab.world_model import DataSpec, WorldModel
 
 SPEC = DataSpec({"state": (5,)}, 2, {"state": [0.0] * 5, "reward": [1.0]}, {"state": [1.0] * 5, "reward": [2.0]})
 OLD, NEW = "wm_lab.models.smallest.Smallest", "wm_lab.models.latent_mlp.LatentMLP"
@@ -58,7 +58,7 @@ def old_checkpoint(**changes) -> tuple[dict, LatentMLP]:
 def test_a_checkpoint_under_old_names_gives_the_model_back(tmp_path):
     content, model = old_checkpoint()
     write(tmp_path / "best.pt", content)
-    again = load_model(tmp_path / "best.pt")
+    again = load_model(tmp_path / "best.pt", WorldModel)
     assert type(again) is LatentMLP and again.config == model.config
     weights = again.state_dict()
     assert weights.keys() == model.state_dict().keys()
@@ -68,13 +68,13 @@ def test_a_checkpoint_under_old_names_gives_the_model_back(tmp_path):
 def test_a_checkpoint_that_chose_what_can_no_longer_be_chosen_is_refused(tmp_path):
     write(tmp_path / "best.pt", old_checkpoint(colour="blue")[0])
     with pytest.raises(UserError, match="colour=blue can no longer be chosen: it is always red"):
-        load_model(tmp_path / "best.pt")
+        load_model(tmp_path / "best.pt", WorldModel)
 
 
 def test_an_old_target_is_found_with_one_warning_and_goes_on_under_its_new_name(caplog):
     with caplog.at_level(logging.WARNING):
-        assert target({"_target_": OLD}, "model") is LatentMLP
-        assert isinstance(build({"_target_": OLD}, "model", SPEC), LatentMLP)
+        assert target(WorldModel, {"_target_": OLD}, "model") is LatentMLP
+        assert isinstance(build(WorldModel, {"_target_": OLD}, "model", SPEC), LatentMLP)
         assert complete({"_target_": OLD}, "model") == complete({"_target_": NEW}, "model")
     assert [record.getMessage() for record in caplog.records] == [
         f"model._target_={OLD} is now {NEW}; please write that into your YAML"
@@ -86,7 +86,7 @@ def test_an_old_target_is_found_with_one_warning_and_goes_on_under_its_new_name(
 )
 def test_an_old_option_in_a_yaml_is_answered_with_what_became_of_it(option, answer):
     with pytest.raises(UserError, match=rf"model\.{option} .*{answer}"):
-        build({"_target_": NEW, option: 3}, "model", SPEC)
+        build(WorldModel, {"_target_": NEW, option: 3}, "model", SPEC)
 
 
 def test_an_old_option_on_the_command_line_is_answered_too(tmp_path):

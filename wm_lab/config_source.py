@@ -16,7 +16,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
 from wm_lab.errors import UserError
-from wm_lab.settings import TARGET, target, typed, with_target
+from wm_lab.settings import TARGET, config_of, target, typed, with_target
 from wm_lab.user_yaml import flaw
 
 COMPLETED = ("exercise", "model", "planner", "policy", "task")
@@ -45,9 +45,9 @@ class FileConfigSource(file_config_source.FileConfigSource):
 def completed(values: DictConfig, group: str) -> DictConfig:
     """The same with every option of the class that they are for; UserError where one is misspelt or of a wrong type."""
     try:
-        kind = target(values, group)  # type: ignore[arg-type]
+        kind = target(object, values, group)
     except UserError:
         return values  # which is told when the whole configuration is read
-    if not is_dataclass(kind.Config):  # type: ignore[attr-defined]
+    if not is_dataclass(config_of(kind)):
         return values
-    return typed(with_target(kind), values, group)  # type: ignore[arg-type]
+    return typed(with_target(kind), values, group)

@@ -40,7 +40,7 @@ from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import tell
 from wm_lab.resume import finished_before, resumed
-from wm_lab.settings import build, complete, read_config, require_kind, require_known, require_section, target
+from wm_lab.settings import build, complete, config_of, read_config, require_known, require_section, target
 from wm_lab.streams import prepare_streams, require_folder
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
@@ -51,7 +51,7 @@ from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
 
-KINDS = {"exercise": Exercise, "task": Task, "model": WorldModel, "planner": Planner}
+KINDS: dict[str, type] = {"exercise": Exercise, "task": Task, "model": WorldModel, "planner": Planner}
 """What the class of a section must be."""
 
 INTERRUPTED = 130
@@ -65,7 +65,7 @@ def run(cfg: DictConfig) -> Answer:
     """One run, in the folder that Hydra made for it."""
     settings, tracking = read(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    exercise: Exercise = build(settings.exercise, "exercise")
+    exercise = build(Exercise, settings.exercise, "exercise")
     with Workbench(settings) as bench:
         bench.check()
         exercise.check(bench)
@@ -109,7 +109,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
         store=Path(hydra.utils.to_absolute_path(schema.home(plain["outputs"]))) / "store",
         labels=labels,
     )
-    tracking: TrackingConfig = read_config(TrackingConfig, plain["tracking"], "tracking")
+    tracking = read_config(TrackingConfig, plain["tracking"], "tracking")
     if tracking.group is None and is_multirun():
         tracking.group = Path(HydraConfig.get().sweep.dir).name
     return settings, tracking
@@ -122,9 +122,9 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     for name in (*schema.SECTIONS, "tracking"):
         require_section(typed_in[name], name)
     for name, base in KINDS.items():
-        require_kind(typed_in[name], name, base)
+        target(base, typed_in[name], name)
     check_domains(schema.RootConfig, typed_in)
-    check_domains(target(typed_in["task"], "task").Config, typed_in["task"], "task")  # type: ignore[attr-defined]
+    check_domains(config_of(target(Task, typed_in["task"], "task")), typed_in["task"], "task")
     plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
         cfg, resolve=True, throw_on_missing=True, enum_to_str=True
     )

@@ -6,11 +6,11 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, field, fields, make_dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,15 +23,17 @@ from wm_lab.trust import trust
 
 TARGET = "_target_"
 
+T = TypeVar("T")
 
-def read_config(kind: type, values: Mapping[str, Any], name: str) -> Any:
+
+def read_config(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown, of a wrong type, or
     outside its domain."""
     check_domains(kind, values, name)  # as they were typed
     read = typed(kind, {key: value for key, value in values.items() if key != TARGET}, name)
     with _told_by(name):
         check_domains(kind, OmegaConf.to_container(read), name)  # type: ignore[arg-type] # texts such as "nan", too
-        return OmegaConf.to_object(read)
+        return cast(T, OmegaConf.to_object(read))
 
 
 def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> DictConfig:
@@ -70,8 +72,7 @@ def complete(values: Mapping[str, Any], name: str, kind: type | None = None) -> 
     """`values` checked, with every option of their dataclass: `kind`, or the one of the class that they are for."""
     if kind is not None:
         return asdict(read_config(kind, values, name))
-    found = target(values, name)
-    options = asdict(read_config(found.Config, values, name))  # type: ignore[attr-defined]
+    options = asdict(read_config(config_of(target(object, values, name)), values, name))
     return {TARGET: moved.class_path(values[TARGET]), **options}
 
 
@@ -86,8 +87,11 @@ def require_section(values: Any, name: str) -> None:
         )
 
 
-def target(values: Mapping[str, Any], name: str) -> type:
-    """The class that `values` are for, also where it has moved since they were written."""
+def target(kind: type[T], values: Mapping[str, Any], name: str) -> type[T]:
+    """The class that `values` are for, also where it has moved since they were written.
+
+    UserError where there is none, or where it is no `kind`.
+    """
     written = values.get(TARGET)
     if not isinstance(written, str) or "." not in written:
         raise UserError(f"{name} has no {TARGET}; its YAML must name a class, such as {TARGET}: my_module.MyClass")
@@ -105,7 +109,15 @@ def target(values: Mapping[str, Any], name: str) -> type:
         ) from error
     if not hasattr(found, "Config"):
         raise UserError(f"{path} has no `Config` dataclass, so {name} cannot be read; add `Config = YourConfig` to it")
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise UserError(f"{name}.{TARGET}={path} is no {kind.__name__}; choose {name} by name, {name}=NAME")
     return found
+
+
+def config_of(kind: type) -> type[Any]:
+    """The dataclass of options of a class that settings can name."""
+    config: type[Any] = kind.Config  # type: ignore[attr-defined]
+    return config
 
 
 def public_name(kind: type) -> tuple[str, str]:
@@ -117,7 +129,7 @@ def public_name(kind: type) -> tuple[str, str]:
 
 def with_target(kind: type) -> DictConfig:
     """The schema of the class: its config dataclass, which also says what it is for."""
-    config = kind.Config  # type: ignore[attr-defined]
+    config = config_of(kind)
     both = make_dataclass(config.__name__, [(TARGET, str, field(default=".".join(public_name(kind))))], bases=(config,))
     schema = OmegaConf.structured(both)
     for name in schema:
@@ -127,14 +139,8 @@ def with_target(kind: type) -> DictConfig:
     return schema
 
 
-def require_kind(values: Mapping[str, Any], name: str, base: type) -> None:
-    """UserError where `values` are for a class that is no `base`."""
-    found = target(values, name)
-    if not issubclass(found, base):
-        raise UserError(f"{name}.{TARGET}={values[TARGET]} is no {base.__name__}; choose {name} by name, {name}=NAME")
-
-
-def build(values: Mapping[str, Any], name: str, *arguments: Any, **more: Any) -> Any:
-    """The object that `values` describe: `Class(Config(...), *arguments, **more)`."""
-    kind = target(values, name)
-    return kind(read_config(kind.Config, values, name), *arguments, **more)  # type: ignore[attr-defined]
+def build(kind: type[T], values: Mapping[str, Any], name: str, *arguments: Any, **more: Any) -> T:
+    """The `kind` of object that `values` describe: `Class(Config(...), *arguments, **more)`."""
+    found = target(kind, values, name)
+    make: Callable[..., T] = found  # each kind has its own arguments
+    return make(read_config(config_of(found), values, name), *arguments, **more)

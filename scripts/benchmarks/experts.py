@@ -15,6 +15,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import SPLITS
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build
+from wm_lab.tasks.task import Task
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EPISODES = 50
@@ -39,12 +40,12 @@ def run() -> list[Row]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             section = OmegaConf.to_container(compose("config", overrides=[f"task=suite/{name}"]).task, resolve=True)
         try:
-            build(section, "task")
+            build(Task, section, "task")
         except UserError as missing:  # a library that is not installed
             print(f"  {name}: {missing}")
             continue
         config = PlayConfig(stop_after_success=0, group=5)
-        episodes = play(partial(build, section, "task"), ExpertPolicy, seeds, config, workers=None)
+        episodes = play(partial(build, Task, section, "task"), ExpertPolicy, seeds, config, workers=None)
         solved = sum(episode.solved for episode in episodes) / len(episodes)
         steps = sum(episode.first_success or 0 for episode in episodes) / max(1, sum(e.solved for e in episodes))
         least = KNOWN.get(name, EPISODES) / EPISODES - SLACK

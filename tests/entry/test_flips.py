@@ -17,6 +17,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import read_json
 from wm_lab.reports.runs import checked, read_run
 from wm_lab.training.checkpoint import load_model
+from wm_lab.world_model import WorldModel
 
 FLIPS = 25  # of each kind of file
 
@@ -30,7 +31,7 @@ def dataset(folder: Path) -> Any:
 
 
 def model(folder: Path) -> Any:
-    loaded = load_model(folder / "best.pt")
+    loaded = load_model(folder / "best.pt", WorldModel)
     weights = [bytes(np.ascontiguousarray(w.numpy())) for w in loaded.state_dict().values()]
     return [*weights, str(loaded.config), str(loaded.spec), json.dumps(read_json(folder / "training.json", "report"))]
 

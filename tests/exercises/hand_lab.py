@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from wm_lab.config import SECTIONS
-from wm_lab.exercises.planning import Planning
+from wm_lab.exercises.exercise import Exercise
 from wm_lab.experiment.settings import Settings
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.main import CONF, read
@@ -50,6 +50,6 @@ def changed(wanted: Settings, store: Path, **changes: dict[str, Any] | int) -> S
 def check(wanted: Settings) -> None:
     """What happens before any work."""
     bench = Workbench(wanted)
-    exercise: Planning = build(wanted.exercise, "exercise")
+    exercise = build(Exercise, wanted.exercise, "exercise")
     bench.check()
     exercise.check(bench)

@@ -128,7 +128,7 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(wanted, tmp_path, exercise=exercise, planner=planner)
     with Workbench(wanted) as bench:
-        asked: Planning = build(wanted.exercise, "exercise")
+        asked = build(Planning, wanted.exercise, "exercise")
         bench.check()
         asked.check(bench)
         answer = asked.run(bench)
@@ -167,7 +167,7 @@ def test_planning_is_judged_where_nothing_repeats_itself_without_what_only_the_t
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(settings(*GUSTY), tmp_path, exercise=exercise | {"attribution": False}, planner=planner)
     with Workbench(wanted) as bench:
-        asked: Planning = build(wanted.exercise, "exercise")
+        asked = build(Planning, wanted.exercise, "exercise")
         bench.check()
         asked.check(bench)
         answer = asked.run(bench)

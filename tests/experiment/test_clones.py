@@ -13,6 +13,7 @@ from tests.exercises.point_world import PointBench, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
 from wm_lab.experiment.diet import Diet, pooled
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import DataSpec
@@ -69,7 +70,7 @@ def test_a_clone_sees_by_its_demonstrations_and_the_collection(tmp_path):
     assert recipe["data"] == demonstrations.digest, "it learns from the demonstrations alone"
     assert recipe["eyes"] == [demonstrations.digest, collection.digest]
     both = pooled([demonstrations.spec, collection.spec])
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, BehaviourCloning)
     assert model.spec.mean == both.mean and model.spec.std == both.std
     torch.testing.assert_close(model.encoder.std, torch.tensor(both.std["state"]))
     assert both.std != demonstrations.spec.std
@@ -103,4 +104,4 @@ def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
     data = {"path": str(other), "validation_fraction": 0.25}
     with PointBench(settings(tmp_path, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data)) as bench:
         both = pooled([bench.demonstrations().spec, bench.recording.spec])
-        assert load_model(bench.clone()).spec.mean == both.mean
+        assert load_model(bench.clone(), BehaviourCloning).spec.mean == both.mean

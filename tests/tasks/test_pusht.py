@@ -22,7 +22,7 @@ def pusht() -> GymTask:
     schema.register()
     with initialize_config_dir(str(Path(__file__).parents[2] / "conf"), version_base="1.3"):
         section = compose("config", overrides=["task=gym/pusht"]).task
-    return build(OmegaConf.to_container(section, resolve=True), "task")
+    return build(GymTask, OmegaConf.to_container(section, resolve=True), "task")
 
 
 def push(task: GymTask, steps: int, seed: int) -> np.ndarray:

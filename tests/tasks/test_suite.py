@@ -41,7 +41,7 @@ def task(name: str) -> Task:
     schema.register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         section = compose("config", overrides=[f"task=suite/{name}"]).task
-    return build(OmegaConf.to_container(section, resolve=True), "task")
+    return build(Task, OmegaConf.to_container(section, resolve=True), "task")
 
 
 def test_there_are_twelve() -> None:

@@ -151,7 +151,7 @@ def test_the_kept_weights_are_the_exponential_average(tmp_path, data):
         keep = min(0.6, step / (step + 10))
         average = keep * average + (1 - keep) * weight
     assert read(tmp_path / LAST)["average"]["weight"].item() == pytest.approx(average, rel=1e-5)
-    assert load_model(tmp_path / BEST).weight.item() == pytest.approx(average, rel=1e-5)
+    assert load_model(tmp_path / BEST, OneNumber).weight.item() == pytest.approx(average, rel=1e-5)
     assert model.weight.item() == pytest.approx(weights[-1]), "validation gives the trained weights back"
 
 
@@ -207,7 +207,7 @@ def test_a_round_starts_from_the_trained_weights_at_its_own_rate_and_prefers_new
     assert (again.steps, again.learning_rate) == (6, pytest.approx(0.1))
 
     more = Dataset([*data.shards, *point_data(tmp_path / "more", 12, start=1000).shards], data.split_config)
-    model = load_model(best)
+    model = load_model(best, OneNumber)
     begun = model.weight.item()
     second = tmp_path / "second"
     second.mkdir()

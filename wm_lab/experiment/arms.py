@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, Self
-
-from torch import nn
+from typing import Final, Literal, Self, TypeVar
 
 from wm_lab.errors import UserError
 from wm_lab.experiment.settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -28,7 +27,9 @@ from wm_lab.tasks.task import Task, TaskCard
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.tasks.varied import vary
 from wm_lab.training.checkpoint import load_model
-from wm_lab.world_model import ActsItself, DataSpec, WorldModel
+from wm_lab.world_model import ActsItself, WorldModel
+
+Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning)
 
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
@@ -91,8 +92,8 @@ class CloneArm(Arm):
         return {"policy": "bc", "checkpoint": self.checkpoint.parent.name}
 
     def build(self) -> Policy:
-        task: Task = build(self.settings.task, "task")
-        return BCPolicy(_load(self.checkpoint, task.card))  # type: ignore[arg-type]
+        task = build(Task, self.settings.task, "task")
+        return BCPolicy(_load(BehaviourCloning, self.checkpoint, task.card))
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class ReactiveArm(Arm):
         return {"policy": "reactive", "checkpoint": self.checkpoint.parent.name, "device": self.settings.device}
 
     def build(self) -> Policy:
-        task: Task = build(self.settings.task, "task")
-        return ReactivePolicy(_load(self.checkpoint, task.card, self.settings.device))  # type: ignore[arg-type]
+        task = build(Task, self.settings.task, "task")
+        return ReactivePolicy(_load(ActsItself, self.checkpoint, task.card, self.settings.device))
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class PlanningArm(Arm):
             "proposals": None if self.proposals is None else _stored(self.proposals),
             "device": settings.device,
         }
-        if revision := getattr(target(settings.planner, "planner"), "REVISION", 0):
+        if revision := getattr(target(Planner, settings.planner, "planner"), "REVISION", 0):
             recipe["planner_revision"] = revision
         if self.reranker is not None:  # without, the name stays what it was before there were two models
             recipe["reranker"] = _stored(self.reranker)
@@ -161,17 +162,22 @@ class PlanningArm(Arm):
         return evaluated_task(self.settings.task, self.settings.variation)
 
     def _mpc(self, task: Task) -> MPC:
-        clone = None if self.proposals is None else _load(self.proposals, task.card, self.settings.device)
+        device = self.settings.device
+        clone = None if self.proposals is None else _load(BehaviourCloning, self.proposals, task.card, device)
         second = None if self.reranker is None else self._world(self.reranker, task)
-        model = self._world(self.dynamics, task)
-        if self.judge is not None:
-            model = JudgedSimulator(model, _load(self.judge, task.card, self.settings.device))  # type: ignore[arg-type]
-        return planning(self.settings, task, model, clone, second)  # type: ignore[arg-type]
+        if self.judge is None:
+            return planning(self.settings, task, self._world(self.dynamics, task), clone, second)
+        judged = JudgedSimulator(_simulator(task), _load(WorldModel, self.judge, task.card, device))
+        return planning(self.settings, task, judged, clone, second)
 
     def _world(self, dynamics: Dynamics, task: Task) -> WorldModel:
         if isinstance(dynamics, Path):
-            return _load(dynamics, task.card, self.settings.device)  # type: ignore[return-value]
-        return Simulator(SimulatorConfig(), task)
+            return _load(WorldModel, dynamics, task.card, self.settings.device)
+        return _simulator(task)
+
+
+def _simulator(task: Task) -> Simulator:
+    return Simulator(SimulatorConfig(), task)
 
 
 def planning(
@@ -183,10 +189,10 @@ def planning(
 ) -> MPC:
     """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, and the reranker
     chooses."""
-    config: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+    config = read_config(MPCConfig, settings.mpc, "mpc")
     config = replace(config, execute=min(config.execute, settings.planner["horizon"]))  # greedy planning sees one step
-    search = build(settings.planner, "planner", task.card.action_size)
-    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    search = build(Planner, settings.planner, "planner", task.card.action_size)
+    weights = read_config(ObjectiveConfig, settings.objective, "objective")
     proposals = None if clone is None else BCProposals(config.proposals, clone)
     second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
     return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
@@ -208,17 +214,17 @@ def truth(task: Task) -> dict[str, float]:
 
 def evaluated_task(task: Section, variation: str) -> Task:
     """The task as frozen episodes are played in it, whose snapshots hold what varies: the truth plans with that too."""
-    return vary(build(task, "task"), variation)
+    return vary(build(Task, task, "task"), variation)
 
 
 def is_simulator(settings: Settings) -> bool:
     """Whether `model=simulator` was chosen: nothing to train."""
-    return issubclass(target(settings.model, "model"), Simulator)
+    return issubclass(target(WorldModel, settings.model, "model"), Simulator)
 
 
 def acts_itself(settings: Settings) -> bool:
     """Whether the chosen model is a policy too."""
-    return issubclass(target(settings.model, "model"), ActsItself)
+    return issubclass(target(WorldModel, settings.model, "model"), ActsItself)
 
 
 def _random() -> Policy:
@@ -230,10 +236,10 @@ def _stored(dynamics: Dynamics) -> str:
     return dynamics.parent.name if isinstance(dynamics, Path) else dynamics
 
 
-def _load(checkpoint: Path, card: TaskCard, device: str = "cpu") -> nn.Module:
+def _load(kind: type[Learned], checkpoint: Path, card: TaskCard, device: str = "cpu") -> Learned:
     """The model in a checkpoint; UserError where it was trained for a task that looks or moves differently."""
-    model = load_model(checkpoint, device)
-    spec: DataSpec = model.spec  # type: ignore[assignment]
+    model = load_model(checkpoint, kind, device)
+    spec = model.spec
     seen = {key: tuple(shape) for key, shape in card.observation.items()}
     if spec.observation != seen or spec.action_size != card.action_size:
         raise UserError(

@@ -11,6 +11,8 @@ from wm_lab.experiment.dry_run import blank_spec, build_model, rehearse, rehears
 from wm_lab.experiment.memory import require_memory
 from wm_lab.experiment.settings import Settings
 from wm_lab.objectives import ObjectiveConfig
+from wm_lab.planners.planner import Planner
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET, build, read_config, target
 from wm_lab.tasks.task import Task
@@ -34,12 +36,12 @@ def check_training(settings: Settings, task: Task) -> None:
 def check_playing(settings: Settings, task: Task) -> None:
     """Raise UserError where nobody could collect, plan or clone."""
     card = task.card
-    data: DataConfig = read_config(DataConfig, settings.data, "data")
+    data = read_config(DataConfig, settings.data, "data")
     _check_expert(settings, task, data)
     with torch.random.fork_rng():
-        build(settings.planner, "planner", card.action_size)
-        clone = build(settings.bc, "bc", blank_spec(task))
-    mpc: MPCConfig = read_config(MPCConfig, settings.mpc, "mpc")
+        build(Planner, settings.planner, "planner", card.action_size)
+        clone = build(BehaviourCloning, settings.bc, "bc", blank_spec(task))
+    mpc = read_config(MPCConfig, settings.mpc, "mpc")
     horizon, steps = settings.planner["horizon"], card.episode_steps
     if mpc.execute > horizon:
         raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
@@ -85,12 +87,12 @@ def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
 def needs_expert(settings: Settings) -> bool:
     """Whether the exercise has nothing to do where nobody shows how."""
     chosen = settings.exercise
-    return TARGET in chosen and getattr(target(chosen, "exercise"), "needs_expert", False)
+    return TARGET in chosen and getattr(target(object, chosen, "exercise"), "needs_expert", False)
 
 
 def check_objective(settings: Settings, task: Task) -> None:
     """Raise UserError where the objective asks the task for what it cannot tell of a state."""
-    weights: ObjectiveConfig = read_config(ObjectiveConfig, settings.objective, "objective")
+    weights = read_config(ObjectiveConfig, settings.objective, "objective")
     if weights.task_cost and not task.judges_states:
         raise UserError(
             f"objective.task_cost={weights.task_cost} judges imagined states, and of {task.card.name} the environment "
@@ -116,7 +118,7 @@ def require_way_back(task: Task, who: str, instead: str) -> None:
 
 
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:
-    trainer: TrainerConfig = read_config(TrainerConfig, getattr(settings, name), name)
+    trainer = read_config(TrainerConfig, getattr(settings, name), name)
     require_devices(trainer.devices, torch.device(settings.device), f"{name}.devices")
     longest = task.card.episode_steps + 1
     if trainer.length > longest:

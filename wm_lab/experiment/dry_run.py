@@ -12,6 +12,7 @@ from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.experiment.arms import is_simulator, planning
 from wm_lab.experiment.settings import Settings
 from wm_lab.models.parts.images import is_image
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
@@ -39,7 +40,7 @@ def rehearse(
         model: WorldModel = build_model(settings, task).to(settings.device)
         if true_dynamics:
             model = JudgedSimulator(Simulator(SimulatorConfig(), task), model)
-        clone = build(settings.bc, "bc", blank_spec(task)).to(settings.device) if advised else None
+        clone = build(BehaviourCloning, settings.bc, "bc", blank_spec(task)).to(settings.device) if advised else None
         second = None if reranker is None else build_model(reranker, task).to(settings.device)
         policy = planning(settings, task, model, clone, second)
         Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
@@ -53,7 +54,7 @@ def rehearse_training(model: WorldModel, steps: int) -> None:
 
 def build_model(settings: Settings, task: Task) -> WorldModel:
     """The chosen world model before it has learnt anything; UserError where it cannot be built for the task."""
-    return build(settings.model, "model", task if is_simulator(settings) else blank_spec(task))
+    return build(WorldModel, settings.model, "model", task if is_simulator(settings) else blank_spec(task))
 
 
 def blank_windows(spec: DataSpec, steps: int) -> Windows:

@@ -15,6 +15,7 @@ from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.dry_run import blank_spec, build_model
 from wm_lab.experiment.settings import Settings
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build
 from wm_lab.tasks.task import Task
 
@@ -33,7 +34,7 @@ def require_memory(settings: Settings, task: Task) -> None:
     needs = {
         f"bc_trainer.batch={settings.bc_trainer['batch']}": _batch(settings.bc_trainer) * frame,
         f"trainer.batch={settings.trainer['batch']}": _batch(settings.trainer) * frame,
-        "bc": COPIES * weights(lambda: build(settings.bc, "bc", spec)),
+        "bc": COPIES * weights(lambda: build(BehaviourCloning, settings.bc, "bc", spec)),
     }
     if "candidates" in planner and "horizon" in planner:
         plans = planner["candidates"] * planner["horizon"] * card.action_size

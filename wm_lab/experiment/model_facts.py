@@ -33,7 +33,7 @@ def model_facts(bench: Workbench) -> dict[str, float | None] | None:
     trainings = [_told(folder / REPORT) for folder in folders]
 
     def measure(folder: Path) -> None:
-        model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
+        model = load_model(bench.world_model(), WorldModel, bench.device)
         write_json(folder / SPEED, {"frames_per_second": imagination_speed(model, bench.device)})
 
     # Measured once and kept, so that a repeated run says the same.

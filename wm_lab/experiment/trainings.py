@@ -101,7 +101,7 @@ Order = ModelOrder | CloneOrder
 def _alongside(bench: Workbench) -> bool:
     """Whether trainings can share the machine: not on a GPU, nor where one of them takes several cores itself."""
     sections = (bench.settings.trainer, bench.settings.bc_trainer)
-    trainers: list[TrainerConfig] = [read_config(TrainerConfig, section, "trainer") for section in sections]
+    trainers = [read_config(TrainerConfig, section, "trainer") for section in sections]
     narrow = all(trainer.devices == 1 and trainer.threads == 1 for trainer in trainers)
     return narrow and bench.workers.count > 1 and bench.device.type == "cpu"
 

@@ -16,7 +16,7 @@ from wm_lab import config as schema
 from wm_lab.domains import taken_apart
 from wm_lab.folders import CONF, share_user_code
 from wm_lab.help.comments import comments
-from wm_lab.settings import TARGET, target
+from wm_lab.settings import TARGET, config_of, target
 from wm_lab.tracking.wandb_run import TrackingConfig
 
 RUN = "run"
@@ -58,7 +58,7 @@ def options_of(section: str, choice: str | None = None, folders: Sequence[Path] 
     if section == RUN:
         parts = {*schema.SECTIONS, *(name for name, value in plain.items() if isinstance(value, dict))}
         return [o for o in _options(schema.RootConfig, "", plain) if o.name.partition(".")[0] not in parts]
-    kind = KINDS.get(section) or target(plain[section], section).Config  # type: ignore[attr-defined]
+    kind = KINDS.get(section) or config_of(target(object, plain[section], section))
     return list(_options(kind, f"{section}.", plain[section]))
 
 

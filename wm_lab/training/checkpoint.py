@@ -6,23 +6,25 @@ import os
 import pickle
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from wm_lab import moved
 from wm_lab.errors import UserError
-from wm_lab.settings import public_name, read_config
+from wm_lab.settings import config_of, public_name, read_config
 from wm_lab.trust import is_trusted
 from wm_lab.world_model import DataSpec
 
 FORMAT = 1
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor], **facts: Any) -> None:
@@ -41,15 +43,21 @@ def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor]
     )
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
-    """The model in a checkpoint, in `eval()` mode. UserError where the file is missing, damaged or no checkpoint."""
+def load_model(path: Path, kind: type[Model], device: torch.device | str = "cpu") -> Model:
+    """The model in a checkpoint, in `eval()` mode.
+
+    UserError where the file is missing, damaged, no checkpoint, or one of a model that is no `kind`.
+    """
     content = read(path)
     if "class" not in content:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
-    kind = _find(content["class"], path)
+    found = _find(content["class"], path)
+    if not issubclass(found, kind):
+        raise UserError(f"{path} holds a {found.__name__}, which is no {kind.__name__}; name another checkpoint")
+    make: Callable[..., Model] = found
     try:
-        options = moved.options_today(kind.Config, content["config"])
-        model = kind(read_config(kind.Config, options, "model"), DataSpec.from_dict(content["spec"]))
+        options = moved.options_today(config_of(found), content["config"])
+        model = make(read_config(config_of(found), options, "model"), DataSpec.from_dict(content["spec"]))
         weights = {str(name): torch.as_tensor(weight) for name, weight in content["weights"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -109,7 +117,7 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _find(name: str, path: Path) -> Any:
+def _find(name: str, path: Path) -> type[nn.Module]:
     """The class that a checkpoint was written by, "module:Class", also where it has moved since."""
     module, _, attribute = moved.class_path(str(name).replace(":", ".")).rpartition(".")
     # What is imported already was named by whoever runs this: a script, a notebook.

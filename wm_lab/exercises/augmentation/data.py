@@ -21,6 +21,7 @@ from wm_lab.experiment.dry_run import build_model
 from wm_lab.experiment.settings import Section
 from wm_lab.experiment.workbench import REST, Workbench, identity
 from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import derive_seed
 from wm_lab.settings import build, read_config
 from wm_lab.synthesis.audit import true_error
@@ -35,6 +36,7 @@ from wm_lab.synthesis.shards import save
 from wm_lab.synthesis.world import Actual, Imagined, World
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
+from wm_lab.world_model import WorldModel
 
 IMAGINED, UNTRAINED, TRUE = "imagined", "untrained", "simulator"
 """Worlds that segments are played in."""
@@ -205,7 +207,7 @@ class Synthesis:
         if where == TRUE:
             return Actual(bench.task)
         if where == IMAGINED:
-            return Imagined(load_model(bench.world_model(), bench.device))  # type: ignore[arg-type]
+            return Imagined(load_model(bench.world_model(), WorldModel, bench.device))
         with torch.random.fork_rng():
             torch.manual_seed(bench.settings.seed)
             # Without the data's statistics, which alone are a linear model of the world.
@@ -219,7 +221,7 @@ class Synthesis:
             return {}
         objective = read_config(ObjectiveConfig, settings.objective, "objective")
         return {
-            "planner": build(settings.planner, "planner", self.bench.card.action_size).to(self.bench.device),
+            "planner": build(Planner, settings.planner, "planner", self.bench.card.action_size).to(self.bench.device),
             "objective": build_objective(objective, world.model, task.cost),
         }
 

@@ -49,6 +49,7 @@ from wm_lab.experiment.trainings import train_models
 from wm_lab.experiment.windows import Stretches, draw, fair, reach
 from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.planners.planner import Planner
 from wm_lab.reports.plots import horizon_curves
 from wm_lab.settings import build, read_config
 from wm_lab.tracking.progress import progress
@@ -226,7 +227,7 @@ class Imagination(Exercise):
         # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
         horizon = self.config.horizon
         looks = {"horizon": horizon, "action_block": min(settings.planner.get("action_block", 1), horizon)}
-        planner = build({**settings.planner, **looks}, "planner", bench.card.action_size)
+        planner = build(Planner, {**settings.planner, **looks}, "planner", bench.card.action_size)
         objective = build_objective(
             read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
         )

@@ -83,5 +83,5 @@ class Judged:
 def trained_model(bench: Workbench) -> WorldModel:
     """The model of this run; the simulator is made, not trained."""
     if is_simulator(bench.settings):
-        return build(bench.settings.model, "model", bench.task)
-    return load_model(bench.world_model(), bench.device)  # type: ignore[return-value]
+        return build(WorldModel, bench.settings.model, "model", bench.task)
+    return load_model(bench.world_model(), WorldModel, bench.device)

@@ -154,7 +154,7 @@ class Latent(Exercise):
     def _look(self, bench: Workbench, data: Dataset) -> Look:
         """What the latent of one training's model holds; the frames are the same for all."""
         config = self.config
-        model: WorldModel = load_model(bench.world_model(), bench.device)  # type: ignore[assignment]
+        model = load_model(bench.world_model(), WorldModel, bench.device)
         frames = gather(data, model.observation_keys)
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
@@ -240,7 +240,7 @@ def random_encoder(section: Section, spec: DataSpec, seed: int) -> WorldModel:
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model: WorldModel = build(section, "model", spec)
+        model = build(WorldModel, section, "model", spec)
         for layer in model.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d) and not layer.weight.any():
                 layer.reset_parameters()

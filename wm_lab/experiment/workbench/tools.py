@@ -63,7 +63,7 @@ class Tools:
 
     @cached_property
     def make_task(self) -> TaskFactory:
-        return partial(build, self.settings.task, "task")
+        return partial(build, Task, self.settings.task, "task")
 
     @cached_property
     def task(self) -> Task:

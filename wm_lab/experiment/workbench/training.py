@@ -16,11 +16,13 @@ from wm_lab.data.worker import tell
 from wm_lab.experiment.diet import Diet
 from wm_lab.experiment.settings import Section, Settings
 from wm_lab.experiment.workbench.data import Data
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, read_config, target
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.trainer import BEST, train
+from wm_lab.world_model import WorldModel
 
 
 class Lesson(NamedTuple):
@@ -61,7 +63,7 @@ class Training(Data):
         """How `world_model` is trained; what it goes on from is trained now."""
         rounds = self.data.rounds if rounds is None else rounds
         settings = other or self.settings
-        trainer: TrainerConfig = read_config(TrainerConfig, settings.trainer, "trainer")
+        trainer = read_config(TrainerConfig, settings.trainer, "trainer")
         earlier = self.world_model(rounds - 1, other) if rounds else None
         if rounds:
             trainer = trainer.for_round()
@@ -74,8 +76,8 @@ class Training(Data):
 
         def make() -> nn.Module:
             if earlier is not None:
-                return load_model(earlier)
-            return build(settings.model, "model", dataset.spec)
+                return load_model(earlier, WorldModel)
+            return build(WorldModel, settings.model, "model", dataset.spec)
 
         prefix = "train" if other is None else f"train_{settings.label('model')}"
         return Lesson(recipe, make, dataset, trainer, weights, name, f"{prefix}_{rounds}" if rounds else prefix)
@@ -83,13 +85,13 @@ class Training(Data):
     def clone_lesson(self, diet: Diet | None = None) -> Lesson:
         """How `clone` is trained."""
         settings = self.settings
-        trainer: TrainerConfig = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+        trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         diet = diet or self._diet()
         trainer = replace(trainer, steps=diet.steps or trainer.steps)
         recipe = self._training_recipe("bc", settings.bc, trainer, diet.dataset, 0) | diet.recipe()
         return Lesson(
             recipe,
-            lambda: build(settings.bc, "bc", diet.spec),
+            lambda: build(BehaviourCloning, settings.bc, "bc", diet.spec),
             diet.dataset,
             trainer,
             diet.weights,
@@ -112,7 +114,7 @@ class Training(Data):
         recipe = {
             "name": f"{name}-{self.card.name}",
             "model": section,
-            "revision": getattr(target(section, name), "REVISION", 0),
+            "revision": getattr(target(nn.Module, section, name), "REVISION", 0),
             "trainer": kept,
             "data": dataset.digest,
             "newest_fraction": self.data.newest_fraction if rounds else None,
