@@ -22,13 +22,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
+from typing import Any
 
 from tests.entry.command import SMALL, runs
-from wm_lab import __main__ as entry
-from wm_lab.main import CONF  # noqa: F401  (all is imported before the first fork)
+from tests.entry.forked import Started, begin
 from wm_lab.training import checkpoint
 
 ONE = (*(word for word in SMALL if word != "exercise.clone=false"), "seeds=2", "workers=2")
@@ -48,93 +45,6 @@ LEFT = ".building-*", ".holder-*"
 WORKERS_STAY = 2.0  # seconds that workers may outlive their parent
 PATIENCE = 600.0
 WAYS = ("all", "parent", "worker", "SIGINT", "SIGTERM")
-
-
-class Started(NamedTuple):
-    """A command in a session of its own."""
-
-    pid: int
-    told: Path
-
-    def processes(self) -> list[int]:
-        """Those of it that live, workers and Python's own helper among them."""
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
-                continue
-            if int(fields[3]) == self.pid and fields[0] != "Z":
-                found.append(int(stat.parent.name))
-        return found
-
-    def workers(self) -> list[int]:
-        """Processes that compute for it."""
-        found = []
-        for pid in self.processes():
-            try:
-                words = Path(f"/proc/{pid}/cmdline").read_text()
-            except OSError:
-                continue
-            if "spawn_main" in words:
-                found.append(pid)
-        return found
-
-    def wait(self, seconds: float) -> int | None:
-        """Its exit code (negative: the signal that ended it), None where it has not ended by then."""
-        deadline = time.monotonic() + seconds
-        while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(0.02)
-
-    def lingering(self) -> float:
-        """Seconds until none of it is left."""
-        began = time.monotonic()
-        while self.processes() and time.monotonic() < began + 60:
-            time.sleep(0.02)
-        return time.monotonic() - began
-
-
-def begin(folder: Path, words: Sequence[str]) -> Started:
-    """The command, forked from here, where all is imported already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    told = folder / f"told-{time.monotonic_ns()}.txt"
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid:
-        return Started(pid, told)
-    code = 1
-    try:
-        os.setsid()
-        os.chdir(folder)
-        output = os.open(told, os.O_WRONLY | os.O_CREAT)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        sys.argv = ["wm-lab", *words]
-        sys.modules["__main__"] = entry  # which workers load, and not this file
-        entry.cli()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        _leave(code)
-    raise AssertionError
-
-
-def _leave(code: int) -> None:
-    """As at the end of a program, whose workers are killed by finalizers."""
-    from multiprocessing import util
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    util._exit_function()  # type: ignore[attr-defined]
-    os._exit(code)
 
 
 def answers(folder: Path) -> dict[str, Any]:
@@ -327,7 +237,6 @@ def main() -> int:
     parser.add_argument("--races", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder), arguments.seed)
         if arguments.kills:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from tests.entry.campaign import trials
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.entry.command import ROOT
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a process of one thread, as /proc tells")
 def test_random_command_lines_are_accepted_or_refused_in_a_sentence():
-    assert not [trial for trial in trials(8, seed=16) if trial.fault]
+    campaign = [sys.executable, "-m", "tests.entry.campaign", "8", "--seed", "16"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(campaign, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from wm_lab.reports.runs import checked, read_run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
 
-FLIPS = 25  # of each kind of file
+FLIPS = int(os.environ.get("WM_LAB_FLIPS", "25"))  # of each kind of file; 143 make a thousand
 
 
 def dataset(folder: Path) -> Any:
