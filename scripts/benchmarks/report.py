@@ -81,7 +81,7 @@ def _outcomes(rng: np.random.Generator, arm: str, manifest: Manifest, seed: int)
         steps_to_success=np.where(flags, rng.integers(5, 60, len(flags)), np.nan),
         episode_return=rng.normal(size=len(flags)),
         decision_ms=np.full(len(flags), 60.0),
-        imagined=rng.normal(size=len(flags)),
+        predicted=rng.normal(size=len(flags)),
         realised=rng.normal(size=len(flags)),
         seed=seed,
     )

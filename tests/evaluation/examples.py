@@ -40,7 +40,7 @@ def outcomes(success: Any, arm: str = "mpc", manifest: Manifest | None = None, *
         "steps_to_success": np.where(flags, 20.0, np.nan),
         "episode_return": np.where(flags, -1.0, -5.0),
         "decision_ms": np.full(len(flags), 12.0),
-        "imagined": np.full(len(flags), np.nan),
+        "predicted": np.full(len(flags), np.nan),
         "realised": np.full(len(flags), np.nan),
     }
     return Outcomes(**{**values, **changes})

@@ -37,20 +37,20 @@ def arms(mpc: int, bc: int, name: str, *tags: str):
     }
 
 
-def test_the_success_table_says_rate_time_and_what_plans_promised():
-    plans = {"imagined": np.full(N, 2.0), "realised": np.full(N, 1.5)}
+def test_the_success_table_says_rate_time_and_the_returns_of_plans():
+    plans = {"predicted": np.full(N, 2.0), "realised": np.full(N, 1.5)}
     row = success_rows({"toy/push": {"mpc": outcomes(solved(92, N), **plans)}})[0]
     assert str(row.success) == "0.92 [0.85, 0.96] (n=100)"
     assert (row.steps.value, row.steps.n) == (20.0, 92)
     assert row.decision_ms == 12.0
-    assert row.promised.value == pytest.approx(0.5)
+    assert row.predicted_minus_realised.value == pytest.approx(0.5)
     assert row.seeds == 1
 
 
 def test_an_arm_that_never_succeeds_or_plans_still_has_a_row():
     row = success_rows({"toy/push": {"noop": outcomes(solved(0, N), "noop")}})[0]
     assert row.success.high == pytest.approx(0.037, abs=1e-3)
-    assert row.steps.bounds() == row.promised.bounds() == "–"
+    assert row.steps.bounds() == row.predicted_minus_realised.bounds() == "–"
 
 
 def test_a_paired_difference_is_seen_where_an_unpaired_one_would_not_be():
@@ -131,7 +131,7 @@ def test_of_three_parts_one_is_found_guilty_by_chance_in_at_most_one_experiment_
     for _ in range(150):
         expert, a, b, c = (outcomes(rng.random(50) < 0.7) for _ in range(4))
         gaps = attribute(expert=expert, true_true=a, true_learned=b, learned_true=c, learned_learned=c)
-        guilty.append(bool(gaps.sure))
+        guilty.append(bool(gaps.significant))
     assert np.mean(guilty) <= 0.06
 
 
@@ -141,13 +141,15 @@ def test_no_gap_to_the_expert_is_not_attributed():
     assert attribution_verdict(gaps).startswith("cannot tell a gap")
 
 
-def test_exploitation_is_what_plans_promise_beyond_what_they_pay():
+def test_exploitation_is_the_predicted_minus_the_realised_return():
     rng = np.random.default_rng(0)
-    paid = rng.normal(size=N)
-    greedy = outcomes(solved(50, N), imagined=paid + 0.5 + 0.1 * rng.normal(size=N), realised=paid)
+    realised = rng.normal(size=N)
+    greedy = outcomes(solved(50, N), predicted=realised + 0.5 + 0.1 * rng.normal(size=N), realised=realised)
     assert exploitation(greedy).value == pytest.approx(0.5, abs=0.05)
-    assert exploitation_verdict(exploitation(greedy)).startswith("chosen plans promise more than they pay, by 0.4")
-    fair = outcomes(solved(50, N), imagined=paid + 0.1 * rng.normal(size=N), realised=paid)
+    assert exploitation_verdict(exploitation(greedy)).startswith(
+        "the predicted return of chosen plans exceeds the realised return by 0.4"
+    )
+    fair = outcomes(solved(50, N), predicted=realised + 0.1 * rng.normal(size=N), realised=realised)
     assert exploitation_verdict(exploitation(fair)).startswith("cannot tell")
 
 

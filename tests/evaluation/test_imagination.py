@@ -156,7 +156,7 @@ def test_a_horizon_is_uncertain_where_the_statistic_is():
     found = find_horizon(point, point + 0.2 * rng.normal(size=(2000, 1)), above=0.0, n=100)
     # The crossing moves by 10.5 * 0.2 = 2.1 steps a standard deviation.
     assert (found.low, found.value, found.high) == (6, 10, 14)
-    assert found.sure == 6
+    assert found.significant == 6
 
 
 def test_the_last_step_counts_where_an_effect_takes_time_to_show():
@@ -169,10 +169,12 @@ def test_the_verdict_names_what_is_beaten_and_what_is_kept():
     baselines = {"persistence": errors(np.full(H, 1.0)), "linear": errors(np.full(H, 0.0115))}
     found = assess(errors(0.001 * STEPS**1.5), baselines, episodes_of(), VARIABLES)
     assert imagination_verdict(found, control_hz=20) == (
-        "useful for 7 [7, 7] steps (0.35 s): surely beats persistence to 20+, the linear model to 5; "
-        "stays inside the task's tolerance (block, 0.02 m) for 7 (n=40 episodes, 120 windows)."
+        "useful for 7 [7, 7] steps (0.35 s): significantly better (95 % CI) than persistence to 20+, the linear model "
+        "to 5; stays inside the task's tolerance (block, 0.02 m) for 7 (n=40 episodes, 120 windows)."
     )
-    assert imagination_verdict(found, None).startswith("useful for 7 [7, 7] steps: surely"), "nobody timed the steps"
+    assert imagination_verdict(found, None).startswith("useful for 7 [7, 7] steps: significantly"), (
+        "nobody timed the steps"
+    )
 
 
 def test_a_model_that_ignores_its_actions_is_not_useful_however_small_its_error():
@@ -253,7 +255,7 @@ def test_the_last_of_twenty_steps_that_passes_passes_by_chance_in_one_experiment
     for _ in range(200):
         data = rng.normal(size=(60, H))
         resampled = resample_counts(60, 1000, rng) @ data / 60
-        claims.append(find_horizon(data.mean(0), resampled, above=0.0, n=60, unbroken=False).sure > 0)
+        claims.append(find_horizon(data.mean(0), resampled, above=0.0, n=60, unbroken=False).significant > 0)
     assert np.mean(claims) <= 0.07
 
 

@@ -12,7 +12,7 @@ from wm_lab.evaluation.outcomes import ARRAYS, Outcomes, require_pairable, stack
 
 
 def test_outcomes_survive_their_file(tmp_path):
-    arm = outcomes(solved(3, 5), imagined=[1.5, np.nan, 0.1, -2, 0], seed=7)
+    arm = outcomes(solved(3, 5), predicted=[1.5, np.nan, 0.1, -2, 0], seed=7)
     arm.save(tmp_path / "mpc.json")
     loaded = Outcomes.load(tmp_path / "mpc.json")
     for name in ARRAYS:

@@ -39,7 +39,7 @@ def test_horizons_are_taken_outwards_to_steps_and_sure_is_what_all_are_sure_of()
     found = over_horizons(
         [Horizon(10, 12, 14, 11, 20, 30), Horizon(10, 13, 15, 9, 20, 30), Horizon(9, 12, 14, 10, 20, 30)]
     )
-    assert (found.value, found.sure, found.limit, found.n) == (12, 9, 20, 30)
+    assert (found.value, found.significant, found.limit, found.n) == (12, 9, 20, 30)
     assert found.low < 10 and found.high > 14
     censored = over_horizons([Horizon(20, 20, 20, 20, 20, 30)] * 3)
     assert censored.bounds() == ">20" and censored.claim() == "20+"
@@ -73,7 +73,7 @@ def test_assessments_of_several_trainings_are_told_as_one():
     reach = T2 * np.log([0.4, 0.5, 0.6]).std(ddof=1) / np.sqrt(3)  # ratios of errors differ by factors
     np.testing.assert_allclose(1 - skill.low, 0.5 * np.exp(reach), rtol=1e-6)
     np.testing.assert_allclose(whole.curves["model"]["block"].median, 0.5)
-    assert (whole.windows, whole.episodes, whole.beats[PERSISTENCE][OVERALL].sure) == (24, 12, 4)
+    assert (whole.windows, whole.episodes, whole.beats[PERSISTENCE][OVERALL].significant) == (24, 12, 4)
     assert over_assessments([found[0], {"all": found[1]["all"]}]).keys() == {"all"}, "what one lacks is told of none"
 
 

@@ -28,19 +28,19 @@ def bench(tmp_path):
         yield made
 
 
-def test_a_true_second_model_earns_more_than_the_first_alone_and_promises_what_it_pays(bench):
+def test_a_true_second_model_earns_more_than_the_first_alone_and_its_predicted_return_is_the_realised_one(bench):
     manifest = bench.manifest(8)
     alone = bench.evaluate(PlanningArm("mpc", bench.settings, bench.world_model()), manifest, None)
     both = bench.evaluate(reranked_arm(bench, TRUE), manifest, None)
     assert (both.episode_return > alone.episode_return).mean() > 0.8
-    np.testing.assert_allclose(both.imagined, both.realised, atol=1e-3)
-    assert (np.abs(alone.imagined - alone.realised) > 0.05).all(), "the first one is wrong of itself"
+    np.testing.assert_allclose(both.predicted, both.realised, atol=1e-3)
+    assert (np.abs(alone.predicted - alone.realised) > 0.05).all(), "the first one is wrong of itself"
 
 
 def test_the_simulator_as_second_model_is_the_truth(bench):
     manifest, simulator = bench.manifest(4), {"_target_": "wm_lab.tasks.simulator.Simulator"}
     learned, true = (bench.evaluate(reranked_arm(bench, second), manifest, None) for second in (TRUE, simulator))
-    np.testing.assert_allclose(true.imagined, true.realised, atol=1e-5)
+    np.testing.assert_allclose(true.predicted, true.realised, atol=1e-5)
     np.testing.assert_allclose(true.episode_return, learned.episode_return, atol=1e-3)
 
 

@@ -280,9 +280,9 @@ def test_the_true_simulator_has_no_error_on_either_distribution(store):
     for part in ("held_out", "planned"):
         whole = found[part]["all"]
         assert whole["variables"]["position"]["median"][10]["value"] == pytest.approx(0, abs=1e-6)
-        assert whole["useful"]["sure"] == HORIZON
+        assert whole["useful"]["significant"] == HORIZON
         assert whole["variables"]["position"]["H_tol"]["value"] == HORIZON
-    assert found["promised_minus_paid"]["value"] == pytest.approx(0, abs=1e-4)
+    assert found["predicted_minus_realised"]["value"] == pytest.approx(0, abs=1e-4)
 
 
 def test_a_world_that_stands_still_is_persistence_and_reads_no_actions(store):
@@ -309,8 +309,8 @@ def test_contact_is_judged_apart_from_free_motion(store):
     assert held["contact"]["windows"] + held["free"]["windows"] == held["all"]["windows"]
 
 
-def test_plans_promise_exactly_as_much_too_much_as_the_model_is_optimistic(store):
-    found = answer(store, model={**settings(store).model, "optimism": 0.25}).numbers["promised_minus_paid"]
+def test_predicted_return_exceeds_the_realised_by_the_optimism_of_the_model(store):
+    found = answer(store, model={**settings(store).model, "optimism": 0.25}).numbers["predicted_minus_realised"]
     assert found["value"] == pytest.approx(0.25 * HORIZON, abs=1e-4)
     assert found["low"] > 0
 
@@ -368,7 +368,7 @@ def test_perfect_frames_score_what_perfect_frames_score_and_are_shown(store, tmp
     assert means[MODEL]["ssim"][10].value == pytest.approx(1)
     assert means[MODEL]["psnr"][10].value == pytest.approx(58.92, abs=0.01)
     assert means[PERSISTENCE]["psnr"][10].value == pytest.approx(20 * np.log10(255 / 10))  # ten grey levels behind
-    assert frames.assess(200).beats[PERSISTENCE][OVERALL].sure == HORIZON
+    assert frames.assess(200).beats[PERSISTENCE][OVERALL].significant == HORIZON
 
     shown = frames.pictures(tmp_path, fps=10)
     assert Image.open(shown["filmstrip"]).format == "PNG"

@@ -135,9 +135,11 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
     assert [table.title for table in answer.tables] == ["Returns", "Paired differences", "Where return is lost"]
     assert "mpc_cost" not in answer.outcomes and "simulator_reward" in answer.outcomes
     (oracle,) = answer.outcomes["simulator"]
-    np.testing.assert_allclose(oracle.imagined, oracle.realised, rtol=1e-5)
+    np.testing.assert_allclose(oracle.predicted, oracle.realised, rtol=1e-5)
     assert all("[" in row[2] for row in answer.tables[0].rows), "every return has its interval"
-    assert "draws chance during its episodes, and simulator and simulator_reward foresee it" in answer.verdicts[-1]
+    assert (
+        "draws noise during its episodes, and simulator and simulator_reward know it in advance" in answer.verdicts[-1]
+    )
 
 
 GUSTY = ("task=gym", "task.id=tests.tasks.odd_envs:Gusty-v0", "data=random", "trainer.length=4", "task.stochastic=true")
@@ -203,13 +205,13 @@ def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
     assert identity(wanted.task) != identity(changed(wanted, tmp_path, task={"tolerance": 0.03}).task)
 
 
-def test_a_plan_in_the_true_simulator_pays_what_it_promises_also_from_workers(tmp_path):
+def test_a_plan_in_the_true_simulator_realises_its_predicted_return_also_from_workers(tmp_path):
     wanted = replace(changed(settings(), tmp_path), workers=2)
     arm = replace(PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR), group=1)
     with Workbench(wanted) as bench:
         outcomes = bench.evaluate(arm, bench.manifest(2), 0)
-    assert np.isfinite(outcomes.imagined).all() and (outcomes.imagined < 0).all()
-    np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)
+    assert np.isfinite(outcomes.predicted).all() and (outcomes.predicted < 0).all()
+    np.testing.assert_allclose(outcomes.predicted, outcomes.realised, rtol=1e-5)
 
 
 def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(tmp_path):
@@ -219,7 +221,7 @@ def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(t
         arm = PlanningArm("mpc", varied, bench.world_model())
         played = bench.evaluate(arm, bench.manifest(2), 0)
         assert other.world_model() == bench.world_model() and other.seconds == {}, "it was found in the store"
-    assert np.isfinite(played.imagined).all()
+    assert np.isfinite(played.predicted).all()
     assert bench.card == other.card == other.evaluated.card != bench.evaluated.card
     assert played.manifest != other.manifest(2) and played.manifest.seeds == other.manifest(2).seeds
 
@@ -229,7 +231,7 @@ def test_the_true_simulator_plans_in_the_world_that_it_plays_in(tmp_path):
     arm = PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR)
     with Workbench(wanted) as bench:
         outcomes = bench.evaluate(arm, bench.manifest(2), 0)
-    np.testing.assert_allclose(outcomes.imagined, outcomes.realised, rtol=1e-5)
+    np.testing.assert_allclose(outcomes.predicted, outcomes.realised, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

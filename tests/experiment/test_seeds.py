@@ -80,7 +80,7 @@ def test_two_training_seeds_are_the_two_single_runs_on_the_same_data(two, tmp_pa
             (other,) = single.outcomes[name]
             assert mine.seed == other.seed
             np.testing.assert_array_equal(mine.episode_return, other.episode_return)
-            np.testing.assert_array_equal(mine.imagined, other.imagined)
+            np.testing.assert_array_equal(mine.predicted, other.predicted)
     assert not np.array_equal(*(run.episode_return for run in two.outcomes["mpc"])), "each trained a model of its own"
     assert [len(two.outcomes[name]) for name in ("expert", "random", "noop", "simulator")] == [1, 1, 1, 1]
     assert [told["seed"] for told in two.numbers["practice"]] == [0, 1]

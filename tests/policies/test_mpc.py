@@ -117,7 +117,7 @@ def test_the_imagined_rewards_of_the_chosen_plan_come_true_in_a_perfect_model():
     for row in range(2):
         (decision,) = mpc.decisions[row]
         np.testing.assert_array_equal(decision.actions, actions[row])
-        assert decision.imagined_return == pytest.approx(-costs[row], abs=1e-5)
+        assert decision.predicted_return == pytest.approx(-costs[row], abs=1e-5)
         assert decision.score == pytest.approx(-costs[row] / HORIZON, abs=1e-5)
         assert decision.milliseconds > 0
         assert not decision.failed

@@ -71,7 +71,8 @@ def test_choices_are_what_differs_between_the_runs_and_the_best_is_compared_with
     duel = table(answer, "toy/push: the best against the others")[0]
     assert (duel["cem"], duel["mppi"], duel["says"]) == ("0.95", "0.60", "cem")
     assert answer.verdicts[0].startswith(
-        "toy/push: in this training, cem solves most (0.95 [0.89, 0.98], n=100); surely better than mppi"
+        "toy/push: in this training, cem solves most (0.95 [0.89, 0.98], n=100); "
+        "significantly better (95 % CI) than mppi"
     )
 
 
@@ -173,7 +174,7 @@ def test_the_page_is_complete_in_itself_and_the_same_tables_lie_beside_it(tmp_pa
     write_run(tmp_path / "runs" / "1", "mppi", 50)
     page = report.report([tmp_path / "runs"], tmp_path / "out", "My sweep").read_text()
     assert "<script" not in page and not re.search(r'(src|href)="(?!data:|#)', page)
-    assert "surely better than" in page and "wm-lab planner=mppi" in page
+    assert "significantly better (95 % CI) than" in page and "wm-lab planner=mppi" in page
     assert "| 0.90 [0.83, 0.94] |" in (tmp_path / "out" / "report.md").read_text()
     assert (tmp_path / "out" / "tables" / "comparison.csv").read_text().startswith("task,choice")
 
@@ -199,7 +200,7 @@ def test_imagination_and_planning_of_one_choice_meet_in_one_row_and_metres_becom
     write_run(imagined)
     result = json.loads((imagined / "result.json").read_text())
     median = {"10": {"low": 0.01, "value": 0.012, "high": 0.02, "n": 9}}
-    skill = {"low": 3, "value": 20, "high": 20, "sure": 20, "limit": 20, "n": 9}
+    skill = {"low": 3, "value": 20, "high": 20, "significant": 20, "limit": 20, "n": 9}
     block = {"unit": "m", "tolerance": 0.02, "median": median, "H_skill": skill}
     result["numbers"] = {"held_out": {"all": {"variables": {"block": block}}}}
     (imagined / "result.json").write_text(json.dumps(result))
@@ -208,7 +209,7 @@ def test_imagination_and_planning_of_one_choice_meet_in_one_row_and_metres_becom
     cells = cells_of([read_run(planned), read_run(imagined)])
     assert len(cells) == 1 and cells[0].error_at["10"].value == pytest.approx(12.0)
     row = table(answer_sweep([tmp_path]), "Comparison")[0]
-    assert (row["imagined"], row["at 10"], row["sure for"]) == ("block [mm]", "12", "20+")
+    assert (row["imagined"], row["at 10"], row["better for"]) == ("block [mm]", "12", "20+")
     assert row["success"].startswith("0.90")
 
 

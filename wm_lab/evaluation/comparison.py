@@ -28,7 +28,7 @@ class SuccessRow:
     steps: Interval  # mean control steps to success, over the solved episodes (its n)
     episode_return: Interval
     decision_ms: float  # median over episodes of wall milliseconds per decision
-    promised: Interval  # imagined minus realised return per plan; above zero the plan promised too much
+    predicted_minus_realised: Interval  # return of a plan; above zero the planner exploits the model
     seeds: int  # training seeds behind the row
 
 
@@ -63,7 +63,7 @@ class Attribution:
     """MPC(true, true) − MPC(learned, true): the model gap on the other path; undefined where no cost judges states."""
     whole: Interval
     """As `total`, over all the episodes that both have played: those in the true dynamics are slow, and play fewer."""
-    sure: tuple[str, ...]  # of "planner", "cost" and "model" those that surely lose something, Holm over the three
+    significant: tuple[str, ...]  # of "planner", "cost" and "model" those that lose something, Holm over the three
 
 
 def success_rows(results: Results) -> list[SuccessRow]:
@@ -157,7 +157,7 @@ def attribute(
         total=undefined() if total is None else total.difference,
         model_under_true_cost=undefined() if other is None else other.difference,
         whole=compared(first(ideal, both), first(learned_learned, both)).difference,
-        sure=tuple(
+        significant=tuple(
             name
             for name, part in zip(known, adjusted, strict=True)
             if part.difference.positive and part.p_adjusted <= 1 - LEVEL
@@ -170,9 +170,9 @@ def _episodes(arm: Arm) -> int:
 
 
 def exploitation(arm: Arm) -> Interval:
-    """Imagined minus realised return of the chosen plans, over episodes; above zero the planner exploits the model."""
-    promised = stack(arm, "imagined") - stack(arm, "realised")
-    return over_seeds(promised.round(SINGLE))  # the true dynamics keep their word but for rounding
+    """Predicted minus realised return of the chosen plans, over episodes; above zero the planner exploits the model."""
+    gap = stack(arm, "predicted") - stack(arm, "realised")
+    return over_seeds(gap.round(SINGLE))  # in the true dynamics both differ by rounding alone
 
 
 def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
@@ -187,7 +187,7 @@ def _success_row(task: str, name: str, arm: Arm) -> SuccessRow:
         steps=over_seeds(stack(arm, "steps_to_success")),
         episode_return=over_seeds(stack(arm, "episode_return")),
         decision_ms=float(np.median(stack(arm, "decision_ms"))),
-        promised=exploitation(arm),
+        predicted_minus_realised=exploitation(arm),
         seeds=len(every),
     )
 

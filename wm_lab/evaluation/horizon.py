@@ -15,7 +15,7 @@ class Horizon(NamedTuple):
     low: int
     value: int  # on the sample itself
     high: int
-    sure: int  # last step up to which the condition's 95 % bound holds, as `low`; what a claim may rest on
+    significant: int  # last step up to which the condition's 95 % bound holds, as `low`; what a claim may rest on
     limit: int
     n: int  # episodes
 
@@ -34,8 +34,8 @@ class Horizon(NamedTuple):
         return f"{self.bounds()} (n={self.n})"
 
     def claim(self) -> str:
-        """The steps that are certain, as words: `12`, or `20+` where the data end first."""
-        return f"{self.sure}+" if self.sure >= self.limit else str(self.sure)
+        """The steps up to which it holds significantly: `12`, or `20+` where the data end first."""
+        return f"{self.significant}+" if self.significant >= self.limit else str(self.significant)
 
     def to_dict(self) -> dict[str, Any]:
         return self._asdict()

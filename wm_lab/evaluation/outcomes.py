@@ -18,8 +18,8 @@ from wm_lab.evaluation.plain import plain, read_json, write_json
 class Outcomes:
     """One arm, played by one trained model or policy. Arrays are [E], in the order of `manifest.seeds`.
 
-    `imagined` and `realised` are the return that the chosen plan promised and the return the task then paid over the
-    same steps, each a mean over the decisions of the episode; NaN for an arm that imagines nothing.
+    `predicted` and `realised` are the returns of the chosen plans in the model's imagination and in the true simulator,
+    each a mean over the decisions of the episode; NaN for an arm that imagines nothing.
     """
 
     arm: str  # "mpc", "bc", "expert", ...
@@ -29,7 +29,7 @@ class Outcomes:
     steps_to_success: np.ndarray  # float, control steps to the first hit; NaN where there was none
     episode_return: np.ndarray  # float, sum of rewards over the step budget
     decision_ms: np.ndarray  # float, wall milliseconds of one decision for one robot alone (a median, the same for all)
-    imagined: np.ndarray  # float or NaN
+    predicted: np.ndarray  # float or NaN
     realised: np.ndarray  # float or NaN
     seed: int = 0  # of the training run behind this arm
 
@@ -52,7 +52,8 @@ class Outcomes:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the manifest inside."""
-        return {**{f.name: plain(getattr(self, f.name)) for f in fields(self)}, "manifest": self.manifest.to_dict()}
+        found = {IN_FILES.get(f.name, f.name): plain(getattr(self, f.name)) for f in fields(self)}
+        return {**found, "manifest": self.manifest.to_dict()}
 
     def save(self, path: Path | str) -> None:
         write_json(Path(path), self.to_dict())
@@ -60,13 +61,17 @@ class Outcomes:
     @classmethod
     def load(cls, path: Path | str) -> Outcomes:
         """Inverse of `save`; UserError where the file is missing, incomplete or its manifest was edited."""
-        values = read_json(Path(path), "table of outcomes", [f.name for f in fields(cls)])
+        keys = {f.name: IN_FILES.get(f.name, f.name) for f in fields(cls)}
+        values = read_json(Path(path), "table of outcomes", list(keys.values()))
         manifest = Manifest.from_dict(values["manifest"], where=f"the manifest in {path}")
-        return cls(**{**{f.name: values[f.name] for f in fields(cls)}, "manifest": manifest})
+        return cls(**{**{name: values[key] for name, key in keys.items()}, "manifest": manifest})
 
 
 FLAGS = ("success", "success_at_end")
-ARRAYS = (*FLAGS, "steps_to_success", "episode_return", "decision_ms", "imagined", "realised")
+ARRAYS = (*FLAGS, "steps_to_success", "episode_return", "decision_ms", "predicted", "realised")
+
+IN_FILES = {"predicted": "imagined"}
+"""{field: key} where they differ: stores and run folders of earlier versions hold these keys."""
 
 Arm = Outcomes | Sequence[Outcomes]
 """An arm as the statistics see it: one Outcomes, or one for each training seed, all on one manifest."""

@@ -46,14 +46,14 @@ def over_ratios(found: Sequence[Interval]) -> Interval:
 
 
 def over_horizons(found: Sequence[Horizon]) -> Horizon:
-    """The mean horizon, its bounds taken outwards to whole steps; sure is what every training is sure of."""
+    """The mean horizon, its bounds taken outwards to whole steps; significant is what is so in every training."""
     if len(found) == 1:
         return found[0]
     limit = found[0].limit
     low, value, high = _combined(_columns(found), 0, limit)
     middle = round(float(value))
-    sure = min(middle, *(one.sure for one in found))
-    return Horizon(min(floor(low), middle), middle, max(ceil(high), middle), sure, limit, found[0].n)
+    significant = min(middle, *(one.significant for one in found))
+    return Horizon(min(floor(low), middle), middle, max(ceil(high), middle), significant, limit, found[0].n)
 
 
 def over_assessments(found: Sequence[Mapping[str, Assessment]]) -> dict[str, Assessment]:

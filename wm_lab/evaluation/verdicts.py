@@ -15,7 +15,7 @@ from wm_lab.evaluation.imagination import LINEAR, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 EQUAL_MARGIN = 0.1
-"""Where no difference is claimed, one that surely lies within this is said to be small, not unknown."""
+"""A difference whose whole interval lies within this is said to be small, not unknown, where none is claimed."""
 
 ARM_WORDS = {
     "mpc": "planning",
@@ -26,8 +26,8 @@ ARM_WORDS = {
 """How arms are called in a sentence; others by their own name."""
 
 
-def in_training(seeds: int) -> str:
-    """How a sentence about what was learned begins: one training speaks of itself and not of the method.
+def seeds_prefix(seeds: int) -> str:
+    """How a sentence about what was learned begins: a result of one training is not one of the method.
 
     `in this training, `, or `over 5 training seeds, `; nothing where nothing was learned (0).
     """
@@ -36,9 +36,9 @@ def in_training(seeds: int) -> str:
     return "in this training, " if seeds == 1 else f"over {seeds} training seeds, "
 
 
-def spoken_of(seeds: int, sentence: str) -> str:
-    """The sentence, and of how many trainings it speaks where it claims anything."""
-    return sentence if sentence.startswith("cannot tell") else in_training(seeds) + sentence
+def with_seeds(seeds: int, sentence: str) -> str:
+    """The sentence, preceded by the number of trainings behind it where it claims anything."""
+    return sentence if sentence.startswith("cannot tell") else seeds_prefix(seeds) + sentence
 
 
 def claimed(difference: Difference) -> bool:
@@ -57,7 +57,7 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
     order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", "cannot tell"]
     told = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
-    return spoken_of(min(d.seeds for d in differences), f"{told}.")
+    return with_seeds(min(d.seeds for d in differences), f"{told}.")
 
 
 def return_verdict(differences: Sequence[Difference]) -> str:
@@ -71,7 +71,7 @@ def return_verdict(differences: Sequence[Difference]) -> str:
     found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
     open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in told]
     rest = f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else ""
-    return spoken_of(min((d.seeds for d in told), default=0), f"{found}{rest}.")
+    return with_seeds(min((d.seeds for d in told), default=0), f"{found}{rest}.")
 
 
 def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
@@ -82,9 +82,9 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
         return f"cannot tell a gap between {ideal} and the learned planner: {gaps.whole}."
     parts = {"planner": gaps.planner} if shown else {}
     parts |= {"cost": gaps.cost, "model": gaps.model}
-    real = sorted(gaps.sure, key=lambda name: -parts[name].value)
+    real = sorted(gaps.significant, key=lambda name: -parts[name].value)
     open_ = [name for name in parts if name not in real]
-    whole = spoken_of(seeds, f"the gap to {ideal} is {gaps.whole}")
+    whole = with_seeds(seeds, f"the gap to {ideal} is {gaps.whole}")
     found = ", ".join(f"the {name} loses {parts[name].bounds()}" for name in real)
     rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
     if not real:
@@ -98,30 +98,32 @@ def starts_verdict(redrawn: int, episodes: int) -> list[str]:
     return [told] if redrawn else []
 
 
-def exploitation_verdict(promised: Interval, seeds: int = 0) -> str:
-    """Whether the planner believes its model too much; `promised` is imagined minus realised return a plan."""
-    if promised.positive:
-        return spoken_of(seeds, f"chosen plans promise more than they pay, by {promised} in return.")
-    if promised.negative:
-        return spoken_of(seeds, f"chosen plans pay more than they promise: imagined minus realised is {promised}.")
-    return f"cannot tell that chosen plans promise more than they pay: {promised}."
+def exploitation_verdict(gap: Interval, seeds: int = 0) -> str:
+    """Whether the planner exploits its model's errors; `gap` is the predicted minus the realised return of a plan."""
+    if gap.positive:
+        return with_seeds(seeds, f"the predicted return of chosen plans exceeds the realised return by {gap}.")
+    if gap.negative:
+        return with_seeds(
+            seeds, f"the predicted return of chosen plans is below the realised return: predicted − realised is {gap}."
+        )
+    return f"cannot tell that the predicted return of chosen plans exceeds the realised return: {gap}."
 
 
 def privileged_verdict(task: str, arms: Sequence[str]) -> str:
-    """That these arms know of chance that is yet to come, so their lead is more than better dynamics could give."""
+    """That these arms are privileged: they know the noise to come, which better dynamics alone would not tell them."""
     return (
-        f"{task} draws chance during its episodes, and {' and '.join(arms)} foresee{'s' if len(arms) == 1 else ''} it: "
-        "the true dynamics are played with the very noise that will come, which no model can know."
+        f"{task} draws noise during its episodes, and {' and '.join(arms)} know{'s' if len(arms) == 1 else ''} it in "
+        "advance: the true dynamics are simulated with the very noise that will come, which no model can know."
     )
 
 
 def imagination_verdict(assessment: Assessment, control_hz: float | None = None) -> str:
     """How far ahead the model's imagination can be used, and what ends it."""
-    if SHUFFLED in assessment.beats and assessment.actions[OVERALL].sure == 0:
+    if SHUFFLED in assessment.beats and assessment.actions[OVERALL].significant == 0:
         told = (
             f"not useful: other actions change its predictions too little to tell (n={assessment.episodes} episodes)."
         )
-        return spoken_of(assessment.trainings, told)
+        return with_seeds(assessment.trainings, told)
     useful = assessment.useful
     seconds = f" ({useful.value / control_hz:.2g} s)" if control_hz else ""
     head = (
@@ -135,9 +137,9 @@ def imagination_verdict(assessment: Assessment, control_hz: float | None = None)
         if name in assessment.beats
     ]
     kept = [_kept(name, horizon, assessment) for name, horizon in assessment.tolerance.items()]
-    parts = "; ".join([f"surely beats {', '.join(beats)}", *kept])
+    parts = "; ".join([f"significantly better (95 % CI) than {', '.join(beats)}", *kept])
     told = f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
-    return spoken_of(assessment.trainings, told)
+    return with_seeds(assessment.trainings, told)
 
 
 def by_group(assessments: Mapping[str, Assessment]) -> str:
@@ -146,7 +148,7 @@ def by_group(assessments: Mapping[str, Assessment]) -> str:
         return ""
     contact, free = assessments["contact"].useful, assessments["free"].useful
     told = f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
-    return spoken_of(assessments["contact"].trainings, told)
+    return with_seeds(assessments["contact"].trainings, told)
 
 
 def _relation(d: Difference, a: str, b: str) -> str:
@@ -171,10 +173,10 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _up_to(horizon: Horizon) -> str:
-    return f"to {horizon.claim()}" if horizon.sure else "at no step"
+    return f"to {horizon.claim()}" if horizon.significant else "at no step"
 
 
 def _kept(name: str, horizon: Horizon, assessment: Assessment) -> str:
     limit = f"{assessment.tolerances[name]:g} {assessment.units[name]}".strip()
-    reach = f"for {horizon.claim()}" if horizon.sure else "for none"
+    reach = f"for {horizon.claim()}" if horizon.significant else "for none"
     return f"stays inside the task's tolerance ({name}, {limit}) {reach}"

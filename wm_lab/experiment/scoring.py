@@ -50,7 +50,7 @@ def outcomes_of(
         steps_to_success=np.array(first),
         episode_return=np.array([e.total_reward for e in episodes]),
         decision_ms=np.full(len(episodes), milliseconds),
-        imagined=mean("imagined"),
+        predicted=mean("predicted"),
         realised=mean("realised"),
         seed=seed,
     )

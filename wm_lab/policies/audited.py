@@ -1,6 +1,6 @@
-"""Planning under audit: every chosen plan is also played out in the true simulator, which says what it would have paid.
+"""Planning under audit: every chosen plan is also played out in the true simulator, which measures its realised return.
 
-What a plan promised and what it would have paid differ by what the model got wrong.
+The predicted and the realised return of a plan differ by the model's error.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from wm_lab.tasks.task import Task
 class Audited(Policy):
     """An MPC policy whose every plan is also played out in the true simulator, beside the running episode.
 
-    The simulator never influences the actions; it only says what each chosen plan would have paid: NaN where nobody
-    can go back in time.
+    The simulator never influences the actions; it only measures the realised return of each chosen plan: NaN where no
+    simulator can go back in time.
     """
 
     def __init__(self, mpc: MPC, task: Task) -> None:
@@ -28,7 +28,7 @@ class Audited(Policy):
 
     def start(self, rows: int) -> None:
         self._policy.start(rows)
-        self._audits: list[list[tuple[Decision, float]]] = [[] for _ in range(rows)]  # decision, return it would have
+        self._audits: list[list[tuple[Decision, float]]] = [[] for _ in range(rows)]  # decision, realised return
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         self._policy.reset(row, task, seed)
@@ -38,12 +38,12 @@ class Audited(Policy):
         return self._policy.act(moment)
 
     def report(self, row: int) -> dict[str, np.ndarray]:
-        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the returns that
-        the chosen plan promised and would have paid, and the steps that were imagined to search and to rerank."""
+        """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the predicted and
+        the realised return of the chosen plan, and the steps that were imagined to search and to rerank."""
         decisions = [decision for decision, _ in self._audits[row]]
         return {
             "milliseconds": np.array([d.milliseconds for d in decisions]),
-            "imagined": np.array([d.imagined_return for d in decisions]),
+            "predicted": np.array([d.predicted_return for d in decisions]),
             "realised": np.array([realised for _, realised in self._audits[row]]),
             "searched": np.array([d.searched for d in decisions]),
             "reranked": np.array([d.reranked for d in decisions]),

@@ -65,7 +65,7 @@ class Decision(NamedTuple):
     reranked: int  # steps that the reranker imagined to choose it
 
     @property
-    def imagined_return(self) -> float:
+    def predicted_return(self) -> float:
         """Sum of the imagined rewards, to be held against executing `actions` open loop."""
         return float(self.rewards.sum())
 

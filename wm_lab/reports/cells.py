@@ -64,8 +64,15 @@ class Cell:
 
     @property
     def useful(self) -> tuple[int, int] | None:
-        """Steps for which the model surely beats persistence, the fewest of all seeds; and the steps imagined."""
-        return (min(skill["sure"] for skill in self.skill), self.skill[0]["limit"]) if self.imagined else None
+        """Steps for which the model is significantly better than persistence, the fewest of all seeds; steps imagined.
+
+        Results of earlier versions call the number "sure".
+        """
+        if not self.imagined:
+            return None
+        return min(skill["significant" if "significant" in skill else "sure"] for skill in self.skill), self.skill[0][
+            "limit"
+        ]
 
     @property
     def skill(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One answer for many runs: which model with which planner, how well, how fast, and how sure.
+"""One answer for many runs: which model with which planner, how well, how fast, and how certain.
 
 A cell is a choice (whatever differs between the runs: model, planner, an option) on a task; its runs differ by seed
 alone. Choices are compared on the same episodes. Runs of unlike manifests are shown side by side and never pooled, and
@@ -23,7 +23,7 @@ from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
-from wm_lab.evaluation.verdicts import claimed, planning_verdict, spoken_of
+from wm_lab.evaluation.verdicts import claimed, planning_verdict, with_seeds
 from wm_lab.reports.cells import PLAYER, Cell, cells_of, distinct
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
@@ -269,12 +269,12 @@ def _verdicts(
     for task, pairs in duels:
         if not pairs:
             continue
-        best, sure = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
+        best, worse = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
         does = "earns most" if _only_pays(played[task]) else "solves most"
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
-        if sure:
-            claim = f"{best} {does} {rate}; surely better than {', '.join(sure)}."
-            said.append(f"{task}: {spoken_of(min(pair.seeds for pair in pairs), claim)}")
+        if worse:
+            claim = f"{best} {does} {rate}; significantly better (95 % CI) than {', '.join(worse)}."
+            said.append(f"{task}: {with_seeds(min(pair.seeds for pair in pairs), claim)}")
         else:
             said.append(f"{task}: cannot tell which {does}; {best} comes first {rate}.")
     if not said:  # nothing was chosen between: what each run found is the answer

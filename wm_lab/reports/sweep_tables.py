@@ -19,10 +19,11 @@ def cell_table(cells: Sequence[Cell]) -> Table:
     cells = _by_task(cells)
     steps = _steps(cells)
     told = ("task", "choice", "imagined")
-    measured = ("sure for", "success", "ms/decision", "frames/s", "M weights", "train s", "n")
+    measured = ("better for", "success", "ms/decision", "frames/s", "M weights", "train s", "n")
     caption = (
-        "at: median error of the imagined variable; sure for: steps for which it surely beats persistence; success: "
-        "planning, first hit, 95 % interval over n episodes (× seeds); frames/s: imagined, one thread."
+        "at: median error of the imagined variable; better for: steps for which it is significantly better (95 % CI) "
+        "than persistence; success: planning, first hit, 95 % interval over n episodes (× seeds); frames/s: imagined, "
+        "one thread."
     )
     rows = blank_repeats([_cell_row(cell, steps) for cell in cells])
     columns = (*told, *(f"at {step}" for step in steps), *measured)

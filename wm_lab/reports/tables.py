@@ -76,7 +76,7 @@ class Table:
 
 def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     """Every arm of every task."""
-    columns = ("task", "arm", "success", "at end", "steps", "return", "promised − paid", "ms/decision", "n")
+    columns = ("task", "arm", "success", "at end", "steps", "return", "predicted − realised", "ms/decision", "n")
     body = [
         (
             row.task,
@@ -85,7 +85,7 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
             row.at_end.bounds(),
             _number(row.steps.value, 0),
             _number(row.episode_return.value, 2),
-            row.promised.bounds(),
+            row.predicted_minus_realised.bounds(),
             _number(row.decision_ms, 1),
             counted(row.success.n, row.seeds),
         )
@@ -99,13 +99,13 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
 
 def return_table(rows: Sequence[SuccessRow], title: str = "Returns") -> Table:
     """Every arm of a task that has nothing but rewards."""
-    columns = ("task", "arm", "return", "promised − paid", "ms/decision", "n")
+    columns = ("task", "arm", "return", "predicted − realised", "ms/decision", "n")
     body = [
         (
             row.task,
             row.arm,
             row.episode_return.bounds(),
-            row.promised.bounds(),
+            row.predicted_minus_realised.bounds(),
             _number(row.decision_ms, 1),
             counted(row.episode_return.n, row.seeds),
         )

@@ -24,11 +24,11 @@ from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
 from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
-from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, spoken_of
+from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key, over_means
 from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
-from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, paid, propose
+from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
 from wm_lab.exercises.imagination.predictions import fit_linear
 from wm_lab.exercises.imagination.report import (
     GROUPS,
@@ -244,8 +244,8 @@ class Imagination(Exercise):
         ratio = partial(error_ratio, episode=executed.episode, resamples=resamples)
         ratios = {name: ratio(errors[MODEL][name], behaviour[name][rows]) for name in errors[MODEL]}
         means = partial(episode_means, episode=executed.episode)
-        promised = paired_difference(means(plans.promised[rows]), means(paid(executed)))
-        return Planned(len(stretches), len(rows), judge.assess(errors, executed), ratios, promised)
+        gap = paired_difference(means(plans.predicted_return[rows]), means(realised_return(executed)))
+        return Planned(len(stretches), len(rows), judge.assess(errors, executed), ratios, gap)
 
     def _add_planned(self, answer: Answer, bench: Workbench, every: Sequence[Planned]) -> Assessment | None:
         """What the trainings' planners lead to; None where nothing of one could be judged."""
@@ -262,9 +262,9 @@ class Imagination(Exercise):
             name: [over_ratios(steps) for steps in zip(*(one.ratios[name] for one in every), strict=True)]
             for name in every[0].ratios
         }
-        promised = over_trainings([one.promised for one in every])
+        gap = over_trainings([one.predicted_minus_realised for one in every])
         seeds = found["all"].trainings
-        answer.verdicts += [spoken_of(seeds, ratio_verdict(ratios[OVERALL])), exploitation_verdict(promised, seeds)]
+        answer.verdicts += [with_seeds(seeds, ratio_verdict(ratios[OVERALL])), exploitation_verdict(gap, seeds)]
         answer.tables.append(ratio_table(ratios, seeds))
         for group, assessment in found.items():
             title = f"The planner's own sequences, {GROUPS[group]}: median error, {assessment.windows} windows"
@@ -273,7 +273,7 @@ class Imagination(Exercise):
         answer.numbers["error_ratio"] = {
             name: {step: plain(steps[step - 1]) for step in marks(len(steps))} for name, steps in ratios.items()
         }
-        answer.numbers["promised_minus_paid"] = plain(promised)
+        answer.numbers["predicted_minus_realised"] = plain(gap)
         keep_curves(bench, PLANNED, found)
         return found["all"]
 

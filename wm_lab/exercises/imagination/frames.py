@@ -19,7 +19,7 @@ from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED,
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.trainings import by_leaf, over_trainings
-from wm_lab.evaluation.verdicts import spoken_of
+from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, Futures
 from wm_lab.experiment.windows import Stretches
@@ -169,4 +169,4 @@ def frames_verdict(assessment: Assessment) -> str:
     if not horizon.low:
         return f"cannot tell that imagined frames are closer to the truth (SSIM) than the last one seen: {horizon}."
     told = f"imagined frames are closer to the truth (SSIM) than the last one seen for {horizon.bounds()} steps."
-    return spoken_of(assessment.trainings, told)
+    return with_seeds(assessment.trainings, told)

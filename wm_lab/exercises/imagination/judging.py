@@ -66,7 +66,7 @@ class Planned:
     judged: int
     found: dict[str, Assessment] = field(default_factory=dict)  # by group of windows
     ratios: dict[str, list[Interval]] = field(default_factory=dict)  # {variable: error over that on recorded ones [H]}
-    promised: Interval = field(default_factory=undefined)  # imagined minus paid return
+    predicted_minus_realised: Interval = field(default_factory=undefined)  # return of the plans
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Proposed(NamedTuple):
     """W planned sequences and what their model made of them."""
 
     actions: np.ndarray  # [W, H, A]
-    promised: np.ndarray  # [W] sum of the rewards imagined for it
+    predicted_return: np.ndarray  # [W] sum of the rewards imagined for it
 
 
 @torch.inference_mode()
@@ -51,7 +51,7 @@ def propose(
     model.eval()
     device = device_of(model)
     planner.to(device)
-    actions, promised = [], []
+    actions, predicted = [], []
     for begin in range(0, len(stretches), BATCH):
         part = stretches[begin : begin + BATCH]
         belief = model.encode(part.observed.to(device))
@@ -64,10 +64,10 @@ def propose(
         score = _score(model, objective, belief)
         chosen = planner.plan(score, generators).actions
         actions.append(chosen.cpu().numpy())
-        promised.append(model.imagine(belief, chosen[:, None]).reward[:, 0].sum(-1).double().cpu().numpy())
+        predicted.append(model.imagine(belief, chosen[:, None]).reward[:, 0].sum(-1).double().cpu().numpy())
         if advance is not None:
             advance(len(part))
-    return Proposed(np.concatenate(actions), np.concatenate(promised))
+    return Proposed(np.concatenate(actions), np.concatenate(predicted))
 
 
 def execute(task: Task, stretches: Stretches, snapshots: np.ndarray, actions: np.ndarray) -> Stretches:
@@ -90,7 +90,7 @@ def execute(task: Task, stretches: Stretches, snapshots: np.ndarray, actions: np
     return Stretches(windows, state, contact, stretches.episode, stretches.step, context)
 
 
-def paid(executed: Stretches) -> np.ndarray:
+def realised_return(executed: Stretches) -> np.ndarray:
     """[W] sum of the true rewards of the steps that follow."""
     return executed.following.reward.sum(-1).double().numpy()
 

@@ -36,7 +36,7 @@ from wm_lab.evaluation.structure import (
     standardised,
     straightness,
 )
-from wm_lab.evaluation.verdicts import spoken_of
+from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.latent.frames import (
     PHASES,
@@ -141,7 +141,7 @@ class Latent(Exercise):
         data = bench.unseen(self.config.scenes)
         looked = [self._look(each, data) for each in bench.trainings]
         found = over_findings([one.found for one in looked])
-        verdicts = [spoken_of(found.trainings, told) for told in latent_verdicts(found)]
+        verdicts = [with_seeds(found.trainings, told) for told in latent_verdicts(found)]
         answer = Answer(verdicts, plain(found) | {"data": data.digest}, latent_tables(found))
         if bench.run is not None:  # of the first training
             folder, (_, flat, frames, scenes) = bench.run.folder.plots, looked[0]

@@ -1,6 +1,6 @@
 """Practice: before the test, advised planning and the clone that advises it play episodes of their own; one goes on.
 
-A model cannot tell from within how far it is to be trusted against its adviser: the plans that promise most are those
+A model cannot tell from within how far it is to be trusted against its adviser: the plans predicted best are those
 that it overrates most. Trying can tell. This is model selection, as on a validation set: the practice starts are
 nobody's data and nobody's test, and all that is learnt from them is which of the two plays on.
 """

@@ -133,8 +133,8 @@ def _about_the_truth(bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[S
     """What playing plans in the true dynamics shows, as far as it can, and what they know that nobody else does."""
     task = bench.task
     if not task.repeatable:
-        return [f"{task.card.name} does not repeat itself: nobody can tell what the chosen plans would have paid."]
-    told = [exploitation_verdict(next(row.promised for row in rows if row.arm == "mpc"), seeds)]
+        return [f"{task.card.name} does not repeat itself: the realised return of the chosen plans is unknown."]
+    told = [exploitation_verdict(next(row.predicted_minus_realised for row in rows if row.arm == "mpc"), seeds)]
     seers = [name for name in (ORACLE, TRUE_LEARNED) if name in arms]
     if is_simulator(bench.settings):
         seers = ["mpc"]
