@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from wm_lab.ask import ask
+from wm_lab import ask
 
 MODELS = "rssm,rssm_categorical,latent_mlp,video_token,decoder_only,video_diffusion"
 EPISODES = 24

@@ -7,8 +7,7 @@ from contextlib import chdir
 import pytest
 
 from tests.entry.command import SMALL, runs
-from wm_lab.ask import ask
-from wm_lab.errors import UserError
+from wm_lab import UserError, ask
 
 
 def test_python_asks_with_the_words_of_the_command_line_and_finds_its_artifacts(furnished, lab):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from wm_lab.config import composed
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer
-from wm_lab.main import CONF, run
+from wm_lab.folders import CONF
+from wm_lab.main import run
 from wm_lab.mistakes import explain
 
 
