@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.entry.command import QUIET, wm_lab
+from tests.models.worlds import make
 from tests.training.examples import SIZES, small
 from wm_lab import moved
 from wm_lab.errors import UserError
@@ -32,7 +33,8 @@ def rows(monkeypatch):
         "colour": moved.Constant("red"),
     }
     monkeypatch.setitem(moved.OPTIONS, CONFIG, old)
-    monkeypatch.setitem(moved.WEIGHTS, f"{LatentMLP.__module__}.LatentMLP", {"mover.": "transition."})
+    kind = f"{LatentMLP.__module__}.LatentMLP"
+    monkeypatch.setitem(moved.WEIGHTS, kind, {**moved.WEIGHTS[kind], "mover.": "transition."})
     moved.warn_of_path.cache_clear()
 
 
@@ -92,6 +94,22 @@ def test_an_old_option_in_a_yaml_is_answered_with_what_became_of_it(option, answ
 def test_an_old_option_on_the_command_line_is_answered_too(tmp_path):
     ended = wm_lab(tmp_path, *QUIET, "model=latent_mlp", "model.size=3")
     assert ended.code == 2 and "model.size is called variables now" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight"),
+    [
+        ("rssm-gaussian", "cell.latent.drift.weight"),
+        ("latent_mlp", "encoder.vectors.state.mean"),
+        ("video_token", "heads.decoder.tokenizer.vectors.norms.state.std"),
+        ("decoder_only", "frame.drift.bias"),
+        ("video_diffusion", "vector.drift.weight"),
+    ],
+)
+def test_statistics_that_used_to_be_weights_are_left_out(kind, weight):
+    model = make(kind)
+    weights = model.state_dict()
+    assert moved.weights_today(type(model), {**weights, weight: torch.zeros(1)}).keys() == weights.keys()
 
 
 def test_every_row_leads_to_something_that_is_there():

@@ -42,8 +42,37 @@ CLASSES: dict[str, str] = {}
 OPTIONS: dict[str, dict[str, Option]] = {}
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 
-WEIGHTS: dict[str, dict[str, str]] = {}
-"""{"module.Class": {old beginning of a weight's name: new one}}"""
+WEIGHTS: dict[str, dict[str, str | None]] = {
+    "wm_lab.models.rssm.model.RSSM": {
+        "latent.drift.": None,
+        "cell.latent.drift.": None,
+        "encoder.vectors.": None,
+        "heads.decoder.vectors.": None,
+    },
+    "wm_lab.models.latent_mlp.model.LatentMLP": {
+        "latent.drift.": None,
+        "encoder.vectors.": None,
+        "heads.decoder.vectors.": None,
+    },
+    "wm_lab.models.video_token.model.VideoToken": {
+        "latent.encoder.vectors.": None,
+        "latent.decoder.vectors.": None,
+        "heads.decoder.tokenizer.vectors.norms.": None,
+        "heads.decoder.tokenizer.vectors.drift.": None,
+    },
+    "wm_lab.models.decoder_only.model.DecoderOnly": {
+        "frame.vectors.": None,
+        "frame.drift.": None,
+        "heads.decoder.vectors.": None,
+    },
+    "wm_lab.models.video_diffusion.model.VideoDiffusion": {
+        "frames.vectors.": None,
+        "heads.decoder.vectors.": None,
+        "vector.drift.": None,
+    },
+}
+"""{"module.Class": {old beginning of a weight's name: new one}}; None: no weight any more, but read off the data's
+specification, which stands beside the weights."""
 
 
 def class_path(path: str) -> str:
@@ -83,13 +112,13 @@ def answer(config: type | DictConfig, option: str) -> str | None:
 
 def weights_today(kind: type, weights: Mapping[str, Any]) -> dict[str, Any]:
     """Weights of a class under today's names."""
-    rows = WEIGHTS.get(_path(kind), {})
-
-    def name_today(name: str) -> str:
-        old = next((old for old in rows if name.startswith(old)), "")
-        return rows[old] + name.removeprefix(old) if old else name
-
-    return {name_today(name): weight for name, weight in weights.items()}
+    rows, found = WEIGHTS.get(_path(kind), {}), {}
+    for name, weight in weights.items():
+        old = next((beginning for beginning in rows if name.startswith(beginning)), "")
+        new = rows.get(old, "")
+        if new is not None:
+            found[new + name.removeprefix(old)] = weight
+    return found
 
 
 def _rows(config: type) -> dict[str, Option]:

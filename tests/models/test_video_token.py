@@ -75,7 +75,7 @@ def test_imagination_equals_reading_the_whole_sequence_anew_at_every_step(decodi
     data, actions = noise_windows(steps=5), plans(3, 4, 6)
     found = model.decode(model.imagine(model.encode(data), actions))["state"]
     for n in range(4):
-        expected = model.tokenizer.vectors.own(without_cache(model, data, actions[:, n]))["state"]
+        expected = model.tokenizer.vectors.denormalise(without_cache(model, data, actions[:, n]))["state"]
         torch.testing.assert_close(found[:, n], expected, **CLOSE)
 
 

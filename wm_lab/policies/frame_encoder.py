@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.errors import UserError
+from wm_lab.models.parts.geometry import PairwiseGeometry
 from wm_lab.models.parts.images import soft_argmax
-from wm_lab.models.parts.observations import Relations
 from wm_lab.world_model import DataSpec
 
 CLIP = 10.0  # standard deviations beyond which a normalised number is clipped
@@ -18,9 +18,9 @@ IMAGE_AXES = 3
 
 
 class FrameEncoder(nn.Module):
-    """{key: [..., *shape]} -> [..., size]: vectors normalised, with the relations of their points; images as keypoints.
+    """{key: [..., *shape]} -> [..., size]: vectors normalised, with the geometry of their points; images as keypoints.
 
-    World models read the same relations, so neither side of a comparison has them alone.
+    World models read the same geometry, so neither side of a comparison has them alone.
     """
 
     mean: Tensor
@@ -45,15 +45,15 @@ class FrameEncoder(nn.Module):
                 )
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor([s if s > 0 else 1.0 for s in std]))
-        self.relations = Relations(spec)
-        self.size = len(mean) + self.relations.size + image_features * len(self.images)
+        self.geometry = PairwiseGeometry(spec)
+        self.size = len(mean) + self.geometry.size + image_features * len(self.images)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         parts = [net(observation[key]) for key, net in self.images.items()]
         if self.vectors:
             vector = torch.cat([observation[key] for key in self.vectors], dim=-1)
             normalised = ((vector - self.mean) / self.std).clamp(-CLIP, CLIP)
-            parts += [normalised, self.relations(normalised)]
+            parts += [normalised, self.geometry(normalised)]
         return torch.cat(parts, dim=-1)
 
 

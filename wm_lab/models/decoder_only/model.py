@@ -104,7 +104,8 @@ class DecoderOnly(ActsItself):
             width + self.frame.read_size + actions, config.transition_units, config.transition_layers, self.frame.size
         )
         zero(self.transition[-1])
-        decoder = FrameDecoder(spec, config.embedding, config.depth, config.max_precision, config.image_scale)
+        sizes = config.embedding, config.depth, config.max_precision, config.image_scale
+        decoder = FrameDecoder(spec, self.frame.vectors, *sizes)
         condition = self.frame.read_size + width
         self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder, sight=self.frame.size)
         policy: ActionHead

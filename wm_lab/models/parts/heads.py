@@ -18,7 +18,7 @@ from wm_lab.domains import Depth, Domain, PositiveShare, Steps, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.parts.images import images_alone, is_image
-from wm_lab.models.parts.observations import Normaliser, ObservationDecoder
+from wm_lab.models.parts.observations import ObservationDecoder
 from wm_lab.models.parts.odometry import Odometer
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
@@ -103,7 +103,7 @@ class Heads(nn.Module):
         self.reward = (
             TwoHot(*reward, config.reward_bins, config.reward_limit) if config.reward_bins else Regression(*reward)
         )
-        self.reward_norm = Normaliser.of(spec, "reward")
+        self.reward_norm = Normaliser(*spec.mean.get("reward", [0.0]), *spec.std.get("reward", [1.0]))
         self.proceed = mlp(features, config.units, 1, 1)
         inputs = features + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
@@ -120,7 +120,7 @@ class Heads(nn.Module):
         where a sight was spoken of.
         """
         config = self.config
-        reward = self.reward_norm(windows.reward[..., None])[..., 0]
+        reward = self.reward_norm(windows.reward)
         decoder = config.decoder_scale * self._decoder_loss(features, windows.observation)
         features = features[..., : self.read_size]
         terms = {
@@ -159,7 +159,7 @@ class Heads(nn.Module):
         ahead = start[:, None] + 1 + torch.arange(horizon, device=rows.device)
         target = windows[rows[:, None], ahead]
         features = roll_from(rows, start)(target.action)
-        reward = self.reward_norm(target.reward[..., None])[..., 0]
+        reward = self.reward_norm(target.reward)
         loss = config.decoder_scale * self._decoder_loss(features, target.observation)
         loss = loss + config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
         # An episode boundary or padding inside the stretch ends it.
@@ -180,13 +180,31 @@ class Heads(nn.Module):
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
         read = features[..., : self.read_size]
-        reward = self.reward_norm.inverse(self.reward(read)[..., None])[..., 0]
+        reward = self.reward_norm.inverse(self.reward(read))
         proceed = torch.sigmoid(self.proceed(read)[..., 0])
         doubt = None
         if self.ensemble is not None and before is not None:
             guesses = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
             doubt = guesses.std(0, unbiased=False).mean(-1)
         return Imagination(features, reward, proceed, doubt)
+
+
+class Normaliser(nn.Module):
+    """A number by its mean and standard deviation in the training split."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: float, std: float):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([mean]))
+        self.register_buffer("std", torch.tensor([std]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean
 
 
 def told_by_a_share(share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]) -> Tensor:

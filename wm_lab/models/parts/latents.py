@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from wm_lab.models.parts.blocks import zero
 from wm_lab.models.parts.images import is_image
-from wm_lab.models.parts.observations import Drift, Relations, change_scale
+from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
 
@@ -76,21 +76,20 @@ class GaussianLatent(Latent):
         self,
         scale: Tensor,
         minimum_std: float = 0.1,
-        relations: Relations | None = None,
-        drift: Drift | None = None,
+        vectors: Vectors | None = None,
         readings: int = 0,
     ):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
-        self.read_size = self.size + (relations.size if relations else 0)
-        self.minimum_std, self.relations, self.drift, self.readings = minimum_std, relations, drift, readings
+        self.read_size = vectors.read_size if vectors else self.size
+        self.minimum_std, self.vectors, self.readings = minimum_std, vectors, readings
         self.register_buffer("scale", scale)
 
     def read(self, z: Tensor) -> Tensor:
-        return z if self.relations is None else torch.cat([z, self.relations(z)], -1)
+        return z if self.vectors is None else self.vectors.read(z)
 
     def forecast(self, z: Tensor, action: Tensor) -> Tensor:
-        return z if self.drift is None else self.drift(z, action)
+        return z if self.vectors is None else self.vectors.prior(z, action)
 
     def begin(self, posterior: nn.Module) -> None:
         """How the layer that emits a posterior starts out: at what is seen as it is, images' variables under little
@@ -175,9 +174,7 @@ def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precisi
     Beside images there are `variables` more, which hold what is read of them; else `variables` in all, or more where
     the vectors are longer.
     """
-    known = change_scale(spec, max_precision)
     seen = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
-    scale = torch.ones(max(variables, known.shape[0] + seen))
-    scale[: known.shape[0]] = known
-    relations = Relations(spec)
-    return GaussianLatent(scale, minimum_std, relations if relations.size else None, Drift(spec, len(scale)), seen)
+    width = sum(shape[0] for shape in spec.observation.values() if not is_image(shape))
+    vectors = Vectors(spec, max_precision, extra=max(variables - width, seen))
+    return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, seen)

@@ -25,7 +25,6 @@ from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll, told_by_a_share
 from wm_lab.models.parts.images import ImageEncoder, images_alone
-from wm_lab.models.parts.observations import Relations
 from wm_lab.models.video_diffusion.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.video_diffusion.raw_frames import RawFrames
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -66,9 +65,8 @@ class VideoDiffusion(WorldModel):
         super().__init__()
         self.config, self.spec = config, spec
         frames = RawFrames(spec, config.max_precision, config.image_scale)
-        self.relations = Relations(spec)
         self.encoder: nn.Module | None = None
-        size = frames.width + self.relations.size
+        size = frames.vectors.read_size
         if frames.image_key is not None:
             eye = ImageEncoder(spec, frames.image_key, config.depth, config.points)
             self.encoder = nn.Sequential(eye, mlp(eye.size, config.units, 1))
@@ -147,7 +145,7 @@ class VideoDiffusion(WorldModel):
     def _read(self, z: Tensor) -> Tensor:
         """What heads and the vector's denoiser see of a frame, the vectors first: [..., Z] -> [..., R]."""
         vector, image = self.frames.split(z)
-        read = [vector, self.relations(z)]
+        read = [self.frames.vectors.read(vector)]
         if self.encoder is not None:
             read.append(self.encoder(self.frames.picture(image)))
         return torch.cat(read, -1)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from wm_lab.domains import Depth, Domain, Few, Width
 from wm_lab.errors import UserError
-from wm_lab.models.parts.observations import Drift
 from wm_lab.models.video_diffusion.edm import EDM, EDMConfig, Network
 from wm_lab.models.video_diffusion.raw_frames import IMAGE_CHANGE, RawFrames
 from wm_lab.models.video_diffusion.unet import GROUP, AdaptiveMLP, NoiseEmbedding, UNet
@@ -49,47 +48,40 @@ class DenoiserConfig(EDMConfig):
 class NextVector(nn.Module):
     """p(vector | past vectors [M, k, V], reading of the present [M, R], action [M, A])"""
 
-    unit: Tensor
-
     def __init__(self, config: DenoiserConfig, spec: DataSpec, frames: RawFrames, read: int):
         super().__init__()
         size, actions = frames.width, spec.action_size
-        self.edm = EDM(config, offset=0.0)
-        self.drift = Drift(spec, size)
-        self.register_buffer("unit", frames.unit[:size], persistent=False)
+        self.edm, self.vectors = EDM(config, offset=0.0), frames.vectors
         self.condition = Condition(actions, config.condition)
         inputs = size + read + (config.context - 1) * size + actions
         self.net = AdaptiveMLP(inputs, size, config.width, config.layers, config.condition)
 
     def loss(self, target: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
         """[M, V]"""
-        guess = self.drift(past[:, -1], action)
-        return self.edm.loss(self._network(past, read, action), (target - guess) / self.unit)
+        guess = self.vectors.prior(past[:, -1], action)
+        return self.edm.loss(self._network(past, read, action), self.vectors.change(guess, target))
 
     def sample(self, noise: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
-        guess = self.drift(past[:, -1], action)
-        return guess + self.unit * self.edm.sample(self._network(past, read, action), noise)
+        guess = self.vectors.prior(past[:, -1], action)
+        return guess + self.vectors.step_std * self.edm.sample(self._network(past, read, action), noise)
 
     def _network(self, past: Tensor, read: Tensor, action: Tensor) -> Network:
-        known = torch.cat([read, (past.diff(dim=1) / self.unit).flatten(1), action], -1)
+        known = torch.cat([read, self.vectors.change(past[:, :-1], past[:, 1:]).flatten(1), action], -1)
         return lambda x, noise: self.net(torch.cat([x, known], -1), self.condition(noise, action))
 
 
 class NextImage(nn.Module):
     """p(image | past images [M, k, 3, S, S], vector now and next [M, V], action [M, A])"""
 
-    vector_unit: Tensor
-
     def __init__(self, config: DenoiserConfig, spec: DataSpec, frames: RawFrames):
         super().__init__()
-        self.edm = EDM(config)
+        self.edm, self.vectors = EDM(config), frames.vectors
         smallest = config.patch * 2 ** (len(config.channels) - 1)
         if frames.side % smallest:
             raise UserError(
                 f"an image of side {frames.side} does not split into model.patch={config.patch} and then "
                 f"halve {len(config.channels) - 1} times for model.channels; it must be a multiple of {smallest}"
             )
-        self.register_buffer("vector_unit", frames.unit[: frames.width], persistent=False)
         self.condition = Condition(spec.action_size + 2 * frames.width, config.condition)
         inputs = 3 * (config.context + 1)
         self.net = UNet(inputs, 3, list(config.channels), config.blocks, config.condition, config.patch)
@@ -104,7 +96,7 @@ class NextImage(nn.Module):
 
     def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
         # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
-        told = torch.cat([action, now, (vector - now) / self.vector_unit], -1)
+        told = torch.cat([action, now, self.vectors.change(now, vector)], -1)
         known = past.flatten(1, 2) / self.edm.config.sigma_data
         return lambda x, noise: self.net(torch.cat([x, known], 1), self.condition(noise, told))
 

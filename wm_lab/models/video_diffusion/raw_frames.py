@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from wm_lab.errors import UserError
 from wm_lab.models.parts.images import check_image, is_image
-from wm_lab.models.parts.observations import Normaliser, change_scale
+from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
 IMAGE_CHANGE = 0.25
@@ -36,16 +35,16 @@ class RawFrames(nn.Module):
             shape = spec.observation[self.image_key]
             check_image(self.image_key, shape)
             self.side = shape[0]
-        vectors = {key: shape[0] for key, shape in spec.observation.items() if key != self.image_key}
-        self.vectors = nn.ModuleDict({key: Normaliser.of(spec, key) for key in vectors})
-        self.sizes, self.width, self.image_scale = list(vectors.values()), sum(vectors.values()), image_scale
-        unit = torch.full((self.width + 3 * self.side**2,), IMAGE_CHANGE)
-        unit[: self.width] = change_scale(spec, max_precision)
-        self.register_buffer("unit", unit, persistent=False)  # [Z] an ordinary change
+        self.vectors, self.image_scale = Vectors(spec, max_precision), image_scale
+        self.width = self.vectors.width
+        pixels = torch.full((3 * self.side**2,), IMAGE_CHANGE)
+        self.register_buffer(
+            "unit", torch.cat([self.vectors.step_std, pixels]), persistent=False
+        )  # [Z] ordinary change
 
     def encode(self, observation: dict[str, Tensor]) -> Tensor:
         """{key: [..., *shape]} -> [..., Z]"""
-        parts = [norm(observation[key]) for key, norm in self.vectors.items()]
+        parts = [self.vectors.normalise(observation)]
         if self.image_key is not None:
             image = observation[self.image_key].movedim(-1, -3).float() / 127.5 - 1
             parts.append(image.flatten(-3))
@@ -63,8 +62,7 @@ class RawFrames(nn.Module):
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Observations in the task's own units; images float in [0, 255]."""
         vector, image = self.split(features)
-        pieces = vector.split(self.sizes, -1)
-        out = {key: norm.inverse(piece) for (key, norm), piece in zip(self.vectors.items(), pieces, strict=True)}  # type: ignore[operator]
+        out = self.vectors.denormalise(vector)
         if self.image_key is not None:
             out[self.image_key] = self.picture(image)
         return out
@@ -77,8 +75,7 @@ class RawFrames(nn.Module):
         """Errors in units of ordinary changes, Huber's summed over vectors, an image's squared mean: [...]."""
         vector, image = self.split(features)
         seen, picture = self.split(self.encode(observation))
-        error = (vector - seen) / self.unit[: self.width]
-        total = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
+        total = self.vectors.error(vector, seen)
         if self.image_key is not None:
             total = total + self.image_scale * ((image - picture) / IMAGE_CHANGE).square().mean((-1, -2, -3))
         return total

@@ -64,7 +64,7 @@ class LatentActions(nn.Module):
         # Spread over all levels: codes that begin alike would stay alike.
         self.spread = nn.BatchNorm1d(self.fsq.dims, affine=False)
         self.encoder = ObservationEncoder(spec, units, layers, depth, points=0)
-        known = self.encoder.vector_size + self.encoder.size + self.fsq.dims
+        known = self.encoder.vectors.width + self.encoder.size + self.fsq.dims
         self.decoder = ObservationDecoder(known, spec, units, layers, depth, max_precision, image_scale, offset=0)
         self.adapter = mlp(spec.action_size, units, layers, self.fsq.size)
         # The linear guess knows the recorded actions of all episodes; these dynamics must not.

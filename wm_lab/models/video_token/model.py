@@ -204,7 +204,7 @@ class VideoToken(WorldModel):
         position = torch.where(began < 0, past_position[:, None] + 1 + index, index - began)
         present = first.long().cumsum(1)
 
-        vector = vectors.normal(windows.observation) if vectors.codes else action[..., :0]
+        vector = vectors.normalise(windows.observation)
         before = _after(None if state is None else state.vector, vector)
         parts: list[Tensor] = []
         frame = action[..., :0]

@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from wm_lab.models.parts.blocks import mlp, symlog, zero
 from wm_lab.models.parts.fsq import FSQ
 from wm_lab.models.parts.images import ImageDecoder, ImageEncoder, is_image
-from wm_lab.models.parts.observations import Drift, Normaliser, Relations, change_scale
+from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
 GRID = 16
@@ -102,56 +101,28 @@ class Images(nn.Module):
         return context.chunk(len(self.encoders), -1)
 
 
-class Vectors(nn.Module):
+class VectorCodes(Vectors):
     """Codes of the change of a frame's normalised vectors, [..., codes, dims]."""
 
-    scale: Tensor
-
     def __init__(self, spec: DataSpec, fsq: FSQ, codes: int, units: int, layers: int, max_precision: float):
-        super().__init__()
-        self.norms = nn.ModuleDict(
-            {key: Normaliser.of(spec, key) for key, shape in spec.observation.items() if not is_image(shape)}
-        )
-        self.sizes = [spec.observation[key][0] for key in self.norms]
-        self.size = sum(self.sizes)
+        super().__init__(spec, max_precision)
         self.fsq, self.codes = fsq, codes if self.size else 0
-        self.relations, self.drift = Relations(spec), Drift(spec, self.size)
-        self.read_size = self.size + self.relations.size
-        self.register_buffer("scale", change_scale(spec, max_precision), persistent=False)
         if self.codes:
             known = self.read_size + spec.action_size
             self.encoder = mlp(self.size + known, units, layers, codes * fsq.dims)
             self.decoder = mlp(codes * fsq.dims + known, units, layers, self.size)
             zero(self.decoder[-1])  # untrained, it is the linear guess
 
-    def normal(self, observation: dict[str, Tensor]) -> Tensor:
-        """All vectors side by side, normalised, [..., V]."""
-        return torch.cat([norm(observation[key]) for key, norm in self.norms.items()], -1)
-
-    def own(self, vector: Tensor) -> dict[str, Tensor]:
-        """And back, in the task's own units."""
-        parts = zip(self.norms.items(), vector.split(self.sizes, -1), strict=True)
-        return {key: norm.inverse(part) for (key, norm), part in parts}  # type: ignore[operator]
-
-    def read(self, vector: Tensor) -> Tensor:
-        """What networks see of it: itself and its points' relations, [..., V] -> [..., read_size]."""
-        return torch.cat([vector, self.relations(vector)], -1) if self.relations.size else vector
-
     def encode(self, vector: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """What became of `before` [..., V] under the action [..., A] that led to `vector` -> codes."""
-        correction = symlog((vector - self.drift(before, action)) / self.scale)
+        correction = symlog(self.change(self.prior(before, action), vector))
         raw = self.encoder(torch.cat([correction, self.read(before), action], -1))
         return self.fsq(raw.unflatten(-1, (self.codes, -1)))
 
     def decode(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """The next vector [..., V]."""
         correction = self.decoder(torch.cat([codes.flatten(-2), self.read(before), action], -1))
-        return torch.addcmul(self.drift(before, action), correction, self.scale)
-
-    def error(self, guess: Tensor, vector: Tensor) -> Tensor:
-        """Huber in units of one-step changes, summed: [..., V], [..., V] -> [...]."""
-        error = (guess - vector) / self.scale
-        return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(-1)
+        return self.corrected(self.prior(before, action), correction)
 
 
 class Tokenizer(nn.Module):
@@ -172,7 +143,7 @@ class Tokenizer(nn.Module):
         super().__init__()
         self.fsq = fsq
         self.images = Images(spec, fsq, depth, points, channels)
-        self.vectors = Vectors(spec, fsq, vector_codes, units, layers, max_precision)
+        self.vectors = VectorCodes(spec, fsq, vector_codes, units, layers, max_precision)
         self.codes = self.images.codes + self.vectors.codes
 
     def split(self, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,7 +156,7 @@ class Tokenizer(nn.Module):
 
 
 class FrameDecoder(nn.Module):
-    """Reads a frame off features [..., F] that hold [vector, its relations, codes, context] from `offset` on."""
+    """Reads a frame off features [..., F] that hold [vector, its geometry, codes, context] from `offset` on."""
 
     def __init__(self, tokenizer: Tokenizer, offset: int, image_scale: float):
         super().__init__()
@@ -194,7 +165,9 @@ class FrameDecoder(nn.Module):
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """{key: [..., *shape]} in the task's own units; images float in [0, 255]."""
         vector, images = self._parts(features)
-        return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.own(vector)
+        return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.denormalise(
+            vector
+        )
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """An image's mean squared error (`Contrast`), weighed; Huber summed over vector dimensions: [...]."""
@@ -204,13 +177,12 @@ class FrameDecoder(nn.Module):
             contrast = self.tokenizer.images.decoders[key].contrast
             error = contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
             total = total + self.image_scale * error
-        if self.tokenizer.vectors.codes:
-            total = total + self.tokenizer.vectors.error(vector, self.tokenizer.vectors.normal(observation))
-        return total
+        vectors = self.tokenizer.vectors
+        return total + vectors.error(vector, vectors.normalise(observation))
 
     def _parts(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         images, vectors, dims = self.tokenizer.images, self.tokenizer.vectors, self.tokenizer.fsq.dims
-        sizes = [self.offset, vectors.size, vectors.relations.size, self.tokenizer.codes * dims, images.context_size]
+        sizes = [self.offset, vectors.size, vectors.geometry.size, self.tokenizer.codes * dims, images.context_size]
         _, vector, _, codes, context = features.split(sizes, -1)
         if not images.codes:
             return vector, {}
