@@ -103,9 +103,13 @@ def test_every_number_at_odd_values_is_taken_or_refused_in_one_line():
     for section, kind in schemas():
         for option, _, domain in numbers(kind):
             for value in (NAN, INF, -INF, -1, 0, 1e9, 10**9):
-                try:
-                    read_config(kind, of_value(option, value), section)
-                except UserError as error:
-                    assert "\n" not in str(error), (section, option, value)
-                else:
-                    assert value in domain, (section, option, value)
+                told = complaint(kind, of_value(option, value), section)
+                assert value in domain if told is None else "\n" not in told, (section, option, value)
+
+
+def complaint(kind: type, values: dict[str, Any], section: str) -> str | None:
+    try:
+        read_config(kind, values, section)
+    except UserError as error:
+        return str(error)
+    return None

@@ -158,9 +158,10 @@ GUSTY = ("task=gym", "task.id=tests.tasks.odd_envs:Gusty-v0", "data=random", "tr
     ],
 )
 def test_nobody_goes_back_in_time_where_nothing_repeats_itself(tmp_path, exercise, options, sentence):
+    gusty = settings(f"exercise={exercise}", *GUSTY, "task.expert=tests.tasks.toy_envs:expert")
+    gusty = changed(gusty, tmp_path, exercise=options)
     with pytest.raises(UserError, match=sentence):
-        gusty = settings(f"exercise={exercise}", *GUSTY, "task.expert=tests.tasks.toy_envs:expert")
-        check(changed(gusty, tmp_path, exercise=options))
+        check(gusty)
     assert not list(tmp_path.iterdir())
 
 

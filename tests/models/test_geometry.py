@@ -39,7 +39,7 @@ def test_where_all_points_meet_values_and_gradients_stay_finite():
     assert found.isfinite().all() and z.grad is not None and z.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("points, size", [(0, 0), (1, 0), (2, 4), (3, 15), (5, 70)])
+@pytest.mark.parametrize(("points", "size"), [(0, 0), (1, 0), (2, 4), (3, 15), (5, 70)])
 def test_n_points_have_four_numbers_a_pair_and_one_a_corner(points, size):
     spec = DataSpec({"state": (15,)}, 2, points={"state": [3 * i for i in range(points)]})
     geometry = PairwiseGeometry(spec)

@@ -133,7 +133,7 @@ def test_across_tasks_the_interquartile_mean_and_the_chance_to_win_are_those_of_
 
 
 @pytest.mark.parametrize(
-    "broken, said",
+    ("broken", "said"),
     [
         (lambda f: (f / "result.json").write_text("{"), "unreadable"),
         (lambda f: (f / "result.json").unlink(), "incomplete"),

@@ -111,8 +111,12 @@ def test_an_environment_that_breaks_its_promise_midway_is_named_with_the_episode
     task = toy(name)
     task.reset(seed=77)
     with pytest.raises(UserError, match=message):
-        for _ in range(5):
-            task.step(np.zeros(1, np.float32))
+        stand_still(task, 5)
+
+
+def stand_still(task: GymTask, steps: int) -> None:
+    for _ in range(steps):
+        task.step(np.zeros(1, np.float32))
 
 
 @pytest.mark.parametrize("told", [{"success_key": "there"}, {"success": "tests.tasks.toy_envs:close"}])

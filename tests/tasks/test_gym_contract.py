@@ -124,8 +124,7 @@ LOOSE = {
 @pytest.mark.parametrize("name", LOOSE)
 def test_a_broken_line_of_the_contract_is_named_with_the_environment(name: str) -> None:
     with pytest.raises(UserError, match=LOOSE[name]) as told:
-        task = GymTask(GymConfig(id=f"Loose{name}-v0"))
-        task.step(np.zeros(1, np.float32))
+        GymTask(GymConfig(id=f"Loose{name}-v0")).step(np.zeros(1, np.float32))
     assert str(told.value).startswith(f"task.id=Loose{name}-v0") and "\n" not in str(told.value)
 
 

@@ -46,9 +46,14 @@ def test_work_without_a_known_end_counts_only(monkeypatch: pytest.MonkeyPatch) -
 
 def test_work_that_fails_says_how_far_it_came() -> None:
     log = io.StringIO()
-    with pytest.raises(ValueError), progress("train", 10, stream=log) as bar:
-        bar.advance(3)
-        raise ValueError
+
+    def fail() -> None:
+        with progress("train", 10, stream=log) as bar:
+            bar.advance(3)
+            raise ValueError("this step failed")
+
+    with pytest.raises(ValueError, match="this step failed"):
+        fail()
     assert log.getvalue().startswith("train: stopped at 3/10 in 0:00")
 
 

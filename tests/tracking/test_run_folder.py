@@ -83,10 +83,14 @@ def test_the_status_tells_how_a_run_was_left(
 
 
 def test_a_problem_after_the_answer_does_not_take_the_answer_back(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), open_run(tmp_path) as run:
-        run.finish({"success": 1.0})
-        raise RuntimeError("the plot could not be drawn")
-    status = run.folder.status()
+    def fail_late() -> None:
+        with open_run(tmp_path) as run:
+            run.finish({"success": 1.0})
+            raise RuntimeError("the plot could not be drawn")
+
+    with pytest.raises(RuntimeError, match="the plot"):
+        fail_late()
+    status = RunFolder(tmp_path).status()
     assert status is not None
     assert status.state == "finished"
 

@@ -25,7 +25,7 @@ from tests.tracking.wandb_files import OfflineRun, read_offline_run, read_run_fi
 from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
-from wm_lab.tracking import Mode, Run, Tracker, TrackingConfig, write_gif
+from wm_lab.tracking import Mode, Run, RunFolder, Tracker, TrackingConfig, write_gif
 from wm_lab.tracking.wandb_server import has_key
 
 CONFIG = {"model": {"name": "rssm", "sizes": [8, 16]}, "seed": 3}
@@ -88,12 +88,16 @@ def test_tables_images_videos_and_pages_reach_the_offline_run(tmp_path: Path) ->
 
 
 def test_an_exception_ends_the_run_as_failed(tmp_path: Path) -> None:
-    with pytest.raises(UserError), open_run(tmp_path) as run:
-        run.log(1, loss=2.0)
-        raise UserError("the dataset is empty; collect first\nsecond line")
+    def fail() -> None:
+        with open_run(tmp_path) as run:
+            run.log(1, loss=2.0)
+            raise UserError("the dataset is empty; collect first\nsecond line")
+
+    with pytest.raises(UserError, match="the dataset is empty"):
+        fail()
     shown = read_finished(tmp_path)
     assert (shown.exit_code, shown.history[0]["loss"]) == (1, 2.0)
-    status = run.folder.status()
+    status = RunFolder(tmp_path).status()
     assert status is not None
     assert (status.state, status.reason) == ("failed", "UserError: the dataset is empty; collect first")
 
@@ -195,12 +199,17 @@ def test_a_key_makes_auto_online_and_the_same_folder_continues_the_same_run(
         assert served.summary["success"] == 0.75
         assert served.exit_code == 0
 
-        with pytest.raises(RuntimeError), open_run(tmp_path, Mode.auto) as run:
-            run.log(3, **{"train/loss": 0.125})
-            raise RuntimeError("out of memory")
+        with pytest.raises(RuntimeError, match="out of memory"):
+            log_and_fail(tmp_path)
         assert list(server.runs) == [name]
         assert [row["train/loss"] for row in served.history if "train/loss" in row] == [0.5, 0.25, 0.125]
         assert served.exit_code == 1
+
+
+def log_and_fail(folder: Path) -> None:
+    with open_run(folder, Mode.auto) as run:
+        run.log(3, **{"train/loss": 0.125})
+        raise RuntimeError("out of memory")
 
 
 def test_without_a_key_auto_is_offline(tmp_path: Path, logged_in: pytest.MonkeyPatch) -> None:

@@ -136,9 +136,11 @@ def require_same(a: Manifest, b: Manifest) -> None:
         return
     differences = [_seed_difference(a.seeds, b.seeds)] if a.seeds != b.seeds else []
     mine, theirs = _flat(plain(a)), _flat(plain(b))
-    for key in sorted(mine.keys() | theirs.keys()):
-        if mine.get(key) != theirs.get(key):
-            differences.append(f"{key} is {mine.get(key)!r} against {theirs.get(key)!r}")
+    differences += [
+        f"{key} is {mine.get(key)!r} against {theirs.get(key)!r}"
+        for key in sorted(mine.keys() | theirs.keys())
+        if mine.get(key) != theirs.get(key)
+    ]
     raise UserError(
         f"results on different episodes cannot be compared: {'; '.join(differences)}; play both arms on one manifest"
     )

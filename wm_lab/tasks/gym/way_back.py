@@ -101,7 +101,8 @@ class GymnasiumTask(EnvTask):
     def _put_back(self, seed: int, snapshot: np.ndarray) -> None:
         """Where the episode's commands are played again, what they lead to must be what the snapshot remembers."""
         if not isinstance(self._memory, Replay):
-            return super()._put_back(seed, snapshot)
+            super()._put_back(seed, snapshot)
+            return
         self._begin(seed)
         seen, info = self._seen, {}
         for command in self._memory.commands(snapshot[-self._memory.size :]):
