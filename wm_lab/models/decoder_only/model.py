@@ -35,6 +35,7 @@ from wm_lab.models.decoder_only.language import Instructions
 from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Said
 from wm_lab.models.parts.attention import Cache, Suffix, Transformer, visible
 from wm_lab.models.parts.blocks import mlp, zero
+from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads, HeadsConfig
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
@@ -86,8 +87,9 @@ class Reading(NamedTuple):
     told: Tensor  # [B, T, W] of the instruction
 
 
-class DecoderOnly(ActsItself):
+class DecoderOnly(FeatureModel, ActsItself):
     Config = DecoderOnlyConfig
+    config: DecoderOnlyConfig
 
     def __init__(self, config: DecoderOnlyConfig, spec: DataSpec):
         super().__init__()
@@ -130,31 +132,22 @@ class DecoderOnly(ActsItself):
         guess = self._next(read.h[:, 1:], read.seen[:, :-1], windows.action[:, 1:])
         terms["forward"] = config.modes.forward * F.pad(self.frame.error(guess, read.seen[:, 1:]), (1, 0)) * linked
         terms |= self.modes.losses(self.frame, read.g, read.seen, windows, linked)
-        total, logs = self.heads.total(terms, windows.valid)
-        if config.open_loop:
-            ahead = self.heads.open_loop(
-                windows, lambda rows, t: lambda actions: self._roll(self._at(read, rows, t), actions[:, None])[:, 0]
-            )
-            total, logs["open_loop"] = total + ahead, ahead.detach()
-        return total, logs
+        return self.total_loss(
+            terms,
+            windows,
+            lambda rows, t: lambda actions: self._roll(self._at(read, rows, t), actions[:, None])[:, 0],
+        )
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[DecoderState, Imagination]:
         assert state is None or isinstance(state, DecoderState)
         read = self._read(windows, state)
         rows = torch.arange(len(read.h), device=read.h.device)
         belief = self._at(read, rows, torch.full_like(rows, windows.shape[1] - 1))
-        features = torch.cat([read.seen, read.h], -1)[:, None]  # [B, 1, T, F]
-        return belief, self.heads.imagination(features, windows.action[:, None])
+        return belief, self.observed(torch.cat([read.seen, read.h], -1), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, DecoderState)
-        b, n = actions.shape[:2]
-        features = self._roll(state, actions)
-        start = torch.cat([state.seen, state.h], -1)[:, None, None].expand(b, n, 1, -1)
-        return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
-
-    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
-        return self.heads.decoder(imagination.features)
+        return self.imagined(torch.cat([state.seen, state.h], -1), self._roll(state, actions), actions)
 
     def say(self, windows: Windows) -> Said:
         """What every mode says of observed windows [B, T], each one step ahead; the policy starts from noise 0."""

@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from wm_lab.domains import Depth, Positive, Weight, Width
 from wm_lab.models.parts.blocks import mlp, zero
+from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.parts.images import images_alone
 from wm_lab.models.parts.latents import balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import ObservationEncoder
-from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
@@ -45,8 +46,9 @@ class LatentState(State):
     action: Tensor  # [B, A], the one that led here
 
 
-class LatentMLP(WorldModel):
+class LatentMLP(FeatureModel):
     Config = LatentMLPConfig
+    config: LatentMLPConfig
     REVISION = 4
 
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
@@ -75,36 +77,28 @@ class LatentMLP(WorldModel):
         linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
         terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
-        total, logs = self.heads.total(terms, windows.valid)
-        if config.open_loop:
-            ahead = self.heads.open_loop(
-                windows, lambda rows, t: self._roll(LatentState(z[rows, t], led[rows, t]), likely=True)
-            )
-            total, logs["open_loop"] = total + ahead, ahead.detach()
+        total, logs = self.total_loss(
+            terms, windows, lambda rows, t: self._roll(LatentState(z[rows, t], led[rows, t]), likely=True)
+        )
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
         z, led = self._draw(self._posterior(*self.encoder(windows.observation))), windows.led
-        features = self._features(z, led)[:, None]  # [B, 1, T, F]
-        return LatentState(z[:, -1], led[:, -1]), self.heads.imagination(features, windows.action[:, None])
+        return LatentState(z[:, -1], led[:, -1]), self.observed(self._features(z, led), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
         self.check_actions(state, actions, "BNHA")
         b, n = actions.shape[:2]
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
-        start = self._features(state.z, state.action)[:, None, None].expand(b, n, 1, -1)
-        return self.heads.imagination(features, actions, torch.cat([start, features[:, :, :-1]], 2))
+        return self.imagined(self._features(state.z, state.action), features, actions)
 
     def step(self, state: State, actions: Tensor) -> tuple[LatentState, Imagination]:
         assert isinstance(state, LatentState)
         self.check_actions(state, actions, "BA")
         after = self._advance(state, actions)
-        before, features = (self._features(belief.z, belief.action)[:, None, None] for belief in (state, after))
-        return after, self.heads.imagination(features, actions[:, None, None], before)
-
-    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
-        return self.heads.decoder(imagination.features)
+        start, features = (self._features(belief.z, belief.action) for belief in (state, after))
+        return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
     def _posterior(self, token: Tensor, seen: Tensor) -> Tensor:
         anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts

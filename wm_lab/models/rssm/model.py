@@ -19,10 +19,11 @@ from torch.nn import functional as F
 from wm_lab.domains import Domain, Positive, ShareBelowOne, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import BlockLinear, mlp, zero
+from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import ObservationEncoder
-from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
@@ -65,8 +66,9 @@ class RSSMState(State):
     z: Tensor  # [B, latent]
 
 
-class RSSM(WorldModel):
+class RSSM(FeatureModel):
     Config = RSSMConfig
+    config: RSSMConfig
     REVISION = 4
 
     def __init__(self, config: RSSMConfig, spec: DataSpec):
@@ -92,39 +94,30 @@ class RSSM(WorldModel):
         terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior), token)
         terms["dynamics"] = config.dynamics_scale * dynamics
         terms["representation"] = config.representation_scale * representation
-        total, logs = self.heads.total(terms, windows.valid)
-        if config.open_loop:
-            ahead = self.heads.open_loop(
-                windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t]), likely=True)
-            )
-            total, logs["open_loop"] = total + ahead, ahead.detach()
+        total, logs = self.total_loss(
+            terms, windows, lambda rows, t: self._roll(RSSMState(h[rows, t], z[rows, t]), likely=True)
+        )
         return total, logs | {"kl": kl[windows.valid].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
         token, seen = self.encoder(windows.observation)
         h, z, _ = self._filter(windows, token, seen, state)
-        features = self._features(h, z)[:, None]  # [B, 1, T, F]
-        return RSSMState(h[:, -1], z[:, -1]), self.heads.imagination(features, windows.action[:, None])
+        return RSSMState(h[:, -1], z[:, -1]), self.observed(self._features(h, z), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
         self.check_actions(state, actions, "BNHA")
         b, n = actions.shape[:2]
         features = self._roll(state.expand(n))(actions.flatten(0, 1)).unflatten(0, (b, n))
-        start = self._features(state.h, state.z)[:, None, None].expand(b, n, 1, -1)
-        before = torch.cat([start, features[:, :, :-1]], 2)
-        return self.heads.imagination(features, actions, before)
+        return self.imagined(self._features(state.h, state.z), features, actions)
 
     def step(self, state: State, actions: Tensor) -> tuple[RSSMState, Imagination]:
         assert isinstance(state, RSSMState)
         self.check_actions(state, actions, "BA")
         noise = self._noise(1, len(actions))
         after = self._advance(state, actions, self.cell.action(actions), noise, 0)
-        before, features = (self._features(belief.h, belief.z)[:, None, None] for belief in (state, after))
-        return after, self.heads.imagination(features, actions[:, None, None], before)
-
-    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
-        return self.heads.decoder(imagination.features)
+        start, features = (self._features(belief.h, belief.z) for belief in (state, after))
+        return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
     def _filter(
         self, windows: Windows, token: Tensor, seen: Tensor, state: State | None

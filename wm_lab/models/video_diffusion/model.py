@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from wm_lab.domains import PositiveShare, Spread, Weight
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
+from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll, told_by_a_share
 from wm_lab.models.parts.images import ImageEncoder, images_alone
 from wm_lab.models.video_diffusion.next_frame import DenoiserConfig, NextImage, NextVector
 from wm_lab.models.video_diffusion.raw_frames import RawFrames
-from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 ROWS = 64
 """Futures of images that a CPU imagines side by side: 1,024 of them cost half as much again each."""
@@ -57,8 +58,9 @@ class FramesState(State):
     action: Tensor  # [B, A], the one that led here
 
 
-class VideoDiffusion(WorldModel):
+class VideoDiffusion(FeatureModel):
     Config = VideoDiffusionConfig
+    config: VideoDiffusionConfig
     REVISION = 3
 
     def __init__(self, config: VideoDiffusionConfig, spec: DataSpec):
@@ -96,20 +98,15 @@ class VideoDiffusion(WorldModel):
         told = told_by_a_share(config.drawn_share, torch.Size([b, steps]), z.device, denoising)
         begins = windows.first.index_fill(1, torch.tensor(0, device=z.device), True)  # what follows from nothing known
         terms["denoising"] = config.denoising_scale * told * ~begins
-        total, logs = self.heads.total(terms, windows.valid)
-        if config.open_loop:
-            some = windows[: math.ceil(config.drawn_share * b)]
-            ahead = self.heads.open_loop(some, lambda rows, t: self._roll(past(rows, t), likely=True))
-            total, logs["open_loop"] = total + ahead, ahead.detach()
-        return total, logs
+        share = math.ceil(config.drawn_share * b)
+        return self.total_loss(terms, windows, lambda rows, t: self._roll(past(rows, t), likely=True), share)
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[FramesState, Imagination]:
         past, z = self._remember(windows, state)
         b, steps = windows.shape
         rows = torch.arange(b, device=z.device)
         belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1])
-        features = self._features(z, self._read(z), windows.led)[:, None]  # [B, 1, T, F]
-        return belief, self.heads.imagination(features, windows.action[:, None])
+        return belief, self.observed(self._features(z, self._read(z), windows.led), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)
@@ -120,13 +117,7 @@ class VideoDiffusion(WorldModel):
         parts = (state.expand(n).frames, seen.repeat_interleave(n, 0), actions.flatten(0, 1))
         split = zip(*(part.split(rows) for part in parts), strict=True)
         features = torch.cat([self._roll(past, read)(plan) for past, read, plan in split]).unflatten(0, (b, n))
-        start = self._features(present, seen, state.action)[..., : self.heads.read_size]
-        read = features[..., : self.heads.read_size]
-        before = torch.cat([start[:, None, None].expand(b, n, 1, -1), read[:, :, :-1]], 2)
-        return self.heads.imagination(features, actions, before)
-
-    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
-        return self.heads.decoder(imagination.features)
+        return self.imagined(self._features(present, seen, state.action), features, actions)
 
     def _remember(self, windows: Windows, state: State | None) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor]:
         """past(rows [...], steps [...]) -> the k frames up to there [..., k, Z]; and all frames [B, T, Z]."""

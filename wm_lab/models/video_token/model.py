@@ -21,13 +21,14 @@ from torch.nn import functional as F
 from wm_lab.domains import Depth, Domain, Few, Level, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.attention import Cache, Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.fsq import FSQ, check_levels
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
 from wm_lab.models.parts.images import images_alone
 from wm_lab.models.video_token.dynamics import DECODINGS, TokenDynamics
 from wm_lab.models.video_token.latent_actions import LatentActions, LatentActionsConfig
 from wm_lab.models.video_token.tokenizer import FrameDecoder, Tokenizer
-from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
+from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
@@ -85,8 +86,9 @@ class Reading:
     frame: Tensor
 
 
-class VideoToken(WorldModel):
+class VideoToken(FeatureModel):
     Config = VideoTokenConfig
+    config: VideoTokenConfig
     REVISION = 5
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
@@ -159,10 +161,7 @@ class VideoToken(WorldModel):
             coded = vectors.decode(self.tokenizer.split(seen.codes)[1], seen.before, windows.action)
             terms["tokens"] = config.decoder_scale * vectors.error(coded, seen.vector) * seen.linked
         terms["dynamics"] = config.dynamics_scale * self.dynamics.loss(seen.places, seen.codes) * seen.linked
-        total, logs = self.heads.total(terms | more, windows.valid)
-        if config.open_loop:
-            ahead = self.heads.open_loop(windows, lambda rows, t: self._roll_from(seen, rows, t))
-            total, logs["open_loop"] = total + ahead, ahead.detach()
+        total, logs = self.total_loss(terms | more, windows, lambda rows, t: self._roll_from(seen, rows, t))
         counts = seen.linked & windows.valid
         used = self.tokenizer.fsq.index(seen.codes[counts].detach()).unique().numel() / self.tokenizer.fsq.size
         return total, logs | {"codes_used": total.new_tensor(used)}
@@ -171,23 +170,18 @@ class VideoToken(WorldModel):
         assert state is None or isinstance(state, VideoTokenState)
         windows = windows if self.latent is None else self.latent.translate(windows)
         seen = self._read(windows, state)
-        features = self._features(seen.h, seen.vector, seen.codes, seen.frame)[:, None]
+        features = self._features(seen.h, seen.vector, seen.codes, seen.frame)
         kept = (self.config.context - 1) * self.dynamics.group_size
         cache = seen.cache.seen_where(seen.episode == seen.present[:, -1:])
         cache = self.dynamics.transformer.nothing(len(features), kept).then(cache).last(kept)
         last = (part[:, -1] for part in (seen.position, seen.h, seen.codes, seen.vector, seen.frame))
-        return VideoTokenState(cache, *last), self.heads.imagination(features, windows.action[:, None])
+        return VideoTokenState(cache, *last), self.observed(features, windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, VideoTokenState)
         actions = actions if self.latent is None else self.latent.adapt(actions)
         features = self._roll(state, actions, likely=not self.training)
-        start = self._features(state.h, state.vector, state.codes, state.frame)[:, None, None]
-        before = torch.cat([start.expand(-1, actions.shape[1], -1, -1), features[:, :, :-1]], 2)
-        return self.heads.imagination(features, actions, before)
-
-    def decode(self, imagination: Imagination) -> dict[str, Tensor]:
-        return self.heads.decoder(imagination.features)
+        return self.imagined(self._features(state.h, state.vector, state.codes, state.frame), features, actions)
 
     def _read(self, windows: Windows, state: VideoTokenState | None) -> Reading:
         """Code all steps, and let the transformer read the group of every frame but the last, the past's included."""
