@@ -68,6 +68,11 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
                 f"out of memory ({_line(cause)}); lower trainer.batch or trainer.length where it happened in training, "
                 "planner.candidates where in planning, or choose a smaller model"
             )
+    return _of_composing(error, folders) or _of_the_disk(error) or _of_composers(error)
+
+
+def _of_composing(error: BaseException, folders: Sequence[Path]) -> str | None:
+    """What was chosen is not there, or does not go together."""
     if (missing := getattr(error, "missing_cfg_file", None)) is not None:
         return _missing(str(missing), list(getattr(error, "options", None) or []), folders)
     for cause in _chain(error):
@@ -81,6 +86,11 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
             f"{choice} sets {clash[2]!r}, and the {clash[3].lower()} that was chosen beside it has no such option; "
             f"leave out {choice}, or choose what it is made for"
         )
+    return _of_an_override(error)
+
+
+def _of_an_override(error: BaseException) -> str | None:
+    """A word of the command line that Hydra cannot read or follow."""
     if (ambiguous := re.match(r"Ambiguous value for argument '(.+)'$", str(error), re.MULTILINE)) is not None:
         name, _, value = ambiguous[1].partition("=")
         return (
@@ -92,6 +102,10 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
     if type(error).__module__ == HYDRA_ERRORS:
         override = getattr(error, "override", None)
         return _line(error) if override is None else f"{override} cannot be read: {_line(error)}"
+    return None
+
+
+def _of_the_disk(error: BaseException) -> str | None:
     for cause in _chain(error):
         if isinstance(cause, OSError) and (
             cause.errno in FULL or (cause.errno in DISK and cause.filename is not None) or _is_of_the_system(cause)
@@ -100,11 +114,14 @@ def explain(error: BaseException, folders: Sequence[Path] = ()) -> str | None:
                 f"{cause.filename or 'outputs'}: {cause.strerror}; free some space, make it writable, or choose "
                 "another folder with outputs=/some/folder"
             )
+    return None
+
+
+def _of_composers(error: BaseException) -> str | None:
+    """What Hydra and its libraries gave up on without an error of their own."""
     if isinstance(error, RecursionError) and _was_composing(error, last=50):
         return "what was chosen holds itself; look for a YAML that names itself, or what names it, in its defaults"
-    if _was_composing(error):
-        return _line(error)
-    return None
+    return _line(error) if _was_composing(error) else None
 
 
 def _is_of_the_system(error: OSError) -> bool:

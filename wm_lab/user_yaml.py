@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -36,25 +37,17 @@ def _read_through(file: Path) -> None:
     if file.stat().st_size > BYTES:
         raise ValueError(f"has {file.stat().st_size} bytes, and a configuration at most {BYTES}; is it another file's?")
     size, sizes, open_ones = 0, dict[str, int](), list[tuple[str | None, int]]()
-    documents = 0
-    for event in yaml.parse(file.read_text(encoding="utf-8"), Loader=Reader):
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise ValueError("holds several documents; keep one, without lines of ---")
-        elif isinstance(event, yaml.AliasEvent):
+    for event in _one_mapping(yaml.parse(file.read_text(encoding="utf-8"), Loader=Reader)):
+        if isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _ in open_ones}:
                 raise ValueError(f"holds itself: *{event.anchor} stands within &{event.anchor}; take it out")
             size += sizes.get(event.anchor, 0)
-        elif isinstance(event, yaml.NodeEvent):
-            if not open_ones and not isinstance(event, yaml.MappingStartEvent):
-                raise ValueError("is no mapping; a configuration is written in lines of NAME: VALUE")
-            if isinstance(event, yaml.ScalarEvent):
-                size += 1
-                sizes[event.anchor or ""] = 1
-            else:
-                open_ones.append((event.anchor, size))
-                size += 1
+        elif isinstance(event, yaml.ScalarEvent):
+            size += 1
+            sizes[event.anchor or ""] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_ones.append((event.anchor, size))
+            size += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_ones.pop()
             sizes[anchor or ""] = size - before
@@ -62,3 +55,17 @@ def _read_through(file: Path) -> None:
             raise ValueError(f"is nested more than {DEEPEST} deep; make it flatter")
         if size > NODES:
             raise ValueError(f"stands for more than {NODES} values, its aliases written out; make it smaller")
+
+
+def _one_mapping(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
+    """The same events; ValueError where they are not of one document that is a mapping."""
+    documents, has_root = 0, False
+    for event in events:
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        if documents > 1:
+            raise ValueError("holds several documents; keep one, without lines of ---")
+        if isinstance(event, yaml.NodeEvent) and not has_root:
+            has_root = True
+            if not isinstance(event, yaml.MappingStartEvent):
+                raise ValueError("is no mapping; a configuration is written in lines of NAME: VALUE")
+        yield event

@@ -91,6 +91,10 @@ def _fault_of_card(told: Any) -> str | None:
     for name in ("name", "instruction", "success_test", "physics"):
         if not isinstance(getattr(card, name), str):
             return f"has a {name} that is no text"
+    return _fault_of_lists(card)
+
+
+def _fault_of_lists(card: TaskCard) -> str | None:
     if not isinstance(card.settings, dict) or not all(isinstance(tag, str) for tag in card.tags):
         return "has settings or tags that are none"
     for key, shape in card.observation.items():

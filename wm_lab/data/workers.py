@@ -14,7 +14,8 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from itertools import islice
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -60,51 +61,62 @@ class Workers:
         """
         if self.count == 1 or len(items) < 2:
             return self._map_here(build, items, name, done, hear)
-        pickled = pickle.dumps(build)
-        self._crew = [worker for worker in self._crew if worker.alive]  # idle ones may have been killed
-        stayed = set(self._crew)  # and may be dying still: what has not answered yet is handed to another
-        while len(self._crew) < min(self.count, len(items)):
-            self._crew.append(Worker())
         results: dict[int, Result] = {}
-        todo = iter(enumerate(items))
-        busy: dict[Connection, tuple[Worker, int]] = {}
-
-        def give_next(worker: Worker) -> None:
-            for index, item in todo:
-                worker.give(pickled, item)
-                busy[worker.pipe] = worker, index
-                return
-
         try:
-            for worker in self._crew:
-                give_next(worker)
-            while busy:
-                for pipe in wait(list(busy)):
-                    worker, index = busy[pipe]  # type: ignore[index]
-                    try:
-                        answer = worker.receive(name(items[index]))
-                    except WorkerDied:
-                        if worker not in stayed:
-                            raise
-                        del busy[pipe]  # type: ignore[arg-type]
-                        self._crew[self._crew.index(worker)] = another = Worker()
-                        another.give(pickled, items[index])
-                        busy[another.pipe] = another, index
-                        continue
-                    stayed.discard(worker)
-                    if isinstance(answer, News):
-                        if hear is not None:
-                            hear(items[index], answer.content)
-                        continue
-                    del busy[pipe]  # type: ignore[arg-type]
-                    results[index] = answer
-                    give_next(worker)
-                    if done is not None:
-                        done(results[index])
+            for index, answer in self._answers(pickle.dumps(build), items, name):
+                if isinstance(answer, News):
+                    if hear is not None:
+                        hear(items[index], answer.content)
+                    continue
+                results[index] = answer
+                if done is not None:
+                    done(answer)
         except BaseException:
             self.close()  # workers in mid-item would otherwise answer the next map
             raise
         return [results[index] for index in range(len(items))]
+
+    def _answers(self, build: bytes, items: Sequence[Item], name: Callable[[Item], str]) -> Iterator[tuple[int, Any]]:
+        """(index of an item, its result or news of it) as they come; whoever has answered is given the next item."""
+        stayed = self._hire(len(items))
+        todo = iter(range(len(items)))
+        busy: dict[Any, tuple[Worker, int]] = {}  # by the pipe to the worker
+
+        def give(worker: Worker, index: int) -> None:
+            worker.give(build, items[index])
+            busy[worker.pipe] = worker, index
+
+        for worker, index in zip(self._crew, todo, strict=False):
+            give(worker, index)
+        while busy:
+            for pipe in wait(list(busy)):
+                worker, index = busy[pipe]
+                try:
+                    answer = worker.receive(name(items[index]))
+                except WorkerDied:
+                    if worker not in stayed:
+                        raise
+                    del busy[pipe]
+                    self._crew[self._crew.index(worker)] = another = Worker()
+                    give(another, index)
+                    continue
+                stayed.discard(worker)
+                if not isinstance(answer, News):
+                    del busy[pipe]
+                    for following in islice(todo, 1):
+                        give(worker, following)
+                yield index, answer
+
+    def _hire(self, items: int) -> set[Worker]:
+        """One worker an item, up to `count`; returns those of an earlier map.
+
+        Idle ones may have been killed, or may be dying still: what these do not answer is handed to another.
+        """
+        self._crew = [worker for worker in self._crew if worker.alive]
+        stayed = set(self._crew)
+        while len(self._crew) < min(self.count, items):
+            self._crew.append(Worker())
+        return stayed
 
     def close(self) -> None:
         """Send everybody home; whoever is still busy is stopped."""

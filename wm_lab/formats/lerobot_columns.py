@@ -49,17 +49,7 @@ class Columns:
 def choose_columns(info: Info, told: Mapping[str, Sequence[str]]) -> Columns:
     """`told`: {our name: their columns}; UserError, with the option to type, where action or state is not found."""
     features = info.features
-    for name, columns in told.items():
-        for column in columns:
-            if column not in features:
-                raise unknown(f"column in --map {name}={','.join(columns)}", column, features)
-        said = f"--map {name}={','.join(columns)} names"
-        if name not in (ACTION, STATE) and len(columns) > 1:
-            raise UserError(f"{said} {len(columns)} columns, and {name} is one")
-        if len(set(columns)) < len(columns):
-            raise UserError(f"{said} a column twice; name each of them once")
-        if name in FLAGS and (not features[columns[0]].is_vector or features[columns[0]].size != 1):
-            raise UserError(f"{said} a column that is not one number a frame, and {name} is")
+    _require_columns(features, told)
     if EPISODE not in features:
         raise UserError(f"{info.folder} lacks the column {EPISODE}, by which its frames are told apart; copy it again")
     action = [features[name] for name in told.get(ACTION, [ACTION]) if name in features]
@@ -78,6 +68,21 @@ def choose_columns(info: Info, told: Mapping[str, Sequence[str]]) -> Columns:
             raise UserError(f"the column {feature.name} of {info.folder} is of type {feature.kind}, which is no number")
     known |= {feature.name for feature in vectors.values()}
     return Columns(action, flags, cameras, vectors, [name for name in features if name not in known])
+
+
+def _require_columns(features: Mapping[str, Feature], told: Mapping[str, Sequence[str]]) -> None:
+    """UserError where --map names columns that are not there, or more or other ones than a role takes."""
+    for name, columns in told.items():
+        for column in columns:
+            if column not in features:
+                raise unknown(f"column in --map {name}={','.join(columns)}", column, features)
+        said = f"--map {name}={','.join(columns)} names"
+        if name not in (ACTION, STATE) and len(columns) > 1:
+            raise UserError(f"{said} {len(columns)} columns, and {name} is one")
+        if len(set(columns)) < len(columns):
+            raise UserError(f"{said} a column twice; name each of them once")
+        if name in FLAGS and (not features[columns[0]].is_vector or features[columns[0]].size != 1):
+            raise UserError(f"{said} a column that is not one number a frame, and {name} is")
 
 
 def _cameras(features: Mapping[str, Feature], told: Mapping[str, Sequence[str]]) -> dict[str, Feature]:

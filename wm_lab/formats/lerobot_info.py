@@ -139,6 +139,22 @@ def read_info(folder: Path) -> Info:
     version = _version(folder, told.get("codebase_version"))
     if missing := sorted({"fps", "data_path", "features"} - told.keys()):
         raise UserError(f"{path} lacks {', '.join(missing)}, which every LeRobot dataset has; copy it again")
+    _require_kinds(path, told)
+    return Info(
+        folder,
+        version,
+        float(told["fps"]),
+        shortened(told["robot_type"]) if "robot_type" in told else None,
+        told.get("total_episodes"),
+        told.get("chunks_size", CHUNK_FILES),
+        told["data_path"],
+        told.get("video_path"),
+        {name: _feature(path, name, facts) for name, facts in told["features"].items()},
+    )
+
+
+def _require_kinds(path: Path, told: Mapping[str, Any]) -> None:
+    """UserError where a field is not of the kind that every dataset has there."""
 
     def wrong(name: str, wanted: str) -> UserError:
         return UserError(f"{path} says {name}={shortened(repr(told[name]))}, which is no {wanted}; correct it")
@@ -156,24 +172,14 @@ def read_info(folder: Path) -> Info:
         raise wrong("features", "table of features")
     if len(told["features"]) > MOST_FEATURES:
         raise UserError(f"{path} lists {len(told['features']):,} features, and {MOST_FEATURES:,} are the most")
-    features = {}
-    for name, facts in told["features"].items():
-        if not name.isprintable():
-            raise UserError(f"{path} lists a feature {shortened(repr(name))}, whose name cannot be printed; correct it")
-        if not isinstance(facts, dict) or not isinstance(facts.get("dtype"), str):
-            raise UserError(f"{path} does not say the dtype of the feature {shortened(name)}; correct it")
-        features[name] = Feature(name, facts["dtype"], facts)
-    return Info(
-        folder,
-        version,
-        float(fps),
-        shortened(told["robot_type"]) if "robot_type" in told else None,
-        told.get("total_episodes"),
-        told.get("chunks_size", CHUNK_FILES),
-        told["data_path"],
-        told.get("video_path"),
-        features,
-    )
+
+
+def _feature(path: Path, name: str, facts: Any) -> Feature:
+    if not name.isprintable():
+        raise UserError(f"{path} lists a feature {shortened(repr(name))}, whose name cannot be printed; correct it")
+    if not isinstance(facts, dict) or not isinstance(facts.get("dtype"), str):
+        raise UserError(f"{path} does not say the dtype of the feature {shortened(name)}; correct it")
+    return Feature(name, facts["dtype"], facts)
 
 
 def _version(folder: Path, told: Any) -> tuple[int, int]:

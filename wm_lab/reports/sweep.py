@@ -11,7 +11,7 @@ import csv
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -66,16 +66,33 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         return None
     cells = cells_of([record for record in records if record.result is not None])
     played = _by_manifest(cells)
+    shown = _players(played)
+    duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
+    answer = SweepAnswer(_verdicts(records, missing, cells, duels, played), [cell_table(cells)] if cells else [])
+    _compare(answer, played, shown, duels)
+    if priced := [cell for cell in cells if cell.priced]:
+        answer.figures["error of imagination against training time"] = error_compute(priced)
+    answer.tables.extend(_failures(records, missing))
+    answer.details.extend(_details(records, cells, played))
+    return answer
+
+
+def _players(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
+    """{task: {choice: the outcomes of its planner}}, without what nobody planned."""
     shown = {
         task: {name: arms[PLAYER] for name, arms in choices.items() if PLAYER in arms}
         for task, choices in played.items()
     }
-    shown = {task: choices for task, choices in shown.items() if choices}
-    duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
+    return {task: choices for task, choices in shown.items() if choices}
 
-    answer = SweepAnswer(_verdicts(records, missing, cells, duels, played), [])
-    if cells:
-        answer.tables.append(cell_table(cells))
+
+def _compare(
+    answer: SweepAnswer,
+    played: Played,
+    shown: Mapping[str, dict[str, list[Outcomes]]],
+    duels: Sequence[tuple[str, list[Difference]]],
+) -> None:
+    """Add the tables, the figure and the verdict of what was played to `answer`."""
     tested, paying = (
         {task: choices for task, choices in played.items() if _only_pays(choices) is pays} for pays in (False, True)
     )
@@ -97,26 +114,29 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     )
     if (table := _across_tasks(solving)) is not None:
         answer.tables.append(table)
-    by_type = _planning_against_cloning(tested)
-    if by_type:
+    if by_type := _planning_against_cloning(tested):
         answer.tables.append(difference_table(by_type, "Planning − cloning, by type of task"))
         answer.verdicts.insert(0, planning_verdict(by_type))
-    if priced := [cell for cell in cells if cell.priced]:
-        answer.figures["error of imagination against training time"] = error_compute(priced)
+
+
+def _failures(records: Sequence[RunRecord], missing: Sequence[Sequence[str]]) -> Iterator[Table]:
+    """What failed or never began, with the command that runs it; nothing where all went well."""
     failed = [
         (record.command, f"{record.state}: {record.reason}".rstrip(": ")) for record in records if record.result is None
     ]
     failed += [(shlex.join(["wm-lab", *cell]), "not begun") for cell in missing]
     if failed:
-        answer.tables.append(failed_table(failed))
+        yield failed_table(failed)
+
+
+def _details(records: Sequence[RunRecord], cells: Sequence[Cell], played: Played) -> Iterator[Table]:
     if any(cell.imagined for cell in cells):
-        answer.details.append(imagined_table(cells))
-    answer.details.append(runs_table(records))
+        yield imagined_table(cells)
+    yield runs_table(records)
     if played:
         arms = (arm for cell in cells for arms in cell.outcomes for arm in arms.values())
-        answer.details.append(manifests_table(arm[0].manifest for arm in arms))
-    answer.details.append(where_table(records))
-    return answer
+        yield manifests_table(arm[0].manifest for arm in arms)
+    yield where_table(records)
 
 
 def _alone(record: RunRecord) -> None:
