@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wm_lab.domains import Weight
 from wm_lab.errors import UserError
-from wm_lab.world_model import Imagination, WorldModel
+from wm_lab.world_model import Imagination, State, WorldModel
 
 Term = Callable[[Imagination, Tensor], Tensor]
 
@@ -59,6 +59,11 @@ class Objective:
     def goal(self) -> GoalDistance | None:
         """The term that needs to be told each episode's goal, if there is one."""
         return next((term for _, term in self.terms if isinstance(term, GoalDistance)), None)
+
+
+def model_score(model: WorldModel, objective: Objective, belief: State) -> Callable[[Tensor], Tensor]:
+    """A planner's score: action sequences [B, N, H, A], imagined from B beliefs -> scores [B, N]."""
+    return lambda actions: objective(model.imagine(belief, actions), actions)
 
 
 def predicted_reward(imagination: Imagination, actions: Tensor) -> Tensor:

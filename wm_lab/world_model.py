@@ -173,6 +173,11 @@ class Imagination(NamedTuple):
     continue_probability: Tensor  # [B, N, H] in [0, 1]
     uncertainty: Tensor | None = None  # [B, N, H] >= 0, or None when the model has no ensemble
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> Imagination:
+        """The same with every tensor changed."""
+        uncertainty = None if self.uncertainty is None else change(self.uncertainty)
+        return Imagination(change(self.features), change(self.reward), change(self.continue_probability), uncertainty)
+
 
 class WorldModel(nn.Module, ABC):
     """What every planner, policy and exercise relies on. Built as `Model(Config(...), DataSpec(...))`."""
@@ -237,8 +242,8 @@ class WorldModel(nn.Module, ABC):
         done = F.pad(state.done[:, : int(state.steps.max())], (0, 0, 0, 1))
         done[rows, state.steps] = actions
         future = self.imagine(state.start, done[:, None])
-        now = (None if part is None else part[rows, 0, state.steps][:, None, None] for part in future)
-        return Replayed(state.start, done, state.steps + 1), Imagination(*now)  # type: ignore[arg-type]
+        now = future.map(lambda part: part[rows, 0, state.steps][:, None, None])
+        return Replayed(state.start, done, state.steps + 1), now
 
     def check_actions(self, state: State, actions: Tensor, letters: str) -> None:
         """Raises ValueError unless the actions have the shape that the letters name, such as "BNHA"."""

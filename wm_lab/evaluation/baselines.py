@@ -22,7 +22,8 @@ def persistence(last: np.ndarray, horizon: int) -> np.ndarray:
 def constant_velocity(previous: np.ndarray, last: np.ndarray, horizon: int) -> np.ndarray:
     """Everything goes on as it did between the last two observed states [W, D]."""
     steps = np.arange(1, horizon + 1)[:, None]
-    return last[:, None] + steps * (last - previous)[:, None]
+    predicted: np.ndarray = last[:, None] + steps * (last - previous)[:, None]
+    return predicted
 
 
 def train_mean(mean: np.ndarray, windows: int, horizon: int) -> np.ndarray:
@@ -53,7 +54,10 @@ class LinearDynamics:
 
     def step(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """States [W, D] after one action [W, A] each."""
-        return states + np.concatenate([states, actions], axis=1) @ self.weights[:-1] + self.weights[-1]
+        following: np.ndarray = (
+            states + np.concatenate([states, actions], axis=1) @ self.weights[:-1] + self.weights[-1]
+        )
+        return following
 
     def rollout(self, last: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Open loop from the last observed states [W, D] under actions [W, H, A]; diverges where the fit does."""
@@ -71,7 +75,8 @@ def shuffle_actions(actions: np.ndarray, episode: np.ndarray, rng: np.random.Gen
 
     Give them to the model in place of the true ones: a model whose error stays the same does not read its actions.
     """
-    return actions[foreign_windows(episode, rng)]
+    shuffled: np.ndarray = actions[foreign_windows(episode, rng)]
+    return shuffled
 
 
 def foreign_windows(episode: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -27,7 +27,8 @@ def resample_counts(n: int, resamples: int, seed: int | np.random.Generator) -> 
 def percentile_bounds(resampled: np.ndarray, *, n: int, strata: int = 1, level: float = LEVEL) -> np.ndarray:
     """Lower and upper bounds [2, ...] of statistics [R, ...] resampled from n units in each of the strata."""
     tail = tail_probability(n, strata, level)
-    return np.quantile(resampled, [tail, 1 - tail], axis=0)
+    bounds: np.ndarray = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return bounds
 
 
 def tail_probability(n: int, strata: int = 1, level: float = LEVEL) -> float:

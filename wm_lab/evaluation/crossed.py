@@ -44,7 +44,8 @@ class Crossed(NamedTuple):
 
     @property
     def variance(self) -> np.ndarray:
-        return self.of_seeds + self.of_episodes
+        total: np.ndarray = self.of_seeds + self.of_episodes
+        return total
 
     def quantile(self, miss: float = 1 - LEVEL, bounded: bool = False) -> np.ndarray:
         """How many deviations [...] the mean reaches to either side to be wrong in a share `miss` of experiments.
@@ -61,7 +62,8 @@ class Crossed(NamedTuple):
         together = special.stdtrit(np.clip(freedom, 1, None), tail) ** 2
         own = special.stdtrit(self.seeds - 1, tail) ** 2 * first
         own += special.stdtrit(self.episodes - 1, miss / 2) ** 2 * second
-        return np.sqrt((together + own / whole) / 2)
+        deviations: np.ndarray = np.sqrt((together + own / whole) / 2)
+        return deviations
 
     def missed(self, reach: float, bounded: bool = False) -> float:
         """The share of experiments in which a mean is so many deviations off: `quantile` turned round."""

@@ -42,7 +42,8 @@ def trustworthiness(x: np.ndarray, flat: np.ndarray, k: int = NEIGHBOURS) -> np.
     rank = np.argsort(np.argsort(far, axis=1, kind="stable"), axis=1)  # oneself 0, the nearest 1
     shown = np.argsort(near, axis=1, kind="stable")[:, 1 : k + 1]
     excess = np.maximum(np.take_along_axis(rank, shown, axis=1) - k, 0).sum(1)
-    return 1 - 2 * excess / (k * (2 * n - 3 * k - 1))
+    scores: np.ndarray = 1 - 2 * excess / (k * (2 * n - 3 * k - 1))
+    return scores
 
 
 def noise_trustworthiness(n: int, width: int, perplexity: float, k: int = NEIGHBOURS) -> float:

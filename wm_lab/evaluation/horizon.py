@@ -63,7 +63,7 @@ def find_horizon(
         raise ValueError("give one of above and at_least")
 
     def holds(statistic: np.ndarray) -> np.ndarray:
-        return statistic > above if above is not None else statistic >= at_least  # type: ignore[operator]
+        return statistic > above if above is not None else statistic >= at_least
 
     last = _leading_run if unbroken else _last_true
     band = percentile_bounds(resampled, n=n) if unbroken else joint_bounds(resampled, n=n)
@@ -87,7 +87,8 @@ def joint_bounds(resampled: np.ndarray, *, n: int) -> np.ndarray:
 
 def _leading_run(flags: np.ndarray) -> np.ndarray:
     """How many leading steps are all true, over the last axis."""
-    return np.logical_and.accumulate(flags, axis=-1).sum(-1)
+    length: np.ndarray = np.logical_and.accumulate(flags, axis=-1).sum(-1)
+    return length
 
 
 def _last_true(flags: np.ndarray) -> np.ndarray:

@@ -22,12 +22,14 @@ K1, K2 = 0.01, 0.03
 def rms_error(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Root mean square difference over pixels and channels, in grey levels: [..., H, W, C] -> [...]."""
     _require_alike(imagined, truth)
-    return np.sqrt(np.mean((imagined.astype(np.float64) - truth) ** 2, axis=(-3, -2, -1)))
+    error: np.ndarray = np.sqrt(np.mean((imagined.astype(np.float64) - truth) ** 2, axis=(-3, -2, -1)))
+    return error
 
 
 def psnr(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio in dB, higher is better; at most 58.9, where only rounding is left."""
-    return 10 * np.log10(PEAK**2 / np.maximum(rms_error(imagined, truth) ** 2, ROUNDING))
+    decibels: np.ndarray = 10 * np.log10(PEAK**2 / np.maximum(rms_error(imagined, truth) ** 2, ROUNDING))
+    return decibels
 
 
 def ssim(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -46,7 +48,8 @@ def ssim(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
     def smooth(x: np.ndarray) -> np.ndarray:
         blurred = correlate1d(correlate1d(x, kernel, axis=-3), kernel, axis=-2)
         height, width = x.shape[-3:-1]
-        return blurred[..., radius : height - radius, radius : width - radius, :]
+        inside: np.ndarray = blurred[..., radius : height - radius, radius : width - radius, :]
+        return inside
 
     x, y = imagined.astype(np.float64), truth.astype(np.float64)
     mean_x, mean_y = smooth(x), smooth(y)
@@ -55,7 +58,8 @@ def ssim(imagined: np.ndarray, truth: np.ndarray) -> np.ndarray:
     c1, c2 = (K1 * PEAK) ** 2, (K2 * PEAK) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return (luminance * structure).mean(axis=(-3, -2, -1))
+    similarity: np.ndarray = (luminance * structure).mean(axis=(-3, -2, -1))
+    return similarity
 
 
 def _require_alike(imagined: np.ndarray, truth: np.ndarray) -> None:

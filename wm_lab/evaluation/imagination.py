@@ -118,7 +118,8 @@ def variable_errors(
 
 
 def _bounded(errors: np.ndarray, worst: float) -> np.ndarray:
-    return np.nan_to_num(errors, nan=worst, posinf=worst).clip(max=worst)
+    bounded: np.ndarray = np.nan_to_num(errors, nan=worst, posinf=worst).clip(max=worst)
+    return bounded
 
 
 def assess_groups(
@@ -241,7 +242,8 @@ def _curves(errors: np.ndarray, sample: _Sample) -> Curves:
 def _quantiles(ranked: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The value at a share of its own for each column of sorted values [W, H]."""
     row = np.clip(np.ceil(share * len(ranked)).astype(int) - 1, 0, len(ranked) - 1)
-    return ranked[row, np.arange(ranked.shape[1])]
+    quantiles: np.ndarray = ranked[row, np.arange(ranked.shape[1])]
+    return quantiles
 
 
 def _skill(model: np.ndarray, other: np.ndarray, sample: _Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ class Manifest:
 
     @property
     def task(self) -> str:
-        return self.card["name"]
+        return str(self.card["name"])
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -60,11 +60,11 @@ class Manifest:
 
     @property
     def success_test(self) -> str:
-        return self.card["success_test"]
+        return str(self.card["success_test"])
 
     @property
     def physics(self) -> str:
-        return self.card["physics"]
+        return str(self.card["physics"])
 
     @cached_property
     def hash(self) -> str:

@@ -128,7 +128,8 @@ def _widest(
 
 def _worth(variance: np.ndarray, some: np.ndarray) -> np.ndarray:
     """How many independent trials, each of variance `some`, would vary as much as was seen."""
-    return some / np.maximum(variance, 1e-9 * np.maximum(some, 1e-9))
+    trials: np.ndarray = some / np.maximum(variance, 1e-9 * np.maximum(some, 1e-9))
+    return trials
 
 
 def _coins(found: Crossed, some: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

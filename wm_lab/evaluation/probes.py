@@ -174,4 +174,6 @@ def _ridge_path(x: np.ndarray, y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(x.T @ x)
     said, turned = unseen @ vectors, vectors.T @ (x.T @ (y - offset))
     unit = max(float(values.mean()), np.finfo(float).tiny)
-    return np.stack([said @ (turned / (values.clip(0)[:, None] + penalty * unit)) for penalty in PENALTIES]) + offset
+    scales = [values.clip(0)[:, None] + penalty * unit for penalty in PENALTIES]
+    predicted: np.ndarray = np.stack([said @ (turned / scale) for scale in scales]) + offset
+    return predicted

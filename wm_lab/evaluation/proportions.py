@@ -118,7 +118,8 @@ def _tango_low(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.
         middle = (low + high) / 2
         rejected = a - b - n * middle - slack > z * _score_deviation(a, b, n, middle)
         low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
-    return (low + high) / 2
+    root: np.ndarray = (low + high) / 2
+    return root
 
 
 def _score_deviation(a: np.ndarray, b: np.ndarray, n: np.ndarray, delta: np.ndarray) -> np.ndarray:
@@ -126,7 +127,8 @@ def _score_deviation(a: np.ndarray, b: np.ndarray, n: np.ndarray, delta: np.ndar
     linear = -a - b + (2 * n - a + b) * delta
     constant = -b * delta * (1 - delta)
     only_b = (np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0)) - linear) / (4 * n)
-    return np.sqrt(np.maximum(n * (2 * only_b + delta * (1 - delta)), 0))
+    root: np.ndarray = np.sqrt(np.maximum(n * (2 * only_b + delta * (1 - delta)), 0))
+    return root
 
 
 def _z(level: float) -> float:

@@ -44,11 +44,13 @@ class Ratio(NamedTuple):
     def resampled(self, resamples: int = RESAMPLES) -> np.ndarray:
         """[R], the same trajectories drawn for every ratio of as many, so that two may be subtracted."""
         counts = resample_counts(len(self.top), resamples, seed=0)
-        return (counts @ self.top) / np.maximum(counts @ self.bottom, TINY)
+        ratios: np.ndarray = (counts @ self.top) / np.maximum(counts @ self.bottom, TINY)
+        return ratios
 
     def influence(self) -> np.ndarray:
         """What each trajectory does to the ratio [E], to first order."""
-        return (self.top - self.value * self.bottom) / self.bottom.sum()
+        influence: np.ndarray = (self.top - self.value * self.bottom) / self.bottom.sum()
+        return influence
 
     def error(self) -> float:
         """Standard error of the logarithm, by the ratio's linear part."""

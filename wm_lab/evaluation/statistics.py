@@ -76,7 +76,8 @@ def iqm_over_episodes(
 def _middle_half(scores: np.ndarray) -> np.ndarray:
     """Mean [...] of the middle half of [..., N]; `scipy.stats.trim_mean`, which takes two seconds to load."""
     cut = scores.shape[-1] // 4
-    return np.sort(scores)[..., cut : scores.shape[-1] - cut].mean(-1)
+    middle: np.ndarray = np.sort(scores)[..., cut : scores.shape[-1] - cut].mean(-1)
+    return middle
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:

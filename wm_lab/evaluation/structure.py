@@ -30,13 +30,15 @@ def standardised(x: np.ndarray) -> np.ndarray:
     moves = moving(x.mean(0), spread)
     if not moves.any():
         return np.zeros((len(x), 1))
-    return (x[:, moves] - x[:, moves].mean(0)) / spread[moves]
+    scaled: np.ndarray = (x[:, moves] - x[:, moves].mean(0)) / spread[moves]
+    return scaled
 
 
 def distances(x: np.ndarray) -> np.ndarray:
     """Euclidean [M, M]."""
     square = np.square(x).sum(1)
-    return np.sqrt(np.maximum(square[:, None] + square - 2 * x @ x.T, 0))
+    apart: np.ndarray = np.sqrt(np.maximum(square[:, None] + square - 2 * x @ x.T, 0))
+    return apart
 
 
 def neighbours(apart: np.ndarray, trajectory: np.ndarray, k: int) -> np.ndarray:

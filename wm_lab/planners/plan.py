@@ -52,7 +52,7 @@ class Plan:
         blank = {"score": -torch.inf, "elite_scores": -torch.inf, "std": torch.nan}
 
         def clear(name: str) -> Tensor:
-            value = getattr(self, name).clone()
+            value: Tensor = getattr(self, name).clone()
             value[rows] = blank.get(name, 0)
             return value
 
@@ -62,7 +62,7 @@ class Plan:
         """`rows` (mask or indices) hold the plans of `other`; the other rows are untouched."""
 
         def write(name: str) -> Tensor:
-            value = getattr(self, name).clone()
+            value: Tensor = getattr(self, name).clone()
             value[rows] = getattr(other, name)
             return value
 
@@ -91,4 +91,4 @@ def to_knots(actions: Tensor, block: int) -> Tensor:
     """The mean action of every block: [..., H, A] -> [..., K, A]; inverse of `to_steps` for what it made."""
     if block == 1:
         return actions
-    return torch.stack([piece.mean(dim=-2) for piece in actions.split(block, dim=-2)], dim=-2)
+    return torch.stack([piece.mean(dim=-2) for piece in torch.split(actions, block, dim=-2)], dim=-2)

@@ -54,4 +54,5 @@ class BCPolicy(Policy):
         valid = age < self._predictions[rows, None]  # [R, k]
         weights = valid * self.net.config.temporal_average**age
         predicted = self._chunks[rows][:, age, age]  # [R, k, A]
-        return ((weights[..., None] * predicted).sum(1) / weights.sum(1)[:, None]).astype(np.float32)
+        mean: np.ndarray = ((weights[..., None] * predicted).sum(1) / weights.sum(1)[:, None]).astype(np.float32)
+        return mean

@@ -96,4 +96,5 @@ class BehaviourCloning(nn.Module):
 
     def _predict(self, frames: Tensor) -> Tensor:
         """Unclipped chunks [..., chunk, A] from encoded frames [..., history, E]."""
-        return self.head(frames.flatten(-2)).unflatten(-1, (self.config.chunk, self.spec.action_size))
+        chunks: Tensor = self.head(frames.flatten(-2)).unflatten(-1, (self.config.chunk, self.spec.action_size))
+        return chunks

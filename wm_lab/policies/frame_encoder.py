@@ -79,4 +79,5 @@ class KeypointEncoder(nn.Module):
         lead = image.shape[:-IMAGE_AXES]
         pixels = image.reshape(-1, *image.shape[-IMAGE_AXES:]).permute(0, 3, 1, 2).float() / 127.5 - 1
         maps = self.convolutions(pixels)  # [M, C, h, w]
-        return self.out(soft_argmax(maps * self.log_sharpness.exp())).view(*lead, -1)
+        features: Tensor = self.out(soft_argmax(maps * self.log_sharpness.exp())).view(*lead, -1)
+        return features

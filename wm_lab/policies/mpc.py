@@ -112,14 +112,8 @@ class MPC(Policy):
         """Of every row, those of its running (or last) episode."""
         self.observers: list[Observer] = []
         """They are shown every decision, once its time was taken, and change nothing."""
-
-    @property
-    def observation_keys(self) -> tuple[str, ...]:  # type: ignore[override]
-        keys = [*self.rollout.observation_keys]
-        for part in (self.proposals, self.reranker):
-            if part is not None:
-                keys += part.observation_keys
-        return tuple(dict.fromkeys(keys))
+        parts = [part for part in (self.rollout, proposals, reranker) if part is not None]
+        self.observation_keys = tuple(dict.fromkeys(key for part in parts for key in part.observation_keys))
 
     def start(self, rows: int) -> None:
         self._plan = self.planner.blank(rows)

@@ -15,7 +15,7 @@ from wm_lab.errors import UserError
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment
-from wm_lab.world_model import Imagination, State, WorldModel
+from wm_lab.world_model import State, WorldModel
 
 CORRELATION = 0.8
 """Of the noise in neighbouring steps: uncorrelated noise averages out before the robot has moved."""
@@ -78,12 +78,7 @@ class BCProposals:
         """The observation history {key: [R, P, history, ...]} after the imagined `actions`."""
         length = self.net.config.history
         future = model.imagine(belief, actions)
-        recent = Imagination(
-            features=future.features[:, :, -length:],
-            reward=future.reward[:, :, -length:],
-            continue_probability=future.continue_probability[:, :, -length:],
-        )
-        decoded = model.decode(recent)
+        decoded = model.decode(future.map(lambda part: part[:, :, -length:]))
         return {
             key: torch.cat([past, decoded[key].to(past.dtype)], dim=2)[:, :, -length:] for key, past in history.items()
         }

@@ -93,7 +93,8 @@ class Cell:
         return distinct(played for arms in self.outcomes for played in arms.get(name, ()))
 
     def _held_out(self) -> dict[str, Any]:
-        return self.imagined[0]["held_out"]["all"]
+        found: dict[str, Any] = self.imagined[0]["held_out"]["all"]
+        return found
 
 
 def cells_of(records: Sequence[RunRecord]) -> list[Cell]:

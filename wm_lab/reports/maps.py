@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
+Colour = str | tuple[float, float, float, float]
+"""By name, or red, green, blue and opacity."""
+
 PANEL = 2.15  # inches
 
 GAP = 2
@@ -74,7 +77,7 @@ def contact_sheet(images: np.ndarray, places: np.ndarray) -> Image:
     return sheet
 
 
-def _shades(values: np.ndarray) -> tuple[list, list[tuple[str, object]]]:
+def _shades(values: np.ndarray) -> tuple[list[Colour], list[tuple[str, Colour]]]:
     """A colour for each scene, and the legend: names, or both ends of the scale."""
     from matplotlib import colormaps
 
@@ -88,7 +91,7 @@ def _shades(values: np.ndarray) -> tuple[list, list[tuple[str, object]]]:
     return shades, [(f"{v:.3g}", scale(i)) for v, i in ((low, 0.0), ((low + high) / 2, 0.5), (high, 1.0))]
 
 
-def _scatter(axes: Axes, y: np.ndarray, shades: list) -> None:
+def _scatter(axes: Axes, y: np.ndarray, shades: list[Colour]) -> None:
     points = axes.scatter(y[:, 0], y[:, 1], s=22, c=shades, edgecolors="white", linewidths=0.4)
     points.set_urls([f"scene-{i}" for i in range(len(y))])  # where `save_hoverable` puts the titles
     axes.set_xticks([])
@@ -96,7 +99,7 @@ def _scatter(axes: Axes, y: np.ndarray, shades: list) -> None:
     axes.margins(0.08)
 
 
-def _legend(axes: Axes, entries: Sequence[tuple[str, object]]) -> None:
+def _legend(axes: Axes, entries: Sequence[tuple[str, Colour]]) -> None:
     for word, shade in entries:
         axes.plot([], [], "o", color=shade, label=word)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, labelcolor=QUIET, handletextpad=0.1)

@@ -27,4 +27,5 @@ def true_error(
     if goal is not None:
         truth["state"][..., goal] = segments.observation["state"][:, 1:, goal]
     error = yardstick(segments.observation)[:, 1:] - yardstick(truth)
-    return np.sqrt(np.square(error).mean((1, 2)))
+    distance: np.ndarray = np.sqrt(np.square(error).mean((1, 2)))
+    return distance

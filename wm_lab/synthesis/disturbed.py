@@ -58,7 +58,8 @@ class DisturbedExpert(ExpertPolicy):
         for row, action in zip(moment.rows, meant, strict=True):
             self._intended[row].append(action)
         noise = np.stack([self._noise[row][k] for row, k in zip(moment.rows, step, strict=True)])
-        return (meant + noise).clip(-1, 1).astype(np.float32)
+        disturbed: np.ndarray = (meant + noise).clip(-1, 1).astype(np.float32)
+        return disturbed
 
     def report(self, row: int) -> dict[str, np.ndarray]:
         return {INTENDED: np.stack(self._intended[row])}

@@ -77,14 +77,16 @@ class Filters:
         flat = torch.from_numpy(frames).float().flatten(0, 1)
         count = min(NEIGHBOURS, len(self._reference))
         near = [
-            torch.cdist(part, self._reference).topk(count, largest=False).values.mean(-1) for part in flat.split(ROWS)
+            torch.cdist(part, self._reference).topk(count, largest=False).values.mean(-1)
+            for part in torch.split(flat, ROWS)
         ]
         return torch.cat(near).view(frames.shape[:2]).amax(1).numpy()
 
     def _inconsistency(self, frames: np.ndarray, executed: np.ndarray) -> np.ndarray:
         """Largest error [M] of reading the executed actions [M, L, A] off the transitions that they led to."""
         read = self._inverse(frames[:, :-1], frames[:, 1:]).clip(-1, 1)
-        return np.abs(read - executed).mean(-1).max(-1)
+        worst: np.ndarray = np.abs(read - executed).mean(-1).max(-1)
+        return worst
 
     def _held_out(self, data: Dataset, world: World, length: int) -> dict[str, np.ndarray]:
         """{filter: its number on each real window [W]}"""

@@ -22,7 +22,7 @@ import torch
 from wm_lab.data.behaviours import ornstein_uhlenbeck
 from wm_lab.domains import Positive, ShareBelowOne, Steps
 from wm_lab.errors import unknown
-from wm_lab.objectives import Objective
+from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.labels import Guide
@@ -115,11 +115,7 @@ def planner(world: World, m: Materials, config: GeneratorConfig) -> Segments:
     for begin in range(0, len(m.starts), PLANS):
         rows = torch.arange(begin, min(begin + PLANS, len(m.starts)))
         generators = [torch.Generator().manual_seed(int(m.rng.integers(2**62))) for _ in rows]
-        belief, model, objective = world.belief[rows], world.model, m.objective
-
-        def score(actions: torch.Tensor, belief=belief, model=model, objective=objective) -> torch.Tensor:  # type: ignore[no-untyped-def]
-            return objective(model.imagine(belief, actions), actions)
-
+        score = model_score(world.model, m.objective, world.belief[rows])
         with torch.inference_mode():
             plans.append(m.planner.plan(score, generators).actions.cpu().numpy())
     executed = np.concatenate(plans)[:, : config.length]
@@ -152,7 +148,8 @@ def _noisy_actions(m: Materials, config: GeneratorConfig, steps: int) -> np.ndar
     count, _, size = demonstrated.shape
     noise = np.stack([ornstein_uhlenbeck(m.rng, steps, size, config.correlation) for _ in range(count)])
     strength = config.strength * m.rng.random((count, 1, 1))
-    return (demonstrated + strength * noise).clip(-1, 1).astype(np.float32)
+    noisy: np.ndarray = (demonstrated + strength * noise).clip(-1, 1).astype(np.float32)
+    return noisy
 
 
 def _last(observation: Observations) -> Observations:

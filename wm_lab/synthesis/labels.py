@@ -62,7 +62,8 @@ class InverseDynamics:
 
     def __call__(self, now: np.ndarray, following: np.ndarray) -> np.ndarray:
         """[..., V], [..., V] -> [..., A], not clipped: a frame out of reach asks for more than the robot can do."""
-        return _inputs(now, following) @ self._weights
+        action: np.ndarray = _inputs(now, following) @ self._weights
+        return action
 
 
 class Guide:
@@ -96,11 +97,13 @@ class Guide:
 
     def frame(self, k: int) -> np.ndarray:
         """[M, V] demonstrated k steps after the start."""
-        return self._frames[self._row, self._at(k)]
+        frame: np.ndarray = self._frames[self._row, self._at(k)]
+        return frame
 
     def action(self, k: int) -> np.ndarray:
         """[M, A] the demonstrated action that led to frame k >= 1."""
-        return self._actions[self._row, self._at(k)]
+        action: np.ndarray = self._actions[self._row, self._at(k)]
+        return action
 
     def actions(self, count: int) -> np.ndarray:
         """[M, count, A] the demonstrated actions from the start on."""
@@ -111,7 +114,8 @@ class Guide:
 
         So a block that was pushed aside by a centimetre weighs as much as a hand that is further off.
         """
-        return np.sqrt(np.square((frames - self.frame(k)) / self.yardstick.pace).mean(-1))
+        distance: np.ndarray = np.sqrt(np.square((frames - self.frame(k)) / self.yardstick.pace).mean(-1))
+        return distance
 
     def back(self, frames: np.ndarray, k: int) -> np.ndarray:
         """Labels [M, A] in [-1, 1] for frames [M, V] that are k steps after the start."""
@@ -120,10 +124,12 @@ class Guide:
         arrived = self._at(k + 1)
         demonstrated = self._inverse(self._frames[self._row, arrived - 1], self._frames[self._row, arrived])
         label = self._actions[self._row, arrived] + self._inverse(frames, target) - demonstrated
-        return label.clip(-1, 1).astype(np.float32)
+        clipped: np.ndarray = label.clip(-1, 1).astype(np.float32)
+        return clipped
 
     def _at(self, k: int) -> np.ndarray:
-        return np.minimum(self._step + k, self._last)
+        step: np.ndarray = np.minimum(self._step + k, self._last)
+        return step
 
 
 def _inputs(now: np.ndarray, following: np.ndarray) -> np.ndarray:

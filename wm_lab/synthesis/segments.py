@@ -88,7 +88,7 @@ class Segments:
     @property
     def labelled(self) -> int:
         """Labelled actions in all."""
-        return self.labels.shape[0] * self.labels.shape[1]
+        return len(self) * int(self.labels.shape[1])
 
     def episodes(self, dataset: Dataset, state_size: int) -> list[Episode]:
         """As recorded episodes with the seed of the real one they depart from, so that they stay in its split.

@@ -17,7 +17,7 @@ from wm_lab.device import device_of
 from wm_lab.synthesis.segments import Observations, Starts
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import Imagination, State, Windows, WorldModel
+from wm_lab.world_model import State, Windows, WorldModel
 
 ROWS = 512
 """Segments imagined at a time: images of thousands at once would not fit into memory."""
@@ -67,7 +67,7 @@ class Imagined:
     def advance(self, actions: np.ndarray) -> Observations:
         # Imagined anew from the start: a belief in the middle of an imagination is not part of the contract.
         self._actions = torch.cat([self._actions, torch.from_numpy(actions)], dim=1)
-        rows = torch.arange(len(actions)).split(ROWS)
+        rows = torch.split(torch.arange(len(actions)), ROWS)
         reward, doubt, seen = zip(*(self._imagine(some, actions.shape[1]) for some in rows), strict=True)
         self.reward = np.concatenate(reward)
         self.uncertainty = None if doubt[0] is None else np.concatenate(doubt)
@@ -77,7 +77,7 @@ class Imagined:
     def _imagine(self, rows: Tensor, newest: int) -> tuple[np.ndarray, np.ndarray | None, Observations]:
         """Reward and doubt [m, steps so far] of some segments, and what is seen in their newest steps."""
         future = self.model.imagine(self.belief[rows], self._actions[rows, None].to(self.device))
-        recent = Imagination(*(None if part is None else part[:, :, -newest:] for part in future))  # type: ignore[arg-type]
+        recent = future.map(lambda part: part[:, :, -newest:])
         seen = {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
         doubt = None if future.uncertainty is None else _numbers(future.uncertainty[:, 0])
         return _numbers(future.reward[:, 0]), doubt, seen
@@ -91,13 +91,13 @@ class Actual:
         self.model = Simulator(SimulatorConfig(), task)
 
     def depart(self, dataset: Dataset, starts: Starts) -> None:
-        snapshots: list[np.ndarray | None] = [None] * len(starts)
+        snapshots: dict[int, np.ndarray] = {}
         for episode in np.unique(starts.episode):
             rows = np.flatnonzero(starts.episode == episode)
             found = replay(self.task, dataset.card, dataset.episode(int(episode)), starts.step[rows].tolist())
-            for row, snapshot in zip(rows, found, strict=True):
+            for row, snapshot in zip(rows.tolist(), found, strict=True):
                 snapshots[row] = snapshot if starts.motion is None else starts.motion[row].snapshot(snapshot)
-        self._snapshots = np.stack(snapshots)  # type: ignore[arg-type]
+        self._snapshots = np.stack([snapshots[m] for m in range(len(starts))])
         self.reward = np.zeros((len(starts), 0))
 
     @property

@@ -21,11 +21,11 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.ratio import ratio_bounds
 from wm_lab.experiment.readout import STATE
 from wm_lab.experiment.windows import Stretches
-from wm_lab.objectives import Objective
+from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import State, Windows, WorldModel
+from wm_lab.world_model import Windows, WorldModel
 
 BATCH = 4
 """Stretches planned for at a time: with a few hundred candidates each, enough to keep a processor busy."""
@@ -61,7 +61,7 @@ def propose(
             generator(int(episode), f"imagination at step {step}")
             for episode, step in zip(part.episode, part.step, strict=True)
         ]
-        score = _score(model, objective, belief)
+        score = model_score(model, objective, belief)
         chosen = planner.plan(score, generators).actions
         actions.append(chosen.cpu().numpy())
         predicted.append(model.imagine(belief, chosen[:, None]).reward[:, 0].sum(-1).double().cpu().numpy())
@@ -120,10 +120,6 @@ def episode_means(values: np.ndarray, episode: np.ndarray) -> np.ndarray:
     """The mean [E] of values [W] in each episode: windows of one episode share its luck."""
     _, index = np.unique(episode, return_inverse=True)
     return np.bincount(index, values) / np.bincount(index)
-
-
-def _score(model: WorldModel, objective: Objective, belief: State) -> Callable[[Tensor], Tensor]:
-    return lambda actions: objective(model.imagine(belief, actions), actions)
 
 
 def _goal_features(model: WorldModel, stretches: Stretches, task: Task) -> Tensor:
