@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wm_lab.errors import UserError as UserError
     from wm_lab.exercises.exercise import Answer as Answer
     from wm_lab.exercises.exercise import Exercise as Exercise
-    from wm_lab.experiment.workbench import Workbench as Workbench
+    from wm_lab.experiment.experiment import Experiment as Experiment
     from wm_lab.objectives import Objective as Objective
     from wm_lab.objectives import ObjectiveConfig as ObjectiveConfig
     from wm_lab.planners.elites import Elites as Elites
@@ -44,7 +44,7 @@ else:
         "wm_lab.domains": ("Domain",),
         "wm_lab.errors": ("UserError",),
         "wm_lab.exercises.exercise": ("Answer", "Exercise"),
-        "wm_lab.experiment.workbench": ("Workbench",),
+        "wm_lab.experiment.experiment": ("Experiment",),
         "wm_lab.objectives": ("Objective", "ObjectiveConfig"),
         "wm_lab.planners.elites": ("Elites",),
         "wm_lab.planners.plan": ("Plan",),

@@ -27,8 +27,8 @@ from wm_lab.domains import check_domains
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import RERANKER, Settings
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.folders import CONF, config_folders, share_user_code
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of, require_test
@@ -66,23 +66,25 @@ def run(cfg: DictConfig) -> Answer:
     settings, tracking = read(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     exercise = build(Exercise, settings.exercise, "exercise")
-    with Workbench(settings) as bench:
-        bench.check()
-        exercise.check(bench)
-        require_test(cfg.optimized_metric, bench.card)
+    with Experiment(settings) as experiment:
+        experiment.check()
+        exercise.check(experiment)
+        require_test(cfg.optimized_metric, experiment.card)
         with Run(
             folder,
             config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
             config_text=OmegaConf.to_yaml(cfg, resolve=True),
             overrides=typed(),
             tracking=tracking,
-            facts={"device": settings.device, "physics": bench.card.physics},
+            facts={"device": settings.device, "physics": experiment.card.physics},
             job_type=settings.label("exercise"),
         ) as record:
-            bench.run = record
-            log.info("%s on %s, device %s, %s", settings.label("exercise"), bench.card.name, settings.device, folder)
-            answer = exercise.run(bench)
-            keep(answer, record, bench)
+            experiment.tools.run = record
+            log.info(
+                "%s on %s, device %s, %s", settings.label("exercise"), experiment.card.name, settings.device, folder
+            )
+            answer = exercise.run(experiment)
+            keep(answer, record, experiment)
     show(answer, folder)
     return answer
 
@@ -132,9 +134,9 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return plain
 
 
-def keep(answer: Answer, record: Run, bench: Workbench) -> None:
+def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
     """Plots, tables, page and numbers into the run folder and to the tracker."""
-    exercise = bench.settings.label("exercise")
+    exercise = experiment.settings.label("exercise")
     plots = {name: save(figure, record.folder.plots / f"{name}.svg") for name, figure in answer.figures.items()}
     for name, plot in plots.items():
         record.image(name, plot)
@@ -146,9 +148,9 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     manifests = [runs(arm)[0].manifest for arm in answer.outcomes.values()]
     page = write_page(
         record.folder.path / "report.html",
-        f"{exercise}: {bench.card.name}",
+        f"{exercise}: {experiment.card.name}",
         verdicts=answer.verdicts,
-        tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, bench.seconds)],
+        tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, experiment.tools.seconds)],
         figures=plots | answer.pictures,
         texts={"settings": (record.folder.path / "config.yaml").read_text(encoding="utf-8")},
     )
@@ -156,15 +158,15 @@ def keep(answer: Answer, record: Run, bench: Workbench) -> None:
     record.finish(
         {
             "exercise": exercise,
-            "labels": bench.settings.labels,
-            "task": bench.card.name,
-            "seed": bench.settings.seed,
-            "seeds": bench.settings.seeds,
+            "labels": experiment.settings.labels,
+            "task": experiment.card.name,
+            "seed": experiment.settings.seed,
+            "seeds": experiment.settings.seeds,
             "verdict": answer.verdicts[0],
             "verdicts": answer.verdicts,
             "numbers": answer.numbers,
             "model": answer.model,
-            "seconds": bench.seconds,
+            "seconds": experiment.tools.seconds,
             **metrics_of(exercise, answer.numbers, answer.outcomes),
         }
     )

@@ -150,7 +150,7 @@ def test_the_traceback_is_there_for_who_asks(tmp_path):
 
 def test_a_defect_of_the_program_keeps_its_traceback(tmp_path):
     with (
-        mock.patch("wm_lab.experiment.workbench.Workbench.check", side_effect=ZeroDivisionError("a bug")),
+        mock.patch("wm_lab.experiment.experiment.Experiment.check", side_effect=ZeroDivisionError("a bug")),
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
         wm_lab(tmp_path, *QUIET)

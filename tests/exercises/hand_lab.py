@@ -14,8 +14,8 @@ from omegaconf import open_dict
 
 from wm_lab.config import SECTIONS
 from wm_lab.exercises.exercise import Exercise
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import Settings
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.main import CONF, read
 from wm_lab.settings import build, complete
 
@@ -49,7 +49,7 @@ def changed(wanted: Settings, store: Path, **changes: dict[str, Any] | int) -> S
 
 def check(wanted: Settings) -> None:
     """What happens before any work."""
-    bench = Workbench(wanted)
+    experiment = Experiment(wanted)
     exercise = build(Exercise, wanted.exercise, "exercise")
-    bench.check()
-    exercise.check(bench)
+    experiment.check()
+    exercise.check(experiment)

@@ -1,4 +1,4 @@
-"""World models of the point mass whose mistakes are chosen, and a workbench that has one ready."""
+"""World models of the point mass whose mistakes are chosen, and an experiment that has one ready."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from tests.data.toy import SPEED
 from wm_lab.evaluation.plain import write_json
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.models import Models
 from wm_lab.experiment.settings import Settings
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.tools import Tools
 from wm_lab.training.checkpoint import save_model
 from wm_lab.training.trainer import REPORT
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
@@ -75,16 +77,24 @@ class PointWorld(WorldModel):
         return Imagination(2 * x @ self.turn, reward, torch.ones_like(reward))
 
 
-class PointBench(Workbench):
-    """Collects in earnest; the model is the one that `settings.model` describes, untrained."""
+class PointModels(Models):
+    """The world model is the one that the settings describe, untrained."""
 
     def world_model(self, rounds: int | None = None, other: Settings | None = None) -> Path:
-        wanted = other or self.settings
-        path = self.store.root / wanted.label("model") / "point.pt"
+        wanted = other or self._tools.settings
+        path = self._tools.store.root / wanted.label("model") / "point.pt"
         write_json(path.parent / REPORT, {"parameters": 0, "steps": 0, "seconds": 0.0})
         options = {key: value for key, value in wanted.model.items() if key != "_target_"}
-        save_model(path, PointWorld(PointWorldConfig(**options), self.dataset(0).spec), {})
+        save_model(path, PointWorld(PointWorldConfig(**options), self._data.dataset(0).spec), {})
         return path
+
+
+class PointExperiment(Experiment):
+    """Collects in earnest, with a world model that needs no training."""
+
+    def __init__(self, settings: Settings, training: int = 0, shared: Tools | None = None) -> None:
+        super().__init__(settings, training, shared)
+        self.models = PointModels(self.tools, self.data)
 
 
 def settings(store: Path, **changes: Any) -> Settings:

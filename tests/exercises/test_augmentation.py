@@ -13,16 +13,16 @@ import torch
 
 from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as hand_settings
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.exercises.augmentation.arms import ARMS
 from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
 from wm_lab.exercises.augmentation.exercise import Augmentation, AugmentationConfig
 from wm_lab.exercises.augmentation.report import augmentation_verdicts
-from wm_lab.experiment.diet import Diet
-from wm_lab.experiment.trainings import train_clones
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.side_by_side import train_clones
+from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.settings import complete, read_config
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
@@ -49,8 +49,8 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def answer(store):
-    with PointBench(point_settings(store)) as bench:
-        return Augmentation(CONFIG).run(bench)
+    with PointExperiment(point_settings(store)) as experiment:
+        return Augmentation(CONFIG).run(experiment)
 
 
 def clones(store) -> dict[str, dict[str, Any]]:
@@ -81,8 +81,8 @@ def test_mixed_batches_are_one_to_one(answer, store):
 
 def test_all_arms_around_the_same_demonstrations_see_alike(answer, store):
     """By the real data and the collection: neither imagined frames nor more demonstrations change what a clone sees."""
-    with PointBench(point_settings(store)) as bench:
-        eyes = [[bench.demonstrations(count).digest, bench.dataset().digest] for count in (4, 6)]
+    with PointExperiment(point_settings(store)) as experiment:
+        eyes = [[experiment.data.demonstrations(count).digest, experiment.data.dataset().digest] for count in (4, 6)]
     seen = [recipe["eyes"] for recipe in clones(store).values()]
     assert [seen.count(each) for each in eyes] == [len(ARMS)] * 2 and len(seen) == 2 * len(ARMS)
 
@@ -90,27 +90,27 @@ def test_all_arms_around_the_same_demonstrations_see_alike(answer, store):
 def test_proportional_batches_are_asked_for_by_an_option(store):
     config = replace(CONFIG, counts=[4], doses=[1], arms=["imagined"], balanced=False)
     before = set(clones(store))
-    with PointBench(point_settings(store)) as bench:
-        Augmentation(config).run(bench)
+    with PointExperiment(point_settings(store)) as experiment:
+        Augmentation(config).run(experiment)
     (new,) = [recipe for name, recipe in clones(store).items() if name not in before]
     assert "weights" not in new
 
 
 def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store, tmp_path):
-    with PointBench(replace(point_settings(store), workers=2)) as bench:
-        real = bench.demonstrations(4)
-        extra = synthesis(bench).segments(real, TRUE, 1)
+    with PointExperiment(replace(point_settings(store), workers=2)) as experiment:
+        real = experiment.data.demonstrations(4)
+        extra = synthesis(experiment).segments(real, TRUE, 1)
         mixed = Dataset([*real.shards, *Dataset.open(extra).shards], real.split_config)
         diets = [
-            Diet(real, "real", steps=STEPS),
-            Diet(mixed, "mixed", eyes=bench.eyes(real), weights=[0.5, 0.5], steps=STEPS),
+            TrainingMix(real, "real", steps=STEPS),
+            TrainingMix(mixed, "mixed", normaliser=experiment.data.normaliser(real), weights=[0.5, 0.5], steps=STEPS),
         ]
-        alone = [bench.clone(diet) for diet in diets]
-    with PointBench(replace(point_settings(tmp_path), workers=2)) as bench:
-        train_clones(bench, [diets])
-        assert bench.seconds.pop("train bc real") > 0 and bench.seconds.pop("train bc mixed") > 0
-        together = [bench.clone(diet) for diet in diets]
-        assert bench.seconds == {}, "they were trained before they were asked for"
+        alone = [experiment.models.clone(diet) for diet in diets]
+    with PointExperiment(replace(point_settings(tmp_path), workers=2)) as experiment:
+        train_clones(experiment, [diets])
+        assert experiment.tools.seconds.pop("train bc real") > 0 and experiment.tools.seconds.pop("train bc mixed") > 0
+        together = [experiment.models.clone(diet) for diet in diets]
+        assert experiment.tools.seconds == {}, "they were trained before they were asked for"
     for mine, theirs in zip(alone, together, strict=True):
         assert mine != theirs and mine.parent.name == theirs.parent.name
         weights = zip(read(mine)["weights"].values(), read(theirs)["weights"].values(), strict=True)
@@ -131,9 +131,9 @@ def test_provenance_says_what_was_made_and_how_wrong_it_is(answer):
 
 
 def test_the_same_again_finds_everything(answer, store):
-    with PointBench(point_settings(store)) as bench:
-        again = Augmentation(CONFIG).run(bench)
-        assert bench.seconds == {}
+    with PointExperiment(point_settings(store)) as experiment:
+        again = Augmentation(CONFIG).run(experiment)
+        assert experiment.tools.seconds == {}
     assert again.verdicts == answer.verdicts
 
 
@@ -142,27 +142,27 @@ def test_the_headline_is_the_filtered_models_and_is_an_honest_one(answer):
     assert augmentation_verdicts([], {}) == ["cannot tell: no arm of synthetic data was asked for."]
 
 
-def synthesis(bench, quantile=1.0, use=("support", "consistency", "achieved"), **options) -> Synthesis:
+def synthesis(experiment, quantile=1.0, use=("support", "consistency", "achieved"), **options) -> Synthesis:
     generator = replace(GENERATOR, **options)
-    return Synthesis(bench, Making(generator, FilterConfig(list(use), quantile), audit=10))
+    return Synthesis(experiment, Making(generator, FilterConfig(list(use), quantile), audit=10))
 
 
 def test_synthetic_data_depend_on_the_model_and_on_the_seed_alone(store):
-    with PointBench(point_settings(store)) as bench:
-        real = bench.demonstrations(4)
-        shards = {where: synthesis(bench).segments(real, where, 1) for where in (IMAGINED, UNTRAINED, TRUE)}
-        assert synthesis(bench).segments(real, IMAGINED, 1) == shards[IMAGINED]
+    with PointExperiment(point_settings(store)) as experiment:
+        real = experiment.data.demonstrations(4)
+        shards = {where: synthesis(experiment).segments(real, where, 1) for where in (IMAGINED, UNTRAINED, TRUE)}
+        assert synthesis(experiment).segments(real, IMAGINED, 1) == shards[IMAGINED]
         first, second = (Dataset.open(shards[where]).column("action") for where in (IMAGINED, TRUE))
     np.testing.assert_allclose(first, second, atol=1e-5)  # a perfect model imagines the truth
-    with PointBench(replace(point_settings(store), seed=1)) as bench:
-        other = Dataset.open(synthesis(bench).segments(real, IMAGINED, 1)).column("action")
+    with PointExperiment(replace(point_settings(store), seed=1)) as experiment:
+        other = Dataset.open(synthesis(experiment).segments(real, IMAGINED, 1)).column("action")
     assert other.shape == first.shape and not np.array_equal(other, first)
 
 
 def test_filtered_shards_hold_the_kept_segments_alone(store):
-    with PointBench(point_settings(store)) as bench:
-        real = bench.demonstrations(4)
-        making = synthesis(bench, use=["achieved"], keep=0.85)  # so slow a way back that some do not arrive
+    with PointExperiment(point_settings(store)) as experiment:
+        real = experiment.data.demonstrations(4)
+        making = synthesis(experiment, use=["achieved"], keep=0.85)  # so slow a way back that some do not arrive
         whole = Dataset.open(making.segments(real, IMAGINED, 3))
         left = Dataset.open(making.filtered(real, whole.shards[0].folder))
     kept = np.flatnonzero(whole.shards[0].columns[f"episode.{KEPT}"])
@@ -175,8 +175,8 @@ def test_an_arm_that_the_filters_leave_nothing_is_left_out_and_the_others_go_on(
     slow = replace(GENERATOR, keep=0.99, strength=5.0)
     filters = FilterConfig(["achieved"])
     config = replace(CONFIG, counts=[4], doses=[1], arms=["filtered", "untrained"], generator=slow, filter=filters)
-    with PointBench(point_settings(store)) as bench:
-        answer = Augmentation(config).run(bench)
+    with PointExperiment(point_settings(store)) as experiment:
+        answer = Augmentation(config).run(experiment)
     assert set(answer.outcomes) == {"real_n4", "untrained_n4_x1"}
     assert re.match(r"with 4 demonstrations the filters dropped all \d+ .*\(passed: achieved 0%\)", answer.verdicts[-1])
 
@@ -214,7 +214,7 @@ IMPOSSIBLE = [
 def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes, sentence):
     wanted = changed(hand_settings("exercise=augmentation"), tmp_path, **changes)
     with pytest.raises(UserError, match=sentence):
-        Augmentation(AugmentationConfig(**options_of(wanted))).check(Workbench(wanted))
+        Augmentation(AugmentationConfig(**options_of(wanted))).check(Experiment(wanted))
     assert not list(tmp_path.iterdir())
 
 
@@ -222,7 +222,7 @@ def test_demonstrations_are_carried_elsewhere_unless_that_cannot_be_done(tmp_pat
     for task, kind in (({}, "elsewhere"), ({"observation": "pixels_proprio"}, "noisy")):
         wanted = changed(hand_settings("exercise=augmentation", "task=hand/push"), tmp_path, task=task)
         exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
-        assert exercise.generator(Workbench(wanted)).kind == kind
+        assert exercise.generator(Experiment(wanted)).kind == kind
 
 
 def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_path):
@@ -231,22 +231,22 @@ def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_
         wanted = changed(hand_settings("exercise=augmentation", f"task={task}"), tmp_path, **options)
         exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
         if fits:
-            exercise.check(Workbench(wanted))
+            exercise.check(Experiment(wanted))
         else:
             with pytest.raises(UserError, match="success brings one variable to its goal"):
-                exercise.check(Workbench(wanted))
+                exercise.check(Experiment(wanted))
 
 
 def test_a_model_that_cannot_show_what_it_imagines_is_refused(store):
     wanted = point_settings(store, model={"_target_": "tests.exercises.point_world.PointWorld", "decodes": ["pixels"]})
     with pytest.raises(UserError, match="a clone reads state, and model does not decode state"):
-        Augmentation(CONFIG).check(PointBench(wanted))
+        Augmentation(CONFIG).check(PointExperiment(wanted))
 
 
 def test_the_simulator_has_nothing_to_learn(store):
     wanted = point_settings(store, model={"_target_": "wm_lab.tasks.simulator.Simulator", "threads": 1})
     with pytest.raises(UserError, match="model=simulator is the truth"):
-        Augmentation(CONFIG).check(PointBench(wanted))
+        Augmentation(CONFIG).check(PointExperiment(wanted))
 
 
 def options_of(wanted) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.data.toy import PointConfig, PointTask
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.exercises.collect import Collect, CollectConfig
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 
 
 @dataclass
@@ -32,15 +32,15 @@ class MortalTask(PointTask):
         return super().reset(seed=seed, options=options)
 
 
-def collected(bench):
+def collected(experiment):
     exercise = Collect(CollectConfig(demonstrations=True))
-    exercise.check(bench)
-    return exercise.run(bench)
+    exercise.check(experiment)
+    return exercise.run(experiment)
 
 
 def test_every_episode_is_counted_by_its_behaviour_and_found_again(tmp_path):
-    with PointBench(settings(tmp_path)) as bench:
-        answer = collected(bench)
+    with PointExperiment(settings(tmp_path)) as experiment:
+        answer = collected(experiment)
         (folder,) = answer.numbers["data"]["folders"]
         data = Dataset.open(folder)
         names, counts = np.unique(data.table.behaviour, return_counts=True)
@@ -51,7 +51,7 @@ def test_every_episode_is_counted_by_its_behaviour_and_found_again(tmp_path):
         assert answer.numbers["data"]["solved"] == pytest.approx(solved)
         assert answer.numbers["demonstrations"]["episodes"] == 2
         assert answer.verdicts[0].startswith("data: 40 episodes of toy/point with 800 steps")
-    with PointBench(settings(tmp_path)) as again:
+    with PointExperiment(settings(tmp_path)) as again:
         collected(again)
         assert "collection" not in again.seconds, "nothing is collected twice"
 
@@ -62,17 +62,17 @@ def test_a_killed_worker_loses_only_the_groups_that_were_playing(tmp_path):
     task = {"_target_": "tests.exercises.test_collect_exercise.MortalTask", "fuse": str(fuse)}
     mortal = replace(settings(tmp_path / "store"), task=task, workers=2, data={"episodes": 96})
     sentence = r"killed by SIGKILL\) while busy with the episodes with seeds 16 to 31"
-    with Workbench(mortal) as bench, pytest.raises(UserError, match=sentence):
-        bench.dataset()
+    with Experiment(mortal) as experiment, pytest.raises(UserError, match=sentence):
+        experiment.data.dataset()
     kept = {path.name for path in (tmp_path / "store/dataset").glob(".building-*/groups/*.npz")}
     assert "000001.npz" not in kept
-    with Workbench(mortal) as bench:
-        resumed = bench.dataset()
-    with Workbench(replace(mortal, store=tmp_path / "other", workers=1)) as bench:
-        assert bench.dataset().digest == resumed.digest, "to the byte what an undisturbed collection gives"
+    with Experiment(mortal) as experiment:
+        resumed = experiment.data.dataset()
+    with Experiment(replace(mortal, store=tmp_path / "other", workers=1)) as experiment:
+        assert experiment.data.dataset().digest == resumed.digest, "to the byte what an undisturbed collection gives"
 
 
 def test_a_recording_is_collected_already(tmp_path):
-    bench = PointBench(replace(settings(tmp_path), data={"path": str(tmp_path)}))
+    experiment = PointExperiment(replace(settings(tmp_path), data={"path": str(tmp_path)}))
     with pytest.raises(UserError, match="is collected already"):
-        Collect(CollectConfig()).check(bench)
+        Collect(CollectConfig()).check(experiment)

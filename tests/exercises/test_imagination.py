@@ -12,7 +12,7 @@ from PIL import Image
 from tests.data.toy import SPEED, PointTask
 from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as smoke
-from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
+from tests.exercises.point_world import PointExperiment, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
@@ -23,9 +23,9 @@ from wm_lab.exercises.imagination.frames import Frames, image_key
 from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
 from wm_lab.exercises.imagination.report import ratio_verdict
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.readout import LinearProbe, decoded_state, fit_probe
 from wm_lab.experiment.windows import draw, fair, places, reach
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import read_config
 
 HORIZON, CONTEXT = 10, 3
@@ -45,7 +45,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(store) -> Dataset:
-    return PointBench(settings(store)).dataset()
+    return PointExperiment(settings(store)).data.dataset()
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def readout(model, dataset):
     return fit_probe(model, draw(dataset, "train", PointTask(), ["state"], 100, CONTEXT, HORIZON))
 
 
-def answer(store, config=CONFIG, bench=PointBench, **changes):
-    return Imagination(config).run(bench(settings(store, **changes)))
+def answer(store, config=CONFIG, experiment=PointExperiment, **changes):
+    return Imagination(config).run(experiment(settings(store, **changes)))
 
 
 # Windows
@@ -126,11 +126,11 @@ def lasting(lengths):
 
 def test_episodes_shorter_than_every_window_are_learnt_from_and_judged(tmp_path):
     wanted = smoke("exercise=imagination", "task=gym", "task.id=tests.tasks.toy_envs:Brief-v0", "data=random")
-    with Workbench(changed(wanted, tmp_path)) as bench:
+    with Experiment(changed(wanted, tmp_path)) as experiment:
         exercise = Imagination(ImaginationConfig(windows=16, planned_windows=4, resamples=100))
-        bench.check()
-        exercise.check(bench)
-        answer = exercise.run(bench)
+        experiment.check()
+        exercise.check(experiment)
+        answer = exercise.run(experiment)
     assert answer.verdicts[-1].startswith("episodes end early: ")
 
 
@@ -268,15 +268,15 @@ def test_the_error_ratio_is_of_sums_over_episodes():
 
 
 def test_no_window_is_of_an_episode_that_trained_the_model_or_chose_it(store):
-    with PointBench(settings(store)) as bench:
-        unseen, split = Imagination(CONFIG)._unseen(bench)
-        collection = bench.dataset(rounds=0)
+    with PointExperiment(settings(store)) as experiment:
+        unseen, split = Imagination(CONFIG)._unseen(experiment)
+        collection = experiment.data.dataset(rounds=0)
         assert not set(unseen.table.seed) & set(collection.table.seed)
         assert len(unseen.episodes(split)) == len(collection.episodes("validation")), "and there are no fewer"
 
 
 def test_the_true_simulator_has_no_error_on_either_distribution(store):
-    found = answer(store, bench=Workbench, model=SIMULATOR).numbers
+    found = answer(store, experiment=Experiment, model=SIMULATOR).numbers
     for part in ("held_out", "planned"):
         whole = found[part]["all"]
         assert whole["variables"]["position"]["median"][10]["value"] == pytest.approx(0, abs=1e-6)
@@ -347,7 +347,7 @@ def test_real_physics_is_imagined_exactly_by_the_simulator(tmp_path):
         "model": SIMULATOR,
     }
     config = ImaginationConfig(horizon=12, context=5, windows=12, planned_windows=4, resamples=100)
-    found = answer(tmp_path, config, Workbench, **changes).numbers
+    found = answer(tmp_path, config, Experiment, **changes).numbers
     for part in ("held_out", "planned"):
         for name, values in found[part]["all"]["variables"].items():
             assert max(values["p90"].values()) == pytest.approx(0, abs=1e-5), (part, name)
@@ -357,13 +357,15 @@ def test_real_physics_is_imagined_exactly_by_the_simulator(tmp_path):
 
 
 def test_perfect_frames_score_what_perfect_frames_score_and_are_shown(store, tmp_path):
-    bench = PointBench(settings(store, task=IMAGES))
-    data = bench.dataset()
+    experiment = PointExperiment(settings(store, task=IMAGES))
+    data = experiment.data.dataset()
     model = point(data, decodes=["pixels"])
     assert image_key(model) == "pixels" and image_key(point(data)) is None
-    stretches = draw(data, "validation", bench.task, ["state", "pixels"], 40, CONTEXT, HORIZON)
+    stretches = draw(data, "validation", experiment.task, ["state", "pixels"], 40, CONTEXT, HORIZON)
     frames = Frames(model, "pixels", stretches)
-    Judge(model, readout(model, data), fit_linear(data), bench, np.ones(5), 100).errors(stretches, "frames", frames)
+    Judge(model, readout(model, data), fit_linear(data), experiment, np.ones(5), 100).errors(
+        stretches, "frames", frames
+    )
     means = frames.means([5, 10])
     assert means[MODEL]["ssim"][10].value == pytest.approx(1)
     assert means[MODEL]["psnr"][10].value == pytest.approx(58.92, abs=0.01)
@@ -408,18 +410,18 @@ def test_impossible_options_are_refused(options, complaint):
 def test_windows_longer_than_the_episodes_are_refused_with_numbers(store):
     exercise = Imagination(ImaginationConfig(horizon=18, context=5))
     with pytest.raises(UserError, match=r"context=5 and exercise.horizon=18 need 23 observations.* has 21"):
-        exercise.check(PointBench(settings(store)))
+        exercise.check(PointExperiment(settings(store)))
 
 
 def test_too_few_held_out_episodes_are_refused_before_any_work(store):
-    bench = PointBench(settings(store, data={"episodes": 6, "validation_fraction": 0.1}))
+    experiment = PointExperiment(settings(store, data={"episodes": 6, "validation_fraction": 0.1}))
     with pytest.raises(UserError, match=r"data.episodes=6 with data.validation_fraction=0.1 holds out 1"):
-        Imagination(CONFIG).check(bench)
+        Imagination(CONFIG).check(experiment)
 
 
 def test_a_cost_of_states_is_refused_where_there_are_only_images(store):
     task = {"_target_": "tests.data.toy.PointTask", "observation": ["pixels"]}
-    bench = PointBench(settings(store, task=task, objective={"reward": 0.0, "task_cost": 1.0}))
+    experiment = PointExperiment(settings(store, task=task, objective={"reward": 0.0, "task_cost": 1.0}))
     with pytest.raises(UserError, match=r"objective.task_cost judges states, and toy/point shows pixels"):
-        Imagination(CONFIG).check(bench)
-    Imagination(ImaginationConfig(horizon=10, context=3, planned_windows=0)).check(bench)
+        Imagination(CONFIG).check(experiment)
+    Imagination(ImaginationConfig(horizon=10, context=3, planned_windows=0)).check(experiment)

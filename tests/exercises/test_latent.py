@@ -11,7 +11,7 @@ import torch
 
 from tests.data.toy import PointTask
 from tests.entry.command import QUIET, runs, wm_lab
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.exercise import Answer
@@ -41,27 +41,27 @@ CONFIG = LatentConfig(scenes=16, frames=8, neighbours=5, perplexities=[5, 30], r
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> PointBench:
-    return PointBench(settings(tmp_path_factory.mktemp("store")))
+def experiment(tmp_path_factory) -> PointExperiment:
+    return PointExperiment(settings(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")
-def frames(bench):
-    return gather(bench.unseen(16), ["state"])
+def frames(experiment):
+    return gather(experiment.data.unseen(16), ["state"])
 
 
 @pytest.fixture(scope="module")
-def answer(bench) -> Answer:
-    return Latent(CONFIG).run(bench)
+def answer(experiment) -> Answer:
+    return Latent(CONFIG).run(experiment)
 
 
 # Frames
 
 
-def test_frames_are_of_episodes_that_no_model_has_seen(bench):
-    unseen, collected = bench.unseen(16), bench.dataset()
+def test_frames_are_of_episodes_that_no_model_has_seen(experiment):
+    unseen, collected = experiment.data.unseen(16), experiment.data.dataset()
     assert len(unseen) == 16 and not set(unseen.table.seed) & set(collected.table.seed)
-    assert bench.unseen(16).digest == unseen.digest
+    assert experiment.data.unseen(16).digest == unseen.digest
 
 
 def test_frames_are_every_step_of_every_trajectory_once_a_belief_has_formed(frames):
@@ -158,8 +158,8 @@ def test_the_random_encoder_hears_what_a_model_that_begins_at_zero_would_not():
     )
 
 
-def test_pictures_are_made_where_the_task_renders(bench, frames):
-    assert thumbnails(PointTask(), bench.unseen(16), frames, np.arange(16)) is None
+def test_pictures_are_made_where_the_task_renders(experiment, frames):
+    assert thumbnails(PointTask(), experiment.data.unseen(16), frames, np.arange(16)) is None
     names = (Variable("a", 0, 1, "m"), Variable("b", 1, 2, "rad", 0.1), Variable("c", 2, 3, "m", 0.1))
     assert shown_variable(names).name == "c" and shown_variable(names[:1]).name == "a"
 
@@ -300,9 +300,9 @@ def test_impossible_options_are_refused(options, complaint):
 def test_what_has_no_latent_and_what_has_no_test_starts_is_refused_before_any_work(tmp_path):
     simulator = {"_target_": "wm_lab.tasks.simulator.Simulator"}
     with pytest.raises(UserError, match="model=simulator has no latent"):
-        Latent(CONFIG).check(PointBench(settings(tmp_path, model=simulator)))
+        Latent(CONFIG).check(PointExperiment(settings(tmp_path, model=simulator)))
     with pytest.raises(UserError, match="an evaluation needs between 1 and"):
-        Latent(LatentConfig(scenes=10**9)).check(PointBench(settings(tmp_path)))
+        Latent(LatentConfig(scenes=10**9)).check(PointExperiment(settings(tmp_path)))
     assert not list(tmp_path.iterdir())
 
 

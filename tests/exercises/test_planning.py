@@ -16,8 +16,9 @@ from wm_lab.exercises.planning import Planning
 from wm_lab.exercises.planning.report import paired
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.scoring import decision_milliseconds
-from wm_lab.experiment.workbench import Workbench, identity
+from wm_lab.experiment.tools import identity
 from wm_lab.policy import Policy
 from wm_lab.settings import build
 
@@ -114,10 +115,12 @@ def test_where_there_is_no_expert_each_exercise_says_what_it_can_do_without(tmp_
 
 def test_starts_that_were_solved_are_counted_in_the_answer(tmp_path):
     lucky = ("task=gym", "task.id=tests.tasks.toy_envs:Lucky-v0", "task.success_key=there", "data=random")
-    with Workbench(changed(settings(*lucky), tmp_path)) as bench:
-        manifest = bench.manifest(30)
-        redrawn = bench.redrawn_starts(manifest)
-        assert redrawn == sum(bench.task.reset(seed=s)[1]["redrawn"] > 0 for s in manifest.seeds) and 5 < redrawn < 25
+    with Experiment(changed(settings(*lucky), tmp_path)) as experiment:
+        manifest = experiment.data.manifest(30)
+        redrawn = experiment.evaluations.redrawn_starts(manifest)
+        assert (
+            redrawn == sum(experiment.task.reset(seed=s)[1]["redrawn"] > 0 for s in manifest.seeds) and 5 < redrawn < 25
+        )
     told = f"{redrawn} of 30 starts were solved before the first step; others were drawn in their place."
     assert starts_verdict(redrawn, 30) == [told] and starts_verdict(0, 30) == []
 
@@ -127,11 +130,11 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
     exercise = {"clone": False, "advised": False, "greedy": False, "episodes": 3, "oracle_episodes": 2}
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(wanted, tmp_path, exercise=exercise, planner=planner)
-    with Workbench(wanted) as bench:
+    with Experiment(wanted) as experiment:
         asked = build(Planning, wanted.exercise, "exercise")
-        bench.check()
-        asked.check(bench)
-        answer = asked.run(bench)
+        experiment.check()
+        asked.check(experiment)
+        answer = asked.run(experiment)
     assert [table.title for table in answer.tables] == ["Returns", "Paired differences", "Where return is lost"]
     assert "mpc_cost" not in answer.outcomes and "simulator_reward" in answer.outcomes
     (oracle,) = answer.outcomes["simulator"]
@@ -169,18 +172,18 @@ def test_planning_is_judged_where_nothing_repeats_itself_without_what_only_the_t
     exercise = {"clone": False, "advised": False, "greedy": False, "episodes": 3, "oracle_episodes": 0}
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(settings(*GUSTY), tmp_path, exercise=exercise | {"attribution": False}, planner=planner)
-    with Workbench(wanted) as bench:
+    with Experiment(wanted) as experiment:
         asked = build(Planning, wanted.exercise, "exercise")
-        bench.check()
-        asked.check(bench)
-        answer = asked.run(bench)
+        experiment.check()
+        asked.check(experiment)
+        answer = asked.run(experiment)
     assert set(answer.outcomes) == {"random", "noop", "mpc"}
     assert np.isnan(answer.outcomes["mpc"][0].realised).all() and "does not repeat itself" in answer.verdicts[-1]
 
 
 def test_the_rehearsal_builds_the_model_that_will_be_trained(tmp_path):
-    with Workbench(changed(settings(), tmp_path)) as bench:
-        told, known = blank_spec(bench.task), bench.dataset().spec
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        told, known = blank_spec(experiment.task), experiment.data.dataset().spec
     assert (told.observation, told.action_size, told.points) == (known.observation, known.action_size, known.points)
     for mine, data in ((told.mean, known.mean), (told.std, known.std), (told.std_change, known.std_change)):
         assert {k: len(v) for k, v in mine.items()} == {k: len(v) for k, v in data.items()}
@@ -200,17 +203,17 @@ def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
     wanted = changed(settings(), tmp_path)
     other = changed(wanted, tmp_path, task={"effort": 3.0, "planning": {"horizon": 5, "action_block": 1, "execute": 1}})
     assert wanted.task != other.task and identity(wanted.task) == identity(other.task)
-    mine, theirs = Workbench(wanted), Workbench(other)
+    mine, theirs = Experiment(wanted), Experiment(other)
     assert mine.card == theirs.card
-    assert mine.manifest(4).hash == theirs.manifest(4).hash
+    assert mine.data.manifest(4).hash == theirs.data.manifest(4).hash
     assert identity(wanted.task) != identity(changed(wanted, tmp_path, task={"tolerance": 0.03}).task)
 
 
 def test_a_plan_in_the_true_simulator_realises_its_predicted_return_also_from_workers(tmp_path):
     wanted = replace(changed(settings(), tmp_path), workers=2)
     arm = replace(PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR), group=1)
-    with Workbench(wanted) as bench:
-        outcomes = bench.evaluate(arm, bench.manifest(2), 0)
+    with Experiment(wanted) as experiment:
+        outcomes = experiment.evaluations.play(arm, experiment.data.manifest(2), 0)
     assert np.isfinite(outcomes.predicted).all() and (outcomes.predicted < 0).all()
     np.testing.assert_allclose(outcomes.predicted, outcomes.realised, rtol=1e-5)
 
@@ -218,20 +221,22 @@ def test_a_plan_in_the_true_simulator_realises_its_predicted_return_also_from_wo
 def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(tmp_path):
     wanted = changed(settings("data=on_policy", "data.rounds=1"), tmp_path)
     varied = changed(wanted, tmp_path, evaluation={"variation": "physics"})
-    with Workbench(varied) as bench, Workbench(wanted) as other:
-        arm = PlanningArm("mpc", varied, bench.world_model())
-        played = bench.evaluate(arm, bench.manifest(2), 0)
-        assert other.world_model() == bench.world_model() and other.seconds == {}, "it was found in the store"
+    with Experiment(varied) as experiment, Experiment(wanted) as other:
+        arm = PlanningArm("mpc", varied, experiment.models.world_model())
+        played = experiment.evaluations.play(arm, experiment.data.manifest(2), 0)
+        assert other.models.world_model() == experiment.models.world_model() and other.tools.seconds == {}, (
+            "it was found in the store"
+        )
     assert np.isfinite(played.predicted).all()
-    assert bench.card == other.card == other.evaluated.card != bench.evaluated.card
-    assert played.manifest != other.manifest(2) and played.manifest.seeds == other.manifest(2).seeds
+    assert experiment.card == other.card == other.tools.evaluated.card != experiment.tools.evaluated.card
+    assert played.manifest != other.data.manifest(2) and played.manifest.seeds == other.data.manifest(2).seeds
 
 
 def test_the_true_simulator_plans_in_the_world_that_it_plays_in(tmp_path):
     wanted = changed(settings(), tmp_path, evaluation={"variation": "physics"})
     arm = PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR)
-    with Workbench(wanted) as bench:
-        outcomes = bench.evaluate(arm, bench.manifest(2), 0)
+    with Experiment(wanted) as experiment:
+        outcomes = experiment.evaluations.play(arm, experiment.data.manifest(2), 0)
     np.testing.assert_allclose(outcomes.predicted, outcomes.realised, rtol=1e-5)
 
 
@@ -257,8 +262,10 @@ def test_exercises_that_compare_no_arms_refuse_to_vary(tmp_path, exercise):
 
 def test_playing_on_shows_whether_success_lasts(tmp_path):
     expert = scripted_arms()[0]
-    with Workbench(changed(settings(), tmp_path)) as bench:
-        stopped, further, whole = (bench.evaluate(expert, bench.manifest(3), play_on) for play_on in (0, 4, None))
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        stopped, further, whole = (
+            experiment.evaluations.play(expert, experiment.data.manifest(3), play_on) for play_on in (0, 4, None)
+        )
     assert stopped.success.all() and stopped.success_at_end.all(), "stopped at the first success"
     np.testing.assert_array_equal(stopped.steps_to_success, whole.steps_to_success)
     assert (whole.episode_return <= further.episode_return).all(), "every further step costs"

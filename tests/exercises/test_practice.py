@@ -12,7 +12,7 @@ from tests.data.toy import PointTask, ScriptedPolicy
 from tests.evaluation.examples import outcomes, solved
 from tests.exercises.hand_lab import changed
 from tests.exercises.hand_lab import settings as hand_settings
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
 from wm_lab.data.config import BLOCKS, ROUNDS_PER_SEED, DataConfig
@@ -23,16 +23,16 @@ from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.planning.practice import Practice, practice_verdict
 from wm_lab.experiment.arms import PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import read_config
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
 EPISODES = 6
 
 
-def bench_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes) -> PointBench:
+def experiment_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes) -> PointExperiment:
     """A model that believes in this speed, advised by a clone of so many training steps."""
-    return PointBench(
+    return PointExperiment(
         settings(
             store,
             model={"_target_": "tests.exercises.point_world.PointWorld", "speed": speed},
@@ -45,18 +45,18 @@ def bench_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes) -> P
     )
 
 
-def asked(bench: PointBench, practice: int = 4):
+def asked(experiment: PointExperiment, practice: int = 4):
     """The answer of the planning exercise, and how many policies have practised and been tested in the store."""
     config = PlanningConfig(EPISODES, oracle_episodes=0, attribution=False, greedy=False, practice=practice)
-    answer = Planning(config).run(bench)
-    recipes = [json.loads(path.read_text()) for path in bench.store.root.glob("outcomes/*/recipe.json")]
+    answer = Planning(config).run(experiment)
+    recipes = [json.loads(path.read_text()) for path in experiment.tools.store.root.glob("outcomes/*/recipe.json")]
     split = [recipe["recipe"]["manifest"]["split"] for recipe in recipes]
     return answer, split.count("validation"), split.count("test")
 
 
 def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
-    with bench_of(tmp_path, speed=OPPOSITE, clone_steps=150) as bench:
-        answer, practised, tested = asked(bench)
+    with experiment_of(tmp_path, speed=OPPOSITE, clone_steps=150) as experiment:
+        answer, practised, tested = asked(experiment)
     (clone,), (advised,), (planned,) = (answer.outcomes[name] for name in ("bc", "mpc_bc", "mpc"))
     (told,) = answer.numbers["practice"]
     assert (told["seed"], told["chosen"], told["solved"]) == (0, "bc", {"bc": 4, "mpc_bc": 0})
@@ -68,8 +68,8 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
 
 
 def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
-    with bench_of(tmp_path, clone_steps=1) as bench:
-        answer, practised, tested = asked(bench)
+    with experiment_of(tmp_path, clone_steps=1) as experiment:
+        answer, practised, tested = asked(experiment)
     assert [told["chosen"] for told in answer.numbers["practice"]] == ["mpc_bc"]
     assert answer.verdicts[-1] == "practice: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
     assert answer.outcomes["mpc_bc"][0].success.all() and not answer.outcomes["bc"][0].success.any()
@@ -77,8 +77,8 @@ def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
 
 
 def test_without_practice_advised_planning_is_tested_as_it_is(tmp_path):
-    with bench_of(tmp_path) as bench:
-        answer, practised, tested = asked(bench, practice=0)
+    with experiment_of(tmp_path) as experiment:
+        answer, practised, tested = asked(experiment, practice=0)
     assert "practice" not in answer.numbers and not any("practice" in verdict for verdict in answer.verdicts)
     assert (practised, tested) == (0, 6)
 
@@ -118,51 +118,59 @@ def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed
     learnt.append(data.demonstration_seeds(50_000))
     assert len(set().union(*learnt)) == sum(map(len, learnt))
     assert all(seeds[0] in COLLECTION_SEEDS and seeds[-1] in COLLECTION_SEEDS for seeds in learnt)
-    with bench_of(tmp_path) as bench:
-        starts, test = bench.practice(1000).seeds, bench.manifest(1000).seeds
+    with experiment_of(tmp_path) as experiment:
+        starts, test = (
+            experiment.data.validation_manifest(1000).seeds,
+            experiment.data.manifest(1000).seeds,
+        )
     ranges = sorted([(COLLECTION_SEEDS[0], COLLECTION_SEEDS[-1]), (starts[0], starts[-1]), (test[0], test[-1])])
     assert all(end < start for (_, end), (start, _) in pairwise(ranges))
 
 
 def test_a_recording_from_practice_starts_is_refused_before_any_work(tmp_path):
-    with bench_of(tmp_path / "store") as bench:
-        seeds = bench.practice(3).seeds
+    with experiment_of(tmp_path / "store") as experiment:
+        seeds = experiment.data.validation_manifest(3).seeds
     recorded = collect(
         tmp_path / "old", PointTask, ScriptedPolicy, seeds, ExplorationConfig({"expert": 1.0}), workers=1
     )
     exercise = Planning(PlanningConfig(oracle_episodes=0, attribution=False, practice=4))
     refused = pytest.raises(UserError, match="3 evaluation episodes of toy/point are also in the training data")
-    with bench_of(tmp_path / "store", data={"path": str(recorded)}) as bench, refused:
-        exercise.check(bench)
+    with experiment_of(tmp_path / "store", data={"path": str(recorded)}) as experiment, refused:
+        exercise.check(experiment)
 
 
 def test_what_is_held_out_in_the_test_is_not_practised_in(tmp_path):
     expert = scripted_arms()[0]
     wanted = changed(hand_settings("task=hand/push"), tmp_path / "nominal")
     varied = changed(wanted, tmp_path / "varied", evaluation={"variation": "physics"})
-    with Workbench(wanted) as nominal, Workbench(varied) as bench:
-        starts = bench.practice(2)
-        assert starts == nominal.practice(2) and starts.card == plain(bench.card) != bench.manifest(2).card
-        unlike = freeze(bench.evaluated.card, 2, split="validation")
-        returns = [lab.evaluate(expert, starts, 0).episode_return for lab in (nominal, bench)]
-        assert (bench.evaluate(expert, unlike, 0).episode_return != returns[0]).all()
+    with Experiment(wanted) as nominal, Experiment(varied) as experiment:
+        starts = experiment.data.validation_manifest(2)
+        assert (
+            starts == nominal.data.validation_manifest(2)
+            and starts.card == plain(experiment.card) != experiment.data.manifest(2).card
+        )
+        unlike = freeze(experiment.tools.evaluated.card, 2, split="validation")
+        returns = [lab.evaluations.play(expert, starts, 0).episode_return for lab in (nominal, experiment)]
+        assert (experiment.evaluations.play(expert, unlike, 0).episode_return != returns[0]).all()
     np.testing.assert_array_equal(*returns)
 
 
 def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_their_name(tmp_path):
     def collected(**data):
-        with bench_of(tmp_path, data={"episodes": 4, "rounds": 1, "round_episodes": 2, **data}) as bench:
-            bench.dataset()
-            return bench, {path.parent.name for path in tmp_path.glob("dataset/*/recipe.json")}
+        with experiment_of(tmp_path, data={"episodes": 4, "rounds": 1, "round_episodes": 2, **data}) as experiment:
+            experiment.data.dataset()
+            return experiment, {path.parent.name for path in tmp_path.glob("dataset/*/recipe.json")}
 
     _, before = collected()
     _, same = collected(advised=False)
-    bench, after = collected(advised=True)
+    experiment, after = collected(advised=True)
     assert before == same and before < after
     demonstrations, collector = sorted(after - before)
     assert "round1" in collector and "round1" not in demonstrations, "the first collection is shared"
     recipe = json.loads((tmp_path / "dataset" / collector / "recipe.json").read_text())["recipe"]
-    arm = PlanningArm("collector", bench.settings, bench.world_model(0), proposals=bench.clone())
+    arm = PlanningArm(
+        "collector", experiment.settings, experiment.models.world_model(0), proposals=experiment.models.clone()
+    )
     assert recipe["policy"] == arm.recipe() and arm.recipe()["proposals"] is not None
 
 
@@ -174,7 +182,7 @@ class Unshown(PointTask):
 
 def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
     data = {"mixture": {"random": 1.0}, "rounds": 1, "advised": True}
-    wanted = bench_of(tmp_path, data=data).settings
+    wanted = experiment_of(tmp_path, data=data).settings
     with pytest.raises(UserError, match=r"data.advised=true asks a clone for advice, and toy/point has no expert"):
         check_playing(wanted, Unshown())
 
@@ -199,9 +207,9 @@ def test_advice_for_rounds_that_are_not_collected_is_refused():
 
 def test_advice_that_no_search_has_room_for_is_refused_before_any_work(tmp_path):
     wanted = hand_settings("data=on_policy", "data.advised=true")
-    with Workbench(changed(wanted, tmp_path)) as bench:
-        check_playing(bench.settings, bench.task)
+    with Experiment(changed(wanted, tmp_path)) as experiment:
+        check_playing(experiment.settings, experiment.task)
     crowded = changed(wanted, tmp_path, mpc={"proposals": {"count": 400, "noise": 0.3}})
-    with pytest.raises(UserError, match="400 proposals"), Workbench(crowded) as bench:
-        check_playing(bench.settings, bench.task)
+    with pytest.raises(UserError, match="400 proposals"), Experiment(crowded) as experiment:
+        check_playing(experiment.settings, experiment.task)
     assert not list(tmp_path.iterdir())

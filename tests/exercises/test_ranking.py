@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.planning import PlanningConfig
 from wm_lab.exercises.planning.ranking import mean_rho, ranking
@@ -20,12 +20,12 @@ ITERATIONS = 3
 def rho(store, speed: float | None, decisions: int = 6):
     """[decisions, iterations] of a model that believes in this speed, or of the simulator."""
     model = {"_target_": "tests.exercises.point_world.PointWorld", "speed": 0.1 if speed is None else speed}
-    with PointBench(settings(store, model=model)) as bench:
+    with PointExperiment(settings(store, model=model)) as experiment:
         if speed is None:
-            arm = PlanningArm("mpc", bench.settings.with_objective(TRUE_COST), SIMULATOR)
+            arm = PlanningArm("mpc", experiment.settings.with_objective(TRUE_COST), SIMULATOR)
         else:
-            arm = PlanningArm("mpc", bench.settings, bench.world_model())
-        numbers, table = ranking(bench, arm, bench.manifest(3), decisions)
+            arm = PlanningArm("mpc", experiment.settings, experiment.models.world_model())
+        numbers, table = ranking(experiment, arm, experiment.data.manifest(3), decisions)
     assert table.columns == ("arm", "iteration 1", "iteration 2", "iteration 3", "decisions", "n")
     assert table.rows[0][0] == "mpc" and table.rows[0][-2] == str(decisions)
     assert len(numbers["by_iteration"]) == ITERATIONS
@@ -50,9 +50,9 @@ def test_a_model_that_is_a_little_wrong_ranks_worse_where_plans_are_good(tmp_pat
 
 def test_what_is_executed_between_decisions_is_not_ranked(tmp_path):
     wanted = settings(tmp_path)
-    with PointBench(replace(wanted, mpc={"execute": 2})) as bench:
-        arm = PlanningArm("mpc", bench.settings, bench.world_model())
-        numbers, _ = ranking(bench, arm, bench.manifest(2), 5)
+    with PointExperiment(replace(wanted, mpc={"execute": 2})) as experiment:
+        arm = PlanningArm("mpc", experiment.settings, experiment.models.world_model())
+        numbers, _ = ranking(experiment, arm, experiment.data.manifest(2), 5)
     assert np.array(numbers["rho"]).shape == (5, ITERATIONS)
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
-from wm_lab.experiment.diet import Diet, pooled
+from wm_lab.experiment.training_mix import TrainingMix, pooled
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.training.checkpoint import load_model
@@ -22,9 +22,9 @@ BC = {"_target_": "wm_lab.policies.behaviour_cloning.BehaviourCloning", "hidden"
 TRAINER = {"steps": 2, "batch": 8, "length": 4, "warmup": 1, "validate": 1}
 
 
-def bench_of(store, rounds: int = 0) -> PointBench:
+def experiment_of(store, rounds: int = 0) -> PointExperiment:
     data = {"episodes": 12, "validation_fraction": 0.25, "rounds": rounds, "round_episodes": 4}
-    return PointBench(settings(store, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data))
+    return PointExperiment(settings(store, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data))
 
 
 def spec_of(mean: list[float], std: list[float]) -> DataSpec:
@@ -63,9 +63,9 @@ def test_what_an_expert_never_does_does_not_blind_its_clone():
 
 
 def test_a_clone_sees_by_its_demonstrations_and_the_collection(tmp_path):
-    with bench_of(tmp_path) as bench:
-        checkpoint = bench.clone()
-        demonstrations, collection = bench.demonstrations(), bench.dataset()
+    with experiment_of(tmp_path) as experiment:
+        checkpoint = experiment.models.clone()
+        demonstrations, collection = experiment.data.demonstrations(), experiment.data.dataset()
     recipe = json.loads((checkpoint.parent / "recipe.json").read_text())["recipe"]
     assert recipe["data"] == demonstrations.digest, "it learns from the demonstrations alone"
     assert recipe["eyes"] == [demonstrations.digest, collection.digest]
@@ -77,18 +77,20 @@ def test_a_clone_sees_by_its_demonstrations_and_the_collection(tmp_path):
 
 
 def test_it_is_the_same_clone_with_rounds_and_without(tmp_path):
-    with bench_of(tmp_path) as bench:
-        before = bench.clone()
-    with bench_of(tmp_path, rounds=1) as bench:
-        assert bench.clone() == before, "who advises the collection of a round plays in the test"
+    with experiment_of(tmp_path) as experiment:
+        before = experiment.models.clone()
+    with experiment_of(tmp_path, rounds=1) as experiment:
+        assert experiment.models.clone() == before, "who advises the collection of a round plays in the test"
 
 
 def test_another_collection_makes_another_clone(tmp_path):
-    with bench_of(tmp_path) as bench:
-        demonstrations = bench.demonstrations()
-        one = bench.clone(Diet(demonstrations, eyes=(demonstrations,)))
-        two = bench.clone(Diet(demonstrations, eyes=bench.eyes(demonstrations)))
-        assert two == bench.clone() != one
+    with experiment_of(tmp_path) as experiment:
+        demonstrations = experiment.data.demonstrations()
+        one = experiment.models.clone(TrainingMix(demonstrations, normaliser=(demonstrations,)))
+        two = experiment.models.clone(
+            TrainingMix(demonstrations, normaliser=experiment.data.normaliser(demonstrations))
+        )
+        assert two == experiment.models.clone() != one
 
 
 def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
@@ -102,6 +104,6 @@ def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
         workers=1,
     )
     data = {"path": str(other), "validation_fraction": 0.25}
-    with PointBench(settings(tmp_path, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data)) as bench:
-        both = pooled([bench.demonstrations().spec, bench.recording.spec])
-        assert load_model(bench.clone(), BehaviourCloning).spec.mean == both.mean
+    with PointExperiment(settings(tmp_path, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data)) as experiment:
+        both = pooled([experiment.data.demonstrations().spec, experiment.data.recording.spec])
+        assert load_model(experiment.models.clone(), BehaviourCloning).spec.mean == both.mean

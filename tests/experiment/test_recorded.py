@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
-from tests.exercises.point_world import PointBench, settings
+from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
 from wm_lab.data.dataset import Dataset
@@ -42,42 +42,43 @@ def recorded_settings(store, path, **task) -> Settings:
 
 
 @pytest.fixture
-def bench(tmp_path, recording):
-    with PointBench(recorded_settings(tmp_path / "store", recording)) as bench:
-        yield bench
+def experiment(tmp_path, recording):
+    with PointExperiment(recorded_settings(tmp_path / "store", recording)) as experiment:
+        yield experiment
 
 
-def test_imagination_is_judged_on_the_held_out_episodes_and_plans_nothing(bench, recording):
+def test_imagination_is_judged_on_the_held_out_episodes_and_plans_nothing(experiment, recording):
     exercise = Imagination(Imagination.Config(horizon=10, windows=60, planned_windows=10, resamples=200))
-    exercise.check(bench)
-    answer = exercise.run(bench)
+    exercise.check(experiment)
+    answer = exercise.run(experiment)
     assert "planned" not in answer.numbers and "has no simulator" in answer.verdicts[-1]
     held = answer.numbers["held_out"]["all"]
     assert held["variables"]["position"]["median"][10]["value"] == pytest.approx(0, abs=1e-4), "the model is exact"
-    unseen = Dataset.open(recording, split=bench.data.split()).episodes("test")  # validation chose the checkpoint
+    whole = Dataset.open(recording, split=experiment.data.config.split())
+    unseen = whole.episodes("test")  # validation chose the checkpoint
     assert held["episodes"] == len(unseen)
 
 
-def test_latents_are_of_episodes_that_neither_trained_nor_chose_the_model(bench):
+def test_latents_are_of_episodes_that_neither_trained_nor_chose_the_model(experiment):
     exercise = Latent(LatentConfig(scenes=EPISODES, frames=5, perplexities=[5], resamples=100))
-    exercise.check(bench)
-    test = bench.recording.episodes("test")
-    assert bench.unseen(EPISODES).table.seed.tolist() == bench.recording.table.seed[test].tolist()
-    answer = exercise.run(bench)
+    exercise.check(experiment)
+    test = experiment.data.recording.episodes("test")
+    assert experiment.data.unseen(EPISODES).table.seed.tolist() == experiment.data.recording.table.seed[test].tolist()
+    answer = exercise.run(experiment)
     assert answer.numbers["trajectories"] == len(test)
     assert answer.numbers["r2"]["ridge"]["latent"]["position"]["value"] == pytest.approx(1, abs=1e-3)
 
 
-def test_latents_of_too_few_episodes_are_refused(bench):
-    few = PointBench(replace(bench.settings, data={**bench.settings.data, "test_fraction": 0.05}))
+def test_latents_of_too_few_episodes_are_refused(experiment):
+    few = PointExperiment(replace(experiment.settings, data={**experiment.settings.data, "test_fraction": 0.05}))
     with pytest.raises(UserError, match=r"data.test_fraction=0.05 holds out \d+ trajectories.* at least 11"):
         Latent(LatentConfig()).check(few)
 
 
 @pytest.mark.parametrize("exercise", [Planning(PlanningConfig()), Augmentation(Augmentation.Config())])
-def test_exercises_that_play_refuse_a_recording_in_one_sentence(bench, exercise):
+def test_exercises_that_play_refuse_a_recording_in_one_sentence(experiment, exercise):
     with pytest.raises(UserError, match="plays episodes, and toy/point is a recording without a simulator"):
-        exercise.check(bench)
+        exercise.check(experiment)
 
 
 def test_a_recorded_task_knows_its_card_and_plays_nothing(recording):
@@ -93,36 +94,38 @@ def test_a_recorded_task_knows_its_card_and_plays_nothing(recording):
         RecordedTask(RecordedTaskConfig())
 
 
-def test_models_see_what_the_task_shows_of_a_recording(bench, recording):
-    data = bench.dataset()
+def test_models_see_what_the_task_shows_of_a_recording(experiment, recording):
+    data = experiment.data.dataset()
     assert tuple(data.spec.observation) == ("state",) and data.digest != Dataset.open(recording).digest
-    whole = Dataset.open(recording, keys=["state", "pixels"], split=bench.data.split())
-    assert whole.digest == Dataset.open(recording, split=bench.data.split()).digest, "all of it is the dataset itself"
+    whole = Dataset.open(recording, keys=["state", "pixels"], split=experiment.data.config.split())
+    assert whole.digest == Dataset.open(recording, split=experiment.data.config.split()).digest, (
+        "all of it is the dataset itself"
+    )
 
 
 def test_other_physics_train_with_a_warning_and_judge_nothing(tmp_path, caplog):
     path = record(tmp_path / "old", PointConfig(physics="point 0"))
-    bench = PointBench(replace(settings(tmp_path / "store"), data={"path": str(path)}))
+    experiment = PointExperiment(replace(settings(tmp_path / "store"), data={"path": str(path)}))
     with caplog.at_level(logging.WARNING):
-        assert len(bench.dataset()) == EPISODES
+        assert len(experiment.data.dataset()) == EPISODES
     assert "training on" in caplog.text and "physics is 'point 0' and not 'point 1'" in caplog.text
     with pytest.raises(UserError, match="not of toy/point: its physics is 'point 0' and not 'point 1'; choose"):
-        Imagination(Imagination.Config(horizon=10)).check(bench)
+        Imagination(Imagination.Config(horizon=10)).check(experiment)
 
 
 def test_a_recording_of_the_task_itself_replaces_its_collection(tmp_path):
     path = record(tmp_path / "same")
-    with PointBench(replace(settings(tmp_path / "store"), data={"path": str(path)})) as bench:
-        Imagination(Imagination.Config(horizon=10)).check(bench)
-        assert len(bench.dataset()) == EPISODES and not list((tmp_path / "store").glob("dataset/*"))
+    with PointExperiment(replace(settings(tmp_path / "store"), data={"path": str(path)})) as experiment:
+        Imagination(Imagination.Config(horizon=10)).check(experiment)
+        assert len(experiment.data.dataset()) == EPISODES and not list((tmp_path / "store").glob("dataset/*"))
 
 
-def test_what_does_not_fit_is_refused_before_any_work(tmp_path, recording, bench):
+def test_what_does_not_fit_is_refused_before_any_work(tmp_path, recording, experiment):
     from tests.formats.recording import write
 
     def complaint(**changes):
         with pytest.raises(UserError) as told:
-            PointBench(replace(bench.settings, **changes)).dataset()
+            PointExperiment(replace(experiment.settings, **changes)).data.dataset()
         return str(told.value)
 
     foreign = write(tmp_path / "foreign")

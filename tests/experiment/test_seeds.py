@@ -19,8 +19,8 @@ from wm_lab.evaluation.outcomes import ARRAYS
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig
 from wm_lab.exercises.planning import Planning, PlanningConfig
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import Settings
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.metric import metrics_of
 
 CONFIG = PlanningConfig(4, oracle_episodes=2, attribution=False, practice=3)
@@ -44,8 +44,10 @@ def learning(store, **changes: Any) -> Settings:
 
 def asked(wanted: Settings) -> tuple[Answer, set[str]]:
     """The answer of the planning exercise, and what was trained for it."""
-    with Workbench(wanted) as bench:
-        return Planning(CONFIG).run(bench), {name for name in bench.seconds if name.startswith("train ")}
+    with Experiment(wanted) as experiment:
+        return Planning(CONFIG).run(experiment), {
+            name for name in experiment.tools.seconds if name.startswith("train ")
+        }
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +130,9 @@ def test_each_round_of_a_training_is_collected_with_its_own_model(tmp_path):
     trainer = {"round_steps": 4, **learning(tmp_path).trainer}
     wanted = replace(learning(tmp_path, seeds=2, workers=2), data=data, trainer=trainer)
     config = replace(CONFIG, practice=0, advised=False, clone=False, greedy=False, oracle_episodes=0)
-    with Workbench(wanted) as bench:
-        answer = Planning(config).run(bench)
-        first, second = (each.dataset() for each in bench.trainings)
+    with Experiment(wanted) as experiment:
+        answer = Planning(config).run(experiment)
+        first, second = (each.data.dataset() for each in experiment.trainings)
     assert first.shards[0].folder == second.shards[0].folder
     assert first.shards[1].folder != second.shards[1].folder
     assert len(answer.outcomes["mpc"]) == len(answer.outcomes["mpc_offline"]) == 2
@@ -148,17 +150,18 @@ class Curves:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_curves_of_every_training_are_kept_under_names_of_their_own(tmp_path, workers):
-    with Workbench(learning(tmp_path, seeds=2, workers=workers)) as bench:
-        bench.run = curves = Curves()  # type: ignore[assignment]
-        Planning(replace(CONFIG, practice=0)).run(bench)
+    with Experiment(learning(tmp_path, seeds=2, workers=workers)) as experiment:
+        experiment.tools.run = curves = Curves()  # type: ignore[assignment]
+        Planning(replace(CONFIG, practice=0)).run(experiment)
     assert curves.names == {"train/loss", "bc/loss", "train_seed1/loss", "bc_seed1/loss"}
 
 
 def test_other_frozen_starts_have_a_manifest_of_their_own(tmp_path):
-    with Workbench(settings(tmp_path)) as bench, Workbench(settings(tmp_path, evaluation=offset(5))) as other:
-        first, second = bench.manifest(10), other.manifest(10)
+    with Experiment(settings(tmp_path)) as experiment, Experiment(settings(tmp_path, evaluation=offset(5))) as other:
+        first, second = experiment.data.manifest(10), other.data.manifest(10)
         assert second.seeds[:5] == first.seeds[5:] and first.hash != second.hash
-        assert min(second.seeds) > max(bench.data.seeds()) and bench.practice(3) == other.practice(3)
+        assert min(second.seeds) > max(experiment.data.config.seeds())
+        assert experiment.data.validation_manifest(3) == other.data.validation_manifest(3)
 
 
 def offset(starts: int) -> dict[str, Any]:
@@ -198,13 +201,13 @@ def test_news_of_an_item_are_heard_before_its_result(workers):
 
 def test_imagination_is_judged_over_trainings_on_the_same_windows(store, two):
     config = ImaginationConfig(horizon=6, context=3, windows=24, planned_windows=6, resamples=100)
-    with Workbench(learning(store, seeds=2)) as bench:
-        both = Imagination(config).run(bench)
-        assert not any(name.startswith("train ") for name in bench.seconds), "all were planned with"
+    with Experiment(learning(store, seeds=2)) as experiment:
+        both = Imagination(config).run(experiment)
+        assert not any(name.startswith("train ") for name in experiment.tools.seconds), "all were planned with"
     alone = []
     for seed in (0, 1):
-        with Workbench(learning(store, seed=seed)) as bench:
-            alone.append(Imagination(config).run(bench))
+        with Experiment(learning(store, seed=seed)) as experiment:
+            alone.append(Imagination(config).run(experiment))
 
     def error(answer: Answer) -> float:
         return answer.numbers["held_out"]["all"]["variables"]["position"]["median"][5]["value"]

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from tests.data.toy import PointTask
-from tests.exercises.point_world import PointBench, PointWorld, PointWorldConfig, settings
+from tests.exercises.point_world import PointExperiment, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.synthesis.elsewhere import carried
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
@@ -62,8 +62,8 @@ class PointLab:
 
     @classmethod
     def at(cls, store: Path) -> PointLab:
-        bench = PointBench(settings(store))
-        return cls(bench.dataset(), bench.demonstrations(12))
+        data = PointExperiment(settings(store)).data
+        return cls(data.dataset(), data.demonstrations(12))
 
     def starts(self, count: int = 40, seed: int = 0) -> Starts:
         return draw_starts(self.demonstrations, count, np.random.default_rng(seed))

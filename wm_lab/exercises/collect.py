@@ -15,7 +15,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.evaluation.proportions import wilson
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.reports.tables import Table
 
 
@@ -30,25 +30,23 @@ class Collect(Exercise):
     def __init__(self, config: CollectConfig) -> None:
         self.config = config
 
-    def check(self, bench: Workbench) -> None:
-        bench.require_playable("exercise=collect")
-        bench.require_nominal("exercise=collect")
-        if bench.data.path is not None:
-            raise UserError(
-                f"data.path={bench.data.path} is collected already; set data.path=null, or choose data=mixture"
-            )
+    def check(self, experiment: Experiment) -> None:
+        experiment.require_playable("exercise=collect")
+        experiment.require_nominal("exercise=collect")
+        if (path := experiment.data.config.path) is not None:
+            raise UserError(f"data.path={path} is collected already; set data.path=null, or choose data=mixture")
 
-    def run(self, bench: Workbench) -> Answer:
-        found = {"data": bench.dataset()}
+    def run(self, experiment: Experiment) -> Answer:
+        found = {"data": experiment.data.dataset()}
         if self.config.demonstrations:
-            found["demonstrations"] = bench.demonstrations()
-        answer = Answer([], {"steps_per_second": _speed(bench, found)})
+            found["demonstrations"] = experiment.data.demonstrations()
+        answer = Answer([], {"steps_per_second": _speed(experiment, found)})
         for name, dataset in found.items():
             solved = _solved(dataset)
             places = [str(shard.folder) for shard in dataset.shards]
             answer.verdicts.append(
-                f"{name}: {len(dataset)} episodes of {bench.card.name} with {int(dataset.table.length.sum()):,} steps, "
-                f"{solved.mean():.0%} solved; data.path={places[0]}"
+                f"{name}: {len(dataset)} episodes of {experiment.card.name} with "
+                f"{int(dataset.table.length.sum()):,} steps, {solved.mean():.0%} solved; data.path={places[0]}"
             )
             answer.tables.append(behaviour_table(dataset, solved, name))
             answer.numbers[name] = {
@@ -102,8 +100,8 @@ def _solved(dataset: Dataset) -> np.ndarray:
     return np.logical_or.reduceat(dataset.column("success"), dataset.table.offset)
 
 
-def _speed(bench: Workbench, found: dict[str, Dataset]) -> float | None:
+def _speed(experiment: Experiment, found: dict[str, Dataset]) -> float | None:
     """Steps a second of this run's collecting; None where everything lay in the store."""
-    seconds = bench.seconds.get("collection")
+    seconds = experiment.tools.seconds.get("collection")
     steps = sum(int(dataset.table.length.sum()) for dataset in found.values())
     return None if not seconds else steps / seconds

@@ -1,4 +1,4 @@
-"""The shape of an exercise: a question that a workbench can answer."""
+"""The shape of an exercise: a question that an experiment can answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.reports.tables import Table
 
 
@@ -35,9 +35,9 @@ class Exercise(ABC):
     """True of a question that has no answer where nobody shows how the task is done."""
 
     @abstractmethod
-    def check(self, bench: Workbench) -> None:
+    def check(self, experiment: Experiment) -> None:
         """Raise UserError where this question cannot be asked of these settings; called before any work."""
 
     @abstractmethod
-    def run(self, bench: Workbench) -> Answer:
+    def run(self, experiment: Experiment) -> Answer:
         """Do the work and answer."""

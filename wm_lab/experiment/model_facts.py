@@ -11,7 +11,7 @@ import torch
 from wm_lab.evaluation.plain import read_json, write_json
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.dry_run import blank_windows
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import REPORT
 from wm_lab.world_model import WorldModel
@@ -22,22 +22,24 @@ REPEATS = 5
 SPEED = "speed.json"
 
 
-def model_facts(bench: Workbench) -> dict[str, float | None] | None:
+def model_facts(experiment: Experiment) -> dict[str, float | None] | None:
     """Parameters, seconds of training over all rounds, and imagined frames a second; None of the simulator.
 
     What an old training in the store did not write down is None.
     """
-    if is_simulator(bench.settings):
+    if is_simulator(experiment.settings):
         return None
-    folders = [bench.world_model(rounds).parent for rounds in range(bench.data.rounds + 1)]
+    folders = [experiment.models.world_model(rounds).parent for rounds in range(experiment.data.config.rounds + 1)]
     trainings = [_told(folder / REPORT) for folder in folders]
 
     def measure(folder: Path) -> None:
-        model = load_model(bench.world_model(), WorldModel, bench.device)
-        write_json(folder / SPEED, {"frames_per_second": imagination_speed(model, bench.device)})
+        model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
+        write_json(folder / SPEED, {"frames_per_second": imagination_speed(model, experiment.tools.device)})
 
     # Measured once and kept, so that a repeated run says the same.
-    speed = bench.store.get("speed", {"name": bench.settings.label("model"), "model": folders[-1].name}, measure)
+    speed = experiment.tools.store.get(
+        "speed", {"name": experiment.settings.label("model"), "model": folders[-1].name}, measure
+    )
     return {
         "parameters": trainings[-1].get("parameters"),
         "seconds": sum(training["seconds"] for training in trainings) if all(trainings) else None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.exercises.augmentation.data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
-from wm_lab.experiment.diet import Diet
+from wm_lab.experiment.training_mix import TrainingMix
 
 REAL, FILTERED = "real", "filtered"
 
@@ -33,7 +33,7 @@ class Meal:
 
     arm: str
     count: int  # N, real demonstrations
-    diet: Diet
+    diet: TrainingMix
     dose: float | None = None  # labelled actions beside the real ones, as a multiple of them
     made: str = "–"  # of what
     labels: str = "demonstrated"
@@ -59,7 +59,7 @@ class Menu:
 
 def meals(synthesis: Synthesis, menu: Menu, count: int) -> tuple[list[Meal], list[str]]:
     """All arms around `count` real demonstrations, and of those that the filters left nothing to train on, why."""
-    real = synthesis.bench.demonstrations(count)
+    real = synthesis.experiment.data.demonstrations(count)
     makers = [partial(ONCE[arm], synthesis, menu, real, count) for arm in ONCE if arm in (REAL, *menu.arms)]
     for dose in menu.doses:
         makers += [partial(DOSED[arm], synthesis, menu, real, count, dose) for arm in DOSED if arm in menu.arms]
@@ -73,8 +73,8 @@ def meals(synthesis: Synthesis, menu: Menu, count: int) -> tuple[list[Meal], lis
 
 
 def _alone(arm: str, synthesis: Synthesis, menu: Menu, real: Dataset, count: int, longer: int = 1) -> Meal:
-    eyes = synthesis.bench.eyes(real)
-    return Meal(arm, count, Diet(real, _name(arm, count), eyes, steps=longer * menu.steps))
+    eyes = synthesis.experiment.data.normaliser(real)
+    return Meal(arm, count, TrainingMix(real, _name(arm, count), eyes, steps=longer * menu.steps))
 
 
 def _real(synthesis: Synthesis, menu: Menu, real: Dataset, count: int) -> Meal:
@@ -114,8 +114,8 @@ def _played(arm: str, where: str, made: str, filtered: bool) -> Callable[..., Me
 
 
 def _oracle(synthesis: Synthesis, menu: Menu, real: Dataset, count: int, dose: float) -> Meal:
-    more = synthesis.bench.demonstrations(round(count * (1 + dose)))
-    diet = Diet(more, _name("oracle", count, dose), synthesis.bench.eyes(real), steps=menu.steps)
+    more = synthesis.experiment.data.demonstrations(round(count * (1 + dose)))
+    diet = TrainingMix(more, _name("oracle", count, dose), synthesis.experiment.data.normaliser(real), steps=menu.steps)
     labelled = _training_actions(more) - _training_actions(real)
     return Meal("oracle", count, diet, dose, made=f"{len(more) - count} real demonstrations", labelled=labelled)
 
@@ -153,7 +153,13 @@ def _mixed(
     mixed = Dataset([*real.shards, *extra.shards], real.split_config)
     # The eyes of all other arms, for strange frames must not change what a clone makes of real ones.
     weights = [0.5, 0.5] if menu.balanced else None
-    diet = Diet(mixed, _name(arm, count, dose), synthesis.bench.eyes(real), weights=weights, steps=menu.steps)
+    diet = TrainingMix(
+        mixed,
+        _name(arm, count, dose),
+        synthesis.experiment.data.normaliser(real),
+        weights=weights,
+        steps=menu.steps,
+    )
     told = extra.shards[0].manifest["provenance"]
     labelled = _training_actions(mixed) - _training_actions(real)
     return Meal(arm, count, diet, dose, made, labels, told if "kept" in told else None, labelled)

@@ -17,9 +17,11 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import undefined
 from wm_lab.evaluation.means import mean
 from wm_lab.experiment.bookkeeping import Clock, tally
+from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import build_model
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import Section
-from wm_lab.experiment.workbench import REST, Workbench, identity
+from wm_lab.experiment.tools import identity
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import derive_seed
@@ -61,15 +63,15 @@ class NothingLeftError(UserError):
 
 
 class Synthesis:
-    """Synthetic data around the demonstrations that `bench` has; each shard is made once and found in the store."""
+    """Synthetic data around the demonstrations of an experiment; each shard is made once and found in the store."""
 
-    def __init__(self, bench: Workbench, making: Making) -> None:
-        self.bench, self.making = bench, making
+    def __init__(self, experiment: Experiment, making: Making) -> None:
+        self.experiment, self.making = experiment, making
 
     @cached_property
     def collection(self) -> Dataset:
         """What the world model learnt from: also the judge of what is real."""
-        return self.bench.dataset()
+        return self.experiment.data.dataset()
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -81,12 +83,12 @@ class Synthesis:
 
     def segments(self, demonstrations: Dataset, where: str, dose: float) -> Path:
         """A shard of `dose` times as many labelled actions as the demonstrations train on, from the world `where`."""
-        making, settings = self.making, self.bench.settings
+        making, settings = self.making, self.experiment.settings
         recipe = {
-            "name": f"{self.bench.card.name}-{making.generator.kind}-{where}",
+            "name": f"{self.experiment.card.name}-{making.generator.kind}-{where}",
             "revision": REVISION,
             "world": where,
-            "model": self.bench.world_model().parent.name if where == IMAGINED else settings.model,
+            "model": self.experiment.models.world_model().parent.name if where == IMAGINED else settings.model,
             "demonstrations": demonstrations.digest,
             "collection": self.collection.digest,
             "generator": asdict(making.generator),
@@ -113,33 +115,33 @@ class Synthesis:
         recipe = {"name": f"{segments.name}-filtered", "segments": segments.name, "digest": whole.digest}
         episodes = [whole.episode(int(e)) for e in kept]
         return self._store(
-            recipe, lambda folder: save(folder, self.bench.card, episodes, told["generator"], told | recipe)
+            recipe, lambda folder: save(folder, self.experiment.card, episodes, told["generator"], told | recipe)
         )
 
     def with_state_noise(self, demonstrations: Dataset, strength: float, dose: float) -> Path:
         """The demonstrations again, `dose` times, under Gaussian noise of so many one-step changes."""
         recipe = {
-            "name": f"{self.bench.card.name}-state-noise",
+            "name": f"{self.experiment.card.name}-state-noise",
             "demonstrations": demonstrations.digest,
             "strength": strength,
             "dose": dose,
-            "seed": self.bench.settings.seed,
+            "seed": self.experiment.settings.seed,
         }
 
         def make(folder: Path) -> None:
             every = [demonstrations.episode(int(e)) for e in demonstrations.episodes("train")]
             episodes = with_state_noise(every, demonstrations.spec, strength, round(dose), self._rng("state noise"))
-            save(folder, self.bench.card, episodes, "state_noise", recipe)
+            save(folder, self.experiment.card, episodes, "state_noise", recipe)
 
         return self._store(recipe, make)
 
     def disturbed(self, demonstrations: Dataset) -> Path:
         """As many demonstrations from the same starts, played under action noise and labelled by what was meant."""
-        bench, generator = self.bench, self.making.generator
+        experiment, generator = self.experiment, self.making.generator
         recipe = {
-            "name": f"{bench.card.name}-dart",
-            "task": identity(bench.settings.task),
-            "physics": bench.card.physics,
+            "name": f"{experiment.card.name}-dart",
+            "task": identity(experiment.settings.task),
+            "physics": experiment.card.physics,
             "seeds": demonstrations.table.seed.tolist(),
             "strength": generator.strength / 2,  # the middle of what the segments' noise is drawn from
             "correlation": generator.correlation,
@@ -150,21 +152,26 @@ class Synthesis:
         def make(folder: Path) -> None:
             with progress("collect DART", len(demonstrations)) as bar:
                 played = play(
-                    bench.make_task, policy, recipe["seeds"], config, workers=bench.workers, advance=tally(bar)
+                    experiment.tools.make_task,
+                    policy,
+                    recipe["seeds"],
+                    config,
+                    workers=experiment.tools.workers,
+                    advance=tally(bar),
                 )
-            save(folder, bench.card, [as_intended(e) for e in played], "dart", recipe)
+            save(folder, experiment.card, [as_intended(e) for e in played], "dart", recipe)
 
         return self._store(recipe, make)
 
     def _generate(self, folder: Path, recipe: Section, demonstrations: Dataset, where: str, dose: float) -> None:
-        bench, making = self.bench, self.making
+        experiment, making = self.experiment, self.making
         world, length = self._world(where), making.generator.length
         table = demonstrations.table
         real = int(table.length[demonstrations.episodes("train")].sum())
         rng = self._rng("segments")
         starts = draw_starts(demonstrations, max(1, round(dose * real / length)), rng)
         if making.generator.kind == "elsewhere":
-            starts = carried(starts, demonstrations, bench.task, rng)
+            starts = carried(starts, demonstrations, experiment.task, rng)
         guide = Guide(demonstrations, starts, self.yardstick, self.inverse, making.generator.keep)
         with progress(f"{making.generator.kind} in {where}", len(starts)) as bar:
             filters = Filters(making.filter, self.collection, world, self.yardstick, self.inverse, length)
@@ -183,10 +190,10 @@ class Synthesis:
             "passes": {name: float(passed.mean()) for name, passed in passes.items()},
             "true_error": self._errors(segments, demonstrations, kept),
         }
-        shape = bench.task.state().shape[0]
+        shape = experiment.task.state().shape[0]
         save(
             folder,
-            bench.card,
+            experiment.card,
             segments.episodes(demonstrations, shape),
             recipe["generator"]["kind"],
             told,
@@ -197,40 +204,42 @@ class Synthesis:
         """Mean true error of the first segments, which are drawn like all others: kept and dropped ones."""
         if not self.making.audit:
             return {KEPT: undefined().to_dict(), DROPPED: undefined().to_dict()}
-        task, some = self.bench.task, kept[: self.making.audit]
+        task, some = self.experiment.task, kept[: self.making.audit]
         goal = Hindsight(task).goal.slice if self.making.generator.kind == "hindsight" else None
         error = true_error(segments[: len(some)], demonstrations, task, self.yardstick, goal)
         return {KEPT: mean(error[some]).to_dict(), DROPPED: mean(error[~some]).to_dict()}
 
     def _world(self, where: str) -> World:
-        bench = self.bench
+        experiment = self.experiment
         if where == TRUE:
-            return Actual(bench.task)
+            return Actual(experiment.task)
         if where == IMAGINED:
-            return Imagined(load_model(bench.world_model(), WorldModel, bench.device))
+            return Imagined(load_model(experiment.models.world_model(), WorldModel, experiment.tools.device))
         with torch.random.fork_rng():
-            torch.manual_seed(bench.settings.seed)
+            torch.manual_seed(experiment.settings.seed)
             # Without the data's statistics, which alone are a linear model of the world.
-            return Imagined(build_model(bench.settings, bench.task).to(bench.device))
+            return Imagined(build_model(experiment.settings, experiment.task).to(experiment.tools.device))
 
     def _tools(self, world: World) -> dict[str, Any]:
-        settings, task, kind = self.bench.settings, self.bench.task, self.making.generator.kind
+        settings, task, kind = self.experiment.settings, self.experiment.task, self.making.generator.kind
         if kind == "hindsight":
             return {"hindsight": Hindsight(task)}
         if kind != "planner":
             return {}
         objective = read_config(ObjectiveConfig, settings.objective, "objective")
         return {
-            "planner": build(Planner, settings.planner, "planner", self.bench.card.action_size).to(self.bench.device),
+            "planner": build(Planner, settings.planner, "planner", self.experiment.card.action_size).to(
+                self.experiment.tools.device
+            ),
             "objective": build_objective(objective, world.model, task.cost),
         }
 
     def _rng(self, name: str) -> np.random.Generator:
-        return np.random.default_rng(derive_seed(self.bench.settings.seed, name))
+        return np.random.default_rng(derive_seed(self.experiment.settings.seed, name))
 
     def _store(self, recipe: Section, make: Callable[[Path], None]) -> Path:
         def timed(folder: Path) -> None:
-            with Clock(self.bench.seconds, "synthesis"):
+            with Clock(self.experiment.tools.seconds, "synthesis"):
                 make(folder)
 
-        return self.bench.store.get("dataset", recipe, timed)
+        return self.experiment.tools.store.get("dataset", recipe, timed)

@@ -33,8 +33,8 @@ from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.dry_run import build_model, rehearse
-from wm_lab.experiment.trainings import train_clones, train_models
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.synthesis.elsewhere import can_be_carried, require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import AUTO, GeneratorConfig
@@ -75,10 +75,10 @@ class Augmentation(Exercise):
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
 
-    def check(self, bench: Workbench) -> None:
-        config, settings, card = self.config, bench.settings, bench.card
-        bench.require_playable("exercise=augmentation")
-        require_way_back(bench.task, "exercise=augmentation", "choose another exercise")
+    def check(self, experiment: Experiment) -> None:
+        config, settings, card = self.config, experiment.settings, experiment.card
+        experiment.require_playable("exercise=augmentation")
+        require_way_back(experiment.task, "exercise=augmentation", "choose another exercise")
         if is_simulator(settings):
             raise UserError(
                 "exercise=augmentation asks what a learnt model is worth, and model=simulator is the truth, which is "
@@ -89,7 +89,7 @@ class Augmentation(Exercise):
                 f"exercise.counts={list(config.counts)} asks for more than there are: "
                 f"demonstrations={settings.demonstrations}; raise demonstrations or lower exercise.counts"
             )
-        model = build_model(settings, bench.task)
+        model = build_model(settings, experiment.task)
         hidden = [key for key in card.observation if key not in model.decoded_keys]
         if hidden:
             raise UserError(
@@ -106,30 +106,30 @@ class Augmentation(Exercise):
                 "exercise.filter.use has disagreement, and this model has no ensemble to disagree; set "
                 "model.ensemble=5, or leave disagreement out"
             )
-        kind = self.generator(bench).kind
+        kind = self.generator(experiment).kind
         if kind == "hindsight":
-            Hindsight(bench.task)
+            Hindsight(experiment.task)
         if kind == "elsewhere":
-            require_elsewhere(bench.task)
+            require_elsewhere(experiment.task)
         if kind == "planner":
-            rehearse(settings, bench.task)
+            rehearse(settings, experiment.task)
 
-    def run(self, bench: Workbench) -> Answer:
+    def run(self, experiment: Experiment) -> Answer:
         config = self.config
-        manifest = bench.manifest(config.episodes)
-        making = Making(self.generator(bench), config.filter, config.audit)
+        manifest = experiment.data.manifest(config.episodes)
+        making = Making(self.generator(experiment), config.filter, config.audit)
         menu = Menu(
             arms=config.arms,
             doses=sorted(set(config.doses)),
             balanced=config.balanced,
-            steps=config.steps or bench.settings.bc_trainer["steps"],
+            steps=config.steps or experiment.settings.bc_trainer["steps"],
             state_noise=config.state_noise,
         )
         if set(LEARNED) & set(config.arms):
-            train_models(bench)
+            train_models(experiment)
         served: list[dict[str, Meal]] = []  # of each training
         left_out: dict[str, None] = {}
-        for each in bench.trainings:
+        for each in experiment.trainings:
             synthesis = Synthesis(each, making)
             served.append({})
             for count in sorted(set(config.counts)):
@@ -138,32 +138,32 @@ class Augmentation(Exercise):
                 left_out |= dict.fromkeys(without)
         # What the filters left nothing of in one training is compared in none.
         common = [name for name in served[0] if all(name in meals for meals in served)]
-        train_clones(bench, [[meals[name].diet for name in common] for meals in served])
+        train_clones(experiment, [[meals[name].diet for name in common] for meals in served])
         arms: dict[str, list[Outcomes]] = {}
         for name in common:
-            for each, its in zip(bench.trainings, served, strict=True):
-                arm = CloneArm(name, each.settings, each.clone(its[name].diet))
-                arms.setdefault(name, []).append(each.evaluate(arm, manifest, 0))
-        answer = self._answer(bench, [served[0][name] for name in common], arms)
-        redrawn = bench.redrawn_starts(manifest)
+            for each, its in zip(experiment.trainings, served, strict=True):
+                arm = CloneArm(name, each.settings, each.models.clone(its[name].diet))
+                arms.setdefault(name, []).append(each.evaluations.play(arm, manifest, 0))
+        answer = self._answer(experiment, [served[0][name] for name in common], arms)
+        redrawn = experiment.evaluations.redrawn_starts(manifest)
         answer.numbers["redrawn_starts"] = redrawn
         return replace(answer, verdicts=[*answer.verdicts, *left_out, *starts_verdict(redrawn, len(manifest))])
 
-    def generator(self, bench: Workbench) -> GeneratorConfig:
+    def generator(self, experiment: Experiment) -> GeneratorConfig:
         """As configured, and `auto` settled."""
         generator = self.config.generator
         if generator.kind != AUTO:
             return generator
-        return replace(generator, kind="elsewhere" if can_be_carried(bench.task) else "noisy")
+        return replace(generator, kind="elsewhere" if can_be_carried(experiment.task) else "noisy")
 
-    def _answer(self, bench: Workbench, every: Sequence[Meal], arms: Mapping[str, list[Outcomes]]) -> Answer:
+    def _answer(self, experiment: Experiment, every: Sequence[Meal], arms: Mapping[str, list[Outcomes]]) -> Answer:
         """`every` meal is the first training's, `arms[name]` are what the clones of all trainings did."""
         real = {meal.count: arms[meal.name] for meal in every if meal.arm == REAL}
         others = [meal for meal in every if meal.arm != REAL]
         told = adjust([compare(arms[meal.name], real[meal.count], meal.name) for meal in others])
         differences = {difference.name: difference for difference in told}
-        rows = {row.arm: row for row in success_rows({bench.card.name: arms})}
-        collected = len(bench.dataset())
+        rows = {row.arm: row for row in success_rows({experiment.card.name: arms})}
+        collected = len(experiment.data.dataset())
         return Answer(
             verdicts=augmentation_verdicts(every, differences),
             numbers={
@@ -171,7 +171,7 @@ class Augmentation(Exercise):
                 "rows": plain(list(rows.values())),
                 "differences": plain(told),
                 "provenance": {meal.name: plain(provenance(meal)) for meal in every},
-                "model_data": {"episodes": collected, "mixture": bench.data.mixture},
+                "model_data": {"episodes": collected, "mixture": experiment.data.config.mixture},
             },
             tables=[augmentation_table(every, rows, differences), provenance_table(every, collected)],
             figures={"augmentation": success_curves(every, rows)},

@@ -42,12 +42,12 @@ from wm_lab.exercises.imagination.report import (
 )
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.readout import Readout, decoded_state, fit_probe
 from wm_lab.experiment.recorded_data import require_truth
-from wm_lab.experiment.trainings import train_models
+from wm_lab.experiment.side_by_side import train_models
 from wm_lab.experiment.windows import Stretches, draw, fair, reach
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.reports.plots import horizon_curves
@@ -83,37 +83,42 @@ class Imagination(Exercise):
     def __init__(self, config: ImaginationConfig) -> None:
         self.config = config
 
-    def check(self, bench: Workbench) -> None:
-        config, card, data = self.config, bench.card, bench.data
-        bench.require_nominal("exercise=imagination")
+    def check(self, experiment: Experiment) -> None:
+        config, card, data = self.config, experiment.card, experiment.data.config
+        experiment.require_nominal("exercise=imagination")
         length, longest = config.context + config.horizon, card.episode_steps + 1
         if length > longest:
             raise UserError(
                 f"exercise.context={config.context} and exercise.horizon={config.horizon} need {length} observations, "
                 f"and an episode of {card.name} has {longest}; lower exercise.horizon or raise task.episode_steps"
             )
-        if (held := bench.held_out()) < 2:
+        if (held := experiment.data.held_out()) < 2:
             what = f"data.episodes={data.episodes}" if data.path is None else f"data.path={data.path}"
             raise UserError(
                 f"{what} with data.validation_fraction={data.validation_fraction} holds out {held}, and an interval "
                 "over episodes needs 2; raise one of them"
             )
-        if self._plans(bench):
+        if self._plans(experiment):
             who = f"exercise.planned_windows={config.planned_windows}"
-            require_way_back(bench.task, who, "set exercise.planned_windows=0")
+            require_way_back(experiment.task, who, "set exercise.planned_windows=0")
         if data.path is not None:
-            require_truth(bench.recording, card, "exercise=imagination")
-        told = [name for name in ("task_cost", "goal_distance") if bench.settings.objective.get(name)]
-        if self._plans(bench) and told and "state" not in card.observation and not is_simulator(bench.settings):
+            require_truth(experiment.data.recording, card, "exercise=imagination")
+        told = [name for name in ("task_cost", "goal_distance") if experiment.settings.objective.get(name)]
+        if (
+            self._plans(experiment)
+            and told
+            and "state" not in card.observation
+            and not is_simulator(experiment.settings)
+        ):
             raise UserError(
                 f"objective.{told[0]} judges states, and {card.name} shows {', '.join(card.observation)}; choose "
                 "objective=reward, or set exercise.planned_windows=0"
             )
 
-    def run(self, bench: Workbench) -> Answer:
-        unseen, asked = self._unseen(bench), (self.config.context, self.config.horizon)
+    def run(self, experiment: Experiment) -> Answer:
+        unseen, asked = self._unseen(experiment), (self.config.context, self.config.horizon)
         context, horizon = reach(*unseen, *asked)
-        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(bench, *unseen)
+        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(experiment, *unseen)
         if unseen[1] == CHOSE:
             answer.verdicts.append(
                 "the held-out episodes are those that chose the checkpoint, for data.test_fraction=0 leaves no others."
@@ -125,14 +130,14 @@ class Imagination(Exercise):
             )
         return answer
 
-    def judge(self, bench: Workbench, unseen: Dataset, split: str) -> Answer:
+    def judge(self, experiment: Experiment, unseen: Dataset, split: str) -> Answer:
         """The answer over windows of the episodes in this split of `unseen`, of which enough are long enough."""
-        train_models(bench)
-        trainings = bench.trainings[:1] if is_simulator(bench.settings) else bench.trainings
+        train_models(experiment)
+        trainings = experiment.trainings[:1] if is_simulator(experiment.settings) else experiment.trainings
         every = [self._judged(each, unseen, split) for each in trainings]
         found = over_assessments([one.held_out for one in every])
         answer = Answer(
-            verdicts=[imagination_verdict(found["all"], bench.card.control_hz)],
+            verdicts=[imagination_verdict(found["all"], experiment.card.control_hz)],
             numbers={
                 "windows": every[0].windows,
                 "data": unseen.digest,
@@ -143,70 +148,72 @@ class Imagination(Exercise):
         )
         if groups := by_group(found):
             answer.verdicts.append(groups)
-        keep_curves(bench, "held_out", found)
+        keep_curves(experiment, "held_out", found)
         shown = dict(found)
-        if self._plans(bench):
-            planned = self._add_planned(answer, bench, [one.planned for one in every if one.planned is not None])
+        if self._plans(experiment):
+            planned = self._add_planned(answer, experiment, [one.planned for one in every if one.planned is not None])
             shown |= {} if planned is None else {PLANNED: planned}
-        elif not bench.task.playable:
-            answer.verdicts.append(f"the planner's own sequences are not judged: {bench.card.name} has no simulator.")
+        elif not experiment.task.playable:
+            answer.verdicts.append(
+                f"the planner's own sequences are not judged: {experiment.card.name} has no simulator."
+            )
         answer.tables[:0] = imagination_tables(shown)
         if frames := [one.frames for one in every if one.frames is not None]:
-            self._add_frames(answer, frames, bench)
-        answer.model = model_facts(bench)
+            self._add_frames(answer, frames, experiment)
+        answer.model = model_facts(experiment)
         return answer
 
-    def _judged(self, bench: Workbench, unseen: Dataset, split: str) -> Judged:
+    def _judged(self, experiment: Experiment, unseen: Dataset, split: str) -> Judged:
         """What the model of one training makes of the windows, which are the same for all."""
         config = self.config
-        model = trained_model(bench)
-        collection = bench.dataset(rounds=0)
-        training = collection if is_simulator(bench.settings) else bench.dataset()
+        model = trained_model(experiment)
+        collection = experiment.data.dataset(rounds=0)
+        training = collection if is_simulator(experiment.settings) else experiment.data.dataset()
         judge = Judge(
             model=model,
-            readout=self._readout(model, training, bench),
+            readout=self._readout(model, training, experiment),
             linear=fit_linear(training),
-            bench=bench,
+            experiment=experiment,
             std=np.array(collection.spec.std["state"]),
             resamples=config.resamples,
         )
         key = image_key(model)
         keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
-        stretches = draw(unseen, split, bench.task, keys, config.windows, config.context, config.horizon)
+        stretches = draw(unseen, split, experiment.task, keys, config.windows, config.context, config.horizon)
         frames = None if key is None else Frames(model, key, stretches)
         errors = judge.errors(stretches, "imagine held-out windows", frames)
         planned = None
-        if self._plans(bench):
+        if self._plans(experiment):
             some = stretches[: fair(stretches.episode, config.planned_windows)]
             planned = self._planned(judge, unseen, some, errors[MODEL])
         read_by = "decoder" if "state" in model.decoded_keys else "linear probe"
         return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames)
 
-    def _unseen(self, bench: Workbench) -> tuple[Dataset, str]:
+    def _unseen(self, experiment: Experiment) -> tuple[Dataset, str]:
         """Episodes that no model learned from or was chosen on, as many as are held out to choose on: whose, and which.
 
         Like the first collection's whatever the rounds, so that models of all rounds are compared.
         """
-        if bench.task.playable:
-            return bench.unseen(bench.held_out()), "all"
-        if len(bench.recording.episodes("test")) > 1:
-            return bench.recording, "test"
-        return bench.recording, CHOSE
+        if experiment.task.playable:
+            return experiment.data.unseen(experiment.data.held_out()), "all"
+        if len(experiment.data.recording.episodes("test")) > 1:
+            return experiment.data.recording, "test"
+        return experiment.data.recording, CHOSE
 
-    def _plans(self, bench: Workbench) -> bool:
+    def _plans(self, experiment: Experiment) -> bool:
         """Whether the planner's own sequences are judged, which somebody must execute."""
-        return self.config.planned_windows > 0 and bench.task.playable
+        return self.config.planned_windows > 0 and experiment.task.playable
 
-    def _readout(self, model: WorldModel, training: Dataset, bench: Workbench) -> Readout:
+    def _readout(self, model: WorldModel, training: Dataset, experiment: Experiment) -> Readout:
         """The model's own decoder of states, or a probe that learns it from what was filtered in training episodes."""
         config = self.config
         if "state" in model.decoded_keys:
             return decoded_state(model)
         keys = model.observation_keys
-        known = draw(training, "train", bench.task, keys, config.probe_windows, config.context, config.horizon)
+        known = draw(training, "train", experiment.task, keys, config.probe_windows, config.context, config.horizon)
         return fit_probe(model, known)
 
-    def _add_frames(self, answer: Answer, every: Sequence[Frames], bench: Workbench) -> None:
+    def _add_frames(self, answer: Answer, every: Sequence[Frames], experiment: Experiment) -> None:
         """Images beside states: scores of all trainings, and something to look at of the first."""
         found = over_assessments([{"all": frames.assess(self.config.resamples)} for frames in every])
         steps = marks(self.config.horizon)
@@ -215,19 +222,19 @@ class Imagination(Exercise):
         answer.tables.append(frames_table(means, found["all"].trainings))
         answer.figures["imagination_frames"] = horizon_curves(found["all"])
         answer.numbers["frames"] = {"means": plain(means), **summary(found)}
-        if bench.run is not None:
-            answer.pictures |= every[0].pictures(bench.run.folder.plots, bench.card.control_hz)
+        if experiment.run is not None:
+            answer.pictures |= every[0].pictures(experiment.run.folder.plots, experiment.card.control_hz)
 
     def _planned(
         self, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
     ) -> Planned:
         """The same starts with the planner's actions; `behaviour` holds the model's errors with the recorded ones."""
-        bench, resamples = judge.bench, self.config.resamples
-        settings, task = bench.settings, bench.task
+        experiment, resamples = judge.experiment, self.config.resamples
+        settings, task = experiment.settings, experiment.task
         # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
         horizon = self.config.horizon
         looks = {"horizon": horizon, "action_block": min(settings.planner.get("action_block", 1), horizon)}
-        planner = build(Planner, {**settings.planner, **looks}, "planner", bench.card.action_size)
+        planner = build(Planner, {**settings.planner, **looks}, "planner", experiment.card.action_size)
         objective = build_objective(
             read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
         )
@@ -247,7 +254,7 @@ class Imagination(Exercise):
         gap = paired_difference(means(plans.predicted_return[rows]), means(realised_return(executed)))
         return Planned(len(stretches), len(rows), judge.assess(errors, executed), ratios, gap)
 
-    def _add_planned(self, answer: Answer, bench: Workbench, every: Sequence[Planned]) -> Assessment | None:
+    def _add_planned(self, answer: Answer, experiment: Experiment, every: Sequence[Planned]) -> Assessment | None:
         """What the trainings' planners lead to; None where nothing of one could be judged."""
         asked, judged = (sum(getattr(one, count) for one in every) for count in ("asked", "judged"))
         if judged < asked:
@@ -274,17 +281,17 @@ class Imagination(Exercise):
             name: {step: plain(steps[step - 1]) for step in marks(len(steps))} for name, steps in ratios.items()
         }
         answer.numbers["predicted_minus_realised"] = plain(gap)
-        keep_curves(bench, PLANNED, found)
+        keep_curves(experiment, PLANNED, found)
         return found["all"]
 
 
-def keep_curves(bench: Workbench, name: str, assessments: Mapping[str, Assessment]) -> None:
+def keep_curves(experiment: Experiment, name: str, assessments: Mapping[str, Assessment]) -> None:
     """Every step of every curve into the run folder, and the model's own as curves to the tracker."""
-    if bench.run is None:
+    if experiment.run is None:
         return
     columns, rows = curve_rows(assessments)
-    bench.run.table(f"imagination curves {name}", columns, rows)
+    experiment.run.table(f"imagination curves {name}", columns, rows)
     curves = assessments["all"].curves[MODEL]
     for step in range(1, len(curves[OVERALL].median) + 1):
         medians: dict[str, Any] = {f"{name}/{v}": float(c.median[step - 1]) for v, c in curves.items()}
-        bench.run.log(step, **medians)
+        experiment.run.log(step, **medians)

@@ -14,9 +14,9 @@ from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.exercises.imagination.frames import Frames
 from wm_lab.exercises.imagination.predictions import predict
 from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.readout import Readout
 from wm_lab.experiment.windows import Stretches
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator
 from wm_lab.tracking.progress import progress
@@ -30,7 +30,7 @@ class Judge(NamedTuple):
     model: WorldModel
     readout: Readout
     linear: LinearDynamics
-    bench: Workbench
+    experiment: Experiment
     std: np.ndarray  # [D] of the state, over the training split
     resamples: int
 
@@ -41,13 +41,13 @@ class Judge(NamedTuple):
         with progress(title, len(stretches)) as bar:
             look = None if frames is None else frames.look
             states = predict(self.model, self.readout, self.linear, stretches, look=look, advance=bar.advance)
-        variables = self.bench.card.variables
+        variables = self.experiment.card.variables
         return {who: variable_errors(said, stretches.future, variables, self.std) for who, said in states.items()}
 
     def assess(self, errors: Mapping[str, dict[str, np.ndarray]], stretches: Stretches) -> dict[str, Assessment]:
         """All windows, those with contact, those in free motion."""
         baselines = {who: values for who, values in errors.items() if who != MODEL}
-        variables = self.bench.card.variables
+        variables = self.experiment.card.variables
         episode, contact = stretches.episode, stretches.contact
         found = assess_groups(errors[MODEL], baselines, episode, contact, variables, resamples=self.resamples)
         told = 0 if isinstance(self.model, Simulator) else 1  # the truth has learnt nothing
@@ -80,8 +80,8 @@ class Judged:
     frames: Frames | None  # None: it imagines no images
 
 
-def trained_model(bench: Workbench) -> WorldModel:
+def trained_model(experiment: Experiment) -> WorldModel:
     """The model of this run; the simulator is made, not trained."""
-    if is_simulator(bench.settings):
-        return build(WorldModel, bench.settings.model, "model", bench.task)
-    return load_model(bench.world_model(), WorldModel, bench.device)
+    if is_simulator(experiment.settings):
+        return build(WorldModel, experiment.settings.model, "model", experiment.task)
+    return load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)

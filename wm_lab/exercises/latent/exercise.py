@@ -63,9 +63,9 @@ from wm_lab.exercises.latent.report import (
     over_findings,
 )
 from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import Section
-from wm_lab.experiment.trainings import train_models
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.settings import build
@@ -124,42 +124,46 @@ class Latent(Exercise):
     def __init__(self, config: LatentConfig) -> None:
         self.config = config
 
-    def check(self, bench: Workbench) -> None:
-        bench.require_nominal("exercise=latent")
-        if is_simulator(bench.settings):
+    def check(self, experiment: Experiment) -> None:
+        experiment.require_nominal("exercise=latent")
+        if is_simulator(experiment.settings):
             raise UserError("model=simulator has no latent, its features are the true state; choose a learned model")
-        if bench.task.playable:
-            bench.manifest(self.config.scenes)  # raises where there are not so many test starts
-        elif (scenes := len(bench.unseen(self.config.scenes))) < FEWEST:
+        if experiment.task.playable:
+            experiment.data.manifest(self.config.scenes)  # raises where there are not so many test starts
+            return
+        data = experiment.data.config
+        if (scenes := len(experiment.data.unseen(self.config.scenes))) < FEWEST:
             raise UserError(
-                f"data.path={bench.data.path} with data.test_fraction={bench.data.test_fraction} holds out {scenes} "
+                f"data.path={data.path} with data.test_fraction={data.test_fraction} holds out {scenes} "
                 f"trajectories, and exercise=latent needs at least {FEWEST}; raise data.test_fraction"
             )
 
-    def run(self, bench: Workbench) -> Answer:
-        train_models(bench)
-        data = bench.unseen(self.config.scenes)
-        looked = [self._look(each, data) for each in bench.trainings]
+    def run(self, experiment: Experiment) -> Answer:
+        train_models(experiment)
+        data = experiment.data.unseen(self.config.scenes)
+        looked = [self._look(each, data) for each in experiment.trainings]
         found = over_findings([one.found for one in looked])
         verdicts = [with_seeds(found.trainings, told) for told in latent_verdicts(found)]
         answer = Answer(verdicts, plain(found) | {"data": data.digest}, latent_tables(found))
-        if bench.run is not None:  # of the first training
-            folder, (_, flat, frames, scenes) = bench.run.folder.plots, looked[0]
-            answer.pictures = {"scenes": draw_maps(flat, frames, scenes, bench.card.variables, folder / "scenes.svg")}
-            if (images := thumbnails(bench.task, data, frames, scenes)) is not None:
+        if experiment.run is not None:  # of the first training
+            folder, (_, flat, frames, scenes) = experiment.run.folder.plots, looked[0]
+            answer.pictures = {
+                "scenes": draw_maps(flat, frames, scenes, experiment.card.variables, folder / "scenes.svg")
+            }
+            if (images := thumbnails(experiment.task, data, frames, scenes)) is not None:
                 *_, last = flat.values()
                 answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
         return answer
 
-    def _look(self, bench: Workbench, data: Dataset) -> Look:
+    def _look(self, experiment: Experiment, data: Dataset) -> Look:
         """What the latent of one training's model holds; the frames are the same for all."""
         config = self.config
-        model = load_model(bench.world_model(), WorldModel, bench.device)
+        model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
         frames = gather(data, model.observation_keys)
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
-        spaces = self._spaces(bench, model, posterior, frames)
-        truth, columns = targets(frames.state, bench.card.variables)
+        spaces = self._spaces(experiment, model, posterior, frames)
+        truth, columns = targets(frames.state, experiment.card.variables)
         sample = {name: x[chosen] for name, x in spaces.items()}
         r2, gains = ask(sample, truth[chosen], columns, frames.trajectory[chosen], config.resamples)
         scenes = spread_over(frames.phase, frames.trajectory)
@@ -168,7 +172,7 @@ class Latent(Exercise):
             r2=r2,
             gains=gains,
             moves={name: _moves(truth[:, where], frames.trajectory) for name, where in columns.items()},
-            structure=self._structure(bench, spaces, frames, chosen),
+            structure=self._structure(experiment, spaces, frames, chosen),
             trustworthiness=trust,
             noise=noise,
             phases={name: int(n) for name in PHASES if (n := (frames.phase[chosen] == name).sum())},
@@ -179,25 +183,30 @@ class Latent(Exercise):
         return Look(found, flat, frames, scenes)
 
     def _spaces(
-        self, bench: Workbench, model: WorldModel, posterior: np.ndarray, frames: Frames
+        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: Frames
     ) -> dict[str, np.ndarray]:
         """Every representation [M, F] of all frames."""
-        untrained = random_encoder(bench.settings.model, model.spec, bench.settings.seed).to(bench.device)
+        untrained = random_encoder(experiment.settings.model, model.spec, experiment.settings.seed).to(
+            experiment.tools.device
+        )
         seen = observations(frames, model.observation_keys)
         return {
             LATENT: _narrow(standardised(posterior)),
             RANDOM: _narrow(standardised(latents(untrained, frames))),
             PCA: _narrow(seen, self.config.components),
             OBSERVATION: _narrow(seen),
-            STATE: standardised(targets(frames.state, bench.card.variables)[0]),
+            STATE: standardised(targets(frames.state, experiment.card.variables)[0]),
         }
 
     def _structure(
-        self, bench: Workbench, spaces: dict[str, np.ndarray], frames: Frames, chosen: np.ndarray
+        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: Frames, chosen: np.ndarray
     ) -> dict[str, dict[str, Interval]]:
         """{representation: {measure: interval}}; scenes are compared by where things are."""
         resamples, k = self.config.resamples, self.config.neighbours
-        where, trajectory = places(frames.state, bench.card.variables).astype(float)[chosen], frames.trajectory[chosen]
+        where, trajectory = (
+            places(frames.state, experiment.card.variables).astype(float)[chosen],
+            frames.trajectory[chosen],
+        )
         phase, to_go = frames.phase[chosen], frames.to_go[chosen]
         scene, timed = distances(where), np.isfinite(to_go)
         _, whose = np.unique(trajectory[timed], return_inverse=True)

@@ -13,9 +13,9 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm, is_simulator
 from wm_lab.experiment.checks import check_training
 from wm_lab.experiment.dry_run import rehearse
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.scoring import imagined_steps
 from wm_lab.experiment.settings import RERANKER, Section, Settings
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table
 from wm_lab.settings import complete, require_section
 from wm_lab.tasks.task import Task
@@ -35,18 +35,18 @@ def check_reranker(settings: Settings, task: Task, section: Section) -> None:
     rehearse(settings, task, reranker=second)
 
 
-def reranked_arm(bench: Workbench, section: Section) -> PlanningArm:
+def reranked_arm(experiment: Experiment, section: Section) -> PlanningArm:
     """Both models are trained when they are asked for; the true simulator as the second one shows the ceiling."""
-    second = second_settings(bench.settings, section)
-    reranker: Dynamics = SIMULATOR if is_simulator(second) else bench.world_model(other=second)
-    return PlanningArm(RERANKED, bench.settings, bench.world_model(), reranker=reranker)
+    second = second_settings(experiment.settings, section)
+    reranker: Dynamics = SIMULATOR if is_simulator(second) else experiment.models.world_model(other=second)
+    return PlanningArm(RERANKED, experiment.settings, experiment.models.world_model(), reranker=reranker)
 
 
-def cost_of_a_decision(bench: Workbench, section: Section, manifest: Manifest) -> tuple[dict[str, Any], Table]:
+def cost_of_a_decision(experiment: Experiment, section: Section, manifest: Manifest) -> tuple[dict[str, Any], Table]:
     """Imagined steps of either model in one decision: what it costs, whatever the machine."""
-    arm = reranked_arm(bench, section)
-    steps = imagined_steps(bench.make_evaluated, arm.build, manifest.seeds[0], bench.workers)
-    labels = {"searched": bench.settings.label("model"), "reranked": bench.settings.label(RERANKER)}
+    arm = reranked_arm(experiment, section)
+    steps = imagined_steps(experiment.tools.make_evaluated, arm.build, manifest.seeds[0], experiment.tools.workers)
+    labels = {"searched": experiment.settings.label("model"), "reranked": experiment.settings.label(RERANKER)}
     numbers = {part: {"model": labels[part], "imagined_steps": count} for part, count in steps.items()}
     rows = [(part, labels[part], f"{count:,}") for part, count in steps.items()]
     caption = f"Of one decision of {RERANKED}; its milliseconds stand in the table of success."

@@ -38,8 +38,8 @@ from wm_lab.experiment.arms import (
 )
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.dry_run import rehearse
-from wm_lab.experiment.trainings import train_models
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.side_by_side import train_models
 from wm_lab.tasks.task import Task
 
 GREEDY = {"horizon": 1, "action_block": 1}
@@ -91,10 +91,10 @@ class Planning(Exercise):
     def __init__(self, config: PlanningConfig) -> None:
         self.config = config
 
-    def check(self, bench: Workbench) -> None:
-        config, settings, task = self.config, bench.settings, bench.task
-        bench.require_playable("exercise=planning")
-        bench.manifest(config.episodes)  # raises where there are not so many test starts
+    def check(self, experiment: Experiment) -> None:
+        config, settings, task = self.config, experiment.settings, experiment.task
+        experiment.require_playable("exercise=planning")
+        experiment.data.manifest(config.episodes)  # raises where there are not so many test starts
         if config.oracle_episodes:
             without = "exercise.oracle_episodes=0 exercise.attribution=false"
             require_way_back(task, f"exercise.oracle_episodes={config.oracle_episodes}", f"set {without}")
@@ -107,13 +107,13 @@ class Planning(Exercise):
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
             rehearse(settings.with_objective(truth(task)), task)
             return
-        if config.attribution and tuple(bench.card.observation) != ("state",):
+        if config.attribution and tuple(experiment.card.observation) != ("state",):
             raise UserError(
-                f"exercise.attribution compares costs on decoded states, and {bench.card.name} shows "
-                f"{', '.join(bench.card.observation)}; set exercise.attribution=false or task.observation=state"
+                f"exercise.attribution compares costs on decoded states, and {experiment.card.name} shows "
+                f"{', '.join(experiment.card.observation)}; set exercise.attribution=false or task.observation=state"
             )
         if config.practice:
-            bench.practice(config.practice)  # raises where data were recorded on its starts
+            experiment.data.validation_manifest(config.practice)  # raises where data were recorded on its starts
         rehearse(settings, task)
         if config.advised:
             rehearse(settings, task, advised=True)
@@ -124,78 +124,78 @@ class Planning(Exercise):
                 rehearse(settings.with_objective(weights), task)
             rehearse(settings.with_objective(LEARNED_REWARD), task, true_dynamics=True)
 
-    def run(self, bench: Workbench) -> Answer:
+    def run(self, experiment: Experiment) -> Answer:
         config = self.config
-        manifest = bench.manifest(config.episodes)
+        manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
-        second = None if config.reranker is None else second_settings(bench.settings, config.reranker)
-        train_models(bench, clone=config.clone and not is_simulator(bench.settings), second=second)
+        second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
+        train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
         arms: dict[str, list[Outcomes]] = {}
         planned: Arm | None = None
-        for each in bench.trainings:
+        for each in experiment.trainings:
             for arm in self._arms(each):
-                played = each.evaluate(arm, few if arm.slow else manifest, config.play_on)
+                played = each.evaluations.play(arm, few if arm.slow else manifest, config.play_on)
                 arms.setdefault(arm.name, []).append(played)
                 if arm.name == "mpc" and planned is None:
                     planned = arm
-        answer = planning_answer(bench, manifest, arms)
+        answer = planning_answer(experiment, manifest, arms)
         if config.practice and ADVISED in arms:
             # All of it is in the store by now.
-            practices = [practise(each, config.practice, config.play_on) for each in bench.trainings]
+            practices = [practise(each, config.practice, config.play_on) for each in experiment.trainings]
             answer.verdicts.append(practice_verdict(practices))
             answer.numbers["practice"] = [practice.numbers() for practice in practices]
             answer.tables.append(practice_table(practices))
         if config.reranker is not None:
-            answer.numbers["decision"], table = cost_of_a_decision(bench, config.reranker, manifest)
+            answer.numbers["decision"], table = cost_of_a_decision(experiment, config.reranker, manifest)
             answer.tables.append(table)
         if config.ranking and isinstance(planned, PlanningArm):
-            answer.numbers["ranking"], table = ranking(bench, planned, manifest, config.ranking)
+            answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
-        answer.numbers["redrawn_starts"] = bench.redrawn_starts(manifest)
+        answer.numbers["redrawn_starts"] = experiment.evaluations.redrawn_starts(manifest)
         answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer
 
-    def _arms(self, bench: Workbench) -> Iterator[Arm]:
+    def _arms(self, experiment: Experiment) -> Iterator[Arm]:
         """Every arm of one training; with the first come those that learn nothing and are played once.
 
         What an arm needs is trained when it is asked for, unless it has been already.
         """
-        config, settings, first_training = self.config, bench.settings, bench.training == 0
+        config, settings, first_training = self.config, experiment.settings, experiment.tools.training == 0
         if first_training:
-            yield from (arm for arm in scripted_arms() if arm.name != "expert" or bench.task.has_expert)
-        true = settings.with_objective(truth(bench.task))
+            yield from (arm for arm in scripted_arms() if arm.name != "expert" or experiment.task.has_expert)
+        true = settings.with_objective(truth(experiment.task))
         if is_simulator(settings):
             if first_training:
                 yield PlanningArm("mpc", true, SIMULATOR).slowly()
             return
-        clone = bench.clone() if config.clone else None
+        clone = experiment.models.clone() if config.clone else None
         if clone is not None:
             yield CloneArm("bc", settings, clone)
-        if config.offline and bench.data.rounds:
-            yield from self._learned(bench, bench.world_model(rounds=0), "mpc_offline")
-        model = bench.world_model()
-        yield from self._learned(bench, model, "mpc")
+        if config.offline and experiment.data.config.rounds:
+            yield from self._learned(experiment, experiment.models.world_model(rounds=0), "mpc_offline")
+        model = experiment.models.world_model()
+        yield from self._learned(experiment, model, "mpc")
         if acts_itself(settings):
             yield ReactiveArm("policy", settings, model)
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.advised:
-            yield advised_arm(bench, config.practice, config.play_on)
+            yield advised_arm(experiment, config.practice, config.play_on)
         if config.reranker is not None:
-            yield reranked_arm(bench, config.reranker)
+            yield reranked_arm(experiment, config.reranker)
         if config.oracle_episodes and first_training:
             yield PlanningArm(ORACLE, true, SIMULATOR).slowly()
         if config.attribution:
             rewarded = settings.with_objective(LEARNED_REWARD)
             yield PlanningArm(TRUE_LEARNED, rewarded, SIMULATOR, judge=model).slowly()
 
-    def _learned(self, bench: Workbench, model: Path, name: str) -> Iterator[Arm]:
+    def _learned(self, experiment: Experiment, model: Path, name: str) -> Iterator[Arm]:
         """Planning in this model with the configured objective, and for attribution with either cost alone."""
-        first = PlanningArm(name, bench.settings, model)
+        first = PlanningArm(name, experiment.settings, model)
         yield first
         if self.config.attribution:
-            for suffix, weights in self._judges(bench.task).items():
-                arm = PlanningArm(name + suffix, bench.settings.with_objective(weights), model)
+            for suffix, weights in self._judges(experiment.task).items():
+                arm = PlanningArm(name + suffix, experiment.settings.with_objective(weights), model)
                 if arm.recipe() != first.recipe():
                     yield arm
 

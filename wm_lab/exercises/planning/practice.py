@@ -13,8 +13,8 @@ from typing import Any
 
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.settings import Settings
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.tables import Table, blank_repeats
 
 ADVISED = "mpc_bc"
@@ -95,24 +95,27 @@ def practice_table(practices: Sequence[Practice]) -> Table:
     return Table("Practice", columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
 
 
-def practise(bench: Workbench, episodes: int, play_on: int | None) -> Practice:
+def practise(experiment: Experiment, episodes: int, play_on: int | None) -> Practice:
     """Both candidates on the same practice starts, under the terms of the test (`play_on` as in `evaluate`)."""
-    starts = bench.practice(episodes)
-    arms = _candidates(bench, bench.settings.without_variation())
+    starts = experiment.data.validation_manifest(episodes)
+    arms = _candidates(experiment, experiment.settings.without_variation())
     called = {arm.name: replace(arm, name=f"{arm.name} in practice") for arm in arms}
-    return Practice({name: bench.evaluate(arm, starts, play_on) for name, arm in called.items()})
+    return Practice({name: experiment.evaluations.play(arm, starts, play_on) for name, arm in called.items()})
 
 
-def advised_arm(bench: Workbench, episodes: int, play_on: int | None) -> Arm:
+def advised_arm(experiment: Experiment, episodes: int, play_on: int | None) -> Arm:
     """The arm `mpc_bc` after so many episodes of practice; of none, it plans.
 
     Its recipe is the chosen one's, so that nothing is played twice.
     """
-    chosen = practise(bench, episodes, play_on).chosen if episodes else ADVISED
-    arm = next(arm for arm in _candidates(bench, bench.settings) if arm.name == chosen)
+    chosen = practise(experiment, episodes, play_on).chosen if episodes else ADVISED
+    arm = next(arm for arm in _candidates(experiment, experiment.settings) if arm.name == chosen)
     return replace(arm, name=ADVISED)
 
 
-def _candidates(bench: Workbench, settings: Settings) -> list[Arm]:
-    clone = bench.clone()
-    return [CloneArm("bc", settings, clone), PlanningArm(ADVISED, settings, bench.world_model(), proposals=clone)]
+def _candidates(experiment: Experiment, settings: Settings) -> list[Arm]:
+    clone = experiment.models.clone()
+    return [
+        CloneArm("bc", settings, clone),
+        PlanningArm(ADVISED, settings, experiment.models.world_model(), proposals=clone),
+    ]

@@ -20,7 +20,7 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.experiment.arms import PlanningArm, evaluated_task
-from wm_lab.experiment.workbench import Workbench
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.objectives import Objective, ObjectiveConfig, predicted_reward
 from wm_lab.policies.mpc import MPC, Considered
 from wm_lab.policy import Moment, Policy
@@ -36,7 +36,9 @@ REVISION = 2
 """Of what is stored: 2 says whose episode a decision is of."""
 
 
-def ranking(bench: Workbench, arm: PlanningArm, manifest: Manifest, decisions: int) -> tuple[dict[str, Any], Table]:
+def ranking(
+    experiment: Experiment, arm: PlanningArm, manifest: Manifest, decisions: int
+) -> tuple[dict[str, Any], Table]:
     """Spearman's ρ in every iteration of so many decisions, the first few of the manifest's first episodes."""
     recipe = {"name": arm.name, "policy": arm.recipe(), "manifest": manifest.to_dict(), "decisions": decisions}
     recipe["revision"] = REVISION
@@ -45,13 +47,19 @@ def ranking(bench: Workbench, arm: PlanningArm, manifest: Manifest, decisions: i
         seeds = manifest.seeds[: -(-decisions // DECISIONS_PER_EPISODE)]
         make = partial(_ranked, arm)
         steps = DECISIONS_PER_EPISODE * arm.settings.mpc["execute"]
-        played = play(bench.make_evaluated, make, seeds, PlayConfig(steps=steps, group=1), workers=bench.workers)
+        played = play(
+            experiment.tools.make_evaluated,
+            make,
+            seeds,
+            PlayConfig(steps=steps, group=1),
+            workers=experiment.tools.workers,
+        )
         each = [episode.report["rho"] for episode in played]
         episode = np.repeat(np.arange(len(each)), [len(rho) for rho in each])
         rho = np.concatenate(each)[:decisions]
         write_json(folder / RHO, {"rho": plain(rho), "episode": plain(episode[:decisions])})
 
-    found = read_json(bench.store.get("ranking", recipe, measure) / RHO, "measurement of ranking")
+    found = read_json(experiment.tools.store.get("ranking", recipe, measure) / RHO, "measurement of ranking")
     rho = np.array(found["rho"], float)  # [decisions, iterations]
     each = [mean_rho(column, np.array(found["episode"])) for column in rho.T]
     columns = ("arm", *(f"iteration {i + 1}" for i in range(len(each))), "decisions", "n")

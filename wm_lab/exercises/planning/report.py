@@ -30,8 +30,8 @@ from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
 from wm_lab.exercises.planning.practice import ADVISED
 from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
-from wm_lab.experiment.workbench import Workbench
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import OF_RETURNS, attribution_table, difference_table, return_table, success_table
 
@@ -60,14 +60,14 @@ RIVALS = [("mpc", "random"), ("mpc", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
 
 
-def planning_answer(bench: Workbench, manifest: Manifest, arms: dict[str, list[Outcomes]]) -> Answer:
+def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, list[Outcomes]]) -> Answer:
     """Who solved how many episodes, `arms[name]` in each training; slow arms have played the first few of them."""
-    task = bench.card.name
+    task = experiment.card.name
     shared = {name: outcomes for name, outcomes in arms.items() if outcomes[0].manifest == manifest}
     rows = success_rows({task: arms})
-    seeds = 0 if is_simulator(bench.settings) else len(arms["mpc"])  # the truth has learnt nothing
+    seeds = 0 if is_simulator(experiment.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
-        return _answer_by_returns(bench, manifest, arms, rows, seeds)
+        return _answer_by_returns(experiment, manifest, arms, rows, seeds)
     pairs = paired(arms)
     by_type = compare_by_type({task: shared}, "mpc", "bc")
     rivals = beatable(pairs)
@@ -79,14 +79,14 @@ def planning_answer(bench: Workbench, manifest: Manifest, arms: dict[str, list[O
         "differences": plain(pairs),
         "by_type": plain(by_type),
     }
-    gaps = _attribute(arms, compare, bench.task.judges_states)
+    gaps = _attribute(arms, compare, experiment.task.judges_states)
     if gaps is not None:
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({task: gaps}))
         numbers["attribution"] = plain(gaps)
-    verdicts += _about_the_truth(bench, arms, rows, seeds)
+    verdicts += _about_the_truth(experiment, arms, rows, seeds)
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
-    return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(bench))
+    return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(experiment))
 
 
 def paired(
@@ -109,7 +109,7 @@ def beatable(pairs: Sequence[Difference]) -> list[Difference]:
 
 
 def _answer_by_returns(
-    bench: Workbench,
+    experiment: Experiment,
     manifest: Manifest,
     arms: dict[str, list[Outcomes]],
     rows: Sequence[SuccessRow],
@@ -120,23 +120,25 @@ def _answer_by_returns(
     verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
-    gaps = _attribute(arms, compare_returns, bench.task.judges_states)
+    gaps = _attribute(arms, compare_returns, experiment.task.judges_states)
     if gaps is not None:
         verdicts.append(attribution_verdict(gaps, seeds))
         tables.append(attribution_table({rows[0].task: gaps}, "Where return is lost"))
         numbers["attribution"] = plain(gaps)
-    verdicts += _about_the_truth(bench, arms, rows, seeds)
-    return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(bench))
+    verdicts += _about_the_truth(experiment, arms, rows, seeds)
+    return Answer(verdicts, numbers, tables, {}, arms, model=model_facts(experiment))
 
 
-def _about_the_truth(bench: Workbench, arms: Mapping[str, Arm], rows: Sequence[SuccessRow], seeds: int) -> list[str]:
+def _about_the_truth(
+    experiment: Experiment, arms: Mapping[str, Arm], rows: Sequence[SuccessRow], seeds: int
+) -> list[str]:
     """What playing plans in the true dynamics shows, as far as it can, and what they know that nobody else does."""
-    task = bench.task
+    task = experiment.task
     if not task.repeatable:
         return [f"{task.card.name} does not repeat itself: the realised return of the chosen plans is unknown."]
     told = [exploitation_verdict(next(row.predicted_minus_realised for row in rows if row.arm == "mpc"), seeds)]
     seers = [name for name in (ORACLE, TRUE_LEARNED) if name in arms]
-    if is_simulator(bench.settings):
+    if is_simulator(experiment.settings):
         seers = ["mpc"]
     if task.foresees_chance and seers:
         told.append(privileged_verdict(task.card.name, seers))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Self
 
 import torch
 
-from wm_lab.data.config import DataConfig
 from wm_lab.data.rollout import TaskFactory
 from wm_lab.data.workers import Workers
 from wm_lab.experiment.arms import evaluated_task
@@ -22,44 +20,23 @@ from wm_lab.training.config import TrainerConfig
 
 
 class Tools:
-    """Tools of one run. `run` receives metrics; None keeps none (in a notebook, say).
+    """Tools of one training of a run, which every part of its experiment is handed.
 
-    training: which of the `settings.seeds` trainings these tools are for; the first speaks for the run
-    Its worker processes stay from the first work to `close`, or to the end of a `with` block.
+    training: which of the `settings.seeds` trainings these are for; the first speaks for the run
+    shared: tools of another training of the run, whose workers and clock these use too
     """
 
-    def __init__(self, settings: Settings, run: Run | None = None, training: int = 0) -> None:
-        self.settings, self.run, self.training = settings.of_training(training), run, training
+    def __init__(self, settings: Settings, training: int = 0, shared: Tools | None = None) -> None:
+        self.settings, self.training = settings.of_training(training), training
+        self.run: Run | None = None
+        """Receives metrics; None keeps none (in a notebook, say)."""
         self.store = Store(settings.store)
-        self.workers = Workers(settings.workers)
-        self.data = read_config(DataConfig, settings.data, "data")
+        self.workers: Workers = Workers(settings.workers) if shared is None else shared.workers
+        """They stay from the first work to `close`."""
         self.device = torch.device(settings.device)
         torch.set_num_threads(read_config(TrainerConfig, settings.trainer, "trainer").threads)
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {} if shared is None else shared.seconds
         """What was made in this run, and how long it took."""
-
-    @cached_property
-    def trainings(self) -> list[Self]:
-        """These tools once for each training seed, themselves first; workers, store and clock are shared.
-
-        To be asked for once there is a `run`, which all of them tell.
-        """
-        if self.training:
-            raise ValueError("one training of a run has no trainings of its own")
-        siblings = [type(self)(self.settings, self.run, number) for number in range(1, self.settings.seeds)]
-        for sibling in siblings:
-            sibling.workers, sibling.seconds = self.workers, self.seconds
-        return [self, *siblings]
-
-    def close(self) -> None:
-        """Send the worker processes home."""
-        self.workers.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @cached_property
     def make_task(self) -> TaskFactory:
@@ -84,7 +61,7 @@ class Tools:
     def card(self) -> TaskCard:
         return self.task.card
 
-    def _clock(self, name: str) -> Clock:
+    def clock(self, name: str) -> Clock:
         return Clock(self.seconds, name)
 
 

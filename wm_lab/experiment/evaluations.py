@@ -14,58 +14,54 @@ from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.scoring import decision_milliseconds, outcomes_of
-from wm_lab.experiment.workbench.tools import identity
-from wm_lab.experiment.workbench.training import Training
+from wm_lab.experiment.tools import Tools, identity
 from wm_lab.tracking.progress import progress
 
 OUTCOMES = "outcomes.json"
 STARTS = "starts.json"
 
 
-class Evaluation(Training):
+class Evaluations:
     """Plays each arm at most once."""
 
-    def evaluate(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def play(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
         """Play every episode of the manifest, in the world that its card describes, and time single decisions.
 
         play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
             is success in the last step played, and the return is what was paid up to there.
         """
-        make = self.make_task if manifest.card == plain(self.card) else self.make_evaluated
-        policy = arm.recipe()
+        tools, policy = self._tools, arm.recipe()
+        make = tools.make_task if manifest.card == plain(tools.card) else tools.make_evaluated
         recipe = {
-            "name": f"{policy['policy']}-{self.card.name}",
+            "name": f"{policy['policy']}-{tools.card.name}",
             "policy": policy,
             "manifest": manifest.to_dict(),
-            "task": identity(self.settings.task),
+            "task": identity(tools.settings.task),
             "group": arm.group,
             "play_on": play_on,
         }
 
         def work(folder: Path) -> None:
             config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
-            with progress(f"play {arm.name}", len(manifest)) as bar, self._clock(f"play {arm.name}"):
-                episodes = play(
-                    make,
-                    arm.build,
-                    manifest.seeds,
-                    config,
-                    workers=self.workers,
-                    advance=tally(bar),
-                )
-            latency = decision_milliseconds(make, arm.build, manifest.seeds[0], self.workers)
-            outcomes_of(arm.name, manifest, episodes, self.settings.seed, latency).save(folder / OUTCOMES)
+            with progress(f"play {arm.name}", len(manifest)) as bar, tools.clock(f"play {arm.name}"):
+                episodes = play(make, arm.build, manifest.seeds, config, workers=tools.workers, advance=tally(bar))
+            latency = decision_milliseconds(make, arm.build, manifest.seeds[0], tools.workers)
+            outcomes_of(arm.name, manifest, episodes, tools.settings.seed, latency).save(folder / OUTCOMES)
 
-        found = Outcomes.load(self.store.get("outcomes", recipe, work) / OUTCOMES)
+        found = Outcomes.load(tools.store.get("outcomes", recipe, work) / OUTCOMES)
         # The same play may go by several names, and what learns nothing is played once for all seeds.
-        return replace(found, arm=arm.name, seed=self.settings.seed)
+        return replace(found, arm=arm.name, seed=tools.settings.seed)
 
     def redrawn_starts(self, manifest: Manifest) -> int:
         """How many episodes of the manifest would have begun solved, so that another start was drawn in their place."""
+        tools = self._tools
 
         def work(folder: Path) -> None:
-            told = [self.evaluated.reset(seed=seed)[1].get("redrawn", 0) for seed in manifest.seeds]
-            write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(told))})
+            redrawn = [tools.evaluated.reset(seed=seed)[1].get("redrawn", 0) for seed in manifest.seeds]
+            write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(redrawn))})
 
-        recipe = {"name": self.card.name, "manifest": manifest.to_dict(), "task": identity(self.settings.task)}
-        return read_json(self.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]
+        recipe = {"name": tools.card.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
+        return read_json(tools.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]

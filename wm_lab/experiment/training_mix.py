@@ -13,23 +13,24 @@ from wm_lab.world_model import DataSpec
 
 
 @dataclass(frozen=True)
-class Diet:
+class TrainingMix:
     """Shards of demonstrations and their shares of each batch."""
 
     dataset: Dataset
     name: str = ""
-    eyes: tuple[Dataset, ...] = ()  # whose statistics the policy normalises by; none: those of `dataset`
+    normaliser: tuple[Dataset, ...] = ()  # whose statistics the policy normalises by; none: those of `dataset`
     weights: list[float] | None = None  # share of each batch from each shard; None: in proportion to their size
     steps: int | None = None  # of the gradient; None: the trainer's
 
     @property
     def spec(self) -> DataSpec:
-        return pooled([dataset.spec for dataset in self.eyes or (self.dataset,)])
+        return pooled([dataset.spec for dataset in self.normaliser or (self.dataset,)])
 
     def recipe(self) -> dict[str, Any]:
         """What this adds to the recipe of a training; nothing where it is plain demonstrations."""
-        told = {"eyes": [dataset.digest for dataset in self.eyes] or None, "weights": self.weights}
-        return {name: value for name, value in told.items() if value is not None}
+        # The store knows the normaliser as "eyes".
+        added = {"eyes": [dataset.digest for dataset in self.normaliser] or None, "weights": self.weights}
+        return {name: value for name, value in added.items() if value is not None}
 
 
 def pooled(specs: Sequence[DataSpec]) -> DataSpec:

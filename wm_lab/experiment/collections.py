@@ -1,0 +1,156 @@
+"""The episodes of a run: what is collected, demonstrated or recorded, and the frozen ones that nobody learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from wm_lab.data.behaviours import ExplorationConfig
+from wm_lab.data.collect import collect
+from wm_lab.data.config import DataConfig
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.rollout import PlayConfig, PolicyFactory
+from wm_lab.data.splits import assign
+from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
+from wm_lab.experiment.arms import Arm
+from wm_lab.experiment.bookkeeping import tally
+from wm_lab.experiment.recorded_data import open_recording
+from wm_lab.experiment.settings import Section
+from wm_lab.experiment.tools import Tools, identity
+from wm_lab.policies.scripted import ExpertPolicy
+from wm_lab.settings import read_config
+from wm_lab.tasks.task import TaskCard
+from wm_lab.tracking.progress import progress
+
+REST = 5
+"""Steps that a demonstration goes on after its first success."""
+
+
+class Collections:
+    """Collects each dataset at most once.
+
+    collector: who plays the on-policy round of this number (from 1), asked for when it is collected
+    """
+
+    def __init__(self, tools: Tools, collector: Callable[[int], Arm]) -> None:
+        self.config = read_config(DataConfig, tools.settings.data, "data")
+        self._tools, self._collector = tools, collector
+
+    def dataset(self, rounds: int | None = None) -> Dataset:
+        """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
+        if self.config.path is not None:
+            return self.recording
+        rounds = self.config.rounds if rounds is None else rounds
+        return self._open([self._collection(self.config), *(self._round(k + 1) for k in range(rounds))])
+
+    @cached_property
+    def recording(self) -> Dataset:
+        """The dataset at `data.path`."""
+        return open_recording(self.config, self._tools.card)
+
+    def held_out(self) -> int:
+        """How many episodes there are, or will be, to validate on."""
+        if self.config.path is not None:
+            return len(self.recording.episodes("validation"))
+        return int((assign(np.array(self.config.seeds()), self.config.episodes, self.config.split()) == 1).sum())
+
+    def demonstrations(self, count: int | None = None) -> Dataset:
+        """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for."""
+        wanted = replace(self.config, mixture={"expert": 1.0}, rounds=0, advised=False)
+        seeds = self.config.demonstration_seeds(self._tools.settings.demonstrations if count is None else count)
+        # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
+        return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST), seeds)])
+
+    def normaliser(self, demonstrations: Dataset) -> tuple[Dataset, ...]:
+        """Whose statistics a clone of these demonstrations normalises by: theirs, and those of the collection that the
+        world model learns from.
+
+        Not of the rounds, so that the clone that advises their collection is the one that plays in the test.
+        """
+        return demonstrations, self.dataset(0)
+
+    def unseen(self, episodes: int) -> Dataset:
+        """Episodes like the collection's, from the frozen test starts: no model was trained or chosen on them.
+
+        Of a recording, so many of its test split, or as many as there are.
+        """
+        if not self._tools.task.playable:
+            return self.recording.only(self.recording.episodes("test")[:episodes])
+        return self._open([self._collection(self.config, seeds=list(self.manifest(episodes).seeds))])
+
+    def manifest(self, episodes: int) -> Manifest:
+        """The frozen test episodes of this task, the same for every arm of every run."""
+        offset = self._tools.settings.evaluation["offset"]
+        return self._frozen(self._tools.evaluated.card, episodes, "test", offset)
+
+    def validation_manifest(self, episodes: int) -> Manifest:
+        """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them."""
+        return self._frozen(self._tools.card, episodes, "validation")
+
+    def _frozen(self, card: TaskCard, episodes: int, split: str, offset: int = 0) -> Manifest:
+        manifest = freeze(card, episodes, split=split, offset=offset)
+        collected = self.config.seeds() if self.config.path is None else self.recording.table.seed.tolist()
+        require_unseen(manifest, collected)
+        return manifest
+
+    def _open(self, folders: list[Path]) -> Dataset:
+        return Dataset.open(*folders, split=self.config.split())
+
+    def _collection(self, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None) -> Path:
+        card, seeds = self._tools.card, config.seeds() if seeds is None else seeds
+        recipe = {
+            "name": card.name,
+            "task": identity(self._tools.settings.task),
+            "physics": card.physics,
+            "exploration": asdict(config.exploration()),
+            "play": asdict(play or PlayConfig()),
+            "seeds": seeds,
+        }
+        return self._collect(recipe, Player(ExpertPolicy, {"name": "expert"}, config.exploration()), 0, play)
+
+    def _round(self, number: int) -> Path:
+        arm, card, exploration = self._collector(number), self._tools.card, self.config.round_exploration()
+        recipe = {
+            "name": f"{card.name}-round{number}",
+            "task": identity(self._tools.settings.task),
+            "physics": card.physics,
+            "policy": arm.recipe(),
+            "exploration": asdict(exploration),
+            "seeds": self.config.seeds(number),
+        }
+        description = {"name": arm.name, "key": self._tools.store.key("policy", arm.recipe())}
+        return self._collect(recipe, Player(arm.build, description, exploration), number)
+
+    def _collect(self, recipe: Section, player: Player, number: int, play: PlayConfig | None = None) -> Path:
+        tools, seeds = self._tools, recipe["seeds"]
+        title = f"collect {tools.card.name}" + (" by planning" if number else "")
+
+        def make(folder: Path) -> None:
+            with progress(title, len(seeds)) as bar, tools.clock("collection"):
+                collect(
+                    folder,
+                    tools.make_task,
+                    player.policy,
+                    seeds,
+                    player.exploration,
+                    round_number=number,
+                    description=player.description,
+                    config=play,
+                    workers=tools.workers,
+                    advance=tally(bar),
+                )
+
+        return tools.store.get("dataset", recipe, make)
+
+
+class Player(NamedTuple):
+    """Who plays what is collected."""
+
+    policy: PolicyFactory
+    description: Section  # as the dataset tells it
+    exploration: ExplorationConfig

@@ -1,0 +1,108 @@
+"""Everything that an exercise may ask for, made at most once: episodes, trained models, played arms.
+
+What exists is found in the store under the hash of all that made it; what does not is made now, with progress shown.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Self
+
+from wm_lab.data.window_reader import require_episodes
+from wm_lab.errors import UserError
+from wm_lab.experiment.arms import PlanningArm
+from wm_lab.experiment.checks import check_playing, check_training
+from wm_lab.experiment.collections import Collections
+from wm_lab.experiment.evaluations import Evaluations
+from wm_lab.experiment.models import Models
+from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.tools import Tools
+from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tasks.variation import NONE
+from wm_lab.tracking.run import Run
+
+
+class Experiment:
+    """The parts of one training of a run, and what joins them: on-policy rounds are collected with the models.
+
+    training, shared: see `Tools`
+    Its worker processes stay from the first work to `close`, or to the end of a `with` block.
+    """
+
+    def __init__(self, settings: Settings, training: int = 0, shared: Tools | None = None) -> None:
+        self.tools = Tools(settings, training, shared)
+        self.data = Collections(self.tools, self.collector)
+        self.models = Models(self.tools, self.data)
+        self.evaluations = Evaluations(self.tools)
+
+    @property
+    def settings(self) -> Settings:
+        return self.tools.settings
+
+    @property
+    def task(self) -> Task:
+        """A task of one's own, to ask and to replay with."""
+        return self.tools.task
+
+    @property
+    def card(self) -> TaskCard:
+        return self.tools.card
+
+    @property
+    def run(self) -> Run | None:
+        """Receives metrics; None keeps none (in a notebook, say)."""
+        return self.tools.run
+
+    def collector(self, number: int) -> PlanningArm:
+        """Who collects the on-policy round of this number: planning with the model of the round before."""
+        adviser = self.models.clone() if self.data.config.advised else None
+        model = self.models.world_model(number - 1)
+        return PlanningArm("collector", self.settings.without_variation(), model, proposals=adviser)
+
+    @cached_property
+    def trainings(self) -> list[Self]:
+        """One experiment for each training seed, this one first; workers, store and clock are shared.
+
+        To be asked for once there is a `run`, which all of them tell.
+        """
+        if self.tools.training:
+            raise ValueError("one training of a run has no trainings of its own")
+        others = [type(self)(self.settings, number, self.tools) for number in range(1, self.settings.seeds)]
+        for other in others:
+            other.tools.run = self.tools.run
+        return [self, *others]
+
+    def check(self) -> None:
+        """Raise UserError for settings that cannot work together, before anything is made."""
+        check_training(self.settings, self.task)
+        if self.task.playable:
+            check_playing(self.settings, self.tools.evaluated)
+        if self.data.config.path is not None:
+            require_episodes(self.data.recording, "train")
+
+    def require_playable(self, exercise: str) -> None:
+        """Raise UserError unless there is a simulator to play in."""
+        if not self.task.playable:
+            raise UserError(
+                f"{exercise} plays episodes, and {self.card.name} is a recording without a simulator; choose "
+                "exercise=imagination or exercise=latent, or the task that was recorded"
+            )
+
+    def require_nominal(self, exercise: str) -> None:
+        """Raise UserError where evaluation episodes are to vary: this exercise plays none."""
+        if self.settings.variation != NONE:
+            raise UserError(
+                f"evaluation.variation={self.settings.variation} is for episodes that arms are compared on, and "
+                f"{exercise} looks at episodes like those of the collection; set evaluation.variation=none, or choose "
+                "exercise=planning or exercise=augmentation"
+            )
+
+    def close(self) -> None:
+        """Send the worker processes home."""
+        self.tools.workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

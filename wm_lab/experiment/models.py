@@ -1,0 +1,167 @@
+"""The trained models of a run: its world model, and clones of demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.windows import newest_weights
+from wm_lab.data.worker import tell
+from wm_lab.experiment.collections import Collections
+from wm_lab.experiment.settings import Section, Settings
+from wm_lab.experiment.tools import Tools
+from wm_lab.experiment.training_mix import TrainingMix
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.settings import build, read_config, target
+from wm_lab.tracking.progress import progress
+from wm_lab.training.checkpoint import load_model
+from wm_lab.training.config import TrainerConfig
+from wm_lab.training.trainer import BEST, train
+from wm_lab.world_model import WorldModel
+
+
+class Training(NamedTuple):
+    """A training before it is done."""
+
+    recipe: Section  # its name in the store
+    make: Callable[[], nn.Module]
+    dataset: Dataset
+    trainer: TrainerConfig
+    weights: list[float] | None  # share of each batch from each shard
+    name: str  # of what is trained, for progress and clock
+    prefix: str  # of its curves
+
+
+class Advance(NamedTuple):
+    """How far a training in another process is."""
+
+    step: int
+    steps: int
+    scalars: dict[str, float]
+
+
+class Models:
+    """Trains each model at most once, on what is collected."""
+
+    def __init__(self, tools: Tools, data: Collections) -> None:
+        self._tools, self._data = tools, data
+
+    def world_model(self, rounds: int | None = None, other: Settings | None = None) -> Path:
+        """Checkpoint of the world model after the first collection and so many on-policy rounds.
+
+        other: settings of another model, which learns from the same data; rounds stay those of the run's own model
+        """
+        return self.train(self.model_training(rounds, other))
+
+    def clone(self, mix: TrainingMix | None = None) -> Path:
+        """Checkpoint of the policy cloned from the demonstrations, or from `mix`."""
+        return self.train(self.clone_training(mix))
+
+    def model_training(self, rounds: int | None = None, other: Settings | None = None) -> Training:
+        """How `world_model` is trained; what it goes on from is trained now."""
+        config = self._data.config
+        rounds = config.rounds if rounds is None else rounds
+        settings = other or self._tools.settings
+        trainer = read_config(TrainerConfig, settings.trainer, "trainer")
+        earlier = self.world_model(rounds - 1, other) if rounds else None
+        if rounds:
+            trainer = trainer.for_round()
+        dataset = self._data.dataset(rounds)
+        newest = config.newest_fraction if rounds else None
+        recipe = self._recipe(settings.label("model"), settings.model, trainer, dataset, newest)
+        if earlier is not None:
+            recipe["continues"] = earlier.parent.name
+        name = settings.label("model") + (f", round {rounds}" if rounds else "")
+
+        def make() -> nn.Module:
+            if earlier is not None:
+                return load_model(earlier, WorldModel)
+            return build(WorldModel, settings.model, "model", dataset.spec)
+
+        prefix = "train" if other is None else f"train_{settings.label('model')}"
+        prefix = f"{prefix}_{rounds}" if rounds else prefix
+        return Training(recipe, make, dataset, trainer, newest_weights(dataset, newest), name, prefix)
+
+    def clone_training(self, mix: TrainingMix | None = None) -> Training:
+        """How `clone` is trained."""
+        settings = self._tools.settings
+        trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+        mix = mix or self._plain_mix()
+        trainer = replace(trainer, steps=mix.steps or trainer.steps)
+        return Training(
+            recipe=self._recipe("bc", settings.bc, trainer, mix.dataset) | mix.recipe(),
+            make=lambda: build(BehaviourCloning, settings.bc, "bc", mix.spec),
+            dataset=mix.dataset,
+            trainer=trainer,
+            weights=mix.weights,
+            name=f"bc {mix.name}".strip(),
+            prefix=f"bc_{mix.name}" if mix.name else "bc",
+        )
+
+    def is_trained(self, training: Training) -> bool:
+        """Whether the store holds what comes of it."""
+        return self._tools.store.path("model", training.recipe).exists()
+
+    def train(self, training: Training) -> Path:
+        """The checkpoint that comes of it, trained now or before."""
+        tools, settings = self._tools, self._tools.settings
+        seed, first = settings.seed, tools.training == 0
+        prefix = training.prefix if first else f"{training.prefix}_seed{seed}"
+        title = f"train {training.name}" + (f", seed {seed}" if settings.seeds > 1 else "")
+
+        def work(folder: Path) -> None:
+            training.dataset.verify()
+            torch.manual_seed(seed)  # of the initial weights
+            model = training.make()
+            with progress(title, training.trainer.steps) as bar, tools.clock(f"train {training.name}"):
+                done = 0
+
+                def log(step: int, scalars: Mapping[str, float]) -> None:
+                    nonlocal done
+                    bar.advance(step - done, loss=round(scalars["loss"], 3))
+                    done = step
+                    named = {f"{prefix}/{name}": value for name, value in scalars.items()}
+                    if tools.run is not None:
+                        tools.run.log(step, **named)
+                    else:
+                        tell(Advance(step, training.trainer.steps, named))
+
+                train(
+                    model,
+                    training.dataset,
+                    training.trainer,
+                    folder,
+                    seed,
+                    device=tools.device,
+                    shard_weights=training.weights,
+                    log=log,
+                )
+
+        return tools.store.get("model", training.recipe, work) / BEST
+
+    def _plain_mix(self) -> TrainingMix:
+        demonstrations = self._data.demonstrations()
+        return TrainingMix(demonstrations, normaliser=self._data.normaliser(demonstrations))
+
+    def _recipe(
+        self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, newest: float | None = None
+    ) -> Section:
+        kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
+        recipe = {
+            "name": f"{name}-{self._tools.card.name}",
+            "model": section,
+            "revision": getattr(target(nn.Module, section, name), "REVISION", 0),
+            "trainer": kept,
+            "data": dataset.digest,
+            "newest_fraction": newest,
+            "seed": self._tools.settings.seed,
+            "device": self._tools.device.type,
+        }
+        # Several devices draw other noise than one, which keeps the name that it had before they came.
+        return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}
