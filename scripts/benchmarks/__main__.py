@@ -16,6 +16,7 @@ import measure
 import planner_overhead
 import report
 import rssm_step
+import steps
 import token_imagination
 import torch
 import windows
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "planners": planner_overhead.run,
     "lesson": lesson_loop.run,
     "imagine": imagination.run,
+    "step": steps.run,
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,

@@ -10,7 +10,8 @@ import torch
 from measure import Row, fastest
 from torch import Tensor
 
-from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig, LatentState
+from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
+from wm_lab.models.latent_mlp.model import LatentState
 from wm_lab.planners import CEM, CEMConfig
 from wm_lab.world_model import DataSpec
 

@@ -6,7 +6,8 @@ import torch
 from measure import Row, fastest
 
 from wm_lab.models.parts.attention import frame_causal
-from wm_lab.models.video_token import VideoToken, VideoTokenConfig, VideoTokenState
+from wm_lab.models.video_token import VideoToken, VideoTokenConfig
+from wm_lab.models.video_token.model import VideoTokenState
 from wm_lab.world_model import DataSpec, Windows
 
 CANDIDATES, HORIZON, CONTEXT, SIDE, ACTION = 64, 8, 4, 64, 7

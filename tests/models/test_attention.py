@@ -7,6 +7,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.models.parts.attention import Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.cache import Cache
 
 WIDTH, HEADS, WINDOW, TOKENS = 16, 2, 3, 2
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -163,3 +164,21 @@ def test_forgotten_tokens_leave_no_trace_in_a_belief(transformer):
     cache, nothing = cache.seen_where(torch.zeros(1, 4, dtype=torch.bool)), transformer.nothing(1, 4)
     for name in ("keys", "values", "step"):
         assert torch.equal(getattr(cache, name), getattr(nothing, name))
+
+
+@torch.inference_mode()
+def test_frames_are_appended_to_memory_that_holds_them_and_never_over_what_another_belief_holds(transformer):
+    def append(past: Cache, seed: int, position: int) -> tuple[torch.Tensor, Cache]:
+        return transformer.append(noise(3, TOKENS, seed=seed), torch.full((3,), position), past, kept)
+
+    kept = (WINDOW - 1) * TOKENS
+    _, past = append(transformer.nothing(3, kept), seed=1, position=0)
+    _, longer = append(past, seed=2, position=1)
+    assert longer.room is past.room
+    before = longer.keys.clone()
+    out, other = append(past, seed=3, position=1)
+    assert torch.equal(longer.keys, before)
+    assert other.room is not past.room
+    torch.testing.assert_close(other.keys[:, :, :, :TOKENS], past.keys[:, :, :, TOKENS:])
+    x = torch.cat([noise(3, TOKENS, seed=seed) for seed in (1, 3)], 1)
+    torch.testing.assert_close(out, read(transformer, x)[:, TOKENS:], **CLOSE)

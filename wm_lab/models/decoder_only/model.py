@@ -33,8 +33,9 @@ from wm_lab.errors import UserError
 from wm_lab.models.decoder_only.frame import Frame, FrameDecoder
 from wm_lab.models.decoder_only.language import Instructions
 from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Said
-from wm_lab.models.parts.attention import Cache, Suffix, Transformer, visible
+from wm_lab.models.parts.attention import Suffix, Transformer, visible
 from wm_lab.models.parts.blocks import mlp, zero
+from wm_lab.models.parts.cache import Cache
 from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads, HeadsConfig
@@ -147,7 +148,22 @@ class DecoderOnly(FeatureModel, ActsItself):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, DecoderState)
+        self.check_actions(state, actions, "BNHA")
         return self.imagined(torch.cat([state.seen, state.h], -1), self._roll(state, actions), actions)
+
+    def step(self, state: State, actions: Tensor) -> tuple[DecoderState, Imagination]:
+        assert isinstance(state, DecoderState)
+        self.check_actions(state, actions, "BA")
+        kept, append = state.cache.step.shape[1], self.transformer.append
+        out, cache = append((self.from_action(actions) + state.told)[:, None], state.position, state.cache, kept + 1)
+        h, position = out[:, 0], state.position + 1
+        seen = self.frame.read(self._next(h, state.seen, actions))
+        # The guess is read at once, not beside the next action as in `_roll`: the policy may be asked about it.
+        allowed = observations_see_no_actions(1, kept + 2, actions.device)
+        out, cache = append((self.from_frame(seen) + state.told)[:, None], position, cache, kept, allowed)
+        after = DecoderState(cache, position, h, out[:, 0], seen, state.told)
+        start, features = (torch.cat([now.seen, now.h], -1) for now in (state, after))
+        return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
     def say(self, windows: Windows) -> Said:
         """What every mode says of observed windows [B, T], each one step ahead; the policy starts from noise 0."""

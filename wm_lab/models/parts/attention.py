@@ -5,53 +5,27 @@ before it. Where it stands in time is said by rotary embeddings (RoFormer, arXiv
 differences of steps: the window may slide for as long as it likes, and nothing jumps when it begins to.
 
 `Transformer.prefix` reads what was observed once, for B episodes; `Transformer.extend` goes on from it, a frame at a
-time, for N candidates each, whose N K queries meet the one prefix in a single product.
+time, for N candidates each, whose N K queries meet the one prefix in a single product. `Transformer.append` goes on by
+one frame for whoever wants to see it before the next, each row with a past of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.errors import UserError
-from wm_lab.world_model import State
-
-FORGOTTEN = -(10**6)
-"""The step of a token that nobody sees: farther back than any window reaches."""
+from wm_lab.models.parts.cache import FORGOTTEN, Cache
 
 Rotation = tuple[Tensor, Tensor]
 """cosines and sines, [B or 1, L, dh / 2]"""
 
-
-@dataclass
-class Cache(State):
-    """Keys (already rotated) and values of tokens that were read, and the step each stands at."""
-
-    keys: Tensor  # [B, layers, heads, L, dh]
-    values: Tensor  # [B, layers, heads, L, dh]
-    step: Tensor  # [B, L] int64, FORGOTTEN where there is nothing to see
-
-    def last(self, tokens: int) -> Cache:
-        """The newest tokens alone."""
-        cut = self.step.shape[1] - tokens
-        return Cache(self.keys[:, :, :, cut:], self.values[:, :, :, cut:], self.step[:, cut:])
-
-    def then(self, newer: Cache) -> Cache:
-        """These tokens, and `newer` ones after them."""
-        return Cache(
-            torch.cat([self.keys, newer.keys], 3),
-            torch.cat([self.values, newer.values], 3),
-            torch.cat([self.step, newer.step], 1),
-        )
-
-    def seen_where(self, kept: Tensor) -> Cache:
-        """The same, all forgotten but where `kept` [B, L]: as if it had never been."""
-        gone = ~kept[:, None, None, :, None]
-        keys, values = (part.masked_fill(gone, 0.0) for part in (self.keys, self.values))
-        return Cache(keys, values, torch.where(kept, self.step, FORGOTTEN))
+Join = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Keys and values [B, heads, L, dh] -> those of the past with them, [B, heads, P + L, dh]"""
 
 
 class Transformer(nn.Module):
@@ -82,8 +56,7 @@ class Transformer(nn.Module):
         rotation = self._rotation(position)
         layers: list[tuple[Tensor, Tensor]] = []
         for i, block in enumerate(self.blocks):
-            before = None if past is None else (past.keys[:, i], past.values[:, i])
-            x, own = block(x, rotation, mask, before)
+            x, own = block(x, rotation, mask, None if past is None else partial(past.joined, i))
             layers.append(own)
         keys, values = (torch.stack(parts, 1) for parts in zip(*layers, strict=True))
         return self.norm(x), Cache(keys, values, position.expand(x.shape[0], -1))
@@ -106,6 +79,24 @@ class Transformer(nn.Module):
             assert isinstance(block, Block)
             x = block.extend(x, rotation, bias, suffix, i)
         return self.norm(x)
+
+    def append(
+        self, x: Tensor, position: Tensor, past: Cache, kept: int, allowed: Tensor | None = None
+    ) -> tuple[Tensor, Cache]:
+        """One more frame of K tokens after the past of each row: [B, K, W] -> [B, K, W], and the last `kept` tokens.
+
+        position: [B], the frame's step in each episode. `allowed` [K, P + K] further restricts which tokens each sees.
+        """
+        at = position[:, None].expand(-1, x.shape[1])
+        seen = visible(at, torch.cat([past.step, at], 1), self.window)
+        mask = (seen if allowed is None else seen & allowed)[:, None]
+        if torch.is_grad_enabled():  # autograd keeps what it multiplied by: it gets no memory that is written to again
+            x, own = self.prefix(x, at, mask, past)
+            return x, past.then(own).last(kept)
+        rotation, longer = self._rotation(at), past.opened(at)
+        for i, block in enumerate(self.blocks):
+            x, _ = block(x, rotation, mask, partial(longer.write, i))
+        return self.norm(x), longer.last(kept)
 
     def nothing(self, rows: int, tokens: int) -> Cache:
         """A past of so many forgotten tokens, for episodes that begin."""
@@ -189,14 +180,14 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.SiLU(inplace=True), nn.Linear(hidden, width))
 
     def forward(
-        self, x: Tensor, rotation: Rotation, mask: Tensor, before: tuple[Tensor, Tensor] | None = None
+        self, x: Tensor, rotation: Rotation, mask: Tensor, join: Join | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x [B, L, W] after it has seen what the mask shows, and its keys and values [B, heads, L, dh]."""
         qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         (q, k), v = rotate(qkv[:2], rotation), qkv[2]
         own = k, v
-        if before is not None:
-            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
+        if join is not None:
+            k, v = join(k, v)
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self._finish(x, seen.transpose(1, 2).flatten(2)), own
 

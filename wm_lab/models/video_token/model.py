@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from wm_lab.domains import Depth, Domain, Few, Level, Weight, Width
 from wm_lab.errors import UserError
-from wm_lab.models.parts.attention import Cache, Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.attention import Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.cache import Cache
 from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.fsq import FSQ, check_levels
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
@@ -179,9 +180,22 @@ class VideoToken(FeatureModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, VideoTokenState)
+        self.check_actions(state, actions, "BNHA")
         actions = actions if self.latent is None else self.latent.adapt(actions)
         features = self._roll(state, actions, likely=not self.training)
         return self.imagined(self._features(state.h, state.vector, state.codes, state.frame), features, actions)
+
+    def step(self, state: State, actions: Tensor) -> tuple[VideoTokenState, Imagination]:
+        assert isinstance(state, VideoTokenState)
+        self.check_actions(state, actions, "BA")
+        actions = actions if self.latent is None else self.latent.adapt(actions)
+        x = self.dynamics.group(state.codes, self._prompt(state.vector, state.frame, actions))
+        kept = state.cache.step.shape[1]
+        outputs, cache = self.dynamics.transformer.append(x, state.position, state.cache, kept)
+        h, vector, codes = self._settle(outputs, state.vector, actions, likely=not self.training)
+        after = VideoTokenState(cache, state.position + 1, h, codes, vector, state.frame)
+        start, features = (self._features(now.h, now.vector, now.codes, now.frame) for now in (state, after))
+        return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
     def _read(self, windows: Windows, state: VideoTokenState | None) -> Reading:
         """Code all steps, and let the transformer read the group of every frame but the last, the past's included."""
@@ -260,12 +274,16 @@ class VideoToken(FeatureModel):
         for t, action in enumerate(actions.unbind(2)):
             x = dynamics.group(codes, self._prompt(vector, frame, action))
             outputs = dynamics.transformer.extend(x, state.position + t, state.cache, suffix)
-            h, places = dynamics.parts(outputs)
-            codes = dynamics.foretell(places, likely)
-            vector = self.tokenizer.advance(codes, vector, action)
-            series.append((self._expected(h, action), vector, codes))
+            h, vector, codes = self._settle(outputs, vector, action, likely)
+            series.append((h, vector, codes))
         h, vector, codes = (torch.stack(parts, 2) for parts in zip(*series, strict=True))
         return self._features(h, vector, codes, frame[:, :, None].expand(-1, -1, horizon, -1))
+
+    def _settle(self, outputs: Tensor, vector: Tensor, action: Tensor, likely: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """What the transformer's outputs at a frame's group [..., group_size, W] make of the next: h, vector, codes."""
+        h, places = self.dynamics.parts(outputs)
+        codes = self.dynamics.foretell(places, likely)
+        return self._expected(h, action), self.tokenizer.advance(codes, vector, action), codes
 
     def _expected(self, h: Tensor, action: Tensor) -> Tensor:
         """What is known of a frame before it is seen, [..., W] and the action [..., A] that leads there."""
