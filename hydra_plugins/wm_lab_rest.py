@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from wm_lab.hydra_internals import basic_sweeper
 
 
-class RestSweeper(BasicSweeper):
+class RestSweeper(basic_sweeper.BasicSweeper):
     """What `wm_lab.launchers.sweep` puts in place of `hydra/sweeper=basic`."""
 
     def setup(self, **given: Any) -> None:

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.errors import HydraException
 
 from wm_lab.errors import UserError, shortened
+from wm_lab.hydra_internals import get_args_parser
 
 HELP = "wm-lab --help shows what there is to choose"
 

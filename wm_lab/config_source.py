@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from pathlib import Path
 
-from hydra._internal.core_plugins import file_config_source
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
 from wm_lab.errors import UserError
+from wm_lab.hydra_internals import file_config_source, replace_config_source
 from wm_lab.settings import TARGET, config_of, target, typed, with_target
 from wm_lab.user_yaml import flaw
 
@@ -25,11 +24,11 @@ COMPLETED = ("exercise", "model", "planner", "policy", "task")
 
 def register() -> None:
     """Have Hydra read files in this way; safe to call twice."""
-    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+    replace_config_source(FileConfigSource)
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
-    """Hydra's own source of files goes by this name too, and its registry never replaces one by its like."""
+    """Hydra's own source of files goes by this name too, so that Hydra never takes them for two."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         file = Path(self.path) / self._normalize_file_name(config_path)

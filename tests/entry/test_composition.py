@@ -8,7 +8,6 @@ from unittest import mock
 import cloudpickle
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -29,6 +28,7 @@ JOBS = {
     "what is added": ["+task.extra=1", "++seed=4"],
     "Hydra's own": ["hydra.job.name=mine", "seed=1"],
     "a quoted word": ["tracking.name='a,b'", "tracking.group=null"],
+    "what is added between values": ["seed=3", "++seed=4", "planner.horizon=7"],
 }
 
 
@@ -63,10 +63,10 @@ def test_what_hydra_refuses_is_refused(loaders, job):
 
 
 def test_jobs_that_differ_in_values_are_composed_once_wherever_they_run(loaders):
-    _, sweep, master = loaders
+    own, sweep, master = loaders
     elsewhere = [pickle.loads(cloudpickle.dumps(sweep)) for _ in range(3)]  # as a launcher sends it with each job
-    with mock.patch.object(SweepLoader, "load_configuration", wraps=ConfigLoaderImpl.load_configuration) as composed:
-        composed.side_effect = lambda *words: ConfigLoaderImpl.load_configuration(sweep, *words)
+    kind, compose_by = type(own), type(own).load_configuration
+    with mock.patch.object(kind, "load_configuration", autospec=True, side_effect=compose_by) as composed:
         seeds = [loader.load_sweep_config(master, [f"seed={k}"]).seed for k, loader in enumerate(elsewhere)]
     assert seeds == [0, 1, 2] and composed.call_count == 1
 

@@ -7,12 +7,12 @@ import shlex
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.entry.command import ROOT
 from tests.extras import need
+from wm_lab.hydra_internals import basic_sweeper
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.main import CONF
 
@@ -60,6 +60,8 @@ def test_a_command_of_the_pages_is_understood(page, arguments):
     overrides = [word for word in words if "=" in word]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = SweepLoader(GlobalHydra.instance().config_loader())
-        jobs = BasicSweeper.split_arguments(OverridesParser.create(loader).parse_overrides(overrides), None)[0]
+        jobs = basic_sweeper.BasicSweeper.split_arguments(
+            OverridesParser.create(loader).parse_overrides(overrides), None
+        )[0]
         for job in (jobs[0], jobs[-1]):
             assert compose(name, overrides=job).task

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from tests.exercises.hand_lab import changed, check, settings
 from tests.extras import need
+from wm_lab.hydra_internals import basic_sweeper
 from wm_lab.main import CONF
 
 NEEDED = {"suite": ("ogbench", "tasks")}
@@ -20,7 +20,7 @@ def cells(preset) -> list[list[str]]:
     """Overrides of the jobs that a preset sweeps over; a single run where it sweeps over nothing."""
     swept = OmegaConf.select(OmegaConf.load(preset), "hydra.sweeper.params") or {}
     parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in swept.items()])
-    return BasicSweeper.split_arguments(parsed, None)[0]
+    return basic_sweeper.BasicSweeper.split_arguments(parsed, None)[0]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

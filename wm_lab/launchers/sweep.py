@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from filelock import FileLock
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.plain import write_json
+from wm_lab.hydra_internals import basic_sweeper, replace_config_loader
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of
 from wm_lab.reports.runs import JOBS, STATUS
@@ -42,8 +42,8 @@ class SweepWatch(Callback):
     user_code: ClassVar[list[Path]] = []
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        hydra: Any = GlobalHydra.instance().hydra
-        hydra.config_loader = loader = SweepLoader(hydra.config_loader)
+        loader = SweepLoader(GlobalHydra.instance().config_loader())
+        replace_config_loader(loader)
         try:
             jobs = jobs_of(config, loader)
             require_own_folders(config, loader, jobs)
@@ -55,7 +55,7 @@ class SweepWatch(Callback):
         except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
             complain(error)
             sys.exit(MISTAKE)
-        with read_write(config), open_dict(config):
+        with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.sweep.dir = str(folder)
             if jobs:
                 config.hydra.sweeper._target_ = REST
@@ -133,7 +133,7 @@ def jobs_of(config: DictConfig, loader: SweepLoader) -> list[list[str]]:
     UserError where a glob matches nothing, of which Hydra would make a sweep without a job.
     """
     sweeper = config.hydra.sweeper
-    if not sweeper._target_.endswith(BasicSweeper.__name__):
+    if not sweeper._target_.endswith(basic_sweeper.BasicSweeper.__name__):
         return []
     swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]  # of a configuration that is a sweep
     parsed = OverridesParser.create(loader).parse_overrides([*swept, *config.hydra.overrides.task])
@@ -141,4 +141,4 @@ def jobs_of(config: DictConfig, loader: SweepLoader) -> list[list[str]]:
         if override.is_sweep_override() and next(override.sweep_string_iterator(), None) is None:
             known = ", ".join(loader.get_group_options(override.key_or_group))
             raise UserError(f"{override.input_line} matches none of: {known or 'nothing, since it is no group'}")
-    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    return [job for batch in basic_sweeper.BasicSweeper.split_arguments(parsed, None) for job in batch]

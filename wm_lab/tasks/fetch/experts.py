@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wm_lab.tasks.task import Expert
-
-if TYPE_CHECKING:
-    from wm_lab.tasks.fetch.task import FetchTask
+from wm_lab.tasks.task import Expert, Task
 
 GAIN = 10.0  # action per metre: a step takes the gripper about half of the way that is asked for
 OPEN, CLOSED = 1.0, -1.0
@@ -20,7 +16,7 @@ UP = np.array([0.0, 0.0, 1.0])
 class FetchExpert(Expert):
     """What the scripts share: points, and moving the gripper to one."""
 
-    def __init__(self, task: FetchTask) -> None:
+    def __init__(self, task: Task) -> None:
         self._task = task
 
     def _look(self) -> None:
@@ -91,7 +87,7 @@ class SlideExpert(FetchExpert):
     POWER = (0.35, 1.1)  # action at no distance, and its growth with metres; fitted to how far pucks slid
     RUN_UP = 0.1  # m
 
-    def __init__(self, task: FetchTask) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__(task)
         self._hitting = 0
         self._power = 0.0

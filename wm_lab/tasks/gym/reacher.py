@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.tasks.task import Expert, Variable
-
-if TYPE_CHECKING:
-    from wm_lab.tasks.gym.task import GymTask
+from wm_lab.tasks.task import Expert, Task, Variable
 
 TOLERANCE = 0.02  # m, from fingertip to target
 FAR = 0.2  # m, a typical distance at the start
@@ -58,7 +54,7 @@ def goal_state(state: Tensor) -> Tensor:
 class ReacherExpert(Expert):
     """Inverse kinematics of the two links, once; then a PD controller of the joints."""
 
-    def __init__(self, task: GymTask) -> None:
+    def __init__(self, task: Task) -> None:
         self._task = task
         state = task.state().astype(float)
         x, y = state[4:6]

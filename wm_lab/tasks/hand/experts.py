@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from wm_lab.tasks.hand.goals import stacked_height
 from wm_lab.tasks.hand.scene import BLOCK_HALF, MAX_SPEED, MAX_TURN
-from wm_lab.tasks.hand.state import PITCH, ROLL, TCP, VELOCITY, YAW
+from wm_lab.tasks.hand.state import PITCH, ROLL, TCP, VELOCITY, YAW, Layout
 from wm_lab.tasks.task import Expert
-
-if TYPE_CHECKING:
-    from wm_lab.tasks.hand.task import HandTask
 
 GAIN = 14.0  # 1/s, of the fingertips towards a point
 CARRY_GAIN = 12.0  # 1/s, softer with a block in the hand
@@ -30,10 +27,18 @@ OPEN, CLOSED = 1.0, -1.0
 Phase = Callable[[], list[float]]
 
 
+class Watched(Protocol):
+    """What a script sees of the task that it plays."""
+
+    layout: Layout
+    numbers: list[float]
+    """The present state [D]."""
+
+
 class HandExpert(Expert):
     """What all scripts share: moving, turning, and keeping the hand level."""
 
-    def __init__(self, task: HandTask) -> None:
+    def __init__(self, task: Watched) -> None:
         self._task = task
         self.layout = task.layout
         self.phase: Phase = self.begin
@@ -151,7 +156,7 @@ class GraspExpert(HandExpert):
     RETREAT_STEPS = 7
     DROPPED = 0.08  # m, from fingertips to block's centre: it is no longer in the hand
 
-    def __init__(self, task: HandTask) -> None:
+    def __init__(self, task: Watched) -> None:
         self.index = 0  # of the block in work
         self.steps = 0  # since the phase began
         self.lowering = False
