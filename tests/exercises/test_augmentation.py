@@ -17,7 +17,7 @@ from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.exercises.augmentation.arms import ARMS
-from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Making, Synthesis
+from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Synthesis, SynthesisConfig
 from wm_lab.exercises.augmentation.exercise import Augmentation, AugmentationConfig
 from wm_lab.exercises.augmentation.report import augmentation_verdicts
 from wm_lab.experiment.experiment import Experiment
@@ -144,7 +144,7 @@ def test_the_headline_is_the_filtered_models_and_is_an_honest_one(answer):
 
 def synthesis(experiment, quantile=1.0, use=("support", "consistency", "achieved"), **options) -> Synthesis:
     generator = replace(GENERATOR, **options)
-    return Synthesis(experiment, Making(generator, FilterConfig(list(use), quantile), audit=10))
+    return Synthesis(experiment, SynthesisConfig(generator, FilterConfig(list(use), quantile), audit=10))
 
 
 def test_synthetic_data_depend_on_the_model_and_on_the_seed_alone(store):
@@ -162,9 +162,9 @@ def test_synthetic_data_depend_on_the_model_and_on_the_seed_alone(store):
 def test_filtered_shards_hold_the_kept_segments_alone(store):
     with PointExperiment(point_settings(store)) as experiment:
         real = experiment.data.demonstrations(4)
-        making = synthesis(experiment, use=["achieved"], keep=0.85)  # so slow a way back that some do not arrive
-        whole = Dataset.open(making.segments(real, IMAGINED, 3))
-        left = Dataset.open(making.filtered(real, whole.shards[0].folder))
+        made = synthesis(experiment, use=["achieved"], keep=0.85)  # so slow a way back that some do not arrive
+        whole = Dataset.open(made.segments(real, IMAGINED, 3))
+        left = Dataset.open(made.filtered(real, whole.shards[0].folder))
     kept = np.flatnonzero(whole.shards[0].columns[f"episode.{KEPT}"])
     assert 0 < len(kept) < len(whole) and len(left) == len(kept)
     np.testing.assert_array_equal(left.episode(0).action, whole.episode(int(kept[0])).action)
@@ -205,7 +205,7 @@ IMPOSSIBLE = [
     ({"demonstrations": 3}, r"exercise.counts=\[4\] asks for more than there are: demonstrations=3"),
     ({"task": {"observation": "pixels"}}, "hand/reach shows pixels.*task.observation=state or pixels_proprio"),
     ({"exercise": {"filter": {"use": ["disagreement"], "quantile": 0.9}}}, "no ensemble to disagree"),
-    ({"exercise": {"generator": {"kind": "elsewhere"}}, "task": {"observation": "pixels_proprio"}}, "only states"),
+    ({"exercise": {"generator": {"kind": "relocate"}}, "task": {"observation": "pixels_proprio"}}, "only states"),
     ({"exercise": {"generator": {"kind": "planner"}}, "objective": {"disagreement": 1.0}}, "has no ensemble; train it"),
 ]
 
@@ -218,8 +218,8 @@ def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes,
     assert not list(tmp_path.iterdir())
 
 
-def test_demonstrations_are_carried_elsewhere_unless_that_cannot_be_done(tmp_path):
-    for task, kind in (({}, "elsewhere"), ({"observation": "pixels_proprio"}, "noisy")):
+def test_demonstrations_are_relocated_unless_that_cannot_be_done(tmp_path):
+    for task, kind in (({}, "relocate"), ({"observation": "pixels_proprio"}, "noisy")):
         wanted = changed(hand_settings("exercise=augmentation", "task=hand/push"), tmp_path, task=task)
         exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
         assert exercise.generator(Experiment(wanted)).kind == kind

@@ -11,12 +11,12 @@ from torch import Tensor
 from tests.data.toy import PointTask
 from tests.exercises.point_world import PointExperiment, PointWorld, PointWorldConfig, settings
 from wm_lab.data.dataset import Dataset
-from wm_lab.synthesis.elsewhere import carried
-from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
+from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, GeneratorInputs
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.labels import Guide, InverseDynamics, Yardstick
+from wm_lab.synthesis.labels import CorrectiveLabels, InverseDynamics, StepScale
+from wm_lab.synthesis.relocate import relocated
 from wm_lab.synthesis.segments import Segments, Starts, draw_starts
-from wm_lab.synthesis.world import Imagined, World
+from wm_lab.synthesis.world import ImaginedWorld, World
 
 KEEP = 0.5
 
@@ -29,7 +29,7 @@ class GoalTask(PointTask):
         there[..., :2] = state[..., 2:4]
         return there
 
-    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> QuarterTurn:
+    def relocate(self, states: np.ndarray, random: np.random.Generator) -> QuarterTurn:
         return QuarterTurn(random.uniform(-1, 1, 2))
 
 
@@ -57,8 +57,8 @@ class PointLab:
     demonstrations: Dataset
 
     def __post_init__(self) -> None:
-        self.yardstick = Yardstick(self.collection.spec)
-        self.inverse = InverseDynamics.fit(self.collection, self.yardstick)
+        self.step_scale = StepScale(self.collection.spec)
+        self.inverse = InverseDynamics.fit(self.collection, self.step_scale)
 
     @classmethod
     def at(cls, store: Path) -> PointLab:
@@ -68,23 +68,23 @@ class PointLab:
     def starts(self, count: int = 40, seed: int = 0) -> Starts:
         return draw_starts(self.demonstrations, count, np.random.default_rng(seed))
 
-    def guide(self, starts: Starts, keep: float = KEEP) -> Guide:
-        return Guide(self.demonstrations, starts, self.yardstick, self.inverse, keep)
+    def corrective(self, starts: Starts, keep: float = KEEP) -> CorrectiveLabels:
+        return CorrectiveLabels(self.demonstrations, starts, self.step_scale, self.inverse, keep)
 
-    def imagined(self, **options) -> Imagined:
-        return Imagined(PointWorld(PointWorldConfig(**options), self.demonstrations.spec))
+    def imagined(self, **options) -> ImaginedWorld:
+        return ImaginedWorld(PointWorld(PointWorldConfig(**options), self.demonstrations.spec))
 
     def make(self, world: World, seed: int = 0, count: int = 40, **options) -> Segments:
         config = GeneratorConfig(**{"kind": "recovery", "keep": KEEP, **options})
         starts = self.starts(count, seed)
-        if config.kind == "elsewhere":
-            starts = carried(starts, self.demonstrations, GoalTask(), np.random.default_rng(seed))
+        if config.kind == "relocate":
+            starts = relocated(starts, self.demonstrations, GoalTask(), np.random.default_rng(seed))
         world.depart(self.demonstrations, starts)
         tools = self._tools(world) if config.kind == "planner" else {}
         if config.kind == "hindsight":
             tools = {"hindsight": Hindsight(GoalTask())}
-        materials = Materials(starts, self.guide(starts), np.random.default_rng(seed), **tools)
-        return GENERATORS[config.kind](world, materials, config)
+        inputs = GeneratorInputs(starts, self.corrective(starts), np.random.default_rng(seed), **tools)
+        return GENERATORS[config.kind](world, inputs, config)
 
     def _tools(self, world: World) -> dict:
         from wm_lab.objectives import ObjectiveConfig, build_objective

@@ -12,19 +12,19 @@ from tests.exercises.point_world import PointWorld, PointWorldConfig
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 from wm_lab.synthesis.filters import FilterConfig, Filters
-from wm_lab.synthesis.world import Actual, Imagined
+from wm_lab.synthesis.world import ImaginedWorld, SimulatedWorld
 
 LENGTH = 6
 
 
 def filters(lab, use, quantile=0.95, world=None) -> Filters:
     config = FilterConfig(list(use), quantile)
-    return Filters(config, lab.collection, world or Actual(PointTask()), lab.yardstick, lab.inverse, LENGTH)
+    return Filters(config, lab.collection, world or SimulatedWorld(PointTask()), lab.step_scale, lab.inverse, LENGTH)
 
 
 @pytest.fixture(scope="module")
 def segments(lab):
-    return lab.make(Actual(PointTask()), steps=LENGTH, deviate=2, strength=0.2)
+    return lab.make(SimulatedWorld(PointTask()), steps=LENGTH, deviate=2, strength=0.2)
 
 
 def test_true_segments_near_the_data_pass(lab, segments):
@@ -62,7 +62,7 @@ class Doubtful(PointWorld):
 
 
 def test_disagreement_above_that_on_real_windows_is_dropped(lab):
-    world = Imagined(Doubtful(PointWorldConfig(), lab.demonstrations.spec))
+    world = ImaginedWorld(Doubtful(PointWorldConfig(), lab.demonstrations.spec))
     bar = filters(lab, ["disagreement"], 0.5, world)
     segments = lab.make(world, steps=LENGTH)
     right = world.uncertainty.mean(1)

@@ -10,22 +10,22 @@ from tests.synthesis.point_lab import KEEP, GoalTask, positions
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 from wm_lab.synthesis.audit import true_error
-from wm_lab.synthesis.elsewhere import require_elsewhere
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.world import Actual
+from wm_lab.synthesis.relocate import require_relocatable
+from wm_lab.synthesis.world import SimulatedWorld
 
 
 @pytest.fixture(params=["imagined", "actual"])
 def world(request, lab):
     """The truth behind either kind of world: this model is perfect."""
-    return lab.imagined() if request.param == "imagined" else Actual(GoalTask())
+    return lab.imagined() if request.param == "imagined" else SimulatedWorld(GoalTask())
 
 
 def deviation(lab, segments, before: int) -> np.ndarray:
     """[M, L + 1] metres from the demonstration."""
-    guide, x = lab.guide(segments.starts), positions(segments)
-    to = [guide.observation(before + k)["state"][:, 0, :2] for k in range(x.shape[1])]
+    corrective, x = lab.corrective(segments.starts), positions(segments)
+    to = [corrective.observation(before + k)["state"][:, 0, :2] for k in range(x.shape[1])]
     return np.linalg.norm(x - np.stack(to, axis=1), axis=-1)
 
 
@@ -44,8 +44,8 @@ def test_recovery_returns_and_its_labels_are_the_executed_actions(lab, world):
 
 def test_a_recovery_that_kept_over_half_of_its_deviation_and_is_not_close_did_not_return(lab, world):
     segments = lab.make(world, deviate=4, steps=6)
-    guide, frames = lab.guide(segments.starts), lab.yardstick(segments.observation)
-    off, left = guide.distance(frames[:, 0], 4), guide.distance(frames[:, -1], 10)
+    corrective, frames = lab.corrective(segments.starts), lab.step_scale(segments.observation)
+    off, left = corrective.distance(frames[:, 0], 4), corrective.distance(frames[:, -1], 10)
     np.testing.assert_array_equal(segments.achieved, left <= np.maximum(0.5 * off, 0.5))
     assert 0 < segments.achieved.sum() < len(segments)
 
@@ -59,22 +59,22 @@ def test_only_the_way_back_is_kept(lab, world):
     assert segments.before.shape == (40, 4, 2) and segments.labels.shape == (40, 6, 2)
 
 
-@pytest.mark.parametrize("kind", ["noisy", "elsewhere"])
+@pytest.mark.parametrize("kind", ["noisy", "relocate"])
 def test_noisy_segments_are_labelled_by_the_way_back_never_by_the_noisy_action(lab, world, kind):
     segments = lab.make(world, kind=kind, steps=5)
-    guide = lab.guide(segments.starts)
+    corrective = lab.corrective(segments.starts)
     np.testing.assert_allclose(np.diff(positions(segments), axis=1) / SPEED, segments.executed, atol=1e-4)
     for k in range(5):
-        off = positions(segments)[:, k] - guide.observation(k)["state"][:, 0, :2]
+        off = positions(segments)[:, k] - corrective.observation(k)["state"][:, 0, :2]
         # past the end of a demonstration there is no demonstrated action to compare with
         inside = segments.starts.step + k + 1 <= lab.demonstrations.table.length[segments.starts.episode]
-        expected = (guide.action(k + 1) - (1 - KEEP) * off / SPEED).clip(-1, 1)
+        expected = (corrective.action(k + 1) - (1 - KEEP) * off / SPEED).clip(-1, 1)
         np.testing.assert_allclose(segments.labels[inside, k], expected[inside], atol=2e-3)
     assert np.abs(segments.labels - segments.executed).mean() > 0.05
 
 
-def test_elsewhere_every_segment_departs_from_the_demonstration_at_its_own_place(lab, world):
-    segments = lab.make(world, kind="elsewhere", steps=5)
+def test_every_relocated_segment_departs_from_the_demonstration_at_its_own_place(lab, world):
+    segments = lab.make(world, kind="relocate", steps=5)
     starts = segments.starts
     for m in range(len(segments)):
         real = lab.demonstrations.episode(int(starts.episode[m])).state[starts.step[m]]
@@ -92,9 +92,9 @@ def test_elsewhere_every_segment_departs_from_the_demonstration_at_its_own_place
         ),
     ],
 )
-def test_a_task_whose_episodes_cannot_be_carried_elsewhere_is_refused(task, sentence):
+def test_a_task_whose_episodes_cannot_be_relocated_is_refused(task, sentence):
     with pytest.raises(UserError, match=sentence):
-        require_elsewhere(task)
+        require_relocatable(task)
 
 
 def test_planned_segments_are_short_and_head_for_the_goal(lab, world):
@@ -113,7 +113,7 @@ def test_in_hindsight_the_goal_is_what_was_reached(lab, world):
     assert segments.labels is segments.executed
     moved = np.linalg.norm(state[:, -1, :2] - state[:, 0, :2], axis=-1)
     np.testing.assert_array_equal(segments.achieved, moved > 0.05)
-    error = true_error(segments, lab.demonstrations, PointTask(), lab.yardstick, slice(2, 4))
+    error = true_error(segments, lab.demonstrations, PointTask(), lab.step_scale, slice(2, 4))
     assert error.max() < 1e-5
 
 
@@ -124,10 +124,10 @@ def test_a_task_that_does_not_say_what_its_goal_is_has_no_hindsight():
 
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_the_true_simulator_has_no_error_and_the_same_seed_gives_the_same_data(lab, kind):
-    segments, again = (lab.make(Actual(GoalTask()), kind=kind, count=8) for _ in range(2))
-    other = lab.make(Actual(GoalTask()), kind=kind, count=8, seed=1)
+    segments, again = (lab.make(SimulatedWorld(GoalTask()), kind=kind, count=8) for _ in range(2))
+    other = lab.make(SimulatedWorld(GoalTask()), kind=kind, count=8, seed=1)
     goal = slice(2, 4) if kind == "hindsight" else None
-    assert true_error(segments, lab.demonstrations, PointTask(), lab.yardstick, goal).max() == 0
+    assert true_error(segments, lab.demonstrations, PointTask(), lab.step_scale, goal).max() == 0
     np.testing.assert_array_equal(segments.labels, again.labels)
     np.testing.assert_array_equal(segments.observation["state"], again.observation["state"])
     assert not np.array_equal(segments.labels, other.labels)
@@ -136,7 +136,7 @@ def test_the_true_simulator_has_no_error_and_the_same_seed_gives_the_same_data(l
 def test_a_wrong_model_is_wrong_by_as_much_as_it_was_made_to_be(lab):
     """At half the true speed it lags behind by half of the way, counted from the real start."""
     segments = lab.make(lab.imagined(speed=SPEED / 2), deviate=2, steps=3)
-    error = true_error(segments, lab.demonstrations, PointTask(), lab.yardstick)
+    error = true_error(segments, lab.demonstrations, PointTask(), lab.step_scale)
     way = np.concatenate([segments.before, segments.executed], axis=1).cumsum(1)[:, 2:]
     lag = SPEED / 2 * way / np.array(lab.collection.spec.std["state"])[:2]
     expected = np.sqrt(np.square(lag).sum(-1).mean(1) / 5)

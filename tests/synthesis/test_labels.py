@@ -11,47 +11,47 @@ from tests.synthesis.point_lab import KEEP
 
 def test_inverse_dynamics_read_the_action_off_a_transition(lab):
     episode = lab.collection.episode(int(lab.collection.episodes("validation")[0]))
-    frames = lab.yardstick(episode.observation)
+    frames = lab.step_scale(episode.observation)
     read = lab.inverse(frames[:-1], frames[1:])
     np.testing.assert_allclose(read, episode.action[1:], atol=1e-3)
 
 
 def test_on_a_demonstration_the_label_is_what_was_demonstrated(lab):
     starts = lab.starts()
-    guide = lab.guide(starts)
+    corrective = lab.corrective(starts)
     for k in (0, 3):
-        np.testing.assert_allclose(guide.back(guide.frame(k), k), guide.action(k + 1), atol=1e-6)
+        np.testing.assert_allclose(corrective.label(corrective.frame(k), k), corrective.action(k + 1), atol=1e-6)
 
 
 def test_beside_it_the_label_undoes_the_share_of_the_deviation_that_is_not_kept(lab):
     starts = lab.starts()
-    guide = lab.guide(starts)
-    state = guide.observation(2)["state"][:, 0].copy()
+    corrective = lab.corrective(starts)
+    state = corrective.observation(2)["state"][:, 0].copy()
     off = np.array([0.01, -0.02])
     state[:, :2] += off
-    label = guide.back(lab.yardstick({"state": state}), 2)
-    expected = (guide.action(3) - (1 - KEEP) * off / SPEED).clip(-1, 1)
+    label = corrective.label(lab.step_scale({"state": state}), 2)
+    expected = (corrective.action(3) - (1 - KEEP) * off / SPEED).clip(-1, 1)
     np.testing.assert_allclose(label, expected, atol=1e-3)
 
 
 def test_a_label_is_never_more_than_the_robot_can_do(lab):
-    guide = lab.guide(lab.starts())
-    assert np.abs(guide.back(guide.frame(0) + 100.0, 0)).max() == 1.0
+    corrective = lab.corrective(lab.starts())
+    assert np.abs(corrective.label(corrective.frame(0) + 100.0, 0)).max() == 1.0
 
 
 def test_after_its_end_a_demonstration_stays_where_it_was(lab):
     starts = lab.starts()
-    guide = lab.guide(starts)
+    corrective = lab.corrective(starts)
     last = lab.demonstrations.table.length[starts.episode]
     ends = np.stack([lab.demonstrations.episode(int(e)).state[-1] for e in starts.episode])
-    np.testing.assert_allclose(guide.observation(int(last.max()) + 5)["state"][:, 0], ends)
+    np.testing.assert_allclose(corrective.observation(int(last.max()) + 5)["state"][:, 0], ends)
 
 
 def test_deviation_is_in_typical_one_step_changes_and_blind_to_what_never_moves(lab):
-    guide = lab.guide(lab.starts())
-    state = guide.observation(0)["state"][:, 0].copy()
+    corrective = lab.corrective(lab.starts())
+    state = corrective.observation(0)["state"][:, 0].copy()
     state[:, 2:4] += 1.0  # the goal, which no demonstration moves
-    assert guide.distance(lab.yardstick({"state": state}), 0) == pytest.approx(0, abs=1e-6)
+    assert corrective.distance(lab.step_scale({"state": state}), 0) == pytest.approx(0, abs=1e-6)
     state[:, 0] += lab.collection.spec.std_change["state"][0]
     expected = (1 / state.shape[1]) ** 0.5  # one of five numbers is off by one change
-    assert guide.distance(lab.yardstick({"state": state}), 0) == pytest.approx(expected, rel=1e-4)
+    assert corrective.distance(lab.step_scale({"state": state}), 0) == pytest.approx(expected, rel=1e-4)

@@ -93,7 +93,7 @@ def test_moved_episodes_begin_where_the_task_begins_its_own(task):
         task.reset(seed=seed)
         states = np.concatenate([task.state()[None], states])
         for _ in range(40):
-            moved = task.elsewhere(states, random)
+            moved = task.relocate(states, random)
             mirrors.add(moved.mirror)
             there = moved.state(states)
             start = there[0]

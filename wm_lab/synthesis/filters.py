@@ -15,7 +15,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.recorded import all_windows
 from wm_lab.domains import PositiveShare
 from wm_lab.errors import UserError, unknown
-from wm_lab.synthesis.labels import InverseDynamics, Yardstick
+from wm_lab.synthesis.labels import InverseDynamics, StepScale
 from wm_lab.synthesis.segments import Observations, Segments, Starts
 from wm_lab.synthesis.world import World
 
@@ -46,12 +46,12 @@ class Filters:
         config: FilterConfig,
         data: Dataset,
         world: World,
-        yardstick: Yardstick,
+        step_scale: StepScale,
         inverse: InverseDynamics,
         length: int,
     ) -> None:
-        self.config, self._yardstick, self._inverse = config, yardstick, inverse
-        train = np.concatenate([yardstick(data.episode(int(e)).observation) for e in data.episodes("train")])
+        self.config, self._step_scale, self._inverse = config, step_scale, inverse
+        train = np.concatenate([step_scale(data.episode(int(e)).observation) for e in data.episodes("train")])
         few = np.linspace(0, len(train) - 1, min(len(train), REFERENCE)).astype(int)
         self._reference = torch.from_numpy(train[few]).float()
         self.bars = {
@@ -61,7 +61,7 @@ class Filters:
 
     def __call__(self, segments: Segments) -> dict[str, np.ndarray]:
         """{filter: passes [M] bool} for each filter in use."""
-        frames = self._yardstick(segments.observation)
+        frames = self._step_scale(segments.observation)
         values = {
             "support": lambda: self._support(frames),
             "consistency": lambda: self._inconsistency(frames, segments.executed),
@@ -100,7 +100,7 @@ class Filters:
             key: np.concatenate([part.windows.observation[key].numpy() for part in parts])[:WINDOWS] for key in keys
         }
         actions = np.concatenate([part.windows.action[:, 1:].numpy() for part in parts])[:WINDOWS]
-        frames = self._yardstick(observation)
+        frames = self._step_scale(observation)
         found = {}
         if "support" in barred:
             found["support"] = self._support(frames)

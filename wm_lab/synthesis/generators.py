@@ -1,12 +1,12 @@
-"""Five ways to make labelled segments in a world, each a function of the same arguments.
+"""Five ways to generate labelled segments in a world, each a function of the same arguments.
 
-Imagining what a clone would do teaches it nothing; a segment is worth having only for its label or its choice:
+A clone's own imagined rollouts teach it nothing; a segment is worth having only for its label or its choice:
 
 | generator | plays | its labels |
 |---|---|---|
 | recovery | off the demonstration by noise, then back | the actions executed on the way back, which alone is kept |
-| noisy | the demonstration under noise | the way back from every frame (inverse dynamics), never the noisy action |
-| elsewhere | the same, carried over to another place | the same |
+| noisy | the demonstration under noise | corrective labels of every frame (inverse dynamics), never the noisy action |
+| relocate | the same, relocated | the same |
 | planner | what the planner chooses | the executed actions |
 | hindsight | the demonstration under noise | the executed actions, for the goal that they reached |
 """
@@ -25,7 +25,7 @@ from wm_lab.errors import unknown
 from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.labels import Guide
+from wm_lab.synthesis.labels import CorrectiveLabels
 from wm_lab.synthesis.segments import Observations, Segments, Starts
 from wm_lab.synthesis.world import World
 
@@ -35,7 +35,7 @@ PLANS = 16  # starts planned for at a time
 
 @dataclass
 class GeneratorConfig:
-    kind: str = AUTO  # one of `GENERATORS`; auto: elsewhere where the task can be carried there, else noisy
+    kind: str = AUTO  # one of `GENERATORS`; auto: relocate where the task can be relocated, else noisy
     deviate: Steps = 4  # noisy steps before the way back ("recovery")
     steps: Steps = 8  # labelled actions of a segment; a "planner" gives at most 5, and its horizon
     strength: Positive = 0.5  # largest standard deviation of the noise; each segment draws its own below it
@@ -53,11 +53,11 @@ class GeneratorConfig:
 
 
 @dataclass
-class Materials:
-    """What generators work with, beside the world."""
+class GeneratorInputs:
+    """Inputs of a generator, beside the world."""
 
     starts: Starts
-    guide: Guide
+    corrective: CorrectiveLabels
     rng: np.random.Generator
     planner: Planner | None = None
     objective: Objective | None = None
@@ -65,50 +65,52 @@ class Materials:
 
 
 LONGEST_PLAN = 5
-"""Beyond this a plan exploits its model's errors more than it teaches (MBPO starts at 1, Janner et al. 2019)."""
+"""Longer plans exploit the model's errors more than they teach (MBPO starts at 1, Janner et al. 2019)."""
 
 RETURNED = 0.5
 CLOSE = 0.5
-"""A recovery came back where this share of its deviation is left, or it is this close, in typical one-step changes.
+"""A recovery has succeeded where this share of its deviation is left, or it is this close, in typical one-step changes.
 
 An imperfect model ends a little off; without the second, small deviations, which teach precision, are dropped first.
 """
 
 
-def recovery(world: World, m: Materials, config: GeneratorConfig) -> Segments:
-    """Off the demonstration, and back; only the way back is kept."""
-    guide, k = m.guide, config.deviate
+def recovery(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments:
+    """Off the demonstration by noise, then back; only the way back is kept."""
+    corrective, k = m.corrective, config.deviate
     before = _noisy_actions(m, config, k)
     seen = [_last(world.advance(before))]
     executed = []
     for step in range(config.steps):
-        label = guide.back(guide.yardstick(seen[-1])[:, 0], k + step)
+        label = corrective.label(corrective.step_scale(seen[-1])[:, 0], k + step)
         executed.append(label)
         seen.append(_last(world.advance(label[:, None])))
-    off, left = (guide.distance(guide.yardstick(seen[i])[:, 0], k + j) for i, j in ((0, 0), (-1, config.steps)))
-    came_back = left <= np.maximum(RETURNED * off, CLOSE)
+    off, left = (
+        corrective.distance(corrective.step_scale(seen[i])[:, 0], k + j) for i, j in ((0, 0), (-1, config.steps))
+    )
+    recovered = left <= np.maximum(RETURNED * off, CLOSE)
     labels = np.stack(executed, axis=1)
-    return Segments(m.starts, before, labels, labels, _joined(seen), came_back, _doubt(world))
+    return Segments(m.starts, before, labels, labels, _joined(seen), recovered, _uncertainty(world))
 
 
-def noisy(world: World, m: Materials, config: GeneratorConfig) -> Segments:
-    """Frames beside the demonstration, each with its own label, so a chunk of labels is DART's, not one way back."""
+def noisy(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments:
+    """Frames near the demonstration, each with its own corrective label, so chunks of labels are like DART's."""
     executed = _noisy_actions(m, config, config.steps)
-    observation = _joined([m.guide.observation(0), world.advance(executed)])
-    frames = m.guide.yardstick(observation)
-    labels = np.stack([m.guide.back(frames[:, k], k) for k in range(config.steps)], axis=1)
-    return Segments(m.starts, _nothing(executed), executed, labels, observation, _all(executed), _doubt(world))
+    observation = _joined([m.corrective.observation(0), world.advance(executed)])
+    frames = m.corrective.step_scale(observation)
+    labels = np.stack([m.corrective.label(frames[:, k], k) for k in range(config.steps)], axis=1)
+    return Segments(m.starts, _nothing(executed), executed, labels, observation, _all(executed), _uncertainty(world))
 
 
-def elsewhere(world: World, m: Materials, config: GeneratorConfig) -> Segments:
-    """Demonstrations where nobody gave any (in the spirit of MimicGen, Mandlekar et al. 2023, arXiv 2310.17596).
+def relocate(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments:
+    """As `noisy`, around relocated demonstrations (cf. MimicGen, Mandlekar et al. 2023, arXiv 2310.17596).
 
-    A label is as good there as here, for `m.starts` carry the world, and the demonstration that leads back, along.
+    `m.starts` relocate the world and the demonstration alike, so the labels are as exact as those of `noisy`.
     """
     return noisy(world, m, config)
 
 
-def planner(world: World, m: Materials, config: GeneratorConfig) -> Segments:
+def planner(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments:
     """Short branches that the configured planner takes from the demonstrations' own frames."""
     assert m.planner is not None and m.objective is not None
     plans = []
@@ -119,32 +121,32 @@ def planner(world: World, m: Materials, config: GeneratorConfig) -> Segments:
         with torch.inference_mode():
             plans.append(m.planner.plan(score, generators).actions.cpu().numpy())
     executed = np.concatenate(plans)[:, : config.length]
-    observation = _joined([m.guide.observation(0), world.advance(executed)])
+    observation = _joined([m.corrective.observation(0), world.advance(executed)])
     better = world.reward[:, -1] >= world.reward[:, 0]
-    return Segments(m.starts, _nothing(executed), executed, executed, observation, better, _doubt(world))
+    return Segments(m.starts, _nothing(executed), executed, executed, observation, better, _uncertainty(world))
 
 
-def hindsight(world: World, m: Materials, config: GeneratorConfig) -> Segments:
-    """Whatever was reached was the goal; segments whose start already met it teach only to loiter."""
+def hindsight(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments:
+    """Relabels each segment with the goal that it reached (HER); a start that already met it teaches nothing."""
     assert m.hindsight is not None
     executed = _noisy_actions(m, config, config.steps)
-    observation = _joined([m.guide.observation(0), world.advance(executed)])
-    observation, sought = m.hindsight.relabel(observation)
-    return Segments(m.starts, _nothing(executed), executed, executed, observation, sought, _doubt(world))
+    observation = _joined([m.corrective.observation(0), world.advance(executed)])
+    observation, nontrivial = m.hindsight.relabel(observation)
+    return Segments(m.starts, _nothing(executed), executed, executed, observation, nontrivial, _uncertainty(world))
 
 
-GENERATORS: dict[str, Callable[[World, Materials, GeneratorConfig], Segments]] = {
+GENERATORS: dict[str, Callable[[World, GeneratorInputs, GeneratorConfig], Segments]] = {
     "recovery": recovery,
     "noisy": noisy,
-    "elsewhere": elsewhere,
+    "relocate": relocate,
     "planner": planner,
     "hindsight": hindsight,
 }
 
 
-def _noisy_actions(m: Materials, config: GeneratorConfig, steps: int) -> np.ndarray:
+def _noisy_actions(m: GeneratorInputs, config: GeneratorConfig, steps: int) -> np.ndarray:
     """[M, steps, A] demonstrated actions under correlated noise, whose strength differs from segment to segment."""
-    demonstrated = m.guide.actions(steps)
+    demonstrated = m.corrective.actions(steps)
     count, _, size = demonstrated.shape
     noise = np.stack([ornstein_uhlenbeck(m.rng, steps, size, config.correlation) for _ in range(count)])
     strength = config.strength * m.rng.random((count, 1, 1))
@@ -170,5 +172,5 @@ def _all(executed: np.ndarray) -> np.ndarray:
     return np.ones(len(executed), bool)
 
 
-def _doubt(world: World) -> np.ndarray | None:
+def _uncertainty(world: World) -> np.ndarray | None:
     return None if world.uncertainty is None else world.uncertainty.mean(1)

@@ -37,12 +37,12 @@ class Hindsight:
             raise UserError(f"{card.name} is not solved where its {self.moved.name} is at the goal{why}")
 
     def relabel(self, observation: Observations) -> tuple[Observations, np.ndarray]:
-        """The same frames [M, L + 1, D] with the goal at what the last one reached, and which [M] had to seek it."""
+        """The same frames [M, L + 1, D] with the goal at what the last one reached, and which [M] began elsewhere."""
         state = observation[STATE].copy()
         reached = state[:, -1, self.moved.slice]
-        sought = np.linalg.norm(state[:, 0, self.moved.slice] - reached, axis=-1) > _tolerance(self.moved)
+        nontrivial = np.linalg.norm(state[:, 0, self.moved.slice] - reached, axis=-1) > _tolerance(self.moved)
         state[:, :, self.goal.slice] = reached[:, None]
-        return observation | {STATE: state}, sought
+        return observation | {STATE: state}, nontrivial
 
 
 def _tolerance(variable: Variable) -> float:

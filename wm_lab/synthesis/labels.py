@@ -1,4 +1,4 @@
-"""Labels: inverse dynamics learnt from real transitions, and the way back to a demonstration.
+"""Labels: inverse dynamics fitted to real transitions, and corrective labels that lead back to a demonstration.
 
 Letters in shapes: M segments, V numbers of a frame, A action dimensions.
 """
@@ -19,15 +19,15 @@ RIDGE = 1e-6
 BLOCK = 1 << 16  # transitions regressed at a time
 
 
-class Yardstick:
+class StepScale:
     """An observation's vectors as one row of numbers in standard deviations of the real data."""
 
     def __init__(self, spec: DataSpec) -> None:
         self.keys = [key for key, shape in spec.observation.items() if len(shape) == 1]
         self._mean = {key: np.array(spec.mean[key]) for key in self.keys}
         self._std = {key: np.array(spec.std[key]) for key in self.keys}
-        # A number that never moves within an episode cannot deviate from a demonstration: its pace has no end.
-        self.pace = np.concatenate(
+        # A number that never moves within an episode cannot deviate from a demonstration: its step is infinite.
+        self.step_std = np.concatenate(
             [np.where(spec.changes[key], np.array(spec.std_change[key]) / self._std[key], np.inf) for key in self.keys]
         )
         """[V] typical one-step change of each number of a frame."""
@@ -53,10 +53,10 @@ class InverseDynamics:
         self._weights = np.linalg.solve(gram + penalty + 1e-12 * np.eye(len(gram)), cross)
 
     @classmethod
-    def fit(cls, dataset: Dataset, yardstick: Yardstick) -> Self:
+    def fit(cls, dataset: Dataset, step_scale: StepScale) -> Self:
         """From all transitions of the training split."""
         episodes = [dataset.episode(int(e)) for e in dataset.episodes("train")]
-        frames = [yardstick(episode.observation) for episode in episodes]
+        frames = [step_scale(episode.observation) for episode in episodes]
         now, following = (np.concatenate(parts) for parts in zip(*((x[:-1], x[1:]) for x in frames), strict=True))
         return cls(now, following, np.concatenate([episode.action[1:] for episode in episodes]))
 
@@ -66,8 +66,8 @@ class InverseDynamics:
         return action
 
 
-class Guide:
-    """The demonstrations that M segments departed from, as the way to come back to.
+class CorrectiveLabels:
+    """Corrective labels towards the demonstrations that M segments departed from.
 
     From x, k steps after the start, the way back aims at x* = d_{k+1} + keep (x - d_k): the demonstration's next frame,
     and of the present deviation what `keep` leaves (corrective labels as in CCIL, Ke et al. 2023, arXiv 2310.12972).
@@ -76,9 +76,9 @@ class Guide:
     """
 
     def __init__(
-        self, dataset: Dataset, starts: Starts, yardstick: Yardstick, inverse: InverseDynamics, keep: float
+        self, dataset: Dataset, starts: Starts, step_scale: StepScale, inverse: InverseDynamics, keep: float
     ) -> None:
-        self.yardstick, self._inverse, self._keep = yardstick, inverse, keep
+        self.step_scale, self._inverse, self._keep = step_scale, inverse, keep
         recorded, self._row = starts.recorded(dataset)
         self._step = starts.step
         self._last = np.array([episode.steps for episode in recorded])[self._row]  # [M]
@@ -87,7 +87,7 @@ class Guide:
             key: np.stack([_padded(episode.observation[key], longest) for episode in recorded])
             for key in recorded[0].observation
         }
-        self._frames = yardstick(self._observation)  # [E, longest + 1, V]
+        self._frames = step_scale(self._observation)  # [E, longest + 1, V]
         self._actions = np.stack([_padded(episode.action, longest) for episode in recorded])
 
     def observation(self, k: int) -> Observations:
@@ -114,10 +114,10 @@ class Guide:
 
         So a block that was pushed aside by a centimetre weighs as much as a hand that is further off.
         """
-        distance: np.ndarray = np.sqrt(np.square((frames - self.frame(k)) / self.yardstick.pace).mean(-1))
+        distance: np.ndarray = np.sqrt(np.square((frames - self.frame(k)) / self.step_scale.step_std).mean(-1))
         return distance
 
-    def back(self, frames: np.ndarray, k: int) -> np.ndarray:
+    def label(self, frames: np.ndarray, k: int) -> np.ndarray:
         """Labels [M, A] in [-1, 1] for frames [M, V] that are k steps after the start."""
         target = self.frame(k + 1) + self._keep * (frames - self.frame(k))
         # The demonstrated transition that leads to the target's; past the end, the last one.

@@ -25,7 +25,7 @@ class Starts:
 
     episode: np.ndarray  # [M] index into the dataset's table
     step: np.ndarray  # [M] actions played before
-    motion: np.ndarray | None = None  # [M] of `Motion`, where the episodes happen elsewhere than recorded
+    motion: np.ndarray | None = None  # [M] of `Motion`, where the episodes are relocated
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -34,7 +34,7 @@ class Starts:
         return Starts(self.episode[rows], self.step[rows], None if self.motion is None else self.motion[rows])
 
     def recorded(self, dataset: Dataset) -> tuple[list[Episode], np.ndarray]:
-        """The episodes departed from, one a start where they are carried elsewhere, and which [M] is whose."""
+        """The episodes departed from, one a start where they are relocated, and which [M] is whose."""
         episodes, row = np.unique(self.episode, return_inverse=True)
         found = [dataset.episode(int(e)) for e in episodes]
         if self.motion is None:
@@ -69,7 +69,7 @@ class Segments:
     executed: np.ndarray  # [M, L, A]
     labels: np.ndarray  # [M, L, A]
     observation: Observations  # {key: [M, L + 1, ...]} in the task's own units
-    achieved: np.ndarray  # [M] bool, it came out as its generator wanted
+    achieved: np.ndarray  # [M] bool, it came out as its generator intended
     uncertainty: np.ndarray | None = None  # [M] mean disagreement of the world's ensemble, where it has one
 
     def __len__(self) -> int:

@@ -51,7 +51,7 @@ class World(Protocol):
         ...
 
 
-class Imagined:
+class ImaginedWorld:
     """A learned model's imagination, from the belief that it has after the real steps up to the start."""
 
     def __init__(self, model: WorldModel) -> None:
@@ -68,22 +68,22 @@ class Imagined:
         # Imagined anew from the start: a belief in the middle of an imagination is not part of the contract.
         self._actions = torch.cat([self._actions, torch.from_numpy(actions)], dim=1)
         rows = torch.split(torch.arange(len(actions)), ROWS)
-        reward, doubt, seen = zip(*(self._imagine(some, actions.shape[1]) for some in rows), strict=True)
+        reward, uncertainty, seen = zip(*(self._imagine(some, actions.shape[1]) for some in rows), strict=True)
         self.reward = np.concatenate(reward)
-        self.uncertainty = None if doubt[0] is None else np.concatenate(doubt)
+        self.uncertainty = None if uncertainty[0] is None else np.concatenate(uncertainty)
         return {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}
 
     @torch.inference_mode()
     def _imagine(self, rows: Tensor, newest: int) -> tuple[np.ndarray, np.ndarray | None, Observations]:
-        """Reward and doubt [m, steps so far] of some segments, and what is seen in their newest steps."""
+        """Reward and uncertainty [m, steps so far] of some segments, and what is seen in their newest steps."""
         future = self.model.imagine(self.belief[rows], self._actions[rows, None].to(self.device))
         recent = future.map(lambda part: part[:, :, -newest:])
         seen = {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
-        doubt = None if future.uncertainty is None else _numbers(future.uncertainty[:, 0])
-        return _numbers(future.reward[:, 0]), doubt, seen
+        uncertainty = None if future.uncertainty is None else _numbers(future.uncertainty[:, 0])
+        return _numbers(future.reward[:, 0]), uncertainty, seen
 
 
-class Actual:
+class SimulatedWorld:
     """The true simulator, put back to the recorded step by replaying its episode."""
 
     def __init__(self, task: Task) -> None:

@@ -191,7 +191,7 @@ class Task(gymnasium.Env, ABC):
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.card.name} does not say what its goal looks like")
 
-    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> Motion:
+    def relocate(self, states: np.ndarray, random: np.random.Generator) -> Motion:
         """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
         raise LookupError(f"{self.card.name} does not say where else an episode could happen")
 

@@ -21,7 +21,7 @@ one that trains on real data alone sees all of its own."""
 LABELS = {
     "recovery": "actions of the way back",
     "noisy": "way back, by inverse dynamics",
-    "elsewhere": "way back, carried along",
+    "relocate": "way back, relocated",
     "planner": "planner's actions",
     "hindsight": "executed, goal = reached",
 }
@@ -174,4 +174,4 @@ def _training_actions(dataset: Dataset) -> int:
 
 
 def _labels(synthesis: Synthesis) -> str:
-    return LABELS[synthesis.making.generator.kind]
+    return LABELS[synthesis.config.generator.kind]

@@ -28,14 +28,14 @@ from wm_lab.policies.seeding import derive_seed
 from wm_lab.settings import build, read_config
 from wm_lab.synthesis.audit import true_error
 from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise
-from wm_lab.synthesis.elsewhere import carried
 from wm_lab.synthesis.filters import FilterConfig, Filters
-from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, Materials
+from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, GeneratorInputs
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.labels import Guide, InverseDynamics, Yardstick
+from wm_lab.synthesis.labels import CorrectiveLabels, InverseDynamics, StepScale
+from wm_lab.synthesis.relocate import relocated
 from wm_lab.synthesis.segments import Segments, draw_starts
 from wm_lab.synthesis.shards import save
-from wm_lab.synthesis.world import Actual, Imagined, World
+from wm_lab.synthesis.world import ImaginedWorld, SimulatedWorld, World
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
@@ -48,10 +48,13 @@ KEPT, DROPPED = "kept", "dropped"
 
 REVISION = 2  # raise it with any change of how synthetic data come out
 
+IN_RECIPES = {"relocate": "elsewhere"}
+"""Generators whose name in the store's keys is an earlier one, so that what they made is still found."""
+
 
 @dataclass(frozen=True)
-class Making:
-    """How synthetic data are made, from the exercise's options."""
+class SynthesisConfig:
+    """How synthetic data are generated, filtered and audited, from the exercise's options."""
 
     generator: GeneratorConfig
     filter: FilterConfig
@@ -65,8 +68,8 @@ class NothingLeftError(UserError):
 class Synthesis:
     """Synthetic data around the demonstrations of an experiment; each shard is made once and found in the store."""
 
-    def __init__(self, experiment: Experiment, making: Making) -> None:
-        self.experiment, self.making = experiment, making
+    def __init__(self, experiment: Experiment, config: SynthesisConfig) -> None:
+        self.experiment, self.config = experiment, config
 
     @cached_property
     def collection(self) -> Dataset:
@@ -74,27 +77,28 @@ class Synthesis:
         return self.experiment.data.dataset()
 
     @cached_property
-    def yardstick(self) -> Yardstick:
-        return Yardstick(self.collection.spec)
+    def step_scale(self) -> StepScale:
+        return StepScale(self.collection.spec)
 
     @cached_property
     def inverse(self) -> InverseDynamics:
-        return InverseDynamics.fit(self.collection, self.yardstick)
+        return InverseDynamics.fit(self.collection, self.step_scale)
 
     def segments(self, demonstrations: Dataset, where: str, dose: float) -> Path:
         """A shard of `dose` times as many labelled actions as the demonstrations train on, from the world `where`."""
-        making, settings = self.making, self.experiment.settings
+        config, settings = self.config, self.experiment.settings
+        kind = IN_RECIPES.get(config.generator.kind, config.generator.kind)
         recipe = {
-            "name": f"{self.experiment.card.name}-{making.generator.kind}-{where}",
+            "name": f"{self.experiment.card.name}-{kind}-{where}",
             "revision": REVISION,
             "world": where,
             "model": self.experiment.models.world_model().parent.name if where == IMAGINED else settings.model,
             "demonstrations": demonstrations.digest,
             "collection": self.collection.digest,
-            "generator": asdict(making.generator),
-            "planner": [settings.planner, settings.objective] if making.generator.kind == "planner" else None,
-            "filter": asdict(making.filter),
-            "audit": making.audit,
+            "generator": asdict(config.generator) | {"kind": kind},
+            "planner": [settings.planner, settings.objective] if config.generator.kind == "planner" else None,
+            "filter": asdict(config.filter),
+            "audit": config.audit,
             "dose": dose,
             "seed": settings.seed,
         }
@@ -137,7 +141,7 @@ class Synthesis:
 
     def disturbed(self, demonstrations: Dataset) -> Path:
         """As many demonstrations from the same starts, played under action noise and labelled by what was meant."""
-        experiment, generator = self.experiment, self.making.generator
+        experiment, generator = self.experiment, self.config.generator
         recipe = {
             "name": f"{experiment.card.name}-dart",
             "task": identity(experiment.settings.task),
@@ -164,27 +168,27 @@ class Synthesis:
         return self._store(recipe, make)
 
     def _generate(self, folder: Path, recipe: Section, demonstrations: Dataset, where: str, dose: float) -> None:
-        experiment, making = self.experiment, self.making
-        world, length = self._world(where), making.generator.length
+        experiment, config = self.experiment, self.config
+        world, length = self._world(where), config.generator.length
         table = demonstrations.table
         real = int(table.length[demonstrations.episodes("train")].sum())
         rng = self._rng("segments")
         starts = draw_starts(demonstrations, max(1, round(dose * real / length)), rng)
-        if making.generator.kind == "elsewhere":
-            starts = carried(starts, demonstrations, experiment.task, rng)
-        guide = Guide(demonstrations, starts, self.yardstick, self.inverse, making.generator.keep)
-        with progress(f"{making.generator.kind} in {where}", len(starts)) as bar:
-            filters = Filters(making.filter, self.collection, world, self.yardstick, self.inverse, length)
+        if config.generator.kind == "relocate":
+            starts = relocated(starts, demonstrations, experiment.task, rng)
+        corrective = CorrectiveLabels(demonstrations, starts, self.step_scale, self.inverse, config.generator.keep)
+        with progress(f"{config.generator.kind} in {where}", len(starts)) as bar:
+            filters = Filters(config.filter, self.collection, world, self.step_scale, self.inverse, length)
             world.depart(demonstrations, starts)
-            materials = Materials(starts, guide, rng, **self._tools(world))
-            segments = GENERATORS[making.generator.kind](world, materials, making.generator)
+            inputs = GeneratorInputs(starts, corrective, rng, **self._tools(world))
+            segments = GENERATORS[config.generator.kind](world, inputs, config.generator)
             bar.advance(len(starts))
         passes = filters(segments)
         kept = np.logical_and.reduce([np.ones(len(segments), bool), *passes.values()])
         told = recipe | {
-            "policy": {"name": f"synthetic: {making.generator.kind} in {where}"},
+            "policy": {"name": f"synthetic: {config.generator.kind} in {where}"},
             "provenance": "synthetic",
-            "generator": making.generator.kind,
+            "generator": config.generator.kind,
             "labelled": segments.labelled,
             "kept": float(kept.mean()),
             "passes": {name: float(passed.mean()) for name, passed in passes.items()},
@@ -202,26 +206,26 @@ class Synthesis:
 
     def _errors(self, segments: Segments, demonstrations: Dataset, kept: np.ndarray) -> dict[str, Any]:
         """Mean true error of the first segments, which are drawn like all others: kept and dropped ones."""
-        if not self.making.audit:
+        if not self.config.audit:
             return {KEPT: undefined().to_dict(), DROPPED: undefined().to_dict()}
-        task, some = self.experiment.task, kept[: self.making.audit]
-        goal = Hindsight(task).goal.slice if self.making.generator.kind == "hindsight" else None
-        error = true_error(segments[: len(some)], demonstrations, task, self.yardstick, goal)
+        task, some = self.experiment.task, kept[: self.config.audit]
+        goal = Hindsight(task).goal.slice if self.config.generator.kind == "hindsight" else None
+        error = true_error(segments[: len(some)], demonstrations, task, self.step_scale, goal)
         return {KEPT: mean(error[some]).to_dict(), DROPPED: mean(error[~some]).to_dict()}
 
     def _world(self, where: str) -> World:
         experiment = self.experiment
         if where == TRUE:
-            return Actual(experiment.task)
+            return SimulatedWorld(experiment.task)
         if where == IMAGINED:
-            return Imagined(load_model(experiment.models.world_model(), WorldModel, experiment.tools.device))
+            return ImaginedWorld(load_model(experiment.models.world_model(), WorldModel, experiment.tools.device))
         with torch.random.fork_rng():
             torch.manual_seed(experiment.settings.seed)
             # Without the data's statistics, which alone are a linear model of the world.
-            return Imagined(build_model(experiment.settings, experiment.task).to(experiment.tools.device))
+            return ImaginedWorld(build_model(experiment.settings, experiment.task).to(experiment.tools.device))
 
     def _tools(self, world: World) -> dict[str, Any]:
-        settings, task, kind = self.experiment.settings, self.experiment.task, self.making.generator.kind
+        settings, task, kind = self.experiment.settings, self.experiment.task, self.config.generator.kind
         if kind == "hindsight":
             return {"hindsight": Hindsight(task)}
         if kind != "planner":

@@ -21,7 +21,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
-from wm_lab.exercises.augmentation.data import Making, Synthesis
+from wm_lab.exercises.augmentation.data import Synthesis, SynthesisConfig
 from wm_lab.exercises.augmentation.report import (
     augmentation_table,
     augmentation_verdicts,
@@ -35,10 +35,10 @@ from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.dry_run import build_model, rehearse
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones, train_models
-from wm_lab.synthesis.elsewhere import can_be_carried, require_elsewhere
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import AUTO, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
+from wm_lab.synthesis.relocate import is_relocatable, require_relocatable
 
 Dose = Annotated[float, Domain(least=1, most=1e6)]
 """Synthetic actions, as a multiple of the real ones."""
@@ -109,15 +109,15 @@ class Augmentation(Exercise):
         kind = self.generator(experiment).kind
         if kind == "hindsight":
             Hindsight(experiment.task)
-        if kind == "elsewhere":
-            require_elsewhere(experiment.task)
+        if kind == "relocate":
+            require_relocatable(experiment.task)
         if kind == "planner":
             rehearse(settings, experiment.task)
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
-        making = Making(self.generator(experiment), config.filter, config.audit)
+        synthesis_config = SynthesisConfig(self.generator(experiment), config.filter, config.audit)
         menu = Menu(
             arms=config.arms,
             doses=sorted(set(config.doses)),
@@ -130,7 +130,7 @@ class Augmentation(Exercise):
         served: list[dict[str, Meal]] = []  # of each training
         left_out: dict[str, None] = {}
         for each in experiment.trainings:
-            synthesis = Synthesis(each, making)
+            synthesis = Synthesis(each, synthesis_config)
             served.append({})
             for count in sorted(set(config.counts)):
                 made, without = meals(synthesis, menu, count)
@@ -154,7 +154,7 @@ class Augmentation(Exercise):
         generator = self.config.generator
         if generator.kind != AUTO:
             return generator
-        return replace(generator, kind="elsewhere" if can_be_carried(experiment.task) else "noisy")
+        return replace(generator, kind="relocate" if is_relocatable(experiment.task) else "noisy")
 
     def _answer(self, experiment: Experiment, every: Sequence[Meal], arms: Mapping[str, list[Outcomes]]) -> Answer:
         """`every` meal is the first training's, `arms[name]` are what the clones of all trainings did."""

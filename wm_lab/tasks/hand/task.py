@@ -129,7 +129,7 @@ class HandTask(Task):
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
 
-    def elsewhere(self, states: np.ndarray, random: np.random.Generator) -> HandMotion:
+    def relocate(self, states: np.ndarray, random: np.random.Generator) -> HandMotion:
         return HandMotion.draw(self.layout, self._physics, states, random)
 
     def expert(self) -> HandExpert:
