@@ -59,7 +59,7 @@ def model(request: pytest.FixtureRequest) -> WorldModel:
     return build(request.param)
 
 
-@pytest.fixture(params=[k for k in KINDS if k != "video_diffusion"])
+@pytest.fixture(params=KINDS)
 def own(request: pytest.FixtureRequest) -> WorldModel:
     """A model with a step of its own."""
     return build(request.param)

@@ -160,6 +160,8 @@ def test_futures_that_are_imagined_some_at_a_time_are_the_same(monkeypatch):
     apart = model.imagine(state, plans)
     torch.testing.assert_close(apart.features, together.features, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(apart.reward, together.reward, atol=1e-5, rtol=1e-5)
+    _, step = model.step(state.expand(5), plans[:, :, 0].flatten(0, 1))
+    torch.testing.assert_close(step.reward, together.reward[:, :, :1].reshape(10, 1, 1), atol=1e-5, rtol=1e-5)
 
 
 def test_only_the_last_frames_of_the_running_episode_are_remembered():

@@ -56,6 +56,7 @@ class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
 class FramesState(State):
     frames: Tensor  # [B, k, Z], the newest last; an episode's first frame stands for those before it
     action: Tensor  # [B, A], the one that led here
+    seen: Tensor  # [B, R] the newest one, as networks read it
 
 
 class VideoDiffusion(FeatureModel):
@@ -99,25 +100,41 @@ class VideoDiffusion(FeatureModel):
         begins = windows.first.index_fill(1, torch.tensor(0, device=z.device), True)  # what follows from nothing known
         terms["denoising"] = config.denoising_scale * told * ~begins
         share = math.ceil(config.drawn_share * b)
-        return self.total_loss(terms, windows, lambda rows, t: self._roll(past(rows, t), likely=True), share)
+
+        def roll_from(rows: Tensor, t: Tensor) -> Roll:
+            frames = past(rows, t)
+            return self._roll(FramesState(frames, windows.led[rows, t], self._read(frames[:, -1])), likely=True)
+
+        return self.total_loss(terms, windows, roll_from, share)
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[FramesState, Imagination]:
         past, z = self._remember(windows, state)
         b, steps = windows.shape
         rows = torch.arange(b, device=z.device)
-        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1])
-        return belief, self.observed(self._features(z, self._read(z), windows.led), windows)
+        read = self._read(z)
+        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1], read[:, -1])
+        return belief, self.observed(self._features(z, read, windows.led), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)
+        self.check_actions(state, actions, "BNHA")
         b, n = actions.shape[:2]
-        present = state.frames[:, -1]
-        seen = self._read(present)  # once for all candidates
-        rows = ROWS if self.image is not None and seen.device.type == "cpu" else b * n
-        parts = (state.expand(n).frames, seen.repeat_interleave(n, 0), actions.flatten(0, 1))
-        split = zip(*(part.split(rows) for part in parts), strict=True)
-        features = torch.cat([self._roll(past, read)(plan) for past, read, plan in split]).unflatten(0, (b, n))
-        return self.imagined(self._features(present, seen, state.action), features, actions)
+        rows, plans = state.expand(n), actions.flatten(0, 1)
+        features = torch.cat([self._roll(rows[some])(plans[some]) for some in self._side_by_side(plans)])
+        return self.imagined(self._shown(state), features.unflatten(0, (b, n)), actions)
+
+    def step(self, state: State, actions: Tensor) -> tuple[FramesState, Imagination]:
+        assert isinstance(state, FramesState)
+        self.check_actions(state, actions, "BA")
+        parts = [self._advance(state[some], actions[some]) for some in self._side_by_side(actions)]
+        frames, seen = (torch.cat([getattr(part, name) for part in parts]) for name in ("frames", "seen"))
+        after = FramesState(frames, actions, seen)
+        return after, self.imagined(self._shown(state), self._shown(after)[:, None, None], actions[:, None, None])
+
+    def _side_by_side(self, futures: Tensor) -> list[slice]:
+        """Which of so many futures [M, ...] are imagined together."""
+        together = ROWS if self.image is not None and futures.device.type == "cpu" else max(1, len(futures))
+        return [slice(begin, begin + together) for begin in range(0, len(futures), together)]
 
     def _remember(self, windows: Windows, state: State | None) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor]:
         """past(rows [...], steps [...]) -> the k frames up to there [..., k, Z]; and all frames [B, T, Z]."""
@@ -145,6 +162,10 @@ class VideoDiffusion(FeatureModel):
         """[..., R + P], with images alone R + A + P: the pixels last, for `decode` alone."""
         return torch.cat([read, led, z] if self.recalls else [read, z[..., self.frames.width :]], -1)
 
+    def _shown(self, state: FramesState) -> Tensor:
+        """Features [B, F] of the present."""
+        return self._features(state.frames[:, -1], state.seen, state.action)
+
     def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """EDM's loss [M] for past [M, k, Z] and action [M, A] that lead to target [M, Z]."""
         past = past + self.config.context_noise * self.frames.unit * torch.randn_like(past)
@@ -158,26 +179,29 @@ class VideoDiffusion(FeatureModel):
             loss = loss + self.config.image_scale * error.mean((-1, -2, -3))
         return loss
 
-    def _roll(self, past: Tensor, read: Tensor | None = None, likely: bool = False) -> Roll:
-        """Imagination from M contexts [M, k, Z], the last of them read as [M, R].
+    def _roll(self, state: FramesState, likely: bool = False) -> Roll:
+        """Imagination from M beliefs."""
+
+        def roll(actions: Tensor) -> Tensor:
+            now, features = state, []
+            for action in actions.unbind(1):
+                now = self._advance(now, action, likely)
+                features.append(self._shown(now))
+            return torch.stack(features, 1)
+
+        return roll
+
+    def _advance(self, state: FramesState, action: Tensor, likely: bool = False) -> FramesState:
+        """Beliefs [M] after an action [M, A] that nobody saw the outcome of.
 
         While training the noise is random, as a sample's; `likely` starts from none also then, as planning will.
         """
         noise = torch.zeros_like if likely or not self.training else torch.randn_like
-
-        def roll(actions: Tensor) -> Tensor:
-            frames, seen, features = past, self._read(past[:, -1]) if read is None else read, []
-            for action in actions.unbind(1):
-                vectors, images = self.frames.split(frames)
-                vector, image = vectors[:, -1], images[:, -1]
-                if self.vector is not None:
-                    vector = self.vector.sample(noise(vector), vectors, seen, action)
-                if self.image is not None:
-                    image = self.image.sample(noise(image), images, vectors[:, -1], vector, action)
-                present = self.frames.join(vector, image)
-                frames = torch.cat([frames[:, 1:], present[:, None]], 1)
-                seen = self._read(present)
-                features.append(self._features(present, seen, action))
-            return torch.stack(features, 1)
-
-        return roll
+        vectors, images = self.frames.split(state.frames)
+        vector, image = vectors[:, -1], images[:, -1]
+        if self.vector is not None:
+            vector = self.vector.sample(noise(vector), vectors, state.seen, action)
+        if self.image is not None:
+            image = self.image.sample(noise(image), images, vectors[:, -1], vector, action)
+        present = self.frames.join(vector, image)
+        return FramesState(torch.cat([state.frames[:, 1:], present[:, None]], 1), action, self._read(present))
