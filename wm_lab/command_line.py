@@ -31,14 +31,12 @@ def understood(arguments: Sequence[str], conf: Path) -> list[str]:
         raise UserError("--experimental-rerun needs a file that the lab does not write; type the command again")
     if known.resolve and known.cfg is None:
         raise UserError("--resolve is for what --cfg shows; try --cfg job --resolve")
-    if known.run + known.multirun + known.shell_completion + bool(known.cfg) + bool(known.info) > 1:
-        raise UserError("only one of --run, --multirun, --cfg, --info and --shell-completion can be asked for at once")
+    if known.run + known.multirun + bool(known.cfg) + bool(known.info) > 1:
+        raise UserError("only one of --run, --multirun, --cfg and --info can be asked for at once")
     overrides = list(known.overrides)
     options = [_with_home(word) for word in _without(arguments, overrides)]
-    if not known.shell_completion:
-        folders = [conf, *([Path(known.config_dir).expanduser()] if known.config_dir else [])]
-        overrides = [_read(word, folders) for word in overrides]
-    return [*options, *overrides]
+    folders = [conf, *([Path(known.config_dir).expanduser()] if known.config_dir else [])]
+    return [*options, *(_read(word, folders) for word in overrides)]
 
 
 def _read(word: str, folders: Sequence[Path]) -> str:

@@ -91,18 +91,6 @@ def test_the_configuration_can_be_shown_without_a_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_shell_can_complete_groups_options_and_keys(tmp_path):
-    def complete(line: str) -> list[str]:
-        # How Hydra's completion script in bash asks.
-        return wm_lab(tmp_path, "-sc", "query=bash", COMP_LINE=f"wm-lab {line}", COMP_POINT="999").out.split()
-
-    assert "planner=mppi" in complete("planner=")
-    assert "model=latent_mlp" in complete("model=l")
-    assert "trainer.learning_rate=" in complete("trainer.lear")
-    installed = wm_lab(tmp_path, "-sc", "install=bash")
-    assert installed.code == 0 and "complete" in installed.out
-
-
 def test_no_command_waits_for_libraries_that_it_may_never_need():
     heavy = ("scipy.stats", "scipy.ndimage", "scipy.sparse.csgraph", "sklearn", "matplotlib", "wandb", "mujoco.viewer")
     script = f"import sys, wm_lab.main; print([name for name in {heavy} if name in sys.modules])"

@@ -1,6 +1,6 @@
-"""`wm-lab --help`, `wm-lab --help model=rssm` and `wm-lab --version`: what is answered without a run.
+"""`wm-lab --help`, `wm-lab --help model=rssm`, `wm-lab --version` and what shells ask: what is answered without a run.
 
-The first and the last load no PyTorch. A choice's options are read off its dataclass, like docs/options.md.
+All but the second load no PyTorch. A choice's options are read off its dataclass, like docs/options.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import wm_lab
 from wm_lab.errors import unknown
 from wm_lab.folders import CONF, HERE, config_folders
+from wm_lab.help import completion
 from wm_lab.help.choices import EVALUATION, GROUPS, SETS, Section, choices, families, find, sections
 from wm_lab.help.comments import comments_in
 
@@ -41,6 +42,8 @@ EXAMPLES = (
 
 def answer(words: Sequence[str]) -> str | None:
     """The text that is asked for, None where a run is; UserError where nothing goes by what was named."""
+    if (told := completion.answer(words)) is not None:
+        return told
     if HELP.isdisjoint(words):
         return f"wm-lab {wm_lab.__version__}" if VERSION in words else None
     folders = [CONF, *config_folders(words)]
