@@ -14,7 +14,8 @@ from tests.training.examples import SIZES, small
 from wm_lab import moved
 from wm_lab.errors import UserError
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
-from wm_lab.settings import build, complete, target
+from wm_lab.models.video_diffusion import VideoDiffusionConfig
+from wm_lab.settings import build, complete, read_config, target
 from wm_lab.training.checkpoint import load_model, write
 from wm_lab.world_model import DataSpec, WorldModel
 
@@ -84,7 +85,7 @@ def test_an_old_target_is_found_with_one_warning_and_goes_on_under_its_new_name(
 
 
 @pytest.mark.parametrize(
-    ("option", "answer"), [("size", "is called variables now"), ("colour", "no option any more, but always red")]
+    ("option", "answer"), [("size", "is called model.variables now"), ("colour", "no option any more, but always red")]
 )
 def test_an_old_option_in_a_yaml_is_answered_with_what_became_of_it(option, answer):
     with pytest.raises(UserError, match=rf"model\.{option} .*{answer}"):
@@ -93,7 +94,15 @@ def test_an_old_option_in_a_yaml_is_answered_with_what_became_of_it(option, answ
 
 def test_an_old_option_on_the_command_line_is_answered_too(tmp_path):
     ended = wm_lab(tmp_path, *QUIET, "model=latent_mlp", "model.size=3")
-    assert ended.code == 2 and "model.size is called variables now" in ended.complaint
+    assert ended.code == 2 and "model.size is called model.variables now" in ended.complaint
+
+
+def test_options_that_became_a_section_are_gathered_in_it():
+    old = {"steps": 3, "layers": 1, "max_precision": 50.0, "noise_mean": -0.4, "units": 8}
+    new = {"denoiser": {"steps": 3, "layers": 1}, "min_step_std": 0.02, "units": 8}
+    assert moved.options_today(VideoDiffusionConfig, old) == new
+    with pytest.raises(UserError, match=r"model\.steps is called model\.denoiser\.steps now"):
+        read_config(VideoDiffusionConfig, {"steps": 3}, "model")
 
 
 @pytest.mark.parametrize(
@@ -116,10 +125,16 @@ def test_every_row_leads_to_something_that_is_there():
     for path in moved.CLASSES.values():
         assert found(path)
     for path, options in moved.OPTIONS.items():
-        names = found(path).__dataclass_fields__
-        assert not names.keys() & options.keys()
-        assert all(row.name in names for row in options.values() if isinstance(row, moved.Renamed))
+        assert not found(path).__dataclass_fields__.keys() & options.keys()
+        assert all(has(found(path), row.name) for row in options.values() if isinstance(row, moved.Renamed))
     assert all(found(path) for path in moved.WEIGHTS)
+
+
+def has(config: type, name: str) -> bool:
+    """Whether a dataclass has the option, "section.option" where it is that of a section."""
+    first, _, rest = name.partition(".")
+    fields = config.__dataclass_fields__
+    return first in fields and (not rest or has(fields[first].default_factory, rest))
 
 
 def found(path: str) -> type:

@@ -188,8 +188,9 @@ def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str
         return f"{key}: {_line(error)}" if key else _line(error)
     if (told := called_here(key)) is not None:
         return told
-    if (told := answer(parent, key.rpartition(".")[2])) is not None:  # type: ignore[arg-type]
-        return f"{key} {told}"
+    section, _, option = key.rpartition(".")
+    if (told := answer(parent, section, option)) is not None:  # type: ignore[arg-type]
+        return told
     names = [str(name) for name in parent if not str(name).startswith("_")]  # type: ignore[union-attr]
     where, _, last = key.rpartition(".")
     if not where:

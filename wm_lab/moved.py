@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Renamed:
-    """An option that has another name now; `convert` turns an old value into a new one."""
+    """An option that has another name now, "section.option" within a section; `convert` makes a new value of an old."""
 
     name: str
     convert: Callable[[Any], Any] = lambda value: value
@@ -39,7 +39,24 @@ Option = Renamed | Constant
 CLASSES: dict[str, str] = {}
 """{old path "module.Class": new path}"""
 
-OPTIONS: dict[str, dict[str, Option]] = {}
+OPTIONS: dict[str, dict[str, Option]] = {
+    "wm_lab.models.parts.heads.HeadsConfig": {"max_precision": Renamed("min_step_std", lambda value: 1 / value)},
+    "wm_lab.models.video_token.config.VideoTokenConfig": {"heads": Renamed("num_heads")},
+    "wm_lab.models.decoder_only.model.DecoderOnlyConfig": {"heads": Renamed("num_heads")},
+    "wm_lab.models.video_diffusion.config.VideoDiffusionConfig": {
+        **{
+            option: Renamed(f"denoiser.{option}")
+            for option in ("steps", "order", "width", "layers", "channels", "blocks", "patch", "condition")
+        },
+        "sigma_data": Constant(0.5),
+        "sigma_offset": Constant(0.3),
+        "sigma_min": Constant(0.002),
+        "sigma_max": Constant(5.0),
+        "rho": Constant(7.0),
+        "noise_mean": Constant(-0.4),
+        "noise_std": Constant(1.2),
+    },
+}
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 
 WEIGHTS: dict[str, dict[str, str | None]] = {
@@ -96,18 +113,24 @@ def options_today(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values.keys() & rows.keys():
         row = rows[name]
         if isinstance(row, Renamed):
-            found[row.name] = row.convert(values[name])
+            *sections, option = row.name.split(".")
+            place = found
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[option] = row.convert(values[name])
         elif values[name] != row.value:
             raise UserError(f"{name}={values[name]} can no longer be chosen: it is always {row.value}")
     return found
 
 
-def answer(config: type | DictConfig, option: str) -> str | None:
-    """What became of an option of a config dataclass, in a clause; None where there never was such an option."""
+def answer(config: type | DictConfig, section: str, option: str) -> str | None:
+    """What became of an option of a section, a config dataclass; None where there never was such an option."""
     row = _rows(OmegaConf.get_type(config) or dict).get(option)
     if row is None:
         return None
-    return f"is called {row.name} now" if isinstance(row, Renamed) else f"is no option any more, but always {row.value}"
+    if isinstance(row, Renamed):
+        return f"{section}.{option} is called {section}.{row.name} now"
+    return f"{section}.{option} is no option any more, but always {row.value}"
 
 
 def weights_today(kind: type, weights: Mapping[str, Any]) -> dict[str, Any]:

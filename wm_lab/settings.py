@@ -40,8 +40,8 @@ def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> Dict
     """`values` among all options of the dataclass `kind`; UserError names one that is unknown or of a wrong type."""
     known = [str(key) for key in kind] if isinstance(kind, DictConfig) else [f.name for f in fields(kind)]
     for key in values:
-        if (told := moved.answer(kind, key)) is not None:
-            raise UserError(f"{name}.{key} {told}")
+        if (told := moved.answer(kind, name, key)) is not None:
+            raise UserError(told)
     require_known(values, known, name)
     with _told_by(name):
         return OmegaConf.merge(OmegaConf.structured(kind), values)  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from wm_lab.models.video_token.model import VideoTokenState
 from wm_lab.world_model import DataSpec, Windows
 
 CANDIDATES, HORIZON, CONTEXT, SIDE, ACTION = 64, 8, 4, 64, 7
-SIZES = {"width": 256, "transformer_layers": 4, "heads": 4, "context": CONTEXT + 1, "points": 0}
+SIZES = {"width": 256, "transformer_layers": 4, "num_heads": 4, "context": CONTEXT + 1, "points": 0}
 ROUNDS = 8
 
 

@@ -136,7 +136,7 @@ def test_forgotten_tokens_are_as_if_they_had_never_been(transformer):
 
 
 @pytest.mark.parametrize(
-    ("width", "heads", "window", "words"), [(24, 5, 2, "24 .* model.heads=5"), (8, 2, 0, "window=0")]
+    ("width", "heads", "window", "words"), [(24, 5, 2, "24 .* model.num_heads=5"), (8, 2, 0, "window=0")]
 )
 def test_sizes_that_cannot_be_are_refused(width, heads, window, words):
     with pytest.raises(UserError, match=words):

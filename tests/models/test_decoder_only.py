@@ -228,8 +228,8 @@ def test_impossible_modes_are_refused():
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(UserError, match=r"model.width=30 .* model.heads=4"):
-        DecoderOnly(DecoderOnlyConfig(width=30, heads=4), SPEC)
+    with pytest.raises(UserError, match=r"model.width=30 .* model.num_heads=4"):
+        DecoderOnly(DecoderOnlyConfig(width=30, num_heads=4), SPEC)
 
 
 def test_training_windows_that_do_not_hold_what_the_model_looks_at_are_refused():

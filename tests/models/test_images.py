@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
-from wm_lab.models.parts.heads import Heads, HeadsConfig
+from wm_lab.models.parts.heads import Heads
 from wm_lab.models.parts.images import Contrast, ImageDecoder, ImageEncoder, Keypoints, spatial_softmax
+from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder
 from wm_lab.world_model import DataSpec, Windows
 
 
@@ -81,7 +82,8 @@ def test_the_loss_of_a_share_of_the_frames_is_that_of_all_on_average():
     images = torch.randint(256, (4, 6, 8, 8, 3), dtype=torch.uint8)
     zeros, none = torch.zeros(4, 6), torch.zeros(4, 6, dtype=torch.bool)
     windows = Windows({"pixels": images}, torch.zeros(4, 6, 2), zeros, none, none, ~none)
-    heads = Heads(HeadsConfig(decoded_share=0.25), spec, 10, 10)
+    config = AutoencoderConfig(decoded_share=0.25)
+    heads = Heads(config, spec, 10, 10, ObservationDecoder(config, spec, 10))
 
     def loss() -> torch.Tensor:
         return heads.losses(features, windows, features)["decoder"].detach()

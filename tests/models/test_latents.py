@@ -131,5 +131,5 @@ def test_free_steps_teach_nothing():
 
 def test_a_gaussian_for_data_takes_the_unit_of_each_dimension_and_at_least_the_variables_asked_for():
     spec = DataSpec({"state": (3,)}, 1, std={"state": [2.0, 1.0, 1.0]}, std_change={"state": [1.0, 0.0, 9.0]})
-    assert gaussian_for(spec, 5, 0.1, max_precision=50).scale.tolist() == pytest.approx([0.5, 0.02, 1, 1, 1])
-    assert gaussian_for(spec, 2, 0.1, max_precision=50).size == 3
+    assert gaussian_for(spec, 5, 0.1, min_step_std=0.02).scale.tolist() == pytest.approx([0.5, 0.02, 1, 1, 1])
+    assert gaussian_for(spec, 2, 0.1, min_step_std=0.02).size == 3

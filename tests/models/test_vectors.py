@@ -19,7 +19,7 @@ SEEN = {"arm": torch.tensor([3.0, 2.0]), "block": torch.tensor([5.0])}
 
 
 def test_they_stand_side_by_side_by_mean_and_deviation_and_come_back():
-    vectors = Vectors(SPEC, max_precision=10)
+    vectors = Vectors(SPEC, min_step_std=0.1)
     z = vectors.normalise(SEEN)
     torch.testing.assert_close(z, torch.tensor([1.0, 2.0, 2.0]))
     for key, value in vectors.denormalise(z).items():
@@ -27,7 +27,7 @@ def test_they_stand_side_by_side_by_mean_and_deviation_and_come_back():
 
 
 def test_errors_count_in_ordinary_steps_and_linearly_beyond_one():
-    vectors = Vectors(SPEC, max_precision=10)
+    vectors = Vectors(SPEC, min_step_std=0.1)
     torch.testing.assert_close(vectors.step_std, torch.tensor([0.5, 1.0, 0.1]))  # at most 1, at least 1 / 10
     target = torch.zeros(3)
     half, three = torch.tensor([0.25, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.3])
@@ -36,7 +36,7 @@ def test_errors_count_in_ordinary_steps_and_linearly_beyond_one():
 
 
 def test_the_linear_prediction_is_that_of_the_data_and_leaves_the_rest_of_the_latent_alone():
-    vectors = Vectors(SPEC, max_precision=10, extra=2)
+    vectors = Vectors(SPEC, min_step_std=0.1, extra=2)
     z = torch.cat([vectors.normalise(SEEN), torch.tensor([7.0, -7.0])])
     after = vectors.prior(z, torch.tensor([1.0]))
     torch.testing.assert_close(vectors.denormalise(after[:3])["block"], SEEN["block"] + 0.25 - 0.5)

@@ -73,11 +73,11 @@ def test_one_step_of_the_sampler_is_the_conditional_mean(linear):
 def test_samples_of_many_steps_spread_as_the_world_does(linear):
     data = play(1, 2, seed=3).map(lambda value: value.expand(2000, *value.shape[1:]))
     torch.manual_seed(0)
-    config = linear.vector.edm.config
-    config.steps = 20
+    sampler = linear.vector.edm
+    sampler.steps = 20
     linear.train()
     spread = imagined(linear, data, 1)[:, 0].std(0)
-    config.steps = 1
+    sampler.steps = 1
     linear.eval()
     torch.testing.assert_close(spread, torch.full_like(spread, 0.1), rtol=0.4, atol=0)
 
@@ -197,10 +197,11 @@ def test_half_precision_trains_and_plans_with_every_observation(spec):
     ("options", "words"),
     [
         ({"context": 0}, "model.context=0 must be .* from 1"),
-        ({"condition": 7}, "model.condition=7 .* even"),
-        ({"channels": []}, "model.channels"),
-        ({"channels": [100]}, r"model.channels=\[100\]"),
-        ({"steps": 0}, "model.steps=0"),
+        ({"denoiser": {"condition": 7}}, "model.denoiser.condition=7 .* even"),
+        ({"denoiser": {"channels": []}}, "model.denoiser.channels"),
+        ({"denoiser": {"channels": [100]}}, r"model.denoiser.channels=\[100\]"),
+        ({"denoiser": {"steps": 0}}, "model.denoiser.steps=0"),
+        ({"denoiser": {"order": "rk4"}}, "model.denoiser.order='rk4' .* euler or heun"),
         ({"units": 0}, "model.units=0"),
         ({"drawn_share": 0}, "model.drawn_share=0"),
         ({"drawn_share": 1.5}, "model.drawn_share=1.5"),
@@ -217,7 +218,7 @@ def test_a_context_that_fills_the_window_is_refused():
 
 
 def test_images_that_patches_and_halvings_do_not_divide_are_refused():
-    with pytest.raises(UserError, match=r"side 8 .* model.patch=4 .* multiple of 16"):
+    with pytest.raises(UserError, match=r"side 8 .* model.denoiser.patch=4 .* multiple of 16"):
         make("video_diffusion", BOTH, patch=4, channels=[32, 32, 32])
 
 

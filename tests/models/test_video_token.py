@@ -19,10 +19,11 @@ from tests.models.worlds import (
 )
 from tests.models.worlds import windows as windows_of
 from wm_lab.errors import UserError
-from wm_lab.models.parts.attention import Transformer, frame_causal
+from wm_lab.models.parts.attention import frame_causal
 from wm_lab.models.parts.fsq import FSQ
 from wm_lab.models.video_token import VideoToken, VideoTokenConfig
-from wm_lab.models.video_token.dynamics import DECODINGS, TokenDynamics
+from wm_lab.models.video_token.config import DECODINGS
+from wm_lab.models.video_token.dynamics import TokenDynamics
 from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 
@@ -124,7 +125,8 @@ def test_only_rounds_of_decoding_keep_tokens_that_belong_together_together(decod
     """Two tokens of the next frame are both 0 or both 1, by the toss of a coin that nothing foretells."""
     torch.manual_seed(0)
     fsq = FSQ([2])
-    dynamics = TokenDynamics(fsq, Transformer(16, 1, 2, 1), 2, 2, 1, decoding, refine_steps=2)
+    sizes = {"width": 16, "transformer_layers": 1, "num_heads": 2, "context": 1, "refine_steps": 2}
+    dynamics = TokenDynamics(VideoTokenConfig(**sizes, decoding=decoding), fsq, codes=2, prompt=1)
     optimiser = torch.optim.Adam(dynamics.parameters(), 1e-2)
     places = torch.zeros(256, 2, 16)
     for _ in range(120):
@@ -204,7 +206,7 @@ def test_codes_stay_exact_under_autocast():
         ({"decoding": "beam"}, r"model\.decoding='beam' .* parallel, maskgit, autoregressive"),
         ({"refine_steps": 0}, r"model\.refine_steps=0"),
         ({"vector_codes": 4, "tokens": 3}, r"model\.tokens=3 .* 4 codes"),
-        ({"width": 20, "heads": 4}, r"model\.width=20 .* model\.heads=4"),
+        ({"width": 20, "num_heads": 4}, r"model\.width=20 .* model\.num_heads=4"),
     ],
 )
 def test_sizes_that_cannot_work_are_refused(options, words):

@@ -10,6 +10,7 @@ from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
+from wm_lab.models.video_diffusion.config import DenoiserConfig
 from wm_lab.models.video_token import VideoToken, VideoTokenConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
@@ -40,11 +41,13 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
             LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
         )
     if kind == "video_token":
-        sizes = {"width": 16, "heads": 2, "context": 3, "levels": [5, 5], "vector_codes": 4}
+        sizes = {"width": 16, "num_heads": 2, "context": 3, "levels": [5, 5], "vector_codes": 4}
         return VideoToken(VideoTokenConfig(**{**sizes, **options}), spec)
     if kind == "video_diffusion":
-        sizes = {"width": 32, "channels": [16, 32], "patch": 1, "condition": 16}
-        return VideoDiffusion(VideoDiffusionConfig(**{**sizes, **options}), spec)
+        sizes = {"width": 32, "layers": 1, "channels": [16, 32], "patch": 1, "condition": 16}
+        for name in DenoiserConfig.__dataclass_fields__.keys() & options.keys():
+            sizes[name] = options.pop(name)
+        return VideoDiffusion(VideoDiffusionConfig(denoiser=DenoiserConfig(**sizes), **options), spec)
     if kind == "decoder_only":
         sizes = {"width": 16, "transition_units": 24, "window": 3, "chunk": 2, "embedding": 32}
         return DecoderOnly(DecoderOnlyConfig(**{**sizes, **options}), spec)

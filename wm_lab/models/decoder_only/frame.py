@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.models.parts.images import is_image
-from wm_lab.models.parts.observations import ObservationDecoder, ObservationEncoder
+from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
 from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
@@ -21,13 +21,13 @@ from wm_lab.world_model import DataSpec
 class Frame(nn.Module):
     """`embedding` is the size of what all images of one moment become; there is none without images."""
 
-    def __init__(self, spec: DataSpec, embedding: int, depth: int, points: int, max_precision: float):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, embedding: int):
         super().__init__()
         images = only_images(spec)
-        self.vectors = Vectors(spec, max_precision, extra=embedding if images.observation else 0)
+        self.vectors = Vectors(spec, config.min_step_std, extra=embedding if images.observation else 0)
         self.images: nn.Module | None = None
         if images.observation:
-            encoder = ObservationEncoder(images, units=0, layers=0, depth=depth, points=points)
+            encoder = ObservationEncoder(config, images)
             self.images, self.embed = encoder, nn.Linear(encoder.size, embedding)
             # Its scale is fixed, or embeddings would shrink until every guess of the next one is a good one.
             self.norm = nn.LayerNorm(embedding, elementwise_affine=False)
@@ -64,15 +64,13 @@ class FrameDecoder(nn.Module):
     Vectors stand in z as they are; images are painted from their embedding.
     """
 
-    def __init__(
-        self, spec: DataSpec, vectors: Vectors, embedding: int, depth: int, max_precision: float, image_scale: float
-    ):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, vectors: Vectors, embedding: int):
         super().__init__()
         images, self.vectors = only_images(spec), vectors
         self.begin, self.end = vectors.width, vectors.width + embedding
         self.images: ObservationDecoder | None = None
         if images.observation:
-            self.images = ObservationDecoder(embedding, images, 0, 0, depth, max_precision, image_scale)
+            self.images = ObservationDecoder(config, images, embedding)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         images = {} if self.images is None else self.images(features[..., self.begin : self.end])

@@ -38,14 +38,15 @@ from wm_lab.models.parts.blocks import mlp, zero
 from wm_lab.models.parts.cache import Cache
 from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
-from wm_lab.models.parts.heads import Heads, HeadsConfig
+from wm_lab.models.parts.heads import Heads
+from wm_lab.models.parts.observations import AutoencoderConfig
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
 
 @dataclass
-class DecoderOnlyConfig(HeadsConfig):
+class DecoderOnlyConfig(AutoencoderConfig):
     width: Width = 64  # of a token in the transformer
-    heads: Width = 2  # attention heads, which share out the width
+    num_heads: Width = 2  # of attention, which share out the width
     blocks: Depth = 2  # of the transformer
     mlp_ratio: Annotated[float, Domain(above=0, most=1000)] = 2.0  # hidden units of a block's MLP, in widths
     window: Steps = 4  # steps that a token sees, its own included
@@ -96,21 +97,20 @@ class DecoderOnly(FeatureModel, ActsItself):
         super().__init__()
         self.config, self.spec = config, spec
         width, actions = config.width, spec.action_size
-        self.frame = Frame(spec, config.embedding, config.depth, config.points, config.max_precision)
+        self.frame = Frame(config, spec, config.embedding)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
         self.instructed = config.language
         self.instructions = Instructions(spec.instructions, width) if config.language else None
-        self.transformer = Transformer(width, config.blocks, config.heads, config.window, config.mlp_ratio)
+        self.transformer = Transformer(width, config.blocks, config.num_heads, config.window, config.mlp_ratio)
         # It reads the present as it is beside what the decoder made of the past, so contact need not pass through
         # attention's average of the window.
         self.transition = mlp(
             width + self.frame.read_size + actions, config.transition_units, config.transition_layers, self.frame.size
         )
         zero(self.transition[-1])
-        sizes = config.embedding, config.depth, config.max_precision, config.image_scale
-        decoder = FrameDecoder(spec, self.frame.vectors, *sizes)
+        decoder = FrameDecoder(config, spec, self.frame.vectors, config.embedding)
         condition = self.frame.read_size + width
-        self.heads = Heads(config, spec, condition, self.frame.size, decoder=decoder, sight=self.frame.size)
+        self.heads = Heads(config, spec, condition, self.frame.size, decoder, self.frame.size)
         policy: ActionHead
         if config.action_head == "flow":
             policy = FlowHead(condition, config.chunk, actions, config.units, config.layers, config.flow_steps)

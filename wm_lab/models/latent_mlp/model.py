@@ -21,15 +21,15 @@ from torch.nn import functional as F
 from wm_lab.domains import Depth, Positive, Weight, Width
 from wm_lab.models.parts.blocks import mlp, zero
 from wm_lab.models.parts.feature_model import FeatureModel
-from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.images import images_alone
 from wm_lab.models.parts.latents import balanced_kl, gaussian_for
-from wm_lab.models.parts.observations import ObservationEncoder
+from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
-class LatentMLPConfig(HeadsConfig):
+class LatentMLPConfig(AutoencoderConfig):
     variables: Width = 32  # of the latent; for images so many beside the vectors that it holds
     transition_units: Width = 256  # of each layer that predicts the next latent
     transition_layers: Depth = 3  # hidden layers that predict the next latent
@@ -54,15 +54,15 @@ class LatentMLP(FeatureModel):
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
-        sizes = config.units, config.layers, config.depth, config.points
-        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
+        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)
+        self.encoder = ObservationEncoder(config, spec, readings=self.latent.readings)
         size, raw = self.latent.size, self.latent.raw_size
         self.recalls = images_alone(spec)
         read = self.latent.read_size + self.recalls * spec.action_size
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
-        self.heads = Heads(config, spec, read, size, offset=0, sight=self.encoder.size)
+        decoder = ObservationDecoder(config, spec, read, offset=0)
+        self.heads = Heads(config, spec, read, size, decoder, self.encoder.size)
         self.latent.begin(self.posterior)
         zero(self.transition[-1])
 

@@ -31,17 +31,17 @@ Join = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 class Transformer(nn.Module):
     """`layers` pre-norm blocks and a last norm; `window` counts the frames that a token sees, its own included."""
 
-    def __init__(self, width: int, layers: int, heads: int, window: int, mlp_ratio: float = 4.0):
+    def __init__(self, width: int, layers: int, num_heads: int, window: int, mlp_ratio: float = 4.0):
         super().__init__()
-        if width % (2 * heads):
+        if width % (2 * num_heads):
             raise UserError(
-                f"model.width={width} does not split into pairs for model.heads={heads}, as rotary positions need; "
-                f"make it a multiple of {2 * heads}"
+                f"model.width={width} does not split into pairs for model.num_heads={num_heads}, as rotary "
+                f"positions need; make it a multiple of {2 * num_heads}"
             )
         if window < 1:
             raise UserError(f"model.window={window} shows a token not even its own frame; use at least 1")
-        self.width, self.heads, self.window = width, heads, window
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(layers))
+        self.width, self.num_heads, self.window = width, num_heads, window
+        self.blocks = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, position: Tensor, mask: Tensor) -> Tensor:
@@ -101,11 +101,11 @@ class Transformer(nn.Module):
     def nothing(self, rows: int, tokens: int) -> Cache:
         """A past of so many forgotten tokens, for episodes that begin."""
         like = next(self.parameters())
-        empty = like.new_zeros(rows, len(self.blocks), self.heads, tokens, self.width // self.heads)
+        empty = like.new_zeros(rows, len(self.blocks), self.num_heads, tokens, self.width // self.num_heads)
         return Cache(empty, empty, torch.full((rows, tokens), FORGOTTEN, device=like.device))
 
     def _rotation(self, position: Tensor) -> Rotation:
-        pairs = self.width // self.heads // 2
+        pairs = self.width // self.num_heads // 2
         rate = 100.0 ** (-torch.arange(pairs, device=position.device) / pairs)  # robots' windows are short
         angle = position.reshape(-1, position.shape[-1], 1).float() * rate
         return angle.cos(), angle.sin()
@@ -171,9 +171,9 @@ class Suffix:
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0):
+    def __init__(self, width: int, num_heads: int, mlp_ratio: float = 4.0):
         super().__init__()
-        self.heads, hidden = heads, int(width * mlp_ratio)
+        self.num_heads, hidden = num_heads, int(width * mlp_ratio)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width)
@@ -183,7 +183,7 @@ class Block(nn.Module):
         self, x: Tensor, rotation: Rotation, mask: Tensor, join: Join | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x [B, L, W] after it has seen what the mask shows, and its keys and values [B, heads, L, dh]."""
-        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         (q, k), v = rotate(qkv[:2], rotation), qkv[2]
         own = k, v
         if join is not None:
@@ -194,7 +194,7 @@ class Block(nn.Module):
     def extend(self, x: Tensor, rotation: Rotation, bias: Tensor, suffix: Suffix, layer: int) -> Tensor:
         """x [B, N, K, W] of one new frame; bias [B, 1, 1, 1 or K, L] for prefix and suffix, this frame included."""
         n, tokens = x.shape[1:3]
-        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 4, 1, 2, 5)
         (q, k), v = rotate(qkv[:2], (rotation[0][:, None], rotation[1][:, None])), qkv[2]  # [B, heads, N, K, dh]
         prefix, (keys, values) = suffix.shared(layer), suffix.append(layer, k, v)
         q = q * q.shape[-1] ** -0.5

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.domains import Depth, Domain, PositiveShare, Steps, Weight, Width
+from wm_lab.domains import Domain, PositiveShare, Steps, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.parts.images import images_alone, is_image
-from wm_lab.models.parts.observations import ObservationDecoder
 from wm_lab.models.parts.odometry import Odometer
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
@@ -28,10 +27,9 @@ Roll = Callable[[Tensor], Tensor]
 
 @dataclass
 class HeadsConfig:
-    """Sizes of encoder, decoder and heads, and the weights of their losses."""
+    """What every family has: sizes of encoder and heads, and the weights of their losses."""
 
     units: Width = 96  # of each hidden layer of encoder, decoder and heads
-    layers: Depth = 2  # hidden layers of encoder and decoder
     depth: Width = 8  # channels of the first convolution of an image; each halving doubles them
     points: Annotated[int, Domain(least=0, most=2**16)] = 32  # keypoints of an image; 0: none, as in the papers
     decoded_share: PositiveShare = 0.25
@@ -48,8 +46,9 @@ class HeadsConfig:
     reward asks for, such as a goal, is learned last."""
     odometry_scale: Weight = 1.0
     """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
-    max_precision: Annotated[float, Domain(least=1, most=1e6)] = 100.0
-    """An error in a dimension that hardly changes from step to step counts at most this many times as much."""
+    min_step_std: Annotated[float, Domain(least=1e-6, most=1)] = 0.01
+    """Least standard deviation of a dimension's one-step changes, in its standard deviations. Errors count in units of
+    such changes: smaller, and what hardly ever changes counts more."""
     reward_scale: Weight = 1.0  # weight of the reward's loss
     open_loop: Annotated[int, Domain(least=0, most=10**5)] = 12
     """Steps that training imagines without looking, and compares with what came; 0: none, as in the papers."""
@@ -77,10 +76,9 @@ class Decoder(Protocol):
 
 
 class Heads(nn.Module):
-    """`target_size` is the width of the latent that the ensemble predicts one step ahead.
+    """Heads read the first `read_size` numbers of features; the `decoder` reads what it likes.
 
-    `offset` is where the observed vectors stand in the features, if they do. Heads read the first `features` numbers of
-    what they are given; a model may bring its own `decoder`, which then reads what it likes. `sight` is the width of
+    `target_size` is the width of the latent that the ensemble predicts one step ahead. `image_size` is the width of
     what the model sees in images before anything of the past, or of actions, is known.
     """
 
@@ -88,28 +86,24 @@ class Heads(nn.Module):
         self,
         config: HeadsConfig,
         spec: DataSpec,
-        features: int,
+        read_size: int,
         target_size: int,
-        offset: int | None = None,
-        decoder: Decoder | None = None,
-        sight: int = 0,
+        decoder: Decoder,
+        image_size: int = 0,
     ):
         super().__init__()
-        self.config, self.read_size = config, features
-        self.decoder = decoder or ObservationDecoder(
-            features, spec, config.units, config.layers, config.depth, config.max_precision, config.image_scale, offset
-        )
-        reward = (features, config.units, config.reward_layers)
+        self.config, self.read_size, self.decoder = config, read_size, decoder
+        reward = (read_size, config.units, config.reward_layers)
         self.reward = (
             TwoHot(*reward, config.reward_bins, config.reward_limit) if config.reward_bins else Regression(*reward)
         )
         self.reward_norm = Normaliser(*spec.mean.get("reward", [0.0]), *spec.std.get("reward", [1.0]))
-        self.proceed = mlp(features, config.units, 1, 1)
-        inputs = features + spec.action_size
+        self.proceed = mlp(read_size, config.units, 1, 1)
+        inputs = read_size + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
         self.odometer: Odometer | None = None
-        if sight and config.odometry_scale and images_alone(spec):
-            self.odometer = Odometer(sight, spec.action_size)
+        if image_size and config.odometry_scale and images_alone(spec):
+            self.odometer = Odometer(image_size, spec.action_size)
 
     def losses(
         self, features: Tensor, windows: Windows, target: Tensor, seen: Tensor | None = None

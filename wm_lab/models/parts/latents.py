@@ -168,7 +168,7 @@ def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: flo
     return dynamics.clamp_min(free_nats), representation.clamp_min(free_nats), value
 
 
-def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precision: float) -> GaussianLatent:
+def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, min_step_std: float) -> GaussianLatent:
     """A Gaussian latent whose first variables are the observed vectors themselves, in the scale of their changes.
 
     Beside images there are `variables` more, which hold what is read of them; else `variables` in all, or more where
@@ -176,5 +176,5 @@ def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, max_precisi
     """
     seen = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
     width = sum(shape[0] for shape in spec.observation.values() if not is_image(shape))
-    vectors = Vectors(spec, max_precision, extra=max(variables - width, seen))
+    vectors = Vectors(spec, min_step_std, extra=max(variables - width, seen))
     return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, seen)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from wm_lab.domains import Depth
 from wm_lab.models.parts.blocks import mlp, symexp, symlog, zero
+from wm_lab.models.parts.heads import HeadsConfig
 from wm_lab.models.parts.images import ImageDecoder, ImageEncoder, is_image
 from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
+
+
+@dataclass
+class AutoencoderConfig(HeadsConfig):
+    """Of families that encode and decode observations by networks of their own."""
+
+    layers: Depth = 2  # hidden layers of encoder and decoder
 
 
 class ObservationEncoder(nn.Module):
@@ -18,19 +29,19 @@ class ObservationEncoder(nn.Module):
     stays one where no network comes between.
     """
 
-    def __init__(self, spec: DataSpec, units: int, layers: int, depth: int, points: int, readings: int = 0):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, readings: int = 0):
         super().__init__()
-        self.images, self.vectors = nn.ModuleDict(), Vectors(spec)
+        self.images, self.vectors = nn.ModuleDict(), Vectors(spec, config.min_step_std)
         pixels = 0
         for key, shape in spec.observation.items():
             if is_image(shape):
-                encoder = ImageEncoder(spec, key, depth, points)
+                encoder = ImageEncoder(spec, key, config.depth, config.points)
                 self.images[key] = encoder
                 pixels += encoder.size
         width = self.vectors.width
-        self.mlp = mlp(width, units, layers) if width else None
+        self.mlp = mlp(width, config.units, config.layers) if width else None
         self.readings = nn.Linear(pixels, readings) if pixels and readings else None
-        self.size = (units if width else 0) + pixels
+        self.size = (config.units if width else 0) + pixels
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The token; and the normalised vectors side by side, with the readings of images behind them, [..., V]."""
@@ -49,25 +60,15 @@ class ObservationDecoder(nn.Module):
     Features beyond the first `inputs` are not read.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        spec: DataSpec,
-        units: int,
-        layers: int,
-        depth: int,
-        max_precision: float,
-        image_scale: float,
-        offset: int | None = None,
-    ):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, inputs: int, offset: int | None = None):
         super().__init__()
-        self.inputs, self.image_scale = inputs, image_scale
-        self.images, self.vectors = nn.ModuleDict(), Vectors(spec, max_precision)
+        self.inputs, self.image_scale = inputs, config.image_scale
+        self.images, self.vectors = nn.ModuleDict(), Vectors(spec, config.min_step_std)
         for key, shape in spec.observation.items():
             if is_image(shape):
-                self.images[key] = ImageDecoder(inputs, spec, key, depth)
+                self.images[key] = ImageDecoder(inputs, spec, key, config.depth)
         self.offset, width = offset, self.vectors.width
-        self.mlp = mlp(inputs, units, layers, width) if width else None
+        self.mlp = mlp(inputs, config.units, config.layers, width) if width else None
         if self.mlp is not None and offset is not None:
             zero(self.mlp[-1])
 

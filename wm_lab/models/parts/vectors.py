@@ -26,7 +26,7 @@ class Vectors(nn.Module):
     std: Tensor  # [V]
     step_std: Tensor  # [V + extra]
 
-    def __init__(self, spec: DataSpec, max_precision: float = 100.0, extra: int = 0):
+    def __init__(self, spec: DataSpec, min_step_std: float = 0.01, extra: int = 0):
         super().__init__()
         self.sizes = {key: shape[0] for key, shape in spec.observation.items() if not is_image(shape)}
         self.width = sum(self.sizes.values())
@@ -34,7 +34,7 @@ class Vectors(nn.Module):
         std, step = (_side_by_side(values, self.sizes, 1.0) for values in (spec.std, spec.std_change))
         self.register_buffer("mean", _side_by_side(spec.mean, self.sizes, 0.0), persistent=False)
         self.register_buffer("std", std, persistent=False)
-        step_std = F.pad((step / std).clamp(1 / max_precision, 1.0), (0, extra), value=1.0)
+        step_std = F.pad((step / std).clamp(min_step_std, 1.0), (0, extra), value=1.0)
         self.register_buffer("step_std", step_std, persistent=False)
         self.geometry, self.prior = PairwiseGeometry(spec), LinearDynamicsPrior(spec, self.size)
         self.read_size = self.size + self.geometry.size

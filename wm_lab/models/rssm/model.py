@@ -20,14 +20,14 @@ from wm_lab.domains import Domain, Positive, ShareBelowOne, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import BlockLinear, mlp, zero
 from wm_lab.models.parts.feature_model import FeatureModel
-from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
-from wm_lab.models.parts.observations import ObservationEncoder
+from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
-class RSSMConfig(HeadsConfig):
+class RSSMConfig(AutoencoderConfig):
     """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
     deter: Width = 128  # width of the deterministic state h
@@ -75,14 +75,14 @@ class RSSM(FeatureModel):
         super().__init__()
         self.config, self.spec = config, spec
         self.latent = make_latent(config, spec)
-        sizes = config.units, config.layers, config.depth, config.points
-        self.encoder = ObservationEncoder(spec, *sizes, readings=self.latent.readings)
+        self.encoder = ObservationEncoder(config, spec, readings=self.latent.readings)
         self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
         holds_vectors = isinstance(self.latent, GaussianLatent)
         holds_state = holds_vectors and set(spec.observation) == {"state"}
         from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
         read = self.latent.read_size + (0 if from_latent else config.deter)
-        self.heads = Heads(config, spec, read, self.latent.size, 0 if holds_vectors else None, sight=self.encoder.size)
+        decoder = ObservationDecoder(config, spec, read, offset=0 if holds_vectors else None)
+        self.heads = Heads(config, spec, read, self.latent.size, decoder, self.encoder.size)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -237,4 +237,4 @@ class Cell(nn.Module):
 def make_latent(config: RSSMConfig, spec: DataSpec) -> Latent:
     if config.latent == "categorical":
         return CategoricalLatent(config.variables, config.classes, config.unimix)
-    return gaussian_for(spec, config.variables, config.minimum_std, config.max_precision)
+    return gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)

@@ -20,36 +20,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wm_lab.domains import PositiveShare, Spread, Weight
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.feature_model import FeatureModel
-from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll, told_by_a_share
+from wm_lab.models.parts.heads import Heads, Roll, told_by_a_share
 from wm_lab.models.parts.images import ImageEncoder, images_alone
-from wm_lab.models.video_diffusion.next_frame import DenoiserConfig, NextImage, NextVector
+from wm_lab.models.video_diffusion.config import VideoDiffusionConfig
+from wm_lab.models.video_diffusion.next_frame import NextImage, NextVector
 from wm_lab.models.video_diffusion.raw_frames import RawFrames
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 ROWS = 64
 """Futures of images that a CPU imagines side by side: 1,024 of them cost half as much again each."""
-
-
-@dataclass
-class VideoDiffusionConfig(DenoiserConfig, HeadsConfig):
-    """`depth` are the first channels of the image encoder that rewards are read from."""
-
-    drawn_share: PositiveShare = 1.0
-    """Of a batch's frames, those that the denoiser learns from, drawn anew each time, and of its windows, those that
-    are imagined open loop. Rewards are read off all frames; drawing images costs most of a training step."""
-    context_noise: Spread = 0.1
-    """Added to the context while learning to denoise, in typical one-step changes: imagined frames err, too."""
-    denoising_scale: Weight = 1.0
-    """Weight of the denoiser's loss."""
-    image_scale: Weight = 32.0  # in units of its own (`RawFrames`)
-
-    def __post_init__(self) -> None:
-        HeadsConfig.__post_init__(self)
-        DenoiserConfig.__post_init__(self)
 
 
 @dataclass
@@ -67,17 +49,17 @@ class VideoDiffusion(FeatureModel):
     def __init__(self, config: VideoDiffusionConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        frames = RawFrames(spec, config.max_precision, config.image_scale)
+        frames = RawFrames(spec, config.min_step_std, config.image_scale)
         self.encoder: nn.Module | None = None
         size = frames.vectors.read_size
         if frames.image_key is not None:
             eye = ImageEncoder(spec, frames.image_key, config.depth, config.points)
             self.encoder = nn.Sequential(eye, mlp(eye.size, config.units, 1))
             size += config.units
-        self.vector = NextVector(config, spec, frames, size) if frames.width else None
-        self.image = NextImage(config, spec, frames) if frames.side else None
+        self.vector = NextVector(config.denoiser, config.context, spec, frames, size) if frames.width else None
+        self.image = NextImage(config.denoiser, config.context, spec, frames) if frames.side else None
         self.recalls = images_alone(spec)
-        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, decoder=frames, sight=size)
+        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, frames, image_size=size)
         self.frames = frames
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:

@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from wm_lab.domains import Depth, Domain, Few, Width
 from wm_lab.errors import UserError
-from wm_lab.models.video_diffusion.edm import EDM, EDMConfig, Network
+from wm_lab.models.video_diffusion.config import DenoiserConfig
+from wm_lab.models.video_diffusion.edm import DIAMOND, EDM, Network
 from wm_lab.models.video_diffusion.raw_frames import IMAGE_CHANGE, RawFrames
-from wm_lab.models.video_diffusion.unet import GROUP, AdaptiveMLP, NoiseEmbedding, UNet
+from wm_lab.models.video_diffusion.unet import AdaptiveMLP, NoiseEmbedding, UNet
 from wm_lab.world_model import DataSpec
-
-
-@dataclass
-class DenoiserConfig(EDMConfig):
-    context: Few = 2
-    """Frames that are looked back at, the present one included."""
-    width: Width = 128
-    """Of the vector's denoiser."""
-    channels: list[Width] = field(default_factory=lambda: [32, 64])
-    """Of the U-Net, at each halving."""
-    blocks: Depth = 1
-    """Residual blocks of the U-Net at each size."""
-    patch: Annotated[int, Domain(least=1, most=1024)] = 4
-    """Pixels of patch x patch become channels before the U-Net, which makes it that much faster; 1 is DIAMOND's."""
-    condition: Annotated[int, Domain(least=2, most=2**16)] = 64
-    """Width of what tells the networks of noise level and action."""
-    layers: Depth = 3
-    """Residual blocks of the vector's denoiser."""
-
-    def __post_init__(self) -> None:
-        EDMConfig.__post_init__(self)
-        if self.condition % 2:
-            raise UserError(f"model.condition={self.condition} is half sines, half cosines; make it even")
-        odd = [c for c in self.channels if c % max(1, c // GROUP)]
-        if odd or not self.channels:
-            raise UserError(
-                f"model.channels={list(self.channels)} must be one or more numbers that split into groups of about "
-                f"{GROUP}, such as 16, 32, 64 or 96"
-            )
 
 
 class NextVector(nn.Module):
     """p(vector | past vectors [M, k, V], reading of the present [M, R], action [M, A])"""
 
-    def __init__(self, config: DenoiserConfig, spec: DataSpec, frames: RawFrames, read: int):
+    def __init__(self, config: DenoiserConfig, context: int, spec: DataSpec, frames: RawFrames, read: int):
         super().__init__()
         size, actions = frames.width, spec.action_size
-        self.edm, self.vectors = EDM(config, offset=0.0), frames.vectors
+        levels = replace(DIAMOND, sigma_offset=0.0)  # there are no pixels to share it
+        self.edm, self.vectors = EDM(config.steps, config.order, levels), frames.vectors
         self.condition = Condition(actions, config.condition)
-        inputs = size + read + (config.context - 1) * size + actions
+        inputs = size + read + (context - 1) * size + actions
         self.net = AdaptiveMLP(inputs, size, config.width, config.layers, config.condition)
 
     def loss(self, target: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
@@ -73,17 +44,18 @@ class NextVector(nn.Module):
 class NextImage(nn.Module):
     """p(image | past images [M, k, 3, S, S], vector now and next [M, V], action [M, A])"""
 
-    def __init__(self, config: DenoiserConfig, spec: DataSpec, frames: RawFrames):
+    def __init__(self, config: DenoiserConfig, context: int, spec: DataSpec, frames: RawFrames):
         super().__init__()
-        self.edm, self.vectors = EDM(config), frames.vectors
+        self.edm, self.vectors = EDM(config.steps, config.order), frames.vectors
         smallest = config.patch * 2 ** (len(config.channels) - 1)
         if frames.side % smallest:
             raise UserError(
-                f"an image of side {frames.side} does not split into model.patch={config.patch} and then "
-                f"halve {len(config.channels) - 1} times for model.channels; it must be a multiple of {smallest}"
+                f"an image of side {frames.side} does not split into model.denoiser.patch={config.patch} and "
+                f"then halve {len(config.channels) - 1} times for model.denoiser.channels; it must be a multiple of "
+                f"{smallest}"
             )
         self.condition = Condition(spec.action_size + 2 * frames.width, config.condition)
-        inputs = 3 * (config.context + 1)
+        inputs = 3 * (context + 1)
         self.net = UNet(inputs, 3, list(config.channels), config.blocks, config.condition, config.patch)
 
     def loss(self, target: Tensor, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Tensor:
@@ -97,7 +69,7 @@ class NextImage(nn.Module):
     def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
         # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
         told = torch.cat([action, now, self.vectors.change(now, vector)], -1)
-        known = past.flatten(1, 2) / self.edm.config.sigma_data
+        known = past.flatten(1, 2) / self.edm.levels.sigma_data
         return lambda x, noise: self.net(torch.cat([x, known], 1), self.condition(noise, told))
 
 

@@ -25,7 +25,7 @@ class RawFrames(nn.Module):
 
     unit: Tensor
 
-    def __init__(self, spec: DataSpec, max_precision: float, image_scale: float):
+    def __init__(self, spec: DataSpec, min_step_std: float, image_scale: float):
         super().__init__()
         images = [key for key, shape in spec.observation.items() if is_image(shape)]
         if len(images) > 1:
@@ -35,7 +35,7 @@ class RawFrames(nn.Module):
             shape = spec.observation[self.image_key]
             check_image(self.image_key, shape)
             self.side = shape[0]
-        self.vectors, self.image_scale = Vectors(spec, max_precision), image_scale
+        self.vectors, self.image_scale = Vectors(spec, min_step_std), image_scale
         self.width = self.vectors.width
         pixels = torch.full((3 * self.side**2,), IMAGE_CHANGE)
         self.register_buffer(

@@ -24,22 +24,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.errors import UserError
 from wm_lab.models.parts.attention import Transformer
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.fsq import FSQ
-
-DECODINGS = ("parallel", "maskgit", "autoregressive")
+from wm_lab.models.video_token.config import VideoTokenConfig
 
 
 class TokenDynamics(nn.Module):
-    """`codes` a frame in `tokens` tokens; `prompt` is the width of what the prompt reads."""
+    """`codes` of a frame in `config.tokens` tokens; `prompt` is the width of what the prompt reads."""
 
-    def __init__(
-        self, fsq: FSQ, transformer: Transformer, codes: int, tokens: int, prompt: int, decoding: str, refine_steps: int
-    ):
+    def __init__(self, config: VideoTokenConfig, fsq: FSQ, codes: int, prompt: int):
         super().__init__()
-        self.fsq, self.transformer, self.tokens, self.per_token = fsq, transformer, tokens, codes // tokens
-        width = transformer.width
+        tokens, width = config.tokens or codes, config.width
+        if codes % tokens:
+            raise UserError(
+                f"model.tokens={tokens} cannot share out the {codes} codes of a frame; use a divisor of them"
+            )
+        self.fsq, self.tokens, self.per_token = fsq, tokens, codes // tokens
+        self.transformer = Transformer(width, config.transformer_layers, config.num_heads, config.context)
         # Attention alone takes hundreds of steps to find where an action moves what; so the prompt reads the whole
         # frame, and has a word for each of its tokens.
         reads = prompt + (codes * fsq.dims if tokens > 1 else 0)
@@ -47,10 +50,10 @@ class TokenDynamics(nn.Module):
         self.embed = nn.Linear(self.per_token * fsq.dims, width)
         self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.logits = nn.Linear(width, self.per_token * fsq.size)
-        self.rounds = {"parallel": 1, "maskgit": min(refine_steps, tokens), "autoregressive": tokens}[decoding]
-        self.in_order = decoding == "autoregressive"
+        rounds = {"parallel": 1, "maskgit": min(config.refine_steps, tokens), "autoregressive": tokens}
+        self.rounds, self.in_order = rounds[config.decoding], config.decoding == "autoregressive"
         if self.rounds > 1:
-            self.refiner = Transformer(width, 1, transformer.heads, window=1)
+            self.refiner = Transformer(width, 1, config.num_heads, window=1)
             self.settled = nn.Linear(self.per_token * fsq.dims, width)
             self.open = nn.Parameter(0.02 * torch.randn(width))
 

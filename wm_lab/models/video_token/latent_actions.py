@@ -10,63 +10,36 @@ codes by a VQ; FSQ has nothing in it that could collapse. An action that was not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.domains import Level, Share
-from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
-from wm_lab.models.parts.fsq import FSQ, check_levels
+from wm_lab.models.parts.fsq import FSQ
 from wm_lab.models.parts.images import is_image
 from wm_lab.models.parts.observations import ObservationDecoder, ObservationEncoder
+from wm_lab.models.video_token.config import VideoTokenConfig
 from wm_lab.world_model import DataSpec, Windows
 
 DETECTORS = 32
 """Of motion, each a patch of 8x8 pixels: as far as things go in a step, in an image of 64."""
 
 
-@dataclass
-class LatentActionsConfig:
-    levels: list[Level] = field(default_factory=list)
-    """Of each number of a code; [3, 3] are nine codes, Genie has eight. None: dynamics are told the actions."""
-    labelled: Share = 1.0
-    """Share of the training episodes whose actions the model is shown."""
-
-    def __post_init__(self) -> None:
-        if self.levels:
-            check_levels(self.levels, "model.latent_actions.levels", least=3)
-        if self.labelled < 1 and not self.levels:
-            raise UserError(
-                f"model.latent_actions.labelled={self.labelled} hides actions from a model that needs them; choose "
-                "model.latent_actions.levels=[3,3]"
-            )
-
-
 class LatentActions(nn.Module):
     """Stands between the windows, which hold actions [..., A] or NaN, and dynamics that are told codes [..., dims]."""
 
-    def __init__(
-        self,
-        config: LatentActionsConfig,
-        spec: DataSpec,
-        units: int,
-        layers: int,
-        depth: int,
-        max_precision: float,
-        image_scale: float,
-    ):
+    def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
-        self.fsq, self.motion = FSQ(config.levels), Motion(spec)
-        self.infer_code = mlp(self.motion.size, units, layers, self.fsq.dims)
+        self.fsq, self.motion = FSQ(config.latent_actions.levels), Motion(spec)
+        self.infer_code = mlp(self.motion.size, config.units, config.layers, self.fsq.dims)
         # Spread over all levels: codes that begin alike would stay alike.
         self.spread = nn.BatchNorm1d(self.fsq.dims, affine=False)
-        self.encoder = ObservationEncoder(spec, units, layers, depth, points=0)
+        self.encoder = ObservationEncoder(replace(config, points=0), spec)
         known = self.encoder.vectors.width + self.encoder.size + self.fsq.dims
-        self.decoder = ObservationDecoder(known, spec, units, layers, depth, max_precision, image_scale, offset=0)
-        self.adapter = mlp(spec.action_size, units, layers, self.fsq.size)
+        self.decoder = ObservationDecoder(config, spec, known, offset=0)
+        self.adapter = mlp(spec.action_size, config.units, config.layers, self.fsq.size)
         # The linear guess knows the recorded actions of all episodes; these dynamics must not.
         self.spec = replace(spec, action_size=self.fsq.dims, linear={})
 

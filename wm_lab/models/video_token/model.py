@@ -11,53 +11,24 @@ others read holds the action that led there beside h.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wm_lab.domains import Depth, Domain, Few, Level, Weight, Width
 from wm_lab.errors import UserError
-from wm_lab.models.parts.attention import Suffix, Transformer, frame_causal, visible
+from wm_lab.models.parts.attention import Suffix, frame_causal, visible
 from wm_lab.models.parts.cache import Cache
 from wm_lab.models.parts.feature_model import FeatureModel
-from wm_lab.models.parts.fsq import FSQ, check_levels
-from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
+from wm_lab.models.parts.fsq import FSQ
+from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.images import images_alone
-from wm_lab.models.video_token.dynamics import DECODINGS, TokenDynamics
-from wm_lab.models.video_token.latent_actions import LatentActions, LatentActionsConfig
+from wm_lab.models.video_token.config import VideoTokenConfig
+from wm_lab.models.video_token.dynamics import TokenDynamics
+from wm_lab.models.video_token.latent_actions import LatentActions
 from wm_lab.models.video_token.tokenizer import FrameDecoder, Tokenizer
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
-
-
-@dataclass
-class VideoTokenConfig(HeadsConfig):
-    """Defaults are the laptop's size on state vectors."""
-
-    width: Width = 64  # of a token in the transformer
-    transformer_layers: Depth = 2  # blocks of the transformer
-    heads: Width = 4  # attention heads, which share out the width
-    context: Few = 6  # frames that a token sees, its own included
-    levels: list[Level] = field(default_factory=lambda: [8, 6, 5])  # of each number of a code
-    vector_codes: Width = 1  # for all vectors of a frame together; an image has 16, and 4 for its keypoints
-    tokens: Annotated[int, Domain(least=0, most=2**16)] = (
-        0  # of a frame, which share out its codes; 0: one for every code
-    )
-    context_channels: Width = 8  # of the frame that images are coded relative to, in each cell of its 4x4 grid
-    decoding: str = "parallel"
-    """Of a frame's tokens: parallel (all at once), maskgit (in rounds) or autoregressive (one by one, slowest)."""
-    refine_steps: Few = 3  # rounds of maskgit
-    dynamics_scale: Weight = 0.1  # weight of the loss of the next tokens
-    latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
-    """Actions that are told from video, where few or none were recorded."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_levels(self.levels)
-        if self.decoding not in DECODINGS:
-            raise UserError(f"model.decoding={self.decoding!r} is not known; choose one of {', '.join(DECODINGS)}")
 
 
 @dataclass
@@ -97,46 +68,17 @@ class VideoToken(FeatureModel):
         self.config, self.spec, self.labelled = config, spec, config.latent_actions.labelled
         self.latent: LatentActions | None = None
         if config.latent_actions.levels:
-            sizes = config.units, config.layers, config.depth, config.max_precision, config.image_scale
-            self.latent = LatentActions(config.latent_actions, spec, *sizes)
+            self.latent = LatentActions(config, spec)
             spec = self.latent.spec
         fsq = FSQ(config.levels)
-        tokenizer = Tokenizer(
-            spec,
-            fsq,
-            config.vector_codes,
-            config.units,
-            config.layers,
-            config.depth,
-            config.points,
-            config.context_channels,
-            config.max_precision,
-        )
-        tokens = config.tokens or tokenizer.codes
-        if tokenizer.codes % tokens:
-            raise UserError(
-                f"model.tokens={tokens} cannot share out the {tokenizer.codes} codes of a frame; use a divisor of them"
-            )
-        transformer = Transformer(config.width, config.transformer_layers, config.heads, config.context)
+        tokenizer = Tokenizer(config, spec, fsq)
         read, frame = tokenizer.vectors.read_size, tokenizer.images.context_size
-        self.dynamics = TokenDynamics(
-            fsq,
-            transformer,
-            tokenizer.codes,
-            tokens,
-            spec.action_size + read + frame,
-            config.decoding,
-            config.refine_steps,
-        )
+        self.dynamics = TokenDynamics(config, fsq, tokenizer.codes, prompt=spec.action_size + read + frame)
         self.recalls = images_alone(spec)
         flat, expected = tokenizer.codes * fsq.dims, config.width + self.recalls * spec.action_size
+        decoder = FrameDecoder(tokenizer, expected, config.image_scale)
         self.heads = Heads(
-            config,
-            spec,
-            expected + read + flat + frame,
-            tokenizer.vectors.size + flat,
-            decoder=FrameDecoder(tokenizer, expected, config.image_scale),
-            sight=flat,
+            config, spec, expected + read + flat + frame, tokenizer.vectors.size + flat, decoder, image_size=flat
         )
 
     @property

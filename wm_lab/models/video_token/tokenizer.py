@@ -20,6 +20,7 @@ from wm_lab.models.parts.blocks import mlp, symlog, zero
 from wm_lab.models.parts.fsq import FSQ
 from wm_lab.models.parts.images import ImageDecoder, ImageEncoder, is_image
 from wm_lab.models.parts.vectors import Vectors
+from wm_lab.models.video_token.config import VideoTokenConfig
 from wm_lab.world_model import DataSpec
 
 GRID = 16
@@ -46,8 +47,9 @@ class Images(nn.Module):
     Both go image by image; of an image, first the cells of the grid, then the keypoints.
     """
 
-    def __init__(self, spec: DataSpec, fsq: FSQ, depth: int, points: int, channels: int):
+    def __init__(self, config: VideoTokenConfig, spec: DataSpec, fsq: FSQ):
         super().__init__()
+        points, channels = config.points, config.context_channels
         self.fsq, self.point_size = fsq, 3 * points
         self.codes_each = GRID + (PLACES if points else 0)
         self.context_sizes = [GRID * channels, self.point_size, LOOKS if points else 0]
@@ -56,7 +58,7 @@ class Images(nn.Module):
         self.to_looks, self.to_places = nn.ModuleDict(), nn.ModuleDict()
         for key, shape in spec.observation.items():
             if is_image(shape):
-                encoder = ImageEncoder(spec, key, depth, points)
+                encoder = ImageEncoder(spec, key, config.depth, points)
                 seen = encoder.channels
                 self.encoders[key] = encoder
                 self.to_context[key] = nn.Linear(seen, channels)
@@ -65,7 +67,7 @@ class Images(nn.Module):
                     self.to_looks[key] = nn.Linear(encoder.points.size - self.point_size, LOOKS)
                     self.to_places[key] = nn.Linear(2 * self.point_size, PLACES * fsq.dims)
                 shown = self.codes_each * fsq.dims + sum(self.context_sizes)
-                self.decoders[key] = ImageDecoder(shown, spec, key, depth)
+                self.decoders[key] = ImageDecoder(shown, spec, key, config.depth)
         self.codes = len(self.encoders) * self.codes_each
         self.context_size = len(self.encoders) * sum(self.context_sizes)
 
@@ -104,13 +106,13 @@ class Images(nn.Module):
 class VectorCodes(Vectors):
     """Codes of the change of a frame's normalised vectors, [..., codes, dims]."""
 
-    def __init__(self, spec: DataSpec, fsq: FSQ, codes: int, units: int, layers: int, max_precision: float):
-        super().__init__(spec, max_precision)
-        self.fsq, self.codes = fsq, codes if self.size else 0
+    def __init__(self, config: VideoTokenConfig, spec: DataSpec, fsq: FSQ):
+        super().__init__(spec, config.min_step_std)
+        self.fsq, self.codes = fsq, config.vector_codes if self.size else 0
         if self.codes:
             known = self.read_size + spec.action_size
-            self.encoder = mlp(self.size + known, units, layers, codes * fsq.dims)
-            self.decoder = mlp(codes * fsq.dims + known, units, layers, self.size)
+            self.encoder = mlp(self.size + known, config.units, config.layers, self.codes * fsq.dims)
+            self.decoder = mlp(self.codes * fsq.dims + known, config.units, config.layers, self.size)
             zero(self.decoder[-1])  # untrained, it is the linear guess
 
     def encode(self, vector: Tensor, before: Tensor, action: Tensor) -> Tensor:
@@ -128,22 +130,11 @@ class VectorCodes(Vectors):
 class Tokenizer(nn.Module):
     """Both; a frame's codes are its images' and then its vectors', [..., codes, dims]."""
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        fsq: FSQ,
-        vector_codes: int,
-        units: int,
-        layers: int,
-        depth: int,
-        points: int,
-        channels: int,
-        max_precision: float,
-    ):
+    def __init__(self, config: VideoTokenConfig, spec: DataSpec, fsq: FSQ):
         super().__init__()
         self.fsq = fsq
-        self.images = Images(spec, fsq, depth, points, channels)
-        self.vectors = VectorCodes(spec, fsq, vector_codes, units, layers, max_precision)
+        self.images = Images(config, spec, fsq)
+        self.vectors = VectorCodes(config, spec, fsq)
         self.codes = self.images.codes + self.vectors.codes
 
     def split(self, codes: Tensor) -> tuple[Tensor, Tensor]:
