@@ -11,9 +11,11 @@ from tests.evaluation.examples import outcomes, solved
 from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
-from wm_lab.evaluation.verdicts import starts_verdict
+from wm_lab.evaluation.comparison import Difference
+from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.verdicts import planning_verdict, starts_verdict
 from wm_lab.exercises.planning import Planning
-from wm_lab.exercises.planning.report import paired
+from wm_lab.exercises.planning.report import corrected_as_in, paired
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
@@ -298,3 +300,11 @@ def test_planning_is_held_against_the_true_dynamics_over_the_episodes_of_both():
     assert (against["simulator"].difference.value, against["simulator"].difference.n) == (0.0, 10)
     assert (against["bc"].difference.value, against["bc"].difference.n) == (pytest.approx(0.4), 100)
     assert against["bc"].p_adjusted == pytest.approx(2 * against["bc"].p), "two questions were asked"
+
+
+def test_a_sentence_claims_nothing_that_its_row_of_the_table_does_not():
+    rate, gap = Interval(0.5, 0.6, 0.7, 100), Interval(-0.38, -0.24, -0.09, 100)
+    alone = Difference("contact", "mpc", "bc", rate, rate, gap, 0.018, 0.018, ("toy/push",), 3)
+    in_table = replace(alone, name="toy/push", p_adjusted=0.073)  # one of five questions
+    assert planning_verdict([alone]).startswith("over 3 training seeds, cloning beats planning")
+    assert planning_verdict(corrected_as_in([in_table], [alone])).startswith("cannot tell")

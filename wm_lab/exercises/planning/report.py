@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wm_lab.evaluation.comparison import (
@@ -69,7 +70,7 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     if not manifest.success_test:
         return _answer_by_returns(experiment, manifest, arms, rows, seeds)
     pairs = paired(arms)
-    by_type = compare_by_type({task: shared}, "mpc", "bc")
+    by_type = corrected_as_in(pairs, compare_by_type({task: shared}, "mpc", "bc"))
     rivals = beatable(pairs)
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
     tables = [success_table(rows), *([difference_table(pairs)] if pairs else [])]
@@ -87,6 +88,15 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     verdicts += _about_the_truth(experiment, arms, rows, seeds)
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(experiment))
+
+
+def corrected_as_in(pairs: Sequence[Difference], by_type: Sequence[Difference]) -> list[Difference]:
+    """The differences of one task by its types, with the p that the same arms have in the table of more questions.
+
+    So the sentence claims nothing that its own row of the table does not.
+    """
+    p_of = {(d.a, d.b): d.p_adjusted for d in pairs}
+    return [replace(d, p_adjusted=p_of.get((d.a, d.b), d.p_adjusted)) for d in by_type]
 
 
 def paired(
