@@ -20,7 +20,7 @@ from wm_lab.formats.source import Source, Wishes
 from wm_lab.formats.survey import survey
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
-from wm_lab.reports.terminal import show_tables
+from wm_lab.reports.terminal import print_tables
 from wm_lab.streams import prepare_streams, require_folder
 from wm_lab.tracking.progress import progress
 
@@ -68,7 +68,7 @@ def info(arguments: argparse.Namespace) -> None:
             raise UserError(f"{arguments.path} holds no images; leave out --sheet")
         rows = {f"{key} {i + 1}": row for key, images in found.images.items() for i, row in enumerate(images)}
         save_png(grid(rows, [str(i + 1) for i in range(frames)]), arguments.sheet)
-    show_tables(survey_tables(source, found))
+    print_tables(survey_tables(source, found))
     for line in [*source.notes, *found.oddities()]:
         print(line)
     if arguments.sheet:

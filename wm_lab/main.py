@@ -38,7 +38,7 @@ from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import run_table
 from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
-from wm_lab.reports.terminal import tell
+from wm_lab.reports.terminal import print_answer
 from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, config_of, read_config, require_known, require_section, target
 from wm_lab.streams import prepare_streams, require_folder
@@ -174,7 +174,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
 
 def show(answer: Answer, folder: Path) -> None:
     """The answer on the terminal, the verdict last."""
-    tell(answer, folder)
+    print_answer(answer, folder)
 
 
 def cli() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.outcomes import Arm, runs, stack
-from wm_lab.reports.cells import PLAYER, Cell
+from wm_lab.reports.cells import MAIN_ARM, SweepCell
 from wm_lab.tasks.task import TaskCard
 
 TOLD_BY = {"success": "planning", "H_skill": "imagination"}
@@ -20,12 +20,12 @@ def metrics_of(exercise: str, numbers: dict[str, Any], outcomes: Mapping[str, Ar
     success: share of episodes that planning solved, over all trainings; none where nobody can solve any
     H_skill: imagined steps for which the model beats persistence, on what success depends on
     """
-    if exercise == TOLD_BY["success"] and PLAYER in outcomes:
-        if not runs(outcomes[PLAYER])[0].manifest.success_test:
+    if exercise == TOLD_BY["success"] and MAIN_ARM in outcomes:
+        if not runs(outcomes[MAIN_ARM])[0].manifest.success_test:
             return {}
-        return {"success": float(stack(outcomes[PLAYER], "success").mean())}
+        return {"success": float(stack(outcomes[MAIN_ARM], "success").mean())}
     if exercise == TOLD_BY["H_skill"]:
-        return {"H_skill": float(Cell("", "", imagined=[numbers]).skill[0]["value"])}
+        return {"H_skill": float(SweepCell("", "", imagined=[numbers]).skill[0]["value"])}
     return {}
 
 

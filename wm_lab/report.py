@@ -11,8 +11,8 @@ from pathlib import Path
 
 from wm_lab import __version__
 from wm_lab.errors import MISTAKE, UserError, complain
-from wm_lab.reports.sweep import answer_sweep, write_report
-from wm_lab.reports.terminal import tell
+from wm_lab.reports.sweep_report import answer_sweep, write_report
+from wm_lab.reports.terminal import print_answer
 from wm_lab.streams import prepare_streams, require_folder
 
 
@@ -42,5 +42,5 @@ def report(folders: list[Path], output: Path | None = None, title: str | None = 
         page = write_report(output or folders[0], title or folders[0].absolute().name, answer)
     except OSError as error:
         raise UserError(f"the report cannot be written ({error}); choose another folder with --output") from error
-    tell(answer, page)
+    print_answer(answer, page)
     return page

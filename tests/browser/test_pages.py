@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.entry.command import QUIET, runs, wm_lab
-from tests.reports.test_sweep import write_status
+from tests.reports.test_sweep_report import write_status
 from wm_lab.report import report
 
 DESK, PHONE = 1200, 390

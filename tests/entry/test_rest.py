@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from tests.entry.command import SMALL, wm_lab
-from tests.reports.test_sweep import write_run, write_status
+from tests.reports.test_sweep_report import write_run, write_status
 from wm_lab.evaluation.plain import write_json
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import Rest

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
-from tests.reports.test_sweep import write_run
+from tests.reports.test_sweep_report import write_run
 from wm_lab.errors import UserError
 from wm_lab.launchers.sweep import Sweep
 from wm_lab.mistakes import explain

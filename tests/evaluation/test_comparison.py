@@ -20,8 +20,8 @@ from wm_lab.evaluation.comparison import (
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
-    claimed,
     exploitation_verdict,
+    is_significant,
     planning_verdict,
     return_verdict,
 )
@@ -58,7 +58,7 @@ def test_a_paired_difference_is_seen_where_an_unpaired_one_would_not_be():
     assert found.difference.value == pytest.approx(0.10)
     assert found.difference.positive
     assert found.p == pytest.approx(1 / 2**10)
-    assert claimed(found)
+    assert is_significant(found)
 
 
 def test_types_pool_the_tasks_that_carry_their_tag():
@@ -163,15 +163,15 @@ def test_training_seeds_that_disagree_widen_the_interval():
     steady = compare([outcomes(solved(k, N), seed=i) for i, k in enumerate((80, 80, 80))], bc)
     shaky = compare([outcomes(solved(k, N), seed=i) for i, k in enumerate((100, 80, 60))], bc)
     assert steady.difference.value == pytest.approx(shaky.difference.value)
-    assert claimed(steady)
-    assert not claimed(shaky)
+    assert is_significant(steady)
+    assert not is_significant(shaky)
     single = compare(outcomes(solved(80, N)), bc)
     assert steady.difference == pytest.approx(single.difference, abs=0.002)  # seeds that agree add no episodes
     assert shaky.rate_a.high - shaky.rate_a.low > steady.rate_a.high - steady.rate_a.low
 
 
 def null_experiment(rng: np.random.Generator, types: int, episodes: int) -> bool:
-    """Two equally good arms on several task types: does anything get claimed?"""
+    """Two equally good arms on several task types: is any difference significant?"""
     results = {}
     for k in range(types):
         manifest = freeze(card(f"toy/{k}", (f"type-{k}",)), episodes)
@@ -180,7 +180,7 @@ def null_experiment(rng: np.random.Generator, types: int, episodes: int) -> bool
         results[f"toy/{k}"] = {
             arm: outcomes(flag, arm, manifest) for arm, flag in zip(("mpc", "bc"), flags, strict=True)
         }
-    return any(claimed(d) for d in compare_by_type(results, "mpc", "bc"))
+    return any(is_significant(d) for d in compare_by_type(results, "mpc", "bc"))
 
 
 def test_under_the_null_a_verdict_claims_a_difference_in_at_most_5_percent_of_experiments():
@@ -195,7 +195,7 @@ def test_a_real_difference_is_claimed_more_often_than_not():
     claims = []
     for _ in range(100):
         luck = rng.random(N)
-        claims.append(claimed(compare(outcomes(luck < 0.8), outcomes(luck < 0.65 + 0.05 * rng.random(N), "bc"))))
+        claims.append(is_significant(compare(outcomes(luck < 0.8), outcomes(luck < 0.65 + 0.05 * rng.random(N), "bc"))))
     assert np.mean(claims) > 0.8
 
 

@@ -85,7 +85,7 @@ def test_numbers_over_seeds_and_episodes_are_covered_too():
 
 
 def test_under_the_null_one_claim_in_twenty_is_false_whether_or_not_seeds_matter():
-    """Equal methods: of one seed each, a difference is claimed in 3 % of experiments or in 40."""
+    """Equal methods: of one seed each, a difference is significant in 3 % of experiments or in 40."""
     rng = np.random.default_rng(6)
     p = []
     for _ in range(150):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.reports.test_sweep import write_run
+from tests.reports.test_sweep_report import write_run
 from wm_lab import report
 
 FILES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.reports.damage import faults
-from tests.reports.test_sweep import write_run
+from tests.reports.test_sweep_report import write_run
 from wm_lab.reports.runs import read_runs
 
 

@@ -11,7 +11,7 @@ from tests.evaluation.examples import card, outcomes, solved
 from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.reports.tables import Table, attribution_table, difference_table, success_table
-from wm_lab.reports.terminal import tell
+from wm_lab.reports.terminal import print_answer
 
 
 def results() -> dict:
@@ -73,7 +73,7 @@ def test_html_escapes_what_a_user_may_have_named():
 
 def test_a_terminal_shows_the_beginning_of_a_long_table_and_says_how_much_more_there_is(capsys, tmp_path):
     long = Table("T", ("name",), [(f"row {i}",) for i in range(500)], frozenset({"name"}), "note")
-    tell(SimpleNamespace(verdicts=["so it is"], tables=[long]), tmp_path)
+    print_answer(SimpleNamespace(verdicts=["so it is"], tables=[long]), tmp_path)
     told = " ".join(capsys.readouterr().out.split())
     assert "row 59" in told and "row 60" not in told
     assert "440 more rows" in told and "note" in told and "so it is" in told

@@ -1,6 +1,6 @@
 """One sentence an exercise ends in, computed from intervals alone; "cannot tell" is a verdict.
 
-A difference is claimed when its interval excludes zero and its p value survives Holm's correction, so that a verdict
+A difference is significant when its interval excludes zero and its p value survives Holm's correction. So a verdict
 over several task types claims something false in at most 5 % of experiments.
 """
 
@@ -15,7 +15,7 @@ from wm_lab.evaluation.imagination import LINEAR, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 EQUAL_MARGIN = 0.1
-"""A difference whose whole interval lies within this is said to be small, not unknown, where none is claimed."""
+"""A difference whose whole interval lies within this is said to be small, not unknown, where none is significant."""
 
 ARM_WORDS = {
     "mpc": "planning",
@@ -41,7 +41,7 @@ def with_seeds(seeds: int, sentence: str) -> str:
     return sentence if sentence.startswith("cannot tell") else seeds_prefix(seeds) + sentence
 
 
-def claimed(difference: Difference) -> bool:
+def is_significant(difference: Difference) -> bool:
     """Whether the data tell that one arm is better."""
     apart = difference.difference.positive or difference.difference.negative
     return apart and difference.p_adjusted <= 1 - LEVEL
@@ -62,7 +62,7 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
 
 def return_verdict(differences: Sequence[Difference]) -> str:
     """What planning earns more than each other arm `b`, on a task that has nothing but rewards."""
-    told = [d for d in differences if claimed(d)]
+    told = [d for d in differences if is_significant(d)]
     parts = [
         f"{abs(d.difference.value):.3g} {'more' if d.difference.positive else 'less'} than "
         f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})"
@@ -152,7 +152,7 @@ def by_group(assessments: Mapping[str, Assessment]) -> str:
 
 
 def _relation(d: Difference, a: str, b: str) -> str:
-    if claimed(d):
+    if is_significant(d):
         return f"{a} beats {b}" if d.difference.positive else f"{b} beats {a}"
     if d.difference.within(EQUAL_MARGIN):
         return f"{a} and {b} lie within {EQUAL_MARGIN}"
@@ -161,8 +161,8 @@ def _relation(d: Difference, a: str, b: str) -> str:
 
 def _on(d: Difference, kind: str) -> str:
     """`on contact tasks by 0.31 [0.20, 0.42] (n=100)`, the sign turned to the winner's side."""
-    gap, by = d.difference, "by " if claimed(d) else ""
-    if claimed(d) and gap.negative:
+    gap, by = d.difference, "by " if is_significant(d) else ""
+    if is_significant(d) and gap.negative:
         gap = Interval(-gap.high, -gap.value, -gap.low, gap.n)
     amount = f"{by}{gap}" if by else f"({gap.bounds()}, n={gap.n})"
     return " ".join(word for word in ("on", d.name, kind, amount) if word)

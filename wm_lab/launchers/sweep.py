@@ -18,8 +18,8 @@ from wm_lab.hydra_internals import basic_sweeper, replace_config_loader
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of
 from wm_lab.reports.runs import JOBS, STATUS
-from wm_lab.reports.sweep import SweepAnswer, answer_sweep, write_report
-from wm_lab.reports.terminal import tell
+from wm_lab.reports.sweep_report import SweepAnswer, answer_sweep, write_report
+from wm_lab.reports.terminal import print_answer
 from wm_lab.resume import LOCK, code_hash, command, place
 from wm_lab.settings import read_config
 from wm_lab.tracking.run_folder import remove_empty
@@ -78,7 +78,7 @@ class Sweep:
         try:
             # Where none of them began there is nothing to say.
             if any(self.folder.rglob(STATUS)) and (answer := answer_sweep([self.folder])) is not None:
-                tell(answer, self._write(answer))
+                print_answer(answer, self._write(answer))
         finally:
             self._lock.release()
             self._forget()

@@ -15,20 +15,20 @@ from wm_lab.evaluation.outcomes import ARRAYS, Outcomes
 from wm_lab.evaluation.statistics import student
 from wm_lab.reports.runs import RunRecord
 
-APART = ("exercise", "task", "seed")
+IDENTIFYING = ("exercise", "task", "seed")
 """Settings that tell runs of one choice apart."""
 
-IDLE = ("tracking", "outputs", "workers", "hydra", "scale")
+UNCOMPARED = ("tracking", "outputs", "workers", "hydra", "scale")
 """Settings whose first word changes no number, or not what is compared."""
 
-PLAYER = "mpc"
+MAIN_ARM = "mpc"
 """The arm that stands for a choice."""
 
 MILLI = 1e3  # of a metre
 
 
 @dataclass
-class Cell:
+class SweepCell:
     """One choice on one task. Lists hold one entry a run; a run holds one training seed or several."""
 
     task: str
@@ -97,15 +97,15 @@ class Cell:
         return found
 
 
-def cells_of(records: Sequence[RunRecord]) -> list[Cell]:
+def sweep_cells(records: Sequence[RunRecord]) -> list[SweepCell]:
     """Runs with results, gathered by task and choice in the order they came."""
     varying = _varying([record.settings for record in records])
-    cells: dict[tuple[str, str], Cell] = {}
+    cells: dict[tuple[str, str], SweepCell] = {}
     for record in records:
         result = record.result
         assert result is not None
         choice = _choice(record.settings, varying)
-        cell = cells.setdefault((result["task"], choice), Cell(result["task"], choice))
+        cell = cells.setdefault((result["task"], choice), SweepCell(result["task"], choice))
         cell.seeds.append(result["seed"])
         cell.verdicts.append(result["verdict"])
         if result.get("model"):
@@ -157,8 +157,8 @@ def _varying(settings: Sequence[dict[str, str]]) -> list[str]:
     differing = [
         key
         for key in keys
-        if key not in APART
-        and key.split(".")[0].split("/")[0] not in IDLE
+        if key not in IDENTIFYING
+        and key.split(".")[0].split("/")[0] not in UNCOMPARED
         and any(len({one.get(key) for one in runs}) > 1 for runs in exercises)
     ]
     return differing or ["model", "planner"]

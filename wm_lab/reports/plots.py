@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from wm_lab.reports.cells import Cell
+    from wm_lab.reports.cells import SweepCell
 
 PREDICTORS = {
     MODEL: BLUE,
@@ -131,7 +131,7 @@ def choice_latency(rows: Sequence[SuccessRow]) -> Figure:
     return _choices(points, "milliseconds per decision", "success", {task: task for task, *_ in points})
 
 
-def error_compute(cells: Sequence[Cell], step: int = 10) -> Figure:
+def error_compute(cells: Sequence[SweepCell], step: int = 10) -> Figure:
     """Error of imagination at one step against seconds of training; `cells` are priced."""
     points, titles = [], {}
     for cell in cells:

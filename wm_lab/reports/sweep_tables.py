@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.interval import Interval
-from wm_lab.reports.cells import PLAYER, Cell
+from wm_lab.reports.cells import MAIN_ARM, SweepCell
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table, blank_repeats
 
 MEGA = 1e6
 
 
-def cell_table(cells: Sequence[Cell]) -> Table:
+def cell_table(cells: Sequence[SweepCell]) -> Table:
     """The comparison: quality of imagination, success, speed and price of every choice on every task."""
     cells = _by_task(cells)
     steps = _steps(cells)
@@ -30,7 +30,7 @@ def cell_table(cells: Sequence[Cell]) -> Table:
     return Table("Comparison", columns, rows, frozenset(told), caption, _starts(cells))
 
 
-def imagined_table(cells: Sequence[Cell]) -> Table:
+def imagined_table(cells: Sequence[SweepCell]) -> Table:
     """Errors of imagination with their intervals."""
     cells = _by_task([cell for cell in cells if cell.imagined])
     steps, told = _steps(cells), ("task", "choice", "imagined")
@@ -80,22 +80,22 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     return Table("Runs", columns, rows, frozenset(columns), prose=frozenset({"says", "command"}))
 
 
-def _by_task(cells: Sequence[Cell]) -> list[Cell]:
+def _by_task(cells: Sequence[SweepCell]) -> list[SweepCell]:
     return sorted(cells, key=lambda cell: cell.task)
 
 
-def _steps(cells: Sequence[Cell]) -> list[str]:
+def _steps(cells: Sequence[SweepCell]) -> list[str]:
     return list(dict.fromkeys(step for cell in cells for step in cell.error_at))
 
 
-def _starts(cells: Sequence[Cell]) -> list[int]:
+def _starts(cells: Sequence[SweepCell]) -> list[int]:
     return [i for i in range(1, len(cells)) if cells[i].task != cells[i - 1].task]
 
 
-def _cell_row(cell: Cell, steps: Sequence[str]) -> tuple[str, ...]:
+def _cell_row(cell: SweepCell, steps: Sequence[str]) -> tuple[str, ...]:
     errors, useful = cell.error_at, cell.useful
-    arms = cell.arm(PLAYER) if len(set(cell.manifests)) == 1 else []
-    row = success_rows({cell.task: {PLAYER: arms}})[0] if arms else None
+    arms = cell.arm(MAIN_ARM) if len(set(cell.manifests)) == 1 else []
+    row = success_rows({cell.task: {MAIN_ARM: arms}})[0] if arms else None
     return (
         cell.task,
         cell.choice,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
-from wm_lab.evaluation.verdicts import claimed
+from wm_lab.evaluation.verdicts import is_significant
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -135,7 +135,7 @@ def difference_table(
             _number(d.rate_b.value, 2),
             d.difference.bounds(),
             f"{d.p_adjusted:.3f}" if d.p_adjusted >= 0.001 else "<0.001",
-            (d.a if d.difference.positive else d.b) if claimed(d) else "cannot tell",
+            (d.a if d.difference.positive else d.b) if is_significant(d) else "cannot tell",
             counted(d.difference.n, d.seeds),
         )
         for d in differences

@@ -20,7 +20,7 @@ MOST_ROWS = 60
 """Of a table, on the terminal; more scroll the verdicts away, and the page has them all."""
 
 
-class Told(Protocol):
+class Printable(Protocol):
     """What can be told: the first verdict is the headline."""
 
     @property
@@ -30,7 +30,7 @@ class Told(Protocol):
     def tables(self) -> Sequence[Table]: ...
 
 
-def tell(answer: Told, where: Path) -> None:
+def print_answer(answer: Printable, where: Path) -> None:
     """Print the answer to standard output."""
     console = _console()
     for table in answer.tables:
@@ -40,7 +40,7 @@ def tell(answer: Told, where: Path) -> None:
     console.print(f"results: {where}", soft_wrap=True, markup=False)
 
 
-def show_tables(tables: Sequence[Table]) -> None:
+def print_tables(tables: Sequence[Table]) -> None:
     """Print tables to standard output, whole."""
     console = _console()
     for table in tables:

@@ -11,7 +11,7 @@ import numpy as np
 
 from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.verdicts import claimed, planning_verdict
+from wm_lab.evaluation.verdicts import is_significant, planning_verdict
 from wm_lab.exercises.augmentation.arms import FILTERED, REAL, Meal
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
@@ -55,7 +55,11 @@ def augmentation_table(
         row, difference = rows[meal.name], differences.get(meal.name)
         gap = ("–", "–", "–")
         if difference is not None:
-            says = ("better" if difference.difference.positive else "worse") if claimed(difference) else "cannot tell"
+            says = (
+                ("better" if difference.difference.positive else "worse")
+                if is_significant(difference)
+                else "cannot tell"
+            )
             gap = (difference.difference.bounds(), _p(difference.p_adjusted), says)
         n = counted(row.success.n, row.seeds)
         body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, n))

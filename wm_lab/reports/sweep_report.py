@@ -23,8 +23,8 @@ from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
-from wm_lab.evaluation.verdicts import claimed, planning_verdict, with_seeds
-from wm_lab.reports.cells import PLAYER, Cell, cells_of, distinct
+from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
+from wm_lab.reports.cells import MAIN_ARM, SweepCell, distinct, sweep_cells
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
 from wm_lab.reports.provenance import manifests_table, where_table
@@ -64,7 +64,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     missing = [cell for folder in folders for cell in missing_cells(Path(folder), records)]
     if len(records) + len(missing) < BEST_AND_REST:
         return None
-    cells = cells_of([record for record in records if record.result is not None])
+    cells = sweep_cells([record for record in records if record.result is not None])
     played = _by_manifest(cells)
     shown = _players(played)
     duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
@@ -80,7 +80,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
 def _players(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
     """{task: {choice: the outcomes of its planner}}, without what nobody planned."""
     shown = {
-        task: {name: arms[PLAYER] for name, arms in choices.items() if PLAYER in arms}
+        task: {name: arms[MAIN_ARM] for name, arms in choices.items() if MAIN_ARM in arms}
         for task, choices in played.items()
     }
     return {task: choices for task, choices in shown.items() if choices}
@@ -129,7 +129,7 @@ def _failures(records: Sequence[RunRecord], missing: Sequence[Sequence[str]]) ->
         yield failed_table(failed)
 
 
-def _details(records: Sequence[RunRecord], cells: Sequence[Cell], played: Played) -> Iterator[Table]:
+def _details(records: Sequence[RunRecord], cells: Sequence[SweepCell], played: Played) -> Iterator[Table]:
     if any(cell.imagined for cell in cells):
         yield imagined_table(cells)
     yield runs_table(records)
@@ -141,7 +141,7 @@ def _details(records: Sequence[RunRecord], cells: Sequence[Cell], played: Played
 
 def _alone(record: RunRecord) -> None:
     """Say of one run whatever a report says of it, which fails where its folder holds something else than a result."""
-    (cell,) = cells_of([record])
+    (cell,) = sweep_cells([record])
     cell_table([cell])
     if cell.imagined:
         imagined_table([cell])
@@ -169,7 +169,7 @@ def write_report(folder: Path, title: str, answer: SweepAnswer) -> Path:
     return write_page(folder / "report.html", title, verdicts=answer.verdicts, tables=tables, figures=plots)
 
 
-def _by_manifest(cells: Sequence[Cell]) -> Played:
+def _by_manifest(cells: Sequence[SweepCell]) -> Played:
     """A task that was played on two manifests counts as two."""
     manifests = _manifests(cells)
     found: Played = {}
@@ -183,7 +183,7 @@ def _by_manifest(cells: Sequence[Cell]) -> Played:
     return found
 
 
-def _manifests(cells: Sequence[Cell]) -> dict[str, set[str]]:
+def _manifests(cells: Sequence[SweepCell]) -> dict[str, set[str]]:
     """{task: hashes of the manifests it was played on}"""
     found: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
@@ -275,13 +275,13 @@ def _planning_against_cloning(played: Played) -> list[Difference]:
     if len({choice for choices in played.values() for choice in choices}) != 1 or len(played) < BEST_AND_REST:
         return []
     arms = {task: next(iter(choices.values())) for task, choices in played.items()}
-    return compare_by_type(arms, PLAYER, "bc")
+    return compare_by_type(arms, MAIN_ARM, "bc")
 
 
 def _verdicts(
     records: Sequence[RunRecord],
     missing: Sequence[tuple[str, ...]],
-    cells: Sequence[Cell],
+    cells: Sequence[SweepCell],
     duels: Sequence[tuple[str, list[Difference]]],
     played: Played,
 ) -> list[str]:
@@ -289,7 +289,7 @@ def _verdicts(
     for task, pairs in duels:
         if not pairs:
             continue
-        best, worse = pairs[0].a, [pair.b for pair in pairs if claimed(pair)]
+        best, worse = pairs[0].a, [pair.b for pair in pairs if is_significant(pair)]
         does = "earns most" if _only_pays(played[task]) else "solves most"
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
         if worse:

@@ -13,10 +13,10 @@ from tests.evaluation.examples import card, outcomes, solved
 from wm_lab import report
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze
-from wm_lab.evaluation.verdicts import claimed
-from wm_lab.reports.cells import cells_of
+from wm_lab.evaluation.verdicts import is_significant
+from wm_lab.reports.cells import sweep_cells
 from wm_lab.reports.runs import missing_cells, read_run, read_runs, save_outcomes
-from wm_lab.reports.sweep import _against_best, answer_sweep, write_report
+from wm_lab.reports.sweep_report import _against_best, answer_sweep, write_report
 
 PUSH = freeze(card("toy/push"), 100)
 REACH = freeze(card("toy/reach", ("reach",)), 100)
@@ -206,7 +206,7 @@ def test_imagination_and_planning_of_one_choice_meet_in_one_row_and_metres_becom
     (imagined / "result.json").write_text(json.dumps(result))
     for file in (imagined / "outcomes").iterdir():
         file.unlink()
-    cells = cells_of([read_run(planned), read_run(imagined)])
+    cells = sweep_cells([read_run(planned), read_run(imagined)])
     assert len(cells) == 1 and cells[0].error_at["10"].value == pytest.approx(12.0)
     row = table(answer_sweep([tmp_path]), "Comparison")[0]
     assert (row["imagined"], row["at 10"], row["better for"]) == ("block [mm]", "12", "20+")
@@ -231,7 +231,7 @@ def test_under_the_null_a_sweep_names_a_best_choice_in_at_most_5_percent_of_expe
     def claims() -> bool:
         hardness = rng.random(100)
         choices = {f"choice {k}": [outcomes(rng.random(100) < hardness, manifest=PUSH)] for k in range(5)}
-        return any(claimed(pair) for pair in _against_best(choices))
+        return any(is_significant(pair) for pair in _against_best(choices))
 
     assert np.mean([claims() for _ in range(100)]) <= 0.05
 
