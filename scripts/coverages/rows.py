@@ -10,14 +10,14 @@ import numpy as np
 from scipy import special
 from worlds import Encoder, Rng, beta_flags, flags, luck_of_episodes, numbers
 
+from wm_lab.evaluation.aggregates import iqm, iqm_interval
+from wm_lab.evaluation.assessment import OVERALL, assess
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.horizon import find_horizon
-from wm_lab.evaluation.imagination import OVERALL, assess
 from wm_lab.evaluation.means import skewed_bounds
 from wm_lab.evaluation.over_seeds import difference_bounds, mean_bounds, rate_bounds
 from wm_lab.evaluation.probes import read, ridge
 from wm_lab.evaluation.ratio import ratio_bounds
-from wm_lab.evaluation.statistics import iqm, iqm_interval
 
 EPISODES = (50, 100)
 SLOW = 10

@@ -11,8 +11,8 @@ from wm_lab.data.episode import Episode
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.data.statistics import METRIC, SCALE_FREE, floors_of, moments, spread_of_changes
 from wm_lab.data.windows import WindowSampler
+from wm_lab.evaluation.assessment import LINEAR, PERSISTENCE, assess, variable_errors
 from wm_lab.evaluation.baselines import LinearDynamics, persistence
-from wm_lab.evaluation.imagination import LINEAR, PERSISTENCE, assess, variable_errors
 from wm_lab.formats.actions import ActionScale
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig

@@ -14,8 +14,8 @@ import pytest
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
+from wm_lab.evaluation.json_files import read_json
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.evaluation.plain import read_json
 from wm_lab.reports.runs import checked, read_run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel

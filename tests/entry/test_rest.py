@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from tests.entry.command import SMALL, wm_lab
 from tests.reports.test_sweep_report import write_run, write_status
-from wm_lab.evaluation.plain import write_json
+from wm_lab.evaluation.json_files import write_json
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import Rest
 from wm_lab.main import CONF

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from wm_lab.evaluation.aggregates import student
 from wm_lab.evaluation.means import mean, paired_difference, skewed_bounds
-from wm_lab.evaluation.statistics import student
 
 
 def test_the_interval_of_many_episodes_agrees_with_scipys_bootstrap():

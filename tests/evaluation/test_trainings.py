@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.evaluation.test_imagination import VARIABLES
+from tests.evaluation.test_assessment import VARIABLES
+from wm_lab.evaluation.assessment import OVERALL, PERSISTENCE, assess_groups
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.imagination import OVERALL, PERSISTENCE, assess_groups
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.trainings import over_assessments, over_horizons, over_ratios, over_trainings

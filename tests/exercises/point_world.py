@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.data.toy import SPEED
-from wm_lab.evaluation.plain import write_json
+from wm_lab.evaluation.json_files import write_json
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.settings import Settings

@@ -16,7 +16,7 @@ from tests.exercises.point_world import PointExperiment, PointWorld, PointWorldC
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
-from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
+from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig, Judge
 from wm_lab.exercises.imagination.frames import Frames, image_key

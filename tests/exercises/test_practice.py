@@ -17,8 +17,8 @@ from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
 from wm_lab.data.config import BLOCKS, ROUNDS_PER_SEED, DataConfig
 from wm_lab.errors import UserError
+from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
-from wm_lab.evaluation.plain import plain
 from wm_lab.exercises.planning import Planning, PlanningConfig
 from wm_lab.exercises.planning.practice import Practice, practice_verdict
 from wm_lab.experiment.arms import PlanningArm, scripted_arms

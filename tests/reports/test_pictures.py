@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.test_imagination import STEPS, VARIABLES, episodes_of, errors
+from tests.evaluation.test_assessment import STEPS, VARIABLES, episodes_of, errors
 from tests.reports.test_tables import results
+from wm_lab.evaluation.assessment import MODEL, OVERALL, assess
 from wm_lab.evaluation.comparison import success_rows
-from wm_lab.evaluation.imagination import MODEL, OVERALL, assess
 from wm_lab.reports import plots, style
 from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, clip, filmstrip, save_png
 from wm_lab.reports.page import write_page

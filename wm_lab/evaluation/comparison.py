@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from wm_lab.evaluation.aggregates import holm
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs, stack
 from wm_lab.evaluation.over_seeds import SINGLE, over_seeds, paired, paired_test
-from wm_lab.evaluation.statistics import holm
 
 Results = Mapping[str, Mapping[str, Arm]]
 """{task: {arm: Arm}}"""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import UserError
-from wm_lab.evaluation.plain import plain, read_json, write_json
+from wm_lab.evaluation.json_files import plain, read_json, write_json
 
 if TYPE_CHECKING:
     from wm_lab.tasks.task import TaskCard

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.evaluation.json_files import plain, read_json, write_json
 from wm_lab.evaluation.manifest import Manifest, require_same
-from wm_lab.evaluation.plain import plain, read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
+from wm_lab.evaluation.assessment import Assessment, Curves, Skill
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.imagination import Assessment, Curves, Skill
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 TINY, LARGEST = np.finfo(float).tiny, 300.0

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from wm_lab.evaluation.assessment import LINEAR, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.comparison import Attribution, Difference
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.imagination import LINEAR, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import LEVEL, Interval
 
 EQUAL_MARGIN = 0.1

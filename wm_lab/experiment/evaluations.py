@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from wm_lab.data.rollout import PlayConfig, play
+from wm_lab.evaluation.json_files import plain, read_json, write_json
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.scoring import decision_milliseconds, outcomes_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from wm_lab.evaluation.plain import read_json, write_json
+from wm_lab.evaluation.json_files import read_json, write_json
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.dry_run import blank_windows
 from wm_lab.experiment.experiment import Experiment

@@ -15,7 +15,7 @@ from wm_lab.data.dataset import SAME, Dataset
 from wm_lab.data.recording import open_recorded
 from wm_lab.data.shard import OBSERVATION
 from wm_lab.errors import UserError
-from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.json_files import plain
 from wm_lab.tasks.task import TaskCard
 
 log = logging.getLogger(__name__)

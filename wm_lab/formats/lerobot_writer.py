@@ -15,7 +15,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.evaluation.plain import write_json
+from wm_lab.evaluation.json_files import write_json
 from wm_lab.formats.lerobot_layout import (
     ACTION,
     BOOKKEEPING,

@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from wm_lab.errors import MISTAKE, UserError, complain
-from wm_lab.evaluation.plain import write_json
+from wm_lab.evaluation.json_files import write_json
 from wm_lab.hydra_internals import basic_sweeper, replace_config_loader
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of

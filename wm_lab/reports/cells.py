@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from wm_lab.evaluation.imagination import OVERALL
+from wm_lab.evaluation.aggregates import student
+from wm_lab.evaluation.assessment import OVERALL
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import ARRAYS, Outcomes
-from wm_lab.evaluation.statistics import student
 from wm_lab.reports.runs import RunRecord
 
 IDENTIFYING = ("exercise", "task", "seed")

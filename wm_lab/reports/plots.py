@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wm_lab.evaluation.assessment import MODEL, OVERALL, Assessment, Curves
 from wm_lab.evaluation.comparison import SuccessRow
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment, Curves
 from wm_lab.evaluation.interval import Interval
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION

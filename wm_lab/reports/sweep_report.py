@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from wm_lab.evaluation.aggregates import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
-from wm_lab.evaluation.statistics import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, distinct, sweep_cells
 from wm_lab.reports.page import write_page

@@ -17,8 +17,8 @@ from typing import Annotated
 from wm_lab.domains import Amount, Count, Domain, Positive, Several
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.comparison import adjust, compare, success_rows
+from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
 from wm_lab.exercises.augmentation.data import Synthesis, SynthesisConfig

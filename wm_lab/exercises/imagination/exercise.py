@@ -19,10 +19,10 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
 from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
 from wm_lab.errors import UserError
+from wm_lab.evaluation.assessment import MODEL, OVERALL, Assessment
 from wm_lab.evaluation.bootstrap import RESAMPLES
-from wm_lab.evaluation.imagination import MODEL, OVERALL, Assessment
+from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.means import paired_difference
-from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from wm_lab.device import device_of
+from wm_lab.evaluation.assessment import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
 from wm_lab.evaluation.horizon import Horizon
-from wm_lab.evaluation.images import psnr, rms_error, ssim
-from wm_lab.evaluation.imagination import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
+from wm_lab.evaluation.image_metrics import psnr, rms_error, ssim
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.trainings import by_leaf, over_trainings

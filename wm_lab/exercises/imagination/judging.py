@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wm_lab.evaluation.assessment import MODEL, Assessment, assess_groups, variable_errors
 from wm_lab.evaluation.baselines import LinearDynamics
-from wm_lab.evaluation.imagination import MODEL, Assessment, assess_groups, variable_errors
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.exercises.imagination.frames import Frames
 from wm_lab.exercises.imagination.predictions import predict

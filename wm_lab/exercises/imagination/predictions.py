@@ -13,8 +13,8 @@ import torch
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.device import device_of
+from wm_lab.evaluation.assessment import LINEAR, MODEL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.baselines import LinearDynamics, constant_velocity, foreign_windows, persistence
-from wm_lab.evaluation.imagination import LINEAR, MODEL, PERSISTENCE, SHUFFLED
 from wm_lab.experiment.readout import STATE, Readout
 from wm_lab.experiment.windows import Stretches
 from wm_lab.world_model import Imagination, WorldModel

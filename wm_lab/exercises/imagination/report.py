@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wm_lab.evaluation.imagination import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
+from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.plain import plain
+from wm_lab.evaluation.json_files import plain
 from wm_lab.reports.tables import Table, counted, what_n_counts
 
 GROUPS = {"all": "all windows", "contact": "in contact", "free": "free motion"}

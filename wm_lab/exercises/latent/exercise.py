@@ -23,8 +23,8 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.embedding import NEIGHBOURS, noise_trustworthiness, pca, trustworthiness, tsne
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.structure import (
     distances,
     effective_rank,

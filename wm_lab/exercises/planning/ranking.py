@@ -16,9 +16,9 @@ from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.json_files import plain, read_json, write_json
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.plain import plain, read_json, write_json
 from wm_lab.experiment.arms import PlanningArm, evaluated_task
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.objectives import Objective, ObjectiveConfig, predicted_reward

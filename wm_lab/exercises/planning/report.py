@@ -17,9 +17,9 @@ from wm_lab.evaluation.comparison import (
     compare_returns,
     success_rows,
 )
+from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs
-from wm_lab.evaluation.plain import plain
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
     exploitation_verdict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wm_lab.evaluation.images import K1, K2, psnr, rms_error, ssim
+from wm_lab.evaluation.image_metrics import K1, K2, psnr, rms_error, ssim
 
 
 def flat(value: float, size: int = 16) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wm_lab.evaluation.statistics import (
+from wm_lab.evaluation.aggregates import (
     holm,
     iqm,
     iqm_interval,

@@ -7,6 +7,7 @@ import pytest
 
 from tests.evaluation.examples import VARIABLES
 from wm_lab.errors import UserError
+from wm_lab.evaluation.assessment import OVERALL, WORST_ERROR, assess, assess_groups, variable_errors
 from wm_lab.evaluation.baselines import (
     LinearDynamics,
     constant_velocity,
@@ -17,7 +18,6 @@ from wm_lab.evaluation.baselines import (
 )
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.horizon import find_horizon
-from wm_lab.evaluation.imagination import OVERALL, WORST_ERROR, assess, assess_groups, variable_errors
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.verdicts import by_group, imagination_verdict
 from wm_lab.exercises.imagination.report import imagination_tables
