@@ -15,7 +15,7 @@ from wm_lab.models.video_token import VideoToken, VideoTokenConfig
 from wm_lab.world_model import DataSpec, State, WorldModel
 
 EPISODES, CANDIDATES, HORIZON = 16, 128, 12
-ROUNDS = 6
+ROUNDS = 4
 LARGEST_RATIO = 1.3
 
 
