@@ -178,6 +178,11 @@ class Imagination(NamedTuple):
         uncertainty = None if self.uncertainty is None else change(self.uncertainty)
         return Imagination(change(self.features), change(self.reward), change(self.continue_probability), uncertainty)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Imagination]) -> Imagination:
+        """Stretches [B, N, ...] that follow one another, as one."""
+        return cls(*(None if part[0] is None else torch.cat(part, 2) for part in zip(*parts, strict=True)))  # type: ignore[arg-type]
+
 
 class WorldModel(nn.Module, ABC):
     """What every planner, policy and exercise relies on. Built as `Model(Config(...), DataSpec(...))`."""
@@ -237,13 +242,28 @@ class WorldModel(nn.Module, ABC):
         be stepped on; a model's own goes on from where it is, to a belief like those that `observe` returns.
         """
         self.check_actions(state, actions, "BA")
-        state = Replayed.of(state, actions)
-        rows = torch.arange(len(actions), device=actions.device)
-        done = F.pad(state.done[:, : int(state.steps.max())], (0, 0, 0, 1))
-        done[rows, state.steps] = actions
+        return self._replay(state, actions[:, None])
+
+    def advance(self, state: State, actions: Tensor) -> tuple[State, Imagination]:
+        """As `step`, by several actions [B, H, A]: the beliefs after the last of them, and all steps [B, 1, H, ...]."""
+        self.check_actions(state, actions, "BHA")
+        if type(self).step is WorldModel.step:
+            return self._replay(state, actions)
+        parts = []
+        for action in actions.unbind(1):
+            state, part = self.step(state, action)
+            parts.append(part)
+        return state, Imagination.joined(parts)
+
+    def _replay(self, state: State, actions: Tensor) -> tuple[State, Imagination]:
+        """`advance` by imagining from where the loop began: actions [B, H, A] after those that were done since."""
+        state, (b, horizon, _) = Replayed.of(state, actions[:, 0]), actions.shape
+        row = torch.arange(b, device=actions.device)[:, None]
+        at = state.steps[:, None] + torch.arange(horizon, device=actions.device)  # [B, H]
+        done = F.pad(state.done[:, : int(state.steps.max())], (0, 0, 0, horizon))
+        done[row, at] = actions
         future = self.imagine(state.start, done[:, None])
-        now = future.map(lambda part: part[rows, 0, state.steps][:, None, None])
-        return Replayed(state.start, done, state.steps + 1), now
+        return Replayed(state.start, done, state.steps + horizon), future.map(lambda part: part[row, 0, at][:, None])
 
     def check_actions(self, state: State, actions: Tensor, letters: str) -> None:
         """Raises ValueError unless the actions have the shape that the letters name, such as "BNHA"."""

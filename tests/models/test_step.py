@@ -72,7 +72,7 @@ def stepwise(model: WorldModel, state: State, plans: Tensor) -> tuple[State, Ima
         state, part = model.step(state, action)
         assert part.features.shape[:3] == (len(plans), 1, 1)
         parts.append(part)
-    return state, Imagination(*(None if p[0] is None else torch.cat(p, 2) for p in zip(*parts, strict=True)))
+    return state, Imagination.joined(parts)
 
 
 def after_a_reset() -> Windows:
@@ -145,6 +145,16 @@ def test_a_stepped_belief_is_imagined_from_and_observed_on_like_any_other(own):
     for t in range(data.shape[1]):
         apart = own.encode(data[:, t : t + 1], apart)
     assert_same(together, apart)
+
+
+@torch.inference_mode()
+def test_several_steps_at_once_are_as_many_one_by_one(model):
+    belief, plans = model.encode(noise_windows()), actions(3, 7)
+    now, seen = model.advance(belief, plans[:, :3])
+    later, more = model.advance(now, plans[:, 3:])
+    after, steps = stepwise(model, belief, plans)
+    assert_same(Imagination.joined([seen, more]), steps)
+    assert_same(later, after)
 
 
 def test_gradients_reach_the_actions_through_steps(model):

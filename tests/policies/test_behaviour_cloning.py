@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.models.worlds import KINDS, make_informed, noise_windows
 from tests.policies.linear_world import LinearModel, LinearTask, play
 from wm_lab.errors import UserError
 from wm_lab.policies import BCPolicy, BCProposals, BehaviourCloning, BehaviourCloningConfig, ProposalsConfig
@@ -165,6 +166,43 @@ def test_the_first_proposal_is_what_the_policy_really_does_where_the_model_is_pe
     np.testing.assert_allclose(proposed[:, 0].numpy(), executed, atol=1e-5)
     assert (proposed[:, 1:] - proposed[:, :1]).abs().mean((0, 2, 3)).diff().min() > 0  # ever bolder
     assert proposed.abs().max() <= 1
+
+
+class Anew(BCProposals):
+    """Imagines anew from the present for each chunk, as is plainly right, and slower by the square of the horizon."""
+
+    def propose(self, rows, model, belief, horizon, generators):
+        noise, history = self._noise(horizon, generators), self._history.stacked(rows, torch.device("cpu"))
+        seen = {key: value[:, None].expand(-1, self.config.count, -1, -1) for key, value in history.items()}
+        actions = noise[:, :, :0]
+        while actions.shape[2] < horizon:
+            shown = seen
+            if actions.shape[2]:
+                decoded = model.decode(model.imagine(belief, actions))
+                shown = {key: torch.cat([value, decoded[key].float()], 2) for key, value in seen.items()}
+            chunk = self.net({key: value[:, :, -self.net.config.history :] for key, value in shown.items()})
+            ahead = noise[:, :, actions.shape[2] :][:, :, : chunk.shape[2]]
+            actions = torch.cat([actions, chunk[:, :, : ahead.shape[2]] + ahead], 2).clamp(-1, 1)
+        return actions
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.inference_mode()
+def test_advice_that_reacts_is_the_same_as_if_it_imagined_anew_for_every_chunk(kind):
+    model, data, proposed = make_informed(kind).eval(), noise_windows(), []
+    torch.manual_seed(0)
+    net = BehaviourCloning(BehaviourCloningConfig(chunk=2, history=5), model.spec)
+    for parts in (BCProposals, Anew):
+        proposals = parts(ProposalsConfig(count=5), net)
+        proposals.start(3)
+        moment = Moment(
+            np.arange(3), {"state": data.observation["state"][:, -1].numpy()}, np.zeros(3), np.ones(3, bool)
+        )
+        proposals.update(moment)
+        generators = [generator(seed, "test") for seed in range(3)]
+        proposed.append(proposals.propose(np.arange(3), model, model.encode(data), 10, generators))
+    assert proposed[0].shape == (3, 5, 10, 2)
+    torch.testing.assert_close(*proposed, rtol=1e-4, atol=1e-5)
 
 
 def test_where_the_model_cannot_decode_the_chunk_is_held():

@@ -62,24 +62,26 @@ class BCProposals:
         closed_loop = set(self.net.observation_keys) <= set(model.decoded_keys)
 
         actions = chunk = noise[:, :, :0]
+        reached: State | None = None  # [R P] the belief after all actions but the newest chunk
         while actions.shape[2] < horizon:
             done = actions.shape[2]
             if done and closed_loop:
-                # Imagined anew from the present: a belief in the middle of an imagination is not part of the contract.
-                history = self._imagine(model, belief, actions, history)
+                reached = belief.expand(self.config.count) if reached is None else reached
+                reached, history = self._react(model, reached, actions[:, :, -chunk.shape[2] :], history)
             chunk = self.net(history) if closed_loop or not done else chunk[:, :, -1:]
             chunk = chunk[:, :, : horizon - done]
             actions = torch.cat([actions, chunk + noise[:, :, done : done + chunk.shape[2]]], dim=2).clamp(-1, 1)
         return actions
 
-    def _imagine(
+    def _react(
         self, model: WorldModel, belief: State, actions: Tensor, history: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """The observation history {key: [R, P, history, ...]} after the imagined `actions`."""
-        length = self.net.config.history
-        future = model.imagine(belief, actions)
-        decoded = model.decode(future.map(lambda part: part[:, :, -length:]))
-        return {
+    ) -> tuple[State, dict[str, Tensor]]:
+        """The beliefs [R P] and the observation history {key: [R, P, history, ...]} after actions [R, P, H, A] more."""
+        length, (r, p) = self.net.config.history, actions.shape[:2]
+        belief, imagined = model.advance(belief, actions.flatten(0, 1))
+        newest = imagined.map(lambda part: part[:, 0, -length:].reshape(r, p, -1, *part.shape[3:]))
+        decoded = model.decode(newest)
+        return belief, {
             key: torch.cat([past, decoded[key].to(past.dtype)], dim=2)[:, :, -length:] for key, past in history.items()
         }
 

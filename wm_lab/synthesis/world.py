@@ -60,27 +60,28 @@ class ImaginedWorld:
 
     def depart(self, dataset: Dataset, starts: Starts) -> None:
         self.belief = beliefs(self.model, dataset, starts, self.device)
-        self._actions = torch.zeros(len(starts), 0, dataset.spec.action_size)
+        self._now: list[State] = [self.belief[rows] for rows in torch.split(torch.arange(len(starts)), ROWS)]
         self.reward = np.zeros((len(starts), 0))
         self.uncertainty: np.ndarray | None = None
 
     def advance(self, actions: np.ndarray) -> Observations:
-        # Imagined anew from the start: a belief in the middle of an imagination is not part of the contract.
-        self._actions = torch.cat([self._actions, torch.from_numpy(actions)], dim=1)
-        rows = torch.split(torch.arange(len(actions)), ROWS)
-        reward, uncertainty, seen = zip(*(self._imagine(some, actions.shape[1]) for some in rows), strict=True)
-        self.reward = np.concatenate(reward)
-        self.uncertainty = None if uncertainty[0] is None else np.concatenate(uncertainty)
+        parts = torch.split(torch.from_numpy(actions), ROWS)
+        now, reward, uncertainty, seen = zip(*map(self._advance, self._now, parts), strict=True)
+        self._now = list(now)
+        self.reward = np.concatenate([self.reward, np.concatenate(reward)], axis=1)
+        if uncertainty[0] is not None:
+            newest = np.concatenate(uncertainty)
+            before = newest[:, :0] if self.uncertainty is None else self.uncertainty
+            self.uncertainty = np.concatenate([before, newest], axis=1)
         return {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}
 
     @torch.inference_mode()
-    def _imagine(self, rows: Tensor, newest: int) -> tuple[np.ndarray, np.ndarray | None, Observations]:
-        """Reward and uncertainty [m, steps so far] of some segments, and what is seen in their newest steps."""
-        future = self.model.imagine(self.belief[rows], self._actions[rows, None].to(self.device))
-        recent = future.map(lambda part: part[:, :, -newest:])
-        seen = {key: _recorded(value[:, 0]) for key, value in self.model.decode(recent).items()}
+    def _advance(self, now: State, actions: Tensor) -> tuple[State, np.ndarray, np.ndarray | None, Observations]:
+        """Some segments [m] after actions [m, k, A]: their beliefs, rewards and uncertainty [m, k] and what is seen."""
+        now, future = self.model.advance(now, actions.to(self.device))
+        seen = {key: _recorded(value[:, 0]) for key, value in self.model.decode(future).items()}
         uncertainty = None if future.uncertainty is None else _numbers(future.uncertainty[:, 0])
-        return _numbers(future.reward[:, 0]), uncertainty, seen
+        return now, _numbers(future.reward[:, 0]), uncertainty, seen
 
 
 class SimulatedWorld:
