@@ -39,6 +39,7 @@ from wm_lab.experiment.arms import (
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.dry_run import rehearse
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.tasks.task import Task
 
@@ -114,6 +115,11 @@ class Planning(Exercise):
             )
         if config.practice:
             experiment.data.validation_manifest(config.practice)  # raises where data were recorded on its starts
+        self._rehearse(settings, task)
+
+    def _rehearse(self, settings: Settings, task: Task) -> None:
+        """UserError where an arm that plans with a learned model could not make its first decision."""
+        config = self.config
         rehearse(settings, task)
         if config.advised:
             rehearse(settings, task, advised=True)
@@ -160,14 +166,17 @@ class Planning(Exercise):
 
         What an arm needs is trained when it is asked for, unless it has been already.
         """
-        config, settings, first_training = self.config, experiment.settings, experiment.tools.training == 0
+        first_training = experiment.tools.training == 0
         if first_training:
             yield from (arm for arm in scripted_arms() if arm.name != "expert" or experiment.task.has_expert)
-        true = settings.with_objective(truth(experiment.task))
-        if is_simulator(settings):
-            if first_training:
-                yield PlanningArm("mpc", true, SIMULATOR).slowly()
-            return
+        if not is_simulator(experiment.settings):
+            yield from self._learned_arms(experiment)
+        elif first_training:
+            yield self._true(experiment, "mpc")
+
+    def _learned_arms(self, experiment: Experiment) -> Iterator[Arm]:
+        """Those for which something is trained, and with the first training the true simulator above them."""
+        config, settings = self.config, experiment.settings
         clone = experiment.models.clone() if config.clone else None
         if clone is not None:
             yield CloneArm("bc", settings, clone)
@@ -183,11 +192,15 @@ class Planning(Exercise):
             yield advised_arm(experiment, config.practice, config.play_on)
         if config.reranker is not None:
             yield reranked_arm(experiment, config.reranker)
-        if config.oracle_episodes and first_training:
-            yield PlanningArm(ORACLE, true, SIMULATOR).slowly()
+        if config.oracle_episodes and experiment.tools.training == 0:
+            yield self._true(experiment, ORACLE)
         if config.attribution:
             rewarded = settings.with_objective(LEARNED_REWARD)
             yield PlanningArm(TRUE_LEARNED, rewarded, SIMULATOR, judge=model).slowly()
+
+    def _true(self, experiment: Experiment, name: str) -> Arm:
+        """Planning in the true simulator, by the task's own cost."""
+        return PlanningArm(name, experiment.settings.with_objective(truth(experiment.task)), SIMULATOR).slowly()
 
     def _learned(self, experiment: Experiment, model: Path, name: str) -> Iterator[Arm]:
         """Planning in this model with the configured objective, and for attribution with either cost alone."""
