@@ -180,6 +180,8 @@ def test_the_true_dynamics_promise_the_reward_that_is_then_paid() -> None:
     for plan, told in zip(plans[0], promised[0], strict=True):
         task.restore(snapshot)
         np.testing.assert_array_equal([np.float32(task.step(action)[1]) for action in plan], told)
+    start, actions = SimulatorState(torch.from_numpy(snapshot[None])), torch.from_numpy(plans[:, 0])
+    np.testing.assert_array_equal(simulator.advance(start, actions)[1].reward[0, 0], promised[0, 0])
 
 
 def test_a_subclass_with_a_cost_of_its_own_pays_by_it() -> None:

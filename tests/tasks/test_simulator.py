@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.models.worlds import make_informed
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.hand.goals import GOALS
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
-from wm_lab.world_model import Windows
+from wm_lab.tasks.true_dynamics import JudgedSimulator
+from wm_lab.tasks.varied import vary
+from wm_lab.world_model import DataSpec, Windows
 
 
 def windows(snapshots: np.ndarray) -> Windows:
@@ -40,6 +43,31 @@ def test_what_is_imagined_is_what_happens(goal: str) -> None:
             _, reward, *_ = task.step(actions[0, n, t].numpy())
             assert np.abs(task.state().astype(float) - imagined.features[0, n, t].double().numpy()).max() <= 1e-9
             assert imagined.reward[0, n, t].item() == pytest.approx(reward, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["none", "physics"])
+@torch.inference_mode()
+def test_steps_are_one_imagination_and_the_running_episode_stays_where_it_is(kind: str) -> None:
+    task = vary(HandTask(HandConfig(goal="push")), kind)
+    snapshots = []
+    for seed in range(3):
+        task.reset(seed=seed)
+        snapshots.append(task.snapshot())
+    here, size = task.snapshot(), task.state().shape
+    simulator = Simulator(SimulatorConfig(), task)
+    judge = make_informed("rssm-gaussian", DataSpec({"state": size}, 7)).eval()
+    data = windows(np.stack(snapshots)[:, None])
+    data.first[:] = True
+    data.observation["state"] = simulator.observe(data)[1].features[:, 0]
+    plans = torch.rand(3, 2, 8, 7, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for model in (simulator, JudgedSimulator(simulator, judge)):
+        belief = model.encode(data)
+        whole, (_, steps) = model.imagine(belief, plans), model.advance(belief.expand(2), plans.flatten(0, 1))
+        for together, apart in zip(whole[:3], steps[:3], strict=True):
+            torch.testing.assert_close(apart[:, 0].unflatten(0, (3, 2)), together, rtol=1e-4, atol=1e-4)
+        with pytest.raises(ValueError, match=r"actions must be \[B, A\] with B=3"):
+            model.step(belief, plans[:, 0])
+    np.testing.assert_array_equal(task.snapshot(), here)
 
 
 def test_observing_gives_the_true_states_seen_and_the_last_snapshot() -> None:

@@ -196,6 +196,15 @@ class EnvTask(Task):
                 for t in range(horizon):
                     yield (b, n, t), self._advance(actions[b, n, t])
 
+    def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        after = np.empty_like(snapshots)
+        with self._aside():
+            for row, (snapshot, action) in enumerate(zip(snapshots, actions, strict=True)):
+                self._return_to(snapshot)
+                self._advance(action)
+                after[row] = self.snapshot()
+        return after
+
     @contextmanager
     def _aside(self) -> Iterator[None]:
         """Inside, futures are played; outside again, the running episode is where it was."""

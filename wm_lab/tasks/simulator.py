@@ -63,14 +63,24 @@ class Simulator(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Plays actions [B, N, H, A] from B snapshots; features [B, N, H, D] are state observations."""
-        if not isinstance(state, SimulatorState):
-            raise TypeError(f"the simulator goes on from a SimulatorState, not from {type(state).__name__}")
-        snapshots = state.snapshot.cpu().numpy()
-        played = self._task.futures(snapshots, actions.detach().cpu().numpy(), self.config.threads)
+        self.check_actions(state, actions, "BNHA")
+        played = self._task.futures(_snapshots(state), actions.detach().cpu().numpy(), self.config.threads)
         return _imagination(played.states, played.rewards, actions.device)
+
+    def step(self, state: State, actions: Tensor) -> tuple[SimulatorState, Imagination]:
+        self.check_actions(state, actions, "BA")
+        after = self._task.successors(_snapshots(state), actions.detach().cpu().numpy())
+        states, rewards = (part[:, None, None] for part in (self._task.states(after), self._task.rewards(after)))
+        return SimulatorState(torch.from_numpy(after).to(actions.device)), _imagination(states, rewards, actions.device)
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return {"state": imagination.features}
+
+
+def _snapshots(state: State) -> np.ndarray:
+    if not isinstance(state, SimulatorState):
+        raise TypeError(f"the simulator goes on from a SimulatorState, not from {type(state).__name__}")
+    return state.snapshot.cpu().numpy()
 
 
 def _imagination(states: np.ndarray, rewards: np.ndarray, device: torch.device) -> Imagination:

@@ -46,23 +46,35 @@ class JudgedSimulator(WorldModel):
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, JudgedState)
-        b, n, horizon, _ = actions.shape
+        self.check_actions(state, actions, "BNHA")
+        b, n = actions.shape[:2]
         future = self.simulator.imagine(state.truth, actions)
-        flags = torch.zeros(b * n, horizon, dtype=torch.bool)
-        windows = Windows(
-            observation={"state": future.features.flatten(0, 1).float()},
-            action=actions.flatten(0, 1),
-            reward=torch.zeros(b * n, horizon),
-            first=flags,
-            terminal=flags,
-            valid=~flags,
-        )
-        _, judged = self.judge.observe(windows, state.belief.expand(n))
+        _, judged = self.judge.observe(_seen(future, actions), state.belief.expand(n))
         return Imagination(
             features=judged.features[:, 0].unflatten(0, (b, n)),
             reward=judged.reward[:, 0].unflatten(0, (b, n)),
             continue_probability=judged.continue_probability[:, 0].unflatten(0, (b, n)),
         )
 
+    def step(self, state: State, actions: Tensor) -> tuple[JudgedState, Imagination]:
+        assert isinstance(state, JudgedState)
+        truth, arrived = self.simulator.step(state.truth, actions)
+        belief, judged = self.judge.observe(_seen(arrived, actions[:, None, None]), state.belief)
+        return JudgedState(truth, belief), judged
+
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.judge.decode(imagination)
+
+
+def _seen(future: Imagination, actions: Tensor) -> Windows:
+    """What the simulator shows under actions [B, N, H, A], as if it had been observed: B * N rows of H steps."""
+    led = actions.flatten(0, 1)
+    flags = torch.zeros(led.shape[:2], dtype=torch.bool, device=led.device)
+    return Windows(
+        observation={"state": future.features.flatten(0, 1).float()},
+        action=led,
+        reward=torch.zeros(led.shape[:2], device=led.device),
+        first=flags,
+        terminal=flags,
+        valid=~flags,
+    )

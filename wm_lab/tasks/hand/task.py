@@ -171,6 +171,16 @@ class HandTask(Task):
         success = solved(self._goal, self._tolerance, np.moveaxis(states.astype(float), -1, 0))
         return states.reshape(batch, count, horizon, -1), success.reshape(batch, count, horizon)
 
+    def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        here, after = self.snapshot(), snapshots.copy()
+        for row, (snapshot, action) in enumerate(zip(snapshots, actions, strict=True)):
+            self._physics.load(snapshot[:-4])
+            self._physics.step(action)
+            self._physics.save(after[row, :-4])
+        after[:, -1] += 1
+        self.restore(here)
+        return after
+
     def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
         """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
         size = self.config.image_size if size is None else size
