@@ -11,7 +11,6 @@ from wm_lab.evaluation.comparison import (
     adjust,
     attribute,
     compare,
-    compare_by_task,
     compare_by_type,
     compare_returns,
     exploitation,
@@ -73,7 +72,6 @@ def test_types_pool_the_tasks_that_carry_their_tag():
     assert by_type["contact"].tasks == ("toy/push", "toy/insert")
     assert by_type["precise"].difference.value == pytest.approx(0.20)
     assert by_type["reach"].p_adjusted == 1.0
-    assert [d.name for d in compare_by_task(results, "mpc", "bc")] == ["toy/reach", "toy/push", "toy/insert"]
 
 
 def test_the_verdict_names_winner_size_and_what_stays_open():

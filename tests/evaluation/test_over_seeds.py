@@ -12,34 +12,35 @@ from wm_lab.evaluation.over_seeds import (
     difference_bounds,
     mean_bounds,
     over_seeds,
-    paired_over_seeds,
     paired_test,
     rate_bounds,
 )
-from wm_lab.evaluation.proportions import paired_proportions, success_rate
+from wm_lab.evaluation.proportions import tango_bounds, wilson
 
 FLAGS = np.random.default_rng(0).random((2, 3, 60)) < 0.7
 
 
 def test_one_seed_has_wilsons_and_tangos_intervals():
     a, b = FLAGS[:, :1]
-    assert over_seeds(a) == success_rate(a[0])
-    assert paired_over_seeds(a, b) == paired_proportions(a[0], b[0])
+    assert over_seeds(a) == wilson(int(a.sum()), a.size)
+    apart = paired_test(a, b)[0]
+    assert (apart.low, apart.high) == tango_bounds((a & ~b).sum(), (b & ~a).sum(), a.size)
+    assert (apart.value, apart.n) == (pytest.approx(a.mean() - b.mean()), a.size)
 
 
 def test_an_arm_without_training_seeds_meets_every_seed_of_the_other():
     a, b = FLAGS
-    assert paired_over_seeds(a, b[:1]) == paired_over_seeds(a, np.repeat(b[:1], 3, axis=0))
-    assert paired_over_seeds(a, b[:1]).value == pytest.approx(a.mean() - b[0].mean())
-    assert paired_over_seeds(b[:1], a).value == pytest.approx(b[0].mean() - a.mean())
+    assert paired_test(a, b[:1]) == paired_test(a, np.repeat(b[:1], 3, axis=0))
+    assert paired_test(a, b[:1])[0].value == pytest.approx(a.mean() - b[0].mean())
+    assert paired_test(b[:1], a)[0].value == pytest.approx(b[0].mean() - a.mean())
 
 
 def test_arms_are_paired_by_seed_and_episode_or_not_at_all():
     a, b = FLAGS
     with pytest.raises(ValueError, match="3 and 2 training seeds"):
-        paired_over_seeds(a, b[:2])
+        paired_test(a, b[:2])
     with pytest.raises(ValueError, match="same episodes"):
-        paired_over_seeds(a, b[:, :50])
+        paired_test(a, b[:, :50])
 
 
 def rates(rng: np.random.Generator, trials: int, seeds: int, rate: float, spread: float, luck: float) -> np.ndarray:
@@ -115,9 +116,9 @@ def test_intervals_stay_inside_what_can_be_and_hold_the_estimate():
             flags = rng.random((seeds, 40)) < rate
             found = over_seeds(flags)
             assert 0 <= found.low <= found.value <= found.high <= 1 and found.high > found.low
-            apart = paired_over_seeds(flags, rng.random((seeds, 40)) < 0.5)
+            apart = paired_test(flags, rng.random((seeds, 40)) < 0.5)[0]
             assert -1 <= apart.low <= apart.value <= apart.high <= 1
-    assert over_seeds(np.ones((5, 100), bool)) == success_rate(np.ones(100, bool)), "five times the same hundred"
+    assert over_seeds(np.ones((5, 100), bool)) == wilson(100, 100), "five times the same hundred"
     assert over_seeds(FLAGS[0]) == over_seeds(FLAGS[0])
 
 

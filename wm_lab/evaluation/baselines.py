@@ -26,11 +26,6 @@ def constant_velocity(previous: np.ndarray, last: np.ndarray, horizon: int) -> n
     return predicted
 
 
-def train_mean(mean: np.ndarray, windows: int, horizon: int) -> np.ndarray:
-    """The mean training state [D], whatever was observed."""
-    return np.broadcast_to(mean, (windows, horizon, len(mean))).copy()
-
-
 @dataclass(frozen=True)
 class LinearDynamics:
     """Ridge regression of the change of state on state and action, rolled open loop: change = [s, a, 1] @ weights."""
@@ -70,17 +65,12 @@ class LinearDynamics:
         return np.stack(states, axis=1)
 
 
-def shuffle_actions(actions: np.ndarray, episode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Actions [W, ...] dealt out anew, so that every window gets those of a window of another episode.
-
-    Give them to the model in place of the true ones: a model whose error stays the same does not read its actions.
-    """
-    shuffled: np.ndarray = actions[foreign_windows(episode, rng)]
-    return shuffled
-
-
 def foreign_windows(episode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random permutation [W] in which no window keeps its episode; UserError where one episode holds over half."""
+    """A random permutation [W] in which no window keeps its episode; UserError where one episode holds over half.
+
+    Give the model the actions of these windows in place of the true ones: if its error stays the same, it does not read
+    its actions.
+    """
     names, index, counts = np.unique(episode, return_inverse=True, return_counts=True)
     if 2 * counts.max() > len(episode):
         raise UserError(

@@ -99,12 +99,6 @@ def compare_by_type(results: Results, a: str, b: str) -> list[Difference]:
     return adjust([compare_pooled(pairs, tag) for tag, pairs in members.items()])
 
 
-def compare_by_task(results: Results, a: str, b: str) -> list[Difference]:
-    """Arm a minus arm b for every task that has both arms, with Holm's correction over the tasks."""
-    both = [arms for arms in results.values() if a in arms and b in arms]
-    return adjust([compare(arms[a], arms[b]) for arms in both])
-
-
 def adjust(differences: Sequence[Difference]) -> list[Difference]:
     """The same differences, knowing how many questions were asked."""
     adjusted = holm([d.p for d in differences])

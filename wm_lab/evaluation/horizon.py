@@ -19,10 +19,6 @@ class Horizon(NamedTuple):
     limit: int
     n: int  # episodes
 
-    @property
-    def censored(self) -> bool:
-        return self.value >= self.limit
-
     def bounds(self) -> str:
         """`12 [9, >20]`; just `>20` where every resample outlasts the data."""
         if self.low >= self.limit:

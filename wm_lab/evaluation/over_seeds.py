@@ -4,7 +4,7 @@ Every table's interval over played episodes is made here. Shapes: S training see
 every seed played in the same order.
 
     over_seeds(values [S, E])           success flags (bool): a rate; numbers (float, NaN where there is none): a mean
-    paired_over_seeds(a [S, E], b)      mean of a - b, b [S, E] of as many seeds, paired by index, or [1, E] of an arm
+    paired_test(a [S, E], b)            mean of a - b, b [S, E] of as many seeds, paired by index, or [1, E] of an arm
                                         without training seeds (expert, simulator), which then meets every seed of a
 
 With S = 1 an interval is over episodes alone: it speaks of this training, not of the method. `n` is always E.
@@ -48,13 +48,11 @@ def over_seeds(values: ArrayLike) -> Interval:
     return _mean(x.astype(float))
 
 
-def paired_over_seeds(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Mean of a - b over the same episodes, of flags or of numbers; see the head of this file."""
-    return paired_test(a, b)[0]
-
-
 def paired_test(a: ArrayLike, b: ArrayLike) -> tuple[Interval, float]:
-    """`paired_over_seeds`, and p that there is no difference: the share of error at which the interval ends at zero."""
+    """Mean of a - b over the same episodes, and p that there is none: the share of error at which it ends at zero.
+
+    See the head of this file.
+    """
     mine, theirs = paired(a, b)
     if mine.dtype == bool:
         value = mine.mean() - theirs.mean()

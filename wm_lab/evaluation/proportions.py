@@ -13,6 +13,9 @@ from scipy import special
 
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
+Z = float(special.ndtri((1 + LEVEL) / 2))
+"""Deviations to either side that a standard normal number exceeds in 5 %."""
+
 BISECTIONS = 50
 """Halvings of [-1, 1]: 2e-15 of a proportion."""
 
@@ -25,17 +28,17 @@ class Discordance(NamedTuple):
     n: int
 
 
-def wilson(successes: float, n: int, *, level: float = LEVEL) -> Interval:
+def wilson(successes: float, n: int) -> Interval:
     """Wilson's score interval for a rate of `successes` out of n episodes (Wilson 1927)."""
     if n == 0:
         return undefined()
-    low, high = wilson_bounds(successes / n, n, _z(level))
+    low, high = wilson_bounds(successes / n, n)
     return Interval(float(low), successes / n, float(high), n)
 
 
 def wilson_bounds(rate: ArrayLike, n: ArrayLike, reach: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of `wilson` for arrays of rates, of n (not necessarily whole) and of deviations to reach (1.96)."""
-    p, n, z = np.asarray(rate, float), np.asarray(n, float), np.asarray(_z(LEVEL) if reach is None else reach)
+    p, n, z = np.asarray(rate, float), np.asarray(n, float), np.asarray(Z if reach is None else reach)
     heavy = z**2 / np.maximum(n, np.finfo(float).tiny)
     centre = (p + heavy / 2) / (1 + heavy)
     half = np.sqrt(heavy * p * (1 - p) + heavy**2 / 4) / (1 + heavy)
@@ -43,44 +46,20 @@ def wilson_bounds(rate: ArrayLike, n: ArrayLike, reach: ArrayLike | None = None)
     return np.minimum(np.maximum(centre - half, 0.0), p), np.maximum(np.minimum(centre + half, 1.0), p)
 
 
-def success_rate(success: ArrayLike, *, level: float = LEVEL) -> Interval:
-    """Wilson's interval for flags [E]."""
-    flags = np.asarray(success, bool)
-    return wilson(int(flags.sum()), flags.size, level=level)
-
-
-def paired_proportions(a: ArrayLike, b: ArrayLike, *, level: float = LEVEL) -> Interval:
-    """Rate of a minus rate of b over the same episodes, flags [E] each; see `tango`."""
-    return tango(discordance(a, b), level=level)
-
-
-def discordance(a: ArrayLike, b: ArrayLike) -> Discordance:
-    """Count the episodes that only one of two arms solved; flags [E] each."""
-    a, b = np.asarray(a, bool), np.asarray(b, bool)
-    if a.shape != b.shape:
-        raise ValueError(f"paired samples need the same episodes, found shapes {a.shape} and {b.shape}")
-    return Discordance(int((a & ~b).sum()), int((b & ~a).sum()), a.size)
-
-
-def tango(pairs: Discordance, *, continuity: bool = True, level: float = LEVEL) -> Interval:
-    """Score interval for a paired difference of proportions (Tango 1998, Statistics in Medicine 17:891).
-
-    The continuity correction, of half a pair, makes the interval agree with the test: whenever it excludes zero,
-    `mcnemar` is below 1 - level. Uncorrected, it claims too often; corrected by a whole pair, too seldom.
-    """
-    if pairs.n == 0:
-        return undefined()
-    bounds = tango_bounds(pairs.only_a, pairs.only_b, pairs.n, continuity=continuity, reach=_z(level))
-    return Interval(float(bounds[0]), (pairs.only_a - pairs.only_b) / pairs.n, float(bounds[1]), pairs.n)
-
-
 def tango_bounds(
     only_a: ArrayLike, only_b: ArrayLike, n: ArrayLike, *, continuity: bool = True, reach: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of `tango` for arrays of counts [...] at once, and of deviations to reach (1.96)."""
+    """Score interval for paired differences of proportions (Tango 1998, Statistics in Medicine 17:891).
+
+    The continuity correction, of half a pair, makes the interval agree with the test: whenever it excludes zero,
+    `mcnemar` is below 1 - LEVEL. Uncorrected, it claims too often; corrected by a whole pair, too seldom.
+
+    only_a, only_b: numbers [...] of the n pairs in which one arm alone succeeded, not necessarily whole
+    reach: deviations of the score to go (1.96)
+    """
     a, b = np.asarray(only_a, float), np.asarray(only_b, float)
     pairs = np.maximum(np.asarray(n, float), np.finfo(float).tiny)
-    z = np.asarray(_z(LEVEL) if reach is None else reach)
+    z = np.asarray(Z if reach is None else reach)
     slack = 0.5 if continuity else 0.0
     # By symmetry the upper bound is the mirrored lower bound of the swapped arms.
     return _tango_low(a, b, pairs, slack, z), -_tango_low(b, a, pairs, slack, z)
@@ -97,17 +76,6 @@ def mcnemar(pairs: Discordance) -> float:
         return 1.0
     exactly = special.bdtr(fewer, tosses, 0.5) - (special.bdtr(fewer - 1, tosses, 0.5) if fewer else 0.0)
     return float(min(1.0, 2 * special.bdtr(fewer, tosses, 0.5) - exactly))
-
-
-def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, *, level: float = LEVEL) -> Interval:
-    """Rate of a minus rate of b over *different* episodes (Newcombe 1998, method 10: Wilson bounds combined)."""
-    if min(n_a, n_b) == 0:
-        return undefined()
-    a, b = wilson(successes_a, n_a, level=level), wilson(successes_b, n_b, level=level)
-    value = a.value - b.value
-    low = value - np.hypot(a.value - a.low, b.high - b.value)
-    high = value + np.hypot(a.high - a.value, b.value - b.low)
-    return Interval(float(low), value, float(high), min(n_a, n_b))
 
 
 def _tango_low(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.ndarray) -> np.ndarray:
@@ -129,7 +97,3 @@ def _score_deviation(a: np.ndarray, b: np.ndarray, n: np.ndarray, delta: np.ndar
     only_b = (np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0)) - linear) / (4 * n)
     root: np.ndarray = np.sqrt(np.maximum(n * (2 * only_b + delta * (1 - delta)), 0))
     return root
-
-
-def _z(level: float) -> float:
-    return float(special.ndtri((1 + level) / 2))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wm_lab.evaluation.assessment import MODEL, OVERALL, Assessment, Curves
+from wm_lab.evaluation.assessment import MODEL, OVERALL, PERSISTENCE, Assessment, Curves
 from wm_lab.evaluation.comparison import SuccessRow
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.interval import Interval
 from wm_lab.reports import style
-from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
+from wm_lab.reports.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 
 PREDICTORS = {
     MODEL: BLUE,
-    "persistence": VERMILION,
+    PERSISTENCE: VERMILION,
     "constant_velocity": ORANGE,
     "linear": GREEN,
     "shuffled": PURPLE,
-    "train_mean": GREY,
     "decoder_floor": SKY,
 }
 ARMS = {
@@ -43,9 +42,6 @@ ARMS = {
 }
 COLUMNS = 3
 """Panels in a row."""
-
-ANCHORS = ("persistence", "train_mean")
-"""Baselines that cannot diverge; with the model's p90 they set the error axis."""
 
 MOST_DECADES = 1e5
 """Largest ratio between the ends of an error axis."""
@@ -192,7 +188,7 @@ def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
         )
         if ours:
             axes.plot(steps, curve.p90, color=shade[who], lw=1, ls=(0, (1, 1.5)), label="model, p90")
-    anchors = [curves[MODEL].p90, *(curves[who].median for who in ANCHORS if who in curves)]
+    anchors = [curves[MODEL].p90, curves[PERSISTENCE].median]  # persistence cannot diverge
     axes.set_ylim(*_error_range(list(curves.values()), anchors))
     axes.set_yscale("log")
     axes.minorticks_off()  # they take half of the time of drawing
@@ -207,7 +203,7 @@ def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
 def _error_range(curves: Sequence[Curves], anchors: Sequence[np.ndarray]) -> tuple[float, float]:
     """Limits of the error axis: a diverging baseline leaves through the top, a perfect one through the bottom."""
     positive = [curve.median[curve.median > 0] for curve in curves]
-    top = 2 * max((float(a.max()) for a in anchors), default=0.0) or 1.0
+    top = 2 * max(float(a.max()) for a in anchors) or 1.0
     least = min((float(p.min()) for p in positive if p.size), default=top)
     return max(least / 1.5, top / MOST_DECADES), max(top, 10 * least / 1.5)
 
