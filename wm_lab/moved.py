@@ -36,17 +36,7 @@ class Constant:
 
 Option = Renamed | Constant
 
-CLASSES: dict[str, str] = {
-    "wm_lab.exercises.collect.Collect": "wm_lab.exercises.collect.CollectExercise",
-    "wm_lab.exercises.augmentation.Augmentation": "wm_lab.exercises.augmentation.AugmentationExercise",
-    "wm_lab.exercises.augmentation.exercise.Augmentation": "wm_lab.exercises.augmentation.AugmentationExercise",
-    "wm_lab.exercises.imagination.Imagination": "wm_lab.exercises.imagination.ImaginationExercise",
-    "wm_lab.exercises.imagination.exercise.Imagination": "wm_lab.exercises.imagination.exercise.ImaginationExercise",
-    "wm_lab.exercises.latent.Latent": "wm_lab.exercises.latent.LatentExercise",
-    "wm_lab.exercises.latent.exercise.Latent": "wm_lab.exercises.latent.exercise.LatentExercise",
-    "wm_lab.exercises.planning.Planning": "wm_lab.exercises.planning.PlanningExercise",
-    "wm_lab.exercises.planning.exercise.Planning": "wm_lab.exercises.planning.exercise.PlanningExercise",
-}
+CLASSES: dict[str, str] = {}
 """{old path "module.Class": new path}"""
 
 OPTIONS: dict[str, dict[str, Option]] = {
@@ -66,9 +56,6 @@ OPTIONS: dict[str, dict[str, Option]] = {
         "noise_mean": Constant(-0.4),
         "noise_std": Constant(1.2),
     },
-    "wm_lab.config.ScaleConfig": {"doses": Renamed("synthetic_ratios")},
-    "wm_lab.exercises.augmentation.exercise.AugmentationConfig": {"doses": Renamed("synthetic_ratios")},
-    "wm_lab.exercises.planning.exercise.PlanningConfig": {"practice": Renamed("validation_episodes")},
 }
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 

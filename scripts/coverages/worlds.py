@@ -9,17 +9,25 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from row import Rng
+from scipy import special
 
-Rng = np.random.Generator
+CLONES = (0.88, 0.93, 0.36, 0.55, 0.48)
+"""Success rates of five clones of one kind, trained half as long as they should have been."""
 
 
 @lru_cache
-def centre(rate: float, spread: float) -> float:
-    """The log-odds whose mean rate is `rate` when they spread by so much."""
+def _table(spread: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds, and the mean rate of what spreads by so much around them."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(61)
-    weights = weights / weights.sum()
-    return float(optimize.brentq(lambda m: (weights * special.expit(m + spread * nodes)).sum() - rate, -60, 60))
+    odds = np.linspace(-15, 15, 6001)
+    return odds, special.expit(odds[:, None] + spread * nodes) @ (weights / weights.sum())
+
+
+def centre(rate: np.ndarray | float, spread: float) -> np.ndarray:
+    """The log-odds whose mean rate is `rate` when they spread by so much."""
+    odds, rates = _table(spread)
+    return np.interp(rate, rates, odds)
 
 
 def luck_of_episodes(rng: Rng, experiments: int, episodes: int) -> np.ndarray:
@@ -27,21 +35,28 @@ def luck_of_episodes(rng: Rng, experiments: int, episodes: int) -> np.ndarray:
     return rng.normal(size=(experiments, 1, episodes))
 
 
-def flags(rng: Rng, luck: np.ndarray, seeds: int, rate: float, spread: float, tau: float = 1.0) -> np.ndarray:
-    """[N, S, E] of an arm whose seeds spread, on episodes that differ by tau times their luck."""
-    if rate in (0.0, 1.0):
-        return np.full((len(luck), seeds, luck.shape[-1]), bool(rate))
-    odds = centre(rate, float(np.hypot(spread, tau))) + tau * luck
+def flags(rng: Rng, luck: np.ndarray, seeds: int, rate: np.ndarray | float, spread: float) -> np.ndarray:
+    """[N, S, E] of an arm whose seeds spread, on episodes that differ by their luck; a rate, or one an experiment."""
+    odds = np.reshape(centre(rate, float(np.hypot(spread, 1.0))), (-1, 1, 1)) + luck
     odds = odds + spread * rng.normal(size=(len(luck), seeds, 1))
     return rng.random(odds.shape) < special.expit(odds)
 
 
-def beta_flags(rng: Rng, luck: np.ndarray, seeds: int, rate: float, deviation: float) -> np.ndarray:
+def beta_flags(rng: Rng, luck: np.ndarray, seeds: int, rate: np.ndarray, deviation: float) -> np.ndarray:
     """[N, S, E] of an arm whose seeds' rates have a beta distribution with this standard deviation."""
-    size = rate * (1 - rate) / deviation**2 - 1
-    own = rng.beta(rate * size, (1 - rate) * size, size=(len(luck), seeds, 1))
-    mixed = np.sqrt(0.3) * luck + np.sqrt(0.7) * rng.normal(size=(len(luck), seeds, luck.shape[-1]))
-    return special.ndtr(mixed) < own
+    size = np.reshape(rate * (1 - rate) / deviation**2 - 1, (-1, 1))
+    rate = np.reshape(rate, (-1, 1))
+    return _of_rates(rng, luck, rng.beta(rate * size, (1 - rate) * size, size=(len(luck), seeds)))
+
+
+def clone_flags(rng: Rng, luck: np.ndarray, seeds: int) -> np.ndarray:
+    """[N, S, E] of an arm whose seeds are each as good as one of the five clones."""
+    return _of_rates(rng, luck, rng.choice(CLONES, size=(len(luck), seeds)))
+
+
+def _of_rates(rng: Rng, luck: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    mixed = np.sqrt(0.3) * luck + np.sqrt(0.7) * rng.normal(size=(*rates.shape, luck.shape[-1]))
+    return special.ndtr(mixed) < rates[..., None]
 
 
 def numbers(rng: Rng, luck: np.ndarray, seeds: int, spread: float, skewed: bool) -> np.ndarray:
@@ -49,20 +64,3 @@ def numbers(rng: Rng, luck: np.ndarray, seeds: int, spread: float, skewed: bool)
     own = spread * rng.normal(size=(len(luck), seeds, 1))
     shape = (len(luck), seeds, luck.shape[-1])
     return own + luck + (rng.exponential(size=shape) - 1 if skewed else rng.normal(size=shape))
-
-
-class Encoder:
-    """Features of trajectories of which a line, and noise that a whole trajectory shares, make the target."""
-
-    def __init__(self, rng: Rng, features: int, noise: float, frames: int = 10) -> None:
-        self.rng, self.frames, self.noise = rng, frames, noise
-        self.weights = rng.normal(size=features) / np.sqrt(features)
-
-    def draw(self, trajectories: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Features [M, F], targets [M, 1] and whose frames they are [M]."""
-        shape, rng = (trajectories, self.frames, len(self.weights)), self.rng
-        walk = np.cumsum(rng.normal(size=shape), 1) / np.sqrt(self.frames)
-        x = rng.normal(size=(trajectories, 1, shape[2])) + 0.5 * walk
-        shared = rng.normal(size=(trajectories, 1)) + rng.normal(size=shape[:2])
-        y = x @ self.weights + self.noise * np.sqrt(0.5) * shared
-        return x.reshape(-1, shape[2]), y.reshape(-1, 1), np.repeat(np.arange(trajectories), self.frames)

@@ -164,7 +164,7 @@ def test_training_seeds_that_disagree_widen_the_interval():
     assert is_significant(steady)
     assert not is_significant(shaky)
     single = compare(outcomes(solved(80, N)), bc)
-    assert steady.difference == pytest.approx(single.difference, abs=0.002)  # seeds that agree add no episodes
+    assert steady.difference == pytest.approx(single.difference, abs=0.005)  # seeds that agree add no episodes
     assert shaky.rate_a.high - shaky.rate_a.low > steady.rate_a.high - steady.rate_a.low
 
 

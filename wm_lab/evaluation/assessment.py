@@ -14,7 +14,7 @@ import numpy as np
 
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
-from wm_lab.evaluation.horizon import Horizon, find_horizon
+from wm_lab.evaluation.horizon import Horizon, find_horizon, shortest
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import skewed_bounds
 from wm_lab.evaluation.ratio import ratio_bounds
@@ -95,7 +95,7 @@ class Assessment:
     tolerance: dict[str, Horizon]  # H_tol of every variable with a tolerance
     actions: dict[str, Horizon]  # H_act of every variable; empty without the shuffled baseline
     constant: frozenset[str]  # variables that never move: persistence is perfect, and over it there is no skill
-    useful: Horizon  # overall better than persistence and every tolerance kept, in the same resample
+    useful: Horizon  # overall better than persistence and every tolerance kept
     trainings: int = 0  # of the model, over which all of this is; 0: nothing was learned
 
 
@@ -191,7 +191,7 @@ def assess(
         tolerance=tolerance,
         actions=reads,
         constant=frozenset(v for v in names if not sums[PERSISTENCE][v].any()),
-        useful=_useful(skills[PERSISTENCE][OVERALL], list(inside.values()), sample.episodes),
+        useful=shortest([beats[PERSISTENCE][OVERALL], *tolerance.values()]),
     )
 
 
@@ -264,12 +264,3 @@ def _curve_of_skill(model: np.ndarray, other: np.ndarray, sample: _Sample) -> Sk
 def _stays_inside(errors: np.ndarray, tolerance: float) -> np.ndarray:
     """1 where a window has been inside the tolerance at this and all earlier steps, [W, H]."""
     return (np.maximum.accumulate(errors, axis=1) <= tolerance).astype(float)
-
-
-def _useful(skill: tuple[np.ndarray, np.ndarray], inside: list[tuple[np.ndarray, np.ndarray]], n: int) -> Horizon:
-    """Steps at which the model beats persistence and at least half of its windows keep each tolerance."""
-    # Each condition as a margin that must stay above zero (a share of exactly one half still counts).
-    margins = [skill, *((share[0] - 0.5 + 1e-12, share[1] - 0.5 + 1e-12) for share in inside)]
-    point = np.min([m[0] for m in margins], axis=0)
-    resampled = np.min([m[1] for m in margins], axis=0)
-    return find_horizon(point, resampled, above=0.0, n=n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,8 @@ def find_horizon(
 
     With `unbroken` it must hold at every step before: steps are asked one after the other, and the first that fails
     ends it, so that no correction for their number is needed. Otherwise the last step at which it holds counts (the
-    effect of an action may take some steps to show); that is any of H, and their bands hold for all of them at once.
+    effect of an action may take some steps to show): any of H may seem to be it, so the lower band holds for all of
+    them at once. The upper one need not: it must only pass at the last step itself.
     """
     if (above is None) == (at_least is None):
         raise ValueError("give one of above and at_least")
@@ -62,23 +64,33 @@ def find_horizon(
         return statistic > above if above is not None else statistic >= at_least
 
     last = _leading_run if unbroken else _last_true
-    band = percentile_bounds(resampled, n=n) if unbroken else joint_bounds(resampled, n=n)
-    low, value, high = (int(last(holds(values))) for values in (band[0], point, band[1]))
+    least, most = percentile_bounds(resampled, n=n)
+    if not unbroken:
+        least = joint_bound(resampled, n=n)
+    low, value, high = (int(last(holds(values))) for values in (least, point, most))
     low = min(low, value)
     return Horizon(low, value, max(high, value), low, point.shape[-1], n)
 
 
-def joint_bounds(resampled: np.ndarray, *, n: int) -> np.ndarray:
-    """Lower and upper bounds [2, H] that hold at all steps at once, each at the same percentile of its resamples [R, H]
+def shortest(conditions: Sequence[Horizon]) -> Horizon:
+    """The steps up to which several conditions hold together.
+
+    Each is asked at the level of one: to be wrong, the one that fails first must be misjudged (Berger 1982,
+    Technometrics 24:295). Resamples of the least of several means would all lie too low.
+    """
+    low, value, high, sure, limit, n = (min(figures) for figures in zip(*conditions, strict=True))
+    return Horizon(low, value, high, sure, limit, n)
+
+
+def joint_bound(resampled: np.ndarray, *, n: int) -> np.ndarray:
+    """Lower bounds [H] that hold at all steps at once, each at the same percentile of its resamples [R, H]
 
     (balanced, Beran 1988, Journal of the American Statistical Association 83:679): the percentile that as few resamples
     fall below at any step as fall below a single bound at one.
     """
-    tail = tail_probability(n)
     rank = (np.argsort(np.argsort(resampled, axis=0, kind="stable"), axis=0, kind="stable") + 0.5) / len(resampled)
-    low = np.quantile(rank.min(1), tail, method="lower")
-    high = np.quantile(rank.max(1), 1 - tail, method="higher")
-    return np.stack([np.quantile(resampled, low, axis=0), np.quantile(resampled, high, axis=0)])
+    low = np.quantile(rank.min(1), tail_probability(n), method="lower")
+    return np.asarray(np.quantile(resampled, low, axis=0))
 
 
 def _leading_run(flags: np.ndarray) -> np.ndarray:

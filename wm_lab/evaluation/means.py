@@ -14,8 +14,9 @@ from scipy import special
 
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
-SEEN = 1.4
-"""Skewness that there is, over the skewness that a few dozen draws show. Found by `scripts/coverage.py`."""
+WARY = 0.5
+"""By how much further an interval reaches for each unit of the statistic's skewness: where a few draws decide, worse
+ones may not have been seen at all. Found by `scripts/coverage.py`."""
 
 STRAIGHT = 1e-6
 """Skewness below which there is nothing to take out."""
@@ -50,7 +51,7 @@ def skewed_bounds(value: np.ndarray, influence: np.ndarray, *, level: float = LE
     if n < 2:
         return value - np.inf, value + np.inf
     error, skew = _error(influence)
-    t = special.stdtrit(n - 1, (1 + level) / 2)
+    t = special.stdtrit(n - 1, (1 + level) / 2) * _wary(skew)
     low, high = value - error * _straight(t, skew), value - error * _straight(-t, skew)
     return np.minimum(low, value), np.maximum(high, value)
 
@@ -65,7 +66,12 @@ def p_of_zero(values: np.ndarray) -> float:
         return float(values.mean() == 0)
     t, k = values.mean() / error, float(skew)
     straight = t if abs(k) <= STRAIGHT else ((1 + k * t / 3) ** 3 - 1) / k + k / 6
-    return float(2 * special.stdtr(n - 1, -abs(straight)))
+    return float(2 * special.stdtr(n - 1, -abs(straight) / _wary(skew)))
+
+
+def _wary(skew: np.ndarray) -> np.ndarray:
+    further: np.ndarray = 1 + WARY * np.abs(skew)
+    return further
 
 
 def _error(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,10 +80,10 @@ def _error(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     apart = influence - influence.mean(0)
     spread, cube = np.asarray(apart.std(0)), np.asarray((apart**3).mean(0))
     skew = np.divide(cube, spread**3, out=np.zeros_like(cube), where=spread > 0)
-    return spread / np.sqrt(n - 1), SEEN / np.sqrt(n) * skew
+    return spread / np.sqrt(n - 1), skew / np.sqrt(n)
 
 
-def _straight(x: float, skew: np.ndarray) -> np.ndarray:
+def _straight(x: np.ndarray, skew: np.ndarray) -> np.ndarray:
     """What Student's statistic is where its straightened form is x: g^-1 of Hall 1992, (2.2)."""
     k = np.where(np.abs(skew) > STRAIGHT, skew, 1.0)
     return np.where(np.abs(skew) > STRAIGHT, 3 / k * (np.cbrt(1 + k * (x - k / 6)) - 1), x)

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.special import entr, stdtrit
 
 from wm_lab.data.statistics import moving
-from wm_lab.evaluation.bootstrap import RESAMPLES, resample_counts
+from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
-from wm_lab.evaluation.ratio import Ratio, around, per_trajectory
+from wm_lab.evaluation.ratio import Ratio
 
 GROUPS = 10
 """Of trajectories, each left out once by the jackknife."""
@@ -47,48 +47,47 @@ def neighbours(apart: np.ndarray, trajectory: np.ndarray, k: int) -> np.ndarray:
     return np.argpartition(others, k - 1, axis=1)[:, :k]
 
 
-def neighbour_ratio(apart: np.ndarray, scene: np.ndarray, trajectory: np.ndarray, k: int) -> Ratio:
+def neighbour_ratio(apart: np.ndarray, scene: np.ndarray, trajectory: np.ndarray, k: int) -> Interval:
     """How far the scenes of neighbours are from one another, over how far any two are: 1 is chance, 0 the same scene.
 
     apart, scene: distances [M, M] of representations and of true scenes
     """
-    near = np.take_along_axis(scene, neighbours(apart, trajectory, k), axis=1).mean(1)
-    other = trajectory[:, None] != trajectory
-    far = (scene * other).sum(1) / other.sum(1)
-    return Ratio(per_trajectory(near, trajectory), per_trajectory(far, trajectory))
+
+    def ratio(kept: np.ndarray) -> float:
+        here, whose = scene[np.ix_(kept, kept)], trajectory[kept]
+        near = np.take_along_axis(here, neighbours(apart[np.ix_(kept, kept)], whose, k), axis=1).mean()
+        other = whose[:, None] != whose
+        return float(near / ((here * other).sum(1) / other.sum(1)).mean())
+
+    return jackknife(ratio, trajectory, least=0.0)
 
 
-def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPLES) -> Interval:
+def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray) -> Interval:
     """Rank correlation of two kinds of distance [M, M] over pairs of different trajectories.
 
-    Trajectories are resampled, and a pair counts as often as both of its trajectories were drawn; ranks stay those of
-    the whole sample. Undefined for fewer than three trajectories or distances that are all alike.
+    Undefined for fewer than three trajectories or distances that are all alike.
     """
     from scipy.stats import rankdata  # takes a second to load, which every command would wait for
 
     first, second = np.triu_indices(len(a), 1)
-    kept = trajectory[first] != trajectory[second]
-    first, second = first[kept], second[kept]
+    other = trajectory[first] != trajectory[second]
+    first, second = first[other], second[other]
     count = int(trajectory.max()) + 1 if len(trajectory) else 0
     if len(np.unique(trajectory)) < 3:
         return undefined(count)
-    x, y = (rankdata(d[first, second]) / len(first) - 0.5 for d in (a, b))
-    pair = trajectory[first] * count + trajectory[second]
+    x, y = a[first, second], b[first, second]
 
-    def block(values: np.ndarray) -> np.ndarray:
-        return np.bincount(pair, weights=values, minlength=count * count).reshape(count, count)
+    def correlation(kept: np.ndarray) -> float:
+        pairs = kept[first] & kept[second]
+        ranks = [rankdata(d[pairs]) for d in (x, y)]
+        if not all(np.ptp(rank) > 0 for rank in ranks):
+            return float("nan")
+        return float(np.corrcoef(*ranks)[0, 1])
 
-    blocks = np.stack([block(v) for v in (np.ones_like(x), x, y, x * x, y * y, x * y)])  # [6, E, E]
-    drawn = np.concatenate([np.ones((1, count)), resample_counts(count, resamples, seed=0)])  # the sample itself first
-    n, sx, sy, sxx, syy, sxy = ((drawn @ blocks) * drawn).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold one trajectory alone
-        found = (sxy - sx * sy / n) / np.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n))
-    if not np.isfinite(found[0]):
-        return undefined(count)
-    return around(found[0], found[1:][np.isfinite(found[1:])], count)
+    return jackknife(correlation, trajectory, least=-1.0, most=1.0)
 
 
-def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPLES) -> Interval:
+def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) -> Interval:
     """How much nearer frames are to their own label than to the next: mean of (b - a) / max(a, b), in [-1, 1]."""
     from sklearn.metrics import silhouette_samples
 
@@ -96,13 +95,16 @@ def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray, re
         return undefined()
     square = apart.copy()
     np.fill_diagonal(square, 0)
-    score = silhouette_samples(square, labels, metric="precomputed")
-    return Ratio(per_trajectory(score, trajectory), np.bincount(trajectory).astype(float)).signed(resamples)
+
+    def score(kept: np.ndarray) -> float:
+        if len(np.unique(labels[kept])) < 2:
+            return float("nan")
+        return float(silhouette_samples(square[np.ix_(kept, kept)], labels[kept], metric="precomputed").mean())
+
+    return jackknife(score, trajectory, least=-1.0, most=1.0)
 
 
-def mutual_information(
-    x: np.ndarray, labels: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPLES
-) -> Interval:
+def mutual_information(x: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) -> Interval:
     """Normalised mutual information, in [0, 1], of labels [M] and as many k-means clusters of the features [M, F]."""
     from sklearn.cluster import KMeans
 
@@ -110,22 +112,20 @@ def mutual_information(
     if len(names) < 2:
         return undefined()
     cluster = KMeans(len(names), n_init=5, random_state=0).fit_predict(x)
-    return normalised_information(cluster, label, trajectory, resamples)
+    return normalised_information(cluster, label, trajectory)
 
 
-def normalised_information(
-    cluster: np.ndarray, label: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPLES
-) -> Interval:
+def normalised_information(cluster: np.ndarray, label: np.ndarray, trajectory: np.ndarray) -> Interval:
     """2 I(cluster; label) / (H(cluster) + H(label)) of integers [M]; the clusters are not found anew."""
-    count, k, names = (int(v.max()) + 1 for v in (trajectory, cluster, label))
-    cell = (trajectory * k + cluster) * names + label
-    cells = np.bincount(cell, minlength=count * k * names).reshape(count, -1)
-    drawn = np.concatenate([np.ones((1, count)), resample_counts(count, resamples, seed=0)])
-    joint = drawn @ cells
-    p = (joint / joint.sum(1, keepdims=True)).reshape(-1, k, names)
-    both, apart = entr(p).sum((1, 2)), entr(p.sum(1)).sum(1) + entr(p.sum(2)).sum(1)
-    found = 2 * (apart - both) / np.maximum(apart, np.finfo(float).tiny)
-    return around(found[0], found[1:], count)
+    k, names = (int(v.max()) + 1 for v in (cluster, label))
+    cell = cluster * names + label
+
+    def shared(kept: np.ndarray) -> float:
+        p = np.bincount(cell[kept], minlength=k * names).reshape(k, names) / kept.sum()
+        both, apart = entr(p).sum(), entr(p.sum(1)).sum() + entr(p.sum(0)).sum()
+        return float(2 * (apart - both) / max(apart, np.finfo(float).tiny))
+
+    return jackknife(shared, trajectory, least=0.0, most=1.0)
 
 
 def effective_rank(x: np.ndarray) -> float:
@@ -136,20 +136,25 @@ def effective_rank(x: np.ndarray) -> float:
     return float(np.exp(entr(singular / singular.sum()).sum())) if singular.any() else 0.0
 
 
-def jackknife(statistic: Callable[[np.ndarray], float], x: np.ndarray, trajectory: np.ndarray) -> Interval:
-    """`statistic` of features [M, F] ± Student's t times the error that leaving out groups of trajectories tells.
+def jackknife(
+    statistic: Callable[[np.ndarray], float], trajectory: np.ndarray, *, least: float = -np.inf, most: float = np.inf
+) -> Interval:
+    """`statistic` of kept rows (bool [M]) ± Student's t times the error that leaving out groups of trajectories tells.
 
-    For what a bootstrap cannot resample: a frame drawn twice adds no direction, so resampled ranks are all too low.
+    For what a bootstrap cannot resample: a frame drawn twice adds no direction and is its own neighbour, and a
+    trajectory counts as others' neighbour too. Undefined where the statistic is, with all rows or without a group.
     """
     count = int(trajectory.max()) + 1
     groups = min(GROUPS, count)
     if groups < 2:
         return undefined(count)
-    value = statistic(x)
-    left = np.array([statistic(x[trajectory % groups != g]) for g in range(groups)])
+    value = statistic(np.ones(len(trajectory), bool))
+    left = np.array([statistic(trajectory % groups != g) for g in range(groups)])
     error = np.sqrt((groups - 1) / groups * np.square(left - left.mean()).sum())
     reach = float(stdtrit(groups - 1, (1 + LEVEL) / 2) * error)
-    return Interval(value - reach, value, value + reach, count)
+    if not np.isfinite(value + reach):
+        return undefined(count)
+    return Interval(max(value - reach, least), value, min(value + reach, most), count)
 
 
 def straightness(x: np.ndarray, trajectory: np.ndarray, resamples: int = RESAMPLES) -> Interval:

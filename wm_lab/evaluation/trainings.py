@@ -2,9 +2,9 @@
 
 For numbers that are no means of what was played (`over_seeds` has those): medians, ratios of sums, horizons, R². Each
 training brings an estimate with its interval over episodes. All trainings share the luck of the episodes, so that part
-of the reach is their mean; what trainings differ in has Student's reach of its own, and both add up in quadrature
-(MOVER; Zou and Donner 2008, Statistics in Medicine 27:1693). What an episode does to a single training is in both, so
-the intervals are rather too wide than too narrow. Shapes: S trainings first.
+of the reach is their mean; what trainings differ in adds to its variance, and to its quantile as much as it holds of
+the whole (`crossed.joined`). What an episode does to a single training is in both, so the intervals are rather too
+wide than too narrow. Shapes: S trainings first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special
 
 from wm_lab.evaluation.assessment import Assessment, Curves, Skill
+from wm_lab.evaluation.crossed import joined
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.interval import LEVEL, Interval
 
@@ -117,10 +118,13 @@ def _combined(bounds: Bounds, least: float = -np.inf, most: float = np.inf) -> B
     """Bounds and mean [...] of estimates with bounds of their own, [S, ...] each."""
     low, value, high = bounds
     trainings = len(value)
-    apart = special.stdtrit(trainings - 1, (1 + LEVEL) / 2) * value.std(0, ddof=1) / np.sqrt(trainings)
-    mean = value.mean(0)
-    below, above = (np.hypot(np.abs(value - bound).mean(0), apart) for bound in (low, high))
-    return np.maximum(mean - below, least), mean, np.minimum(mean + above, most)
+    mean, of_seeds = value.mean(0), value.var(0, ddof=1) / trainings
+    student, normal = special.stdtrit(trainings - 1, (1 + LEVEL) / 2), special.ndtri((1 + LEVEL) / 2)
+    reaches = []
+    for bound in (low, high):
+        of_episodes = (np.abs(value - bound).mean(0) / normal) ** 2
+        reaches.append(joined(of_seeds, of_episodes, trainings, student, normal) * np.sqrt(of_seeds + of_episodes))
+    return np.maximum(mean - reaches[0], least), mean, np.minimum(mean + reaches[1], most)
 
 
 def _combined_ratios(bounds: Bounds) -> Bounds:

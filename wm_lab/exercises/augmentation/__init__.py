@@ -1,5 +1,5 @@
 """Does synthetic data help behaviour cloning?"""
 
-from wm_lab.exercises.augmentation.exercise import AugmentationExercise
+from wm_lab.exercises.augmentation.exercise import Augmentation
 
-__all__ = ["AugmentationExercise"]
+__all__ = ["Augmentation"]

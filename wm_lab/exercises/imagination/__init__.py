@@ -1,5 +1,5 @@
 """How far ahead can the model imagine?"""
 
-from wm_lab.exercises.imagination.exercise import ImaginationExercise
+from wm_lab.exercises.imagination.exercise import Imagination
 
-__all__ = ["ImaginationExercise"]
+__all__ = ["Imagination"]

@@ -11,6 +11,7 @@ is (the RSSM's Gaussian latent does); where this one's do, the answer says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -38,7 +39,20 @@ from wm_lab.evaluation.structure import (
 )
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.latent.answer import (
+from wm_lab.exercises.latent.frames import (
+    PHASES,
+    Frames,
+    gather,
+    latents,
+    observations,
+    observed_vectors,
+    places,
+    spread_over,
+    targets,
+)
+from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
+from wm_lab.exercises.latent.probes import ask
+from wm_lab.exercises.latent.report import (
     LATENT,
     OBSERVATION,
     PCA,
@@ -49,22 +63,9 @@ from wm_lab.exercises.latent.answer import (
     latent_verdicts,
     over_findings,
 )
-from wm_lab.exercises.latent.held_out_frames import (
-    PHASES,
-    HeldOutFrames,
-    gather,
-    latents,
-    observations,
-    observed_vectors,
-    places,
-    spread_over,
-    targets,
-)
-from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
-from wm_lab.exercises.latent.probing import ask
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.run_settings import Section
+from wm_lab.experiment.settings import Section
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
@@ -109,16 +110,16 @@ class LatentConfig:
             )
 
 
-class TrainingFindings(NamedTuple):
+class Look(NamedTuple):
     """One training's findings, and what its pictures are drawn from."""
 
     found: Findings
     flat: dict[str, np.ndarray]  # {embedding: [E, 2]}
-    frames: HeldOutFrames
+    frames: Frames
     scenes: np.ndarray  # [E] which of the frames
 
 
-class LatentExercise(Exercise):
+class Latent(Exercise):
     Config = LatentConfig
 
     def __init__(self, config: LatentConfig) -> None:
@@ -155,7 +156,7 @@ class LatentExercise(Exercise):
                 answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
         return answer
 
-    def _look(self, experiment: Experiment, data: Dataset) -> TrainingFindings:
+    def _look(self, experiment: Experiment, data: Dataset) -> Look:
         """What the latent of one training's model holds; the frames are the same for all."""
         config = self.config
         model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
@@ -180,10 +181,10 @@ class LatentExercise(Exercise):
             frames=len(chosen),
             trajectories=len(data),
         )
-        return TrainingFindings(found, flat, frames, scenes)
+        return Look(found, flat, frames, scenes)
 
     def _spaces(
-        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: HeldOutFrames
+        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: Frames
     ) -> dict[str, np.ndarray]:
         """Every representation [M, F] of all frames."""
         untrained = random_encoder(experiment.settings.model, model.spec, experiment.settings.seed).to(
@@ -199,7 +200,7 @@ class LatentExercise(Exercise):
         }
 
     def _structure(
-        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: HeldOutFrames, chosen: np.ndarray
+        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: Frames, chosen: np.ndarray
     ) -> dict[str, dict[str, Interval]]:
         """{representation: {measure: interval}}; scenes are compared by where things are."""
         resamples, k = self.config.resamples, self.config.neighbours
@@ -218,12 +219,12 @@ class LatentExercise(Exercise):
                 # The ceiling of "similar scenes" is the very distance that similarity is measured by.
                 apart = scene if name == STATE else distances(x)
                 found[name] = {
-                    "neighbours": neighbour_ratio(apart, scene, trajectory, k).interval(resamples),
-                    "scene": spearman(apart, scene, trajectory, resamples),
-                    "steps_to_go": spearman(apart[np.ix_(timed, timed)], wait, whose, resamples),
-                    "silhouette": silhouette(apart, phase, trajectory, resamples),
-                    "information": mutual_information(x, phase, trajectory, resamples),
-                    "effective_rank": jackknife(effective_rank, x, trajectory),
+                    "neighbours": neighbour_ratio(apart, scene, trajectory, k),
+                    "scene": spearman(apart, scene, trajectory),
+                    "steps_to_go": spearman(apart[np.ix_(timed, timed)], wait, whose),
+                    "silhouette": silhouette(apart, phase, trajectory),
+                    "information": mutual_information(x, phase, trajectory),
+                    "effective_rank": jackknife(partial(_rank, x), trajectory),
                     "straightness": straightness(whole, frames.trajectory, resamples),
                 }
                 bar.advance(1)
@@ -275,3 +276,7 @@ def _narrow(x: np.ndarray, widest: int = WIDEST) -> np.ndarray:
 
     widest = min(widest, len(x))
     return x if x.shape[1] <= widest else decomposition.PCA(widest, random_state=0).fit_transform(x)
+
+
+def _rank(x: np.ndarray, kept: np.ndarray) -> float:
+    return effective_rank(x[kept])

@@ -117,7 +117,8 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         ],
         frozenset({"windows", "variable"}),
         f"95 % intervals, each variable's own; >{horizon}: to the end of what was imagined. Steps are asked in turn, "
-        f"and the first that fails ends them; reads actions: the last of all, whose bounds hold jointly. {counts}",
+        "and the first that fails ends them; reads actions: the last of all, whose lower bounds hold jointly. "
+        f"{counts}",
         new,
     )
     return [errors, skills, horizons]
