@@ -111,7 +111,8 @@ def run_here(folder: str, context: HydraContext, task: TaskFunction, config: Dic
 def finished(ray: Any, config: DictConfig, job: Any) -> JobReturn:
     """Wait for a job; one that Ray lost has failed, and the others go on."""
     try:
-        return ray.get(job)
+        result: JobReturn = ray.get(job)
+        return result
     except ray.exceptions.RayError as error:
         lost = UserError(f"Ray lost a job of the sweep ({first_line(error)}); the same command goes on from there")
         return JobReturn(cfg=config, status=JobStatus.FAILED, _return_value=lost)

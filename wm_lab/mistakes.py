@@ -183,15 +183,14 @@ def _option(file: Path, folder: Path, group: str) -> str:
 def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str:
     """A key that nobody knows, or a value of a wrong kind."""
     key, parent = error.full_key or "", error.parent_node
-    is_unknown_key = "not in" in str(error) and isinstance(parent, DictConfig)
-    if not is_unknown_key:
+    if "not in" not in str(error) or not isinstance(parent, DictConfig):
         return f"{key}: {_line(error)}" if key else _line(error)
     if (told := called_here(key)) is not None:
         return told
     section, _, option = key.rpartition(".")
-    if (told := answer(parent, section, option)) is not None:  # type: ignore[arg-type]
+    if (told := answer(parent, section, option)) is not None:
         return told
-    names = [str(name) for name in parent if not str(name).startswith("_")]  # type: ignore[union-attr]
+    names = [str(name) for name in parent if not str(name).startswith("_")]
     where, _, last = key.rpartition(".")
     if not where:
         names += [child.name for folder in folders for child in folder.iterdir() if child.is_dir()]

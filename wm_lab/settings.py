@@ -131,7 +131,7 @@ def with_target(kind: type) -> DictConfig:
     """The schema of the class: its config dataclass, which also says what it is for."""
     config = config_of(kind)
     both = make_dataclass(config.__name__, [(TARGET, str, field(default=".".join(public_name(kind))))], bases=(config,))
-    schema = OmegaConf.structured(both)
+    schema: DictConfig = OmegaConf.structured(both)
     for name in schema:
         value = None if OmegaConf.is_missing(schema, name) else schema._get_node(name)
         if isinstance(value, DictConfig) and OmegaConf.get_type(value) is dict:

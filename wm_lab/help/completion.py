@@ -114,8 +114,8 @@ def _names(word: str, before: Sequence[str], folders: Sequence[Path]) -> Iterato
         yield f"{plus}{section.name}."
     yield f"{plus}evaluation."
     yield f"{plus}hydra/launcher="
-    section, dot, _ = typed.partition(".")
-    yield from (f"{plus}{option}=" for option, _ in options_of(section if dot else "", before, folders))
+    begun, dot, _ = typed.partition(".")
+    yield from (f"{plus}{option}=" for option, _ in options_of(begun if dot else "", before, folders))
 
 
 def _choices(group: str, folders: Sequence[Path]) -> Iterator[str]:

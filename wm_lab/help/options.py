@@ -64,7 +64,7 @@ def options_of(section: str, choice: str | None = None, folders: Sequence[Path] 
 
 def _options(kind: type, prefix: str, values: Mapping[str, Any]) -> Iterator[Option]:
     hints, words = get_type_hints(kind, include_extras=True), comments(kind)
-    for each in fields(kind):  # type: ignore[arg-type]
+    for each in fields(kind):
         inner, domain = taken_apart(hints[each.name])
         value = values.get(each.name, _default(each))
         if is_dataclass(inner) and isinstance(inner, type):

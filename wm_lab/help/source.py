@@ -44,10 +44,11 @@ class Source:
     def config_of(self, module: str, name: str) -> Found | None:
         """The dataclass that is the `Config` of a class."""
         kind = self.find(module, name)
-        for line in () if kind is None else kind.code.body:
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "Config":
-                return self._in(kind.file, ast.unparse(line.value))  # type: ignore[union-attr]
-        return None
+        if kind is None:
+            return None
+        said = [line for line in kind.code.body if isinstance(line, ast.Assign)]
+        named = (ast.unparse(line.value) for line in said if ast.unparse(line.targets[0]) == "Config")
+        return next((self._in(kind.file, name) for name in named), None)
 
     def options(self, found: Found) -> Iterator[tuple[str, list[str]]]:
         """(option, the values it can have, where they are few) of a dataclass, those that it inherits first."""

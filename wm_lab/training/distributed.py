@@ -162,7 +162,8 @@ class _Loss(nn.Module):
         self.model = model
 
     def forward(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        return self.model.loss(windows)  # type: ignore[operator]
+        loss: tuple[Tensor, dict[str, Tensor]] = self.model.loss(windows)  # type: ignore[operator]
+        return loss
 
 
 def _enter(part: bytes, place: Place, meeting: str, words: Connection) -> None:
