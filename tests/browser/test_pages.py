@@ -11,6 +11,8 @@ from tests.entry.command import QUIET, runs, wm_lab
 from tests.reports.test_sweep_report import write_status
 from wm_lab.report import report
 
+pytestmark = pytest.mark.slow
+
 DESK, PHONE = 1200, 390
 PAPER = 1032
 """CSS pixels across A4 on its side, less the margins."""

@@ -13,6 +13,8 @@ import pytest
 from tests.entry.command import SMALL, runs, wm_lab
 from tests.extras import need
 
+pytestmark = pytest.mark.slow
+
 RAY = "hydra/launcher=ray"
 
 

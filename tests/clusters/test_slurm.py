@@ -13,12 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from tests.entry.command import QUIET, SMALL, artifacts, runs, wm_lab
 from wm_lab.tracking.run_folder import RunFolder
 from wm_lab.training.checkpoint import read
 from wm_lab.training.trainer import BEST, LAST
+
+pytestmark = pytest.mark.slow
 
 SLURM = ("hydra/launcher=slurm", "workers=1")
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.entry.command import QUIET, runs, wm_lab
+
+pytestmark = pytest.mark.slow
 
 
 def test_one_command_answers_whether_synthetic_data_help(tmp_path):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.entry.command import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks a process of one thread, as /proc tells")
 def test_random_command_lines_are_accepted_or_refused_in_a_sentence():

@@ -20,6 +20,8 @@ from wm_lab.reports.runs import checked, read_run
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 FLIPS = int(os.environ.get("WM_LAB_FLIPS", "25"))  # of each kind of file; 143 make a thousand
 
 

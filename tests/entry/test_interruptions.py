@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from tests.entry.command import SMALL, artifacts, runs, start, wm_lab
 from wm_lab.training.trainer import Session
+
+pytestmark = pytest.mark.slow
 
 SAVING = (*SMALL, "trainer.save_seconds=0")  # its model has the small run's name, and another training
 

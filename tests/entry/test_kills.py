@@ -10,6 +10,8 @@ import pytest
 
 from tests.entry.command import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for what is left of a command in /proc")
 def test_a_command_that_is_killed_or_meets_its_like_ends_in_the_numbers_of_a_quiet_one():

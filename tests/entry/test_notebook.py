@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.entry.command import ROOT
 from tests.extras import need
+
+pytestmark = pytest.mark.slow
 
 nbformat = need("nbformat", "docs")
 nbclient = need("nbclient", "docs")

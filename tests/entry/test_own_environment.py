@@ -12,6 +12,8 @@ from tests.entry import user_lab
 from tests.entry.command import QUIET, ROOT, runs, wm_lab
 from tests.entry.test_docs import commands
 
+pytestmark = pytest.mark.slow
+
 OWN = [line for line in commands((ROOT / "docs" / "tasks.md").read_text()) if "mine" in line or "id=my_module" in line]
 
 

@@ -13,6 +13,7 @@ from tests.entry.command import QUIET, runs, start, wm_lab
 TOY = ("model=toy", "planner=toy", "task=toy")
 
 
+@pytest.mark.slow
 def test_everything_of_ones_own_runs_from_a_folder_outside_also_in_workers(tmp_path):
     own = user_lab.write(tmp_path / "mine")
     # Three groups of episodes, so that two worker processes have to find the user's files.

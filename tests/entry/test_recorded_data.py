@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.entry.command import SMALL, artifacts, runs, wm_lab
+
+pytestmark = pytest.mark.slow
 
 RECORDED = (*SMALL[:3], "data=recorded", "data.validation_fraction=0.3")
 

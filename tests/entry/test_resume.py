@@ -52,6 +52,7 @@ def tables(folder: Path) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(furnished, tmp_path_factory):
     quiet = tmp_path_factory.mktemp("quiet")
     (quiet / "outputs").symlink_to(furnished / "outputs")  # both find the small run's model; its sweeps are moved away
@@ -116,6 +117,7 @@ def interrupted(furnished) -> Path:
     return furnished
 
 
+@pytest.mark.slow
 def test_sweep_resume_runs_what_failed_from_anywhere_and_without_the_command(interrupted):
     (sweep,) = sweeps(interrupted)
     before = (sweep / "0" / "result.json").stat().st_mtime_ns
@@ -128,6 +130,7 @@ def test_sweep_resume_runs_what_failed_from_anywhere_and_without_the_command(int
     assert "sweep.resume" not in (sweep / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_is_one_sweep_and_one_process_s(interrupted):
     (sweep,) = sweeps(interrupted)
     other = wm_lab(interrupted, "-m", *SMALL, "planner=cem,random_shooting,mppi", f"sweep.resume={sweep}")

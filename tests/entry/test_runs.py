@@ -6,6 +6,8 @@ import json
 import re
 from unittest import mock
 
+import pytest
+
 from tests.entry.command import SMALL, artifacts, runs, wm_lab
 from wm_lab.errors import UserError
 
@@ -24,6 +26,7 @@ def test_one_command_collects_trains_plans_and_answers(lab):
         assert (run / name).stat().st_size > 0, name
 
 
+@pytest.mark.slow
 def test_without_a_word_the_default_question_is_asked(tmp_path):
     with mock.patch("wm_lab.main.run", side_effect=UserError("far enough")) as run:
         ended = wm_lab(tmp_path)
@@ -40,6 +43,7 @@ def test_the_same_command_again_finds_everything_and_says_the_same(lab):
     assert first["numbers"] == last["numbers"] and last["seconds"] == {}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_planners_trains_the_model_once(lab):
     sweep = wm_lab(lab.folder, "-m", *SMALL, "planner=cem,mppi,random_shooting")
     assert sweep.code == 0, sweep.err
@@ -71,6 +75,7 @@ def test_hints_for_planners_change_no_artifact_of_the_task(lab):
     assert (artifacts(lab.folder, "dataset"), artifacts(lab.folder, "model")) == before
 
 
+@pytest.mark.slow
 def test_a_failing_job_of_a_sweep_is_told_with_its_overrides_and_stops_no_other(lab):
     # Refused jobs on both sides of a good one, which finds its work done.
     sweep = wm_lab(lab.folder, "-m", *SMALL, "planner.elites=64,4,65")

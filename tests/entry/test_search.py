@@ -12,6 +12,7 @@ from tests.extras import need
 need("hydra_plugins.hydra_optuna_sweeper", "optuna")
 
 
+@pytest.mark.slow
 def test_optuna_tries_three_budgets_and_names_the_best(furnished):
     search = wm_lab(furnished, *SMALL, "hparams_search=optuna", "hydra.sweeper.n_trials=3")
     assert search.code == 0, search.err

@@ -9,6 +9,8 @@ import pytest
 from tests.entry.command import QUIET, runs, wm_lab
 from tests.tasks.test_suite import SUITE, task
 
+pytestmark = pytest.mark.slow
+
 BRIEF = (  # little to play, and a search that asks the controllers of other libraries, in Python, for few futures
     "data.episodes=12",
     "demonstrations=4",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.entry.command import QUIET, SMALL, runs, wm_lab
+
+pytestmark = pytest.mark.slow
 
 
 def finished(folder) -> list[dict]:

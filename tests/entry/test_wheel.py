@@ -10,6 +10,8 @@ import pytest
 
 from tests.entry.command import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def pip(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -12,6 +12,8 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.trainings import over_assessments, over_horizons, over_ratios, over_trainings
 
+pytestmark = pytest.mark.slow
+
 T2 = 4.302652729911275
 """Student's 97.5 % with two degrees of freedom."""
 

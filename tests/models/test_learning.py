@@ -25,6 +25,7 @@ from wm_lab.world_model import Windows
 CONTEXT, STEPS = 5, 10
 
 
+@pytest.mark.slow
 def test_rssm_forecasts_a_partly_seen_linear_system_nearly_as_well_as_its_kalman_filter():
     world = LinearWorld()
     data, held_out = world.play(1024, STEPS, seed=0), world.play(512, STEPS, seed=1)
@@ -65,6 +66,7 @@ def test_latent_mlp_forecasts_a_noisy_linear_system_nearly_as_well_as_its_own_ma
     assert rmse(imagined(model, held_out, 1), truth) < 1.3 * best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LATENT)
 def test_a_tiny_batch_is_learnt_by_heart(kind):
     torch.manual_seed(3)

@@ -13,6 +13,8 @@ from wm_lab.planners import CEM, CEMConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
+pytestmark = pytest.mark.slow
+
 BOTH = DataSpec({**SPEC.observation, **SIGHT.observation}, ACTION, SPEC.mean, SPEC.std, SPEC.std_change)
 CLOSE = 0.05
 """bfloat16 keeps 8 bits of a number's 24: results may differ by a few hundredths of their size."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.entry.command import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_benchmark_runs_to_its_end_at_its_smallest_size():

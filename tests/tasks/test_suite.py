@@ -22,6 +22,8 @@ from wm_lab.tasks.ogbench import OGBenchConfig, OGBenchTask
 from wm_lab.tasks.point_maze import PointMazeConfig, PointMazeTask
 from wm_lab.tasks.task import Task
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[2] / "conf"
 SUITE = sorted(file.stem for file in (CONF / "task" / "suite").glob("*.yaml"))
 LIBRARIES = {

@@ -16,6 +16,8 @@ from tests.tracking.wandb_sweeps import SWEEP, SweepServer
 from wm_lab.metric import TOLD_BY
 from wm_lab.tracking.wandb_run import LONGEST_TAG
 
+pytestmark = pytest.mark.slow
+
 FLAKY = '''
 """An exercise without work, which fails on seed 1 for as long as there is a file called broken."""
 from dataclasses import dataclass

@@ -14,6 +14,8 @@ from wm_lab.training.checkpoint import read
 from wm_lab.training.distributed import require_devices
 from wm_lab.training.trainer import BEST, LAST, train
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """As sudden as SIGKILL: nothing in the loop may expect it."""
