@@ -222,13 +222,21 @@ def test_the_program_runs_inside_the_environment_with_its_own_exit_code_and_litt
     assert time.monotonic() - began < 10
 
 
-def test_the_environments_python_finds_the_environments_packages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        (["scripts", "-k", "x"], ["scripts", "-k", "x"]),
+        (["-m", "not slow"], ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not slow"]),
+    ],
+)
+def test_the_environments_python_finds_the_environments_packages_and_takes_all_cores_for_all_tests(
+    tmp_path: Path, typed: list[str], asked: list[str]
+) -> None:
     root = repository(tmp_path)
     module = load(root)
     venv.create(module.VENV, symlinks=True)
     module.STAMP.write_text(module.fingerprint())
     (root / "pytest.py").write_text("import os, sys\nprint(sys.prefix, os.getcwd(), sys.argv[1:])\n")
-    done = subprocess.run(
-        [sys.executable, root / "scripts" / "test.py", "-k", "x"], capture_output=True, text=True, cwd="/"
-    )
-    assert done.stdout.strip() == f"{module.VENV} {root} ['-k', 'x']", done.stderr
+    command = [sys.executable, root / "scripts" / "test.py", *typed]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    assert done.stdout.strip() == f"{module.VENV} {root} {asked}", done.stderr
