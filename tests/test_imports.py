@@ -33,6 +33,8 @@ def arrows(package: Path) -> dict[str, set[str]]:
     files = {name(file): file for file in package.rglob("*.py")}
     found = {}
     for module, file in files.items():
+        if module == package.name:
+            continue  # what it offers is imported late, and named there for type checkers alone
         whole = imported(ast.parse(file.read_text(encoding="utf-8")).body)
         names = {full if full in files else full.rpartition(".")[0] for full in whole}
         found[module] = names & files.keys() - {module}
