@@ -90,7 +90,7 @@ def test_what_lies_outside_is_told_with_its_full_name(values, sentence):
 def test_what_lies_inside_or_has_no_domain_is_taken():
     taken = read_config(Outer, {"maybe": None, "free": NAN, "few": [], "inner": {"rate": 1e-9}}, "lab")
     assert taken.maybe is None and taken.inner.rate == 1e-9
-    check_domains(Outer, {"steps": "${effort:3}"}, "lab")  # not reckoned yet
+    check_domains(Outer, {"steps": "${budget:3}"}, "lab")  # not reckoned yet
 
 
 def of_value(option: str, value: Any) -> dict[str, Any]:

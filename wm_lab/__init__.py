@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wm_lab.reports.tables import Table as Table
     from wm_lab.tasks.task import Expert as Expert
     from wm_lab.tasks.task import Task as Task
-    from wm_lab.tasks.task import TaskCard as TaskCard
+    from wm_lab.tasks.task import TaskSpec as TaskSpec
     from wm_lab.tasks.task import Variable as Variable
     from wm_lab.training.checkpoint import load_model as load_model
     from wm_lab.world_model import ActsItself as ActsItself
@@ -51,7 +51,7 @@ else:
         "wm_lab.planners.planner": ("Planner", "PlannerConfig"),
         "wm_lab.policy": ("Moment", "Policy"),
         "wm_lab.reports.tables": ("Table",),
-        "wm_lab.tasks.task": ("Expert", "Task", "TaskCard", "Variable"),
+        "wm_lab.tasks.task": ("Expert", "Task", "TaskSpec", "Variable"),
         "wm_lab.training.checkpoint": ("load_model",),
         "wm_lab.world_model": ("ActsItself", "DataSpec", "Imagination", "State", "Windows", "WorldModel"),
     }

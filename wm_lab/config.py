@@ -57,14 +57,14 @@ DISCOVERED = {
 
 @dataclass
 class ScaleConfig:
-    """Sizes and budgets, never what is computed. `effort` in a task's YAML multiplies the first four."""
+    """Sizes and budgets, never what is computed. `budget_multiplier` in a task's YAML multiplies the first six."""
 
-    collect_episodes: Episodes = 300  # collected to train the world model on, times the task's effort
-    train_steps: Count = 700  # gradient steps of a world model, times the task's effort
-    round_steps: Count = 300  # more, after each round of on-policy data, times the task's effort
-    round_episodes: Episodes = 20  # that the planner collects in a round, times the task's effort
-    demonstrations: Episodes = 50  # of the expert, for behaviour cloning, times the task's effort
-    clone_steps: Count = 2000  # gradient steps of a clone, times the task's effort
+    collect_episodes: Episodes = 300  # collected to train the world model on, times the task's budget multiplier
+    train_steps: Count = 700  # gradient steps of a world model, times the task's budget multiplier
+    round_steps: Count = 300  # more, after each round of on-policy data, times the task's budget multiplier
+    round_episodes: Episodes = 20  # that the planner collects in a round, times the task's budget multiplier
+    demonstrations: Episodes = 50  # of the expert, for behaviour cloning, times the task's budget multiplier
+    clone_steps: Count = 2000  # gradient steps of a clone, times the task's budget multiplier
     episodes: Count = 100  # evaluated, of each arm
     oracle_episodes: Amount = 10  # evaluated, of arms that plan in the true simulator
     windows: Count = 400  # held-out windows that imagination is judged on
@@ -82,7 +82,7 @@ class ScaleConfig:
     image_length: Steps = 8  # steps of a window of images: many short ones show more episodes
     validations: Count = 10  # over a whole training
     episode_steps: Steps | None = None  # of hand tasks; null: as many as the task deserves
-    by_effort: bool = True  # whether harder tasks get more
+    by_difficulty: bool = True  # whether harder tasks get more
     workers: Processes | None = None  # processes; null: one per core
 
 
@@ -148,7 +148,7 @@ def register() -> None:
         for name, kind in configurable(package):
             group_of_kind = "model" if name == "simulator" else group
             store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
-    OmegaConf.register_new_resolver("effort", effort, replace=True)
+    OmegaConf.register_new_resolver("budget", budget, replace=True)
     OmegaConf.register_new_resolver("batch", batch, replace=True)
     OmegaConf.register_new_resolver("home", home, replace=True)
 
@@ -181,11 +181,11 @@ def home(path: str) -> str:
     return str(Path(path).expanduser())
 
 
-def effort(amount: float, *, _root_: DictConfig) -> int:
-    """`${effort:300}`: so much for the easiest task, and as many times more as the chosen task's `effort` says."""
-    if not OmegaConf.select(_root_, "scale.by_effort", default=True):
+def budget(amount: float, *, _root_: DictConfig) -> int:
+    """`${budget:300}`: so much for the easiest task, for others times `task.budget_multiplier`."""
+    if not OmegaConf.select(_root_, "scale.by_difficulty", default=True):
         return max(1, round(amount))
-    return max(1, round(amount * float(OmegaConf.select(_root_, "task.effort", default=1.0))))
+    return max(1, round(amount * float(OmegaConf.select(_root_, "task.budget_multiplier", default=1.0))))
 
 
 def batch(vectors: int, images: int, *, _root_: DictConfig) -> int:

@@ -82,7 +82,7 @@ Seconds = Annotated[float, Domain(least=0, most=1e6)]
 Share = Annotated[float, Domain(least=0, most=1)]
 PositiveShare = Annotated[float, Domain(above=0, most=1)]
 ShareBelowOne = Annotated[float, Domain(least=0, below=1)]
-Effort = Annotated[float, Domain(above=0, most=1000)]
+Multiplier = Annotated[float, Domain(above=0, most=1000)]
 """Times the data and the training of the easiest task."""
 Pixels = Annotated[int, Domain(least=8, most=1024)]
 """Side of an image."""

@@ -69,19 +69,23 @@ def run(cfg: DictConfig) -> Answer:
     with Experiment(settings) as experiment:
         experiment.check()
         exercise.check(experiment)
-        require_test(cfg.optimized_metric, experiment.card)
+        require_test(cfg.optimized_metric, experiment.task_spec)
         with Run(
             folder,
             config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
             config_text=OmegaConf.to_yaml(cfg, resolve=True),
             overrides=typed(),
             tracking=tracking,
-            facts={"device": settings.device, "physics": experiment.card.physics},
+            facts={"device": settings.device, "physics": experiment.task_spec.physics},
             job_type=settings.label("exercise"),
         ) as record:
             experiment.tools.run = record
             log.info(
-                "%s on %s, device %s, %s", settings.label("exercise"), experiment.card.name, settings.device, folder
+                "%s on %s, device %s, %s",
+                settings.label("exercise"),
+                experiment.task_spec.name,
+                settings.device,
+                folder,
             )
             answer = exercise.run(experiment)
             keep(answer, record, experiment)
@@ -148,7 +152,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
     manifests = [runs(arm)[0].manifest for arm in answer.outcomes.values()]
     page = write_page(
         record.folder.path / "report.html",
-        f"{exercise}: {experiment.card.name}",
+        f"{exercise}: {experiment.task_spec.name}",
         verdicts=answer.verdicts,
         tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, experiment.tools.seconds)],
         figures=plots | answer.pictures,
@@ -159,7 +163,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
         {
             "exercise": exercise,
             "labels": experiment.settings.labels,
-            "task": experiment.card.name,
+            "task": experiment.task_spec.name,
             "seed": experiment.settings.seed,
             "seeds": experiment.settings.seeds,
             "verdict": answer.verdicts[0],

@@ -8,7 +8,7 @@ from typing import Any
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.outcomes import Arm, runs, stack
 from wm_lab.reports.cells import MAIN_ARM, SweepCell
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 TOLD_BY = {"success": "planning", "H_skill": "imagination"}
 """{metric: the exercise that tells it}"""
@@ -39,10 +39,10 @@ def check_metric(name: str | None, exercise: str) -> None:
         raise UserError(f"optimized_metric={name} is told by exercise={TOLD_BY[name]}, and this is {exercise}")
 
 
-def require_test(name: str | None, card: TaskCard) -> None:
+def require_test(name: str | None, task_spec: TaskSpec) -> None:
     """UserError where a search for success was asked for on a task that only pays."""
-    if name == "success" and not card.success_test:
+    if name == "success" and not task_spec.success_test:
         raise UserError(
-            f"optimized_metric=success needs a task that can be solved, and {card.name} only pays; say when it is "
+            f"optimized_metric=success needs a task that can be solved, and {task_spec.name} only pays; say when it is "
             "solved (task.success_key, task.success_return or task.success)"
         )

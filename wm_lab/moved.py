@@ -40,6 +40,10 @@ CLASSES: dict[str, str] = {}
 """{old path "module.Class": new path}"""
 
 OPTIONS: dict[str, dict[str, Option]] = {
+    "wm_lab.config.ScaleConfig": {"by_effort": Renamed("by_difficulty")},
+    "wm_lab.data.recording.RecordedTaskConfig": {"effort": Renamed("budget_multiplier")},
+    "wm_lab.tasks.env_config.EnvConfig": {"effort": Renamed("budget_multiplier")},
+    "wm_lab.tasks.hand.task.HandConfig": {"effort": Renamed("budget_multiplier")},
     "wm_lab.models.parts.heads.HeadsConfig": {"max_precision": Renamed("min_step_std", lambda value: 1 / value)},
     "wm_lab.models.video_token.config.VideoTokenConfig": {"heads": Renamed("num_heads")},
     "wm_lab.models.decoder_only.model.DecoderOnlyConfig": {"heads": Renamed("num_heads")},

@@ -44,7 +44,7 @@ def write_runs(folder: Path) -> int:
     """Finished planning runs of every model, planner, task and seed, as `wm-lab -m` leaves them."""
     rng = np.random.default_rng(0)
     everything = list(product(MODELS, PLANNERS, GOALS, range(size(SEEDS, 1))))
-    manifests = {task: freeze(HandTask(HandConfig(goal=task)).card, EPISODES) for task in GOALS}
+    manifests = {task: freeze(HandTask(HandConfig(goal=task)).task_spec, EPISODES) for task in GOALS}
     for job, (model, planner, task, seed) in enumerate(everything):
         arms = {arm: _outcomes(rng, arm, manifests[task], seed) for arm in ARMS}
         labels = {"exercise": "planning", "task": f"hand/{task}", "model": model, "planner": planner}

@@ -20,7 +20,7 @@ from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.lerobot import LeRobot
 from wm_lab.formats.own import Own
 from wm_lab.formats.source import Wishes
-from wm_lab.tasks.task import TaskCard, Variable
+from wm_lab.tasks.task import TaskSpec, Variable
 
 BATCH, LENGTH = 16, 64
 ROUNDS = 50
@@ -75,7 +75,7 @@ def write(folder: Path, episodes: int, steps: int, size: int, side: int | None =
     """A dataset of smooth noise, an episode at a time."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    card = TaskCard(
+    task_spec = TaskSpec(
         name="benchmark",
         observation={"state": (size,)} if side is None else {"pixels": (side, side, 3)},
         action_size=4,
@@ -103,7 +103,7 @@ def write(folder: Path, episodes: int, steps: int, size: int, side: int | None =
         if side is not None:
             columns["observation.pixels"] = moving_bars(rng, rows, side)
         writer.append(columns)
-    writer.finish([steps] * episodes, {"seed": np.arange(episodes)}, card, ["noise"], {})
+    writer.finish([steps] * episodes, {"seed": np.arange(episodes)}, task_spec, ["noise"], {})
     return folder
 
 

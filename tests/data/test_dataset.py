@@ -102,7 +102,7 @@ def test_a_dimension_that_never_moves_is_not_divided_by_zero(copy):
     state = np.load(copy / "observation.state.npy")
     state[:, 0] = 0.1
     np.save(copy / "observation.state.npy", state)
-    write_manifest(copy, PointTask().card, ["expert"] * 3, {})
+    write_manifest(copy, PointTask().task_spec, ["expert"] * 3, {})
     assert Dataset.open(copy).spec.std["state"][0] == METRIC.std
 
 
@@ -181,7 +181,7 @@ def test_replay_finds_the_simulator_state_of_any_step(shards):
     task = PointTask()
     for index in (3, 80):
         episode = dataset.episode(index)
-        snapshots = replay(task, dataset.card, episode, [20, 0, 7])
+        snapshots = replay(task, dataset.task_spec, episode, [20, 0, 7])
         for step, snapshot in zip([20, 0, 7], snapshots, strict=True):
             task.restore(snapshot)
             np.testing.assert_array_equal(task.state(), episode.state[step])
@@ -195,11 +195,11 @@ def test_replay_on_other_physics_says_so(shards):
 
     dataset = Dataset.open(shards[0])
     with pytest.raises(UserError, match=r"after 1 actions.*point 1.*point 2"):
-        replay(Drifting(PointConfig(physics="point 2")), dataset.card, dataset.episode(0), [5])
+        replay(Drifting(PointConfig(physics="point 2")), dataset.task_spec, dataset.episode(0), [5])
 
 
 def test_a_million_steps_open_in_a_second(tmp_path):
-    episodes, length, size, card = 10_000, 100, 35, PointTask().card
+    episodes, length, size, task_spec = 10_000, 100, 35, PointTask().task_spec
     rows = episodes * (length + 1)
     columns = {
         "observation.state": np.zeros((rows, size), np.float32),
@@ -215,7 +215,7 @@ def test_a_million_steps_open_in_a_second(tmp_path):
     }
     for name, column in columns.items():
         np.save(tmp_path / f"{name}.npy", column)
-    write_manifest(tmp_path, replace(card, observation={"state": (size,)}, action_size=7), ["expert"], {})
+    write_manifest(tmp_path, replace(task_spec, observation={"state": (size,)}, action_size=7), ["expert"], {})
     begin = time.process_time()
     dataset = Dataset.open(tmp_path)
     assert time.process_time() - begin < 1.0
@@ -254,7 +254,7 @@ def test_an_imported_dataset_is_split_by_count_and_by_what_it_holds(tmp_path):
             state = {"state": np.zeros((4, 5), np.float32)}
             writer.append(step_columns([Episode(seed, state, action, np.zeros(4, np.float32), flag, flag, flag)]))
         writer.finish(
-            [3] * 50, {"seed": np.arange(50)}, PointTask().card, ["recorded"], {"imported": {"format": "toy"}}
+            [3] * 50, {"seed": np.arange(50)}, PointTask().task_spec, ["recorded"], {"imported": {"format": "toy"}}
         )
         data = Dataset.open(folder, split=SplitConfig(0.1, 0.2))
         assert [len(data.episodes(name)) for name in SPLITS] == [35, 5, 10]

@@ -30,7 +30,7 @@ def test_every_recorded_step_of_a_push_replays_exactly(tmp_path):
     task = factory()
     for index in range(len(dataset)):
         episode = dataset.episode(index)
-        snapshots = replay(task, dataset.card, episode, [40, 0, 25])
+        snapshots = replay(task, dataset.task_spec, episode, [40, 0, 25])
         observation = task.restore(snapshots[2])
         np.testing.assert_array_equal(observation["state"], episode.state[25])
         for step in range(26, 41):

@@ -16,7 +16,7 @@ from wm_lab.evaluation.baselines import LinearDynamics, persistence
 from wm_lab.formats.actions import ActionScale
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
-from wm_lab.tasks.task import UNTOLD, TaskCard, Variable
+from wm_lab.tasks.task import UNTOLD, TaskSpec, Variable
 
 UNITS = [1e-9, 1e-5, 1.0, 1e9]
 EPISODES, STEPS = 12, 20
@@ -26,7 +26,7 @@ CONSTANT = 3  # a dimension that never moves
 def recording(folder, unit):
     """A point pushed about, a constant and a clock, all in multiples of `unit`; the actions are the same."""
     rng = np.random.default_rng(0)
-    card = TaskCard(
+    task_spec = TaskSpec(
         "recorded/point", {"state": (5,)}, 2, STEPS, 20, (), "", "", "", (Variable("all", 0, 5, ""),), {}
     )  # fmt: skip
     folder.mkdir()
@@ -50,7 +50,7 @@ def recording(folder, unit):
             off,
         )
         writer.append(step_columns([episode]))
-    writer.finish([STEPS] * EPISODES, {"seed": np.arange(EPISODES)}, card, ["recorded"], {})
+    writer.finish([STEPS] * EPISODES, {"seed": np.arange(EPISODES)}, task_spec, ["recorded"], {})
     return Dataset.open(folder)
 
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from wm_lab.policy import Moment, Policy
-from wm_lab.tasks.task import Expert, Task, TaskCard, Variable
+from wm_lab.tasks.task import Expert, Task, TaskSpec, Variable
 
 SPEED = 0.1  # metres per step at full action
 
@@ -32,7 +32,7 @@ class PointTask(Task):
     def __init__(self, config: PointConfig | None = None) -> None:
         self.config = config or PointConfig()
         shapes = {"state": (5,), "pixels": (4, 4, 3)}
-        self.card = TaskCard(
+        self.task_spec = TaskSpec(
             name="toy/point",
             observation={key: shapes[key] for key in self.config.observation},
             action_size=2,
@@ -62,7 +62,7 @@ class PointTask(Task):
             self._observe(),
             -distance,
             self.count == self.config.dies_after,
-            self.count >= self.card.episode_steps,
+            self.count >= self.task_spec.episode_steps,
             info,
         )
 

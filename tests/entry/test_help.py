@@ -85,8 +85,8 @@ def test_every_command_tells_its_version(command, capsys, monkeypatch):
 def test_the_configuration_can_be_shown_without_a_run(tmp_path):
     shown = wm_lab(tmp_path, "--cfg", "job", "--resolve", "task=hand/push", "scale=laptop")
     values = yaml.safe_load(shown.out)
-    assert values["task"]["goal"] == "push" and values["task"]["effort"] == 4
-    assert values["data"]["episodes"] == 4 * values["scale"]["collect_episodes"], "four times the effort of a reach"
+    assert values["task"]["goal"] == "push" and values["task"]["budget_multiplier"] == 4
+    assert values["data"]["episodes"] == 4 * values["scale"]["collect_episodes"], "four times what a reach gets"
     assert values["planner"]["horizon"] == values["task"]["planning"]["horizon"] == 18
     assert not list(tmp_path.iterdir())
 

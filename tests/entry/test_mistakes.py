@@ -43,7 +43,7 @@ NAMES = {
     "mpc=RSSM": r"mpc=RSSM is no section of options",
     "bc_trainer=3": r"bc_trainer=3 is no section of options",
     "~planner": r"no planner is chosen; name one with planner=NAME",
-    "task.effort=nan": r"task.effort=nan must be a finite number",
+    "task.budget_multiplier=nan": r"task.budget_multiplier=nan must be a finite number",
     "scale.batch=0": r"scale.batch=0 must be a whole number",
     "model.layers=1000000000": r"model.layers=1000000000 must be a whole number from 1",
     "seed=2147483648": r"seed=2147483648 must be a whole number from 0 to 2147483647",

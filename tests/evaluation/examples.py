@@ -8,12 +8,12 @@ import numpy as np
 
 from wm_lab.evaluation.manifest import Manifest, freeze
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.tasks.task import TaskCard, Variable
+from wm_lab.tasks.task import TaskSpec, Variable
 
 VARIABLES = (Variable("hand", 0, 2, "m"), Variable("block", 2, 4, "m", tolerance=0.02))
 
 
-def card(name: str = "toy/push", tags: tuple[str, ...] = ("contact",), **changes: Any) -> TaskCard:
+def task_spec(name: str = "toy/push", tags: tuple[str, ...] = ("contact",), **changes: Any) -> TaskSpec:
     values: dict[str, Any] = {
         "name": name,
         "observation": {"state": (4,)},
@@ -27,14 +27,14 @@ def card(name: str = "toy/push", tags: tuple[str, ...] = ("contact",), **changes
         "variables": VARIABLES,
         "settings": {"tolerance": 0.02, "goal_distance": 0.1},
     }
-    return TaskCard(**{**values, **changes})
+    return TaskSpec(**{**values, **changes})
 
 
 def outcomes(success: Any, arm: str = "mpc", manifest: Manifest | None = None, **changes: Any) -> Outcomes:
     flags = np.asarray(success, bool)
     values: dict[str, Any] = {
         "arm": arm,
-        "manifest": manifest or freeze(card(), len(flags)),
+        "manifest": manifest or freeze(task_spec(), len(flags)),
         "success": flags,
         "success_at_end": flags,
         "steps_to_success": np.where(flags, 20.0, np.nan),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.evaluation.examples import card, outcomes, solved
+from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.errors import UserError
 from wm_lab.evaluation.comparison import (
     adjust,
@@ -29,7 +29,7 @@ N = 100
 
 
 def arms(mpc: int, bc: int, name: str, *tags: str):
-    manifest = freeze(card(name, tags), N)
+    manifest = freeze(task_spec(name, tags), N)
     return {
         "mpc": outcomes(solved(mpc, N), "mpc", manifest),
         "bc": outcomes(solved(bc, N), "bc", manifest),
@@ -108,7 +108,7 @@ def test_attribution_adds_up_to_the_whole_gap():
 
 def test_a_gap_is_told_over_all_that_both_have_played_and_its_parts_over_what_all_have():
     """The true dynamics played ten episodes, and expert and planner a hundred: ten could not tell their gap."""
-    manifest = freeze(card(), N)
+    manifest = freeze(task_spec(), N)
     lost = np.resize([True, True, True, True, False], N)
     few = outcomes(np.ones(10, bool), manifest=manifest.first(10))
     gaps = attribute(
@@ -172,7 +172,7 @@ def null_experiment(rng: np.random.Generator, types: int, episodes: int) -> bool
     """Two equally good arms on several task types: is any difference significant?"""
     results = {}
     for k in range(types):
-        manifest = freeze(card(f"toy/{k}", (f"type-{k}",)), episodes)
+        manifest = freeze(task_spec(f"toy/{k}", (f"type-{k}",)), episodes)
         hardness = rng.random(episodes)
         flags = rng.random((2, episodes)) < hardness
         results[f"toy/{k}"] = {
@@ -198,7 +198,7 @@ def test_a_real_difference_is_claimed_more_often_than_not():
 
 
 def test_a_task_with_rewards_alone_is_told_by_its_returns():
-    manifest = freeze(card("toy/hop", success_test=""), N)
+    manifest = freeze(task_spec("toy/hop", success_test=""), N)
     never = np.zeros(N, bool)
     mpc = outcomes(never, "mpc", manifest, episode_return=np.full(N, 12.0))
     noop = outcomes(never, "noop", manifest, episode_return=np.full(N, 12.0) + np.resize([1.0, -1.0], N))
@@ -217,7 +217,7 @@ def test_the_p_of_returns_is_nearly_students_and_corrected_for_the_questions_ask
     from scipy import stats
 
     rng, never = np.random.default_rng(0), np.zeros(N, bool)
-    manifest = freeze(card("toy/hop", success_test=""), N)
+    manifest = freeze(task_spec("toy/hop", success_test=""), N)
     mine, theirs = rng.normal(0.2, 1, N), rng.normal(0, 1, N)
     a, b = (outcomes(never, arm, manifest, episode_return=r) for arm, r in (("mpc", mine), ("bc", theirs)))
     difference = compare_returns(a, b)
@@ -227,7 +227,7 @@ def test_the_p_of_returns_is_nearly_students_and_corrected_for_the_questions_ask
 
 def test_returns_without_an_expert_are_attributed_from_the_true_dynamics_on():
     rng, never = np.random.default_rng(0), np.zeros(N, bool)
-    manifest = freeze(card("toy/hop", success_test=""), N)
+    manifest = freeze(task_spec("toy/hop", success_test=""), N)
     ideal, judged, learned = (
         outcomes(never, "mpc", manifest, episode_return=r + 0.1 * rng.normal(size=N)) for r in (10.0, 9.0, 4.0)
     )
@@ -248,7 +248,7 @@ def test_returns_without_an_expert_are_attributed_from_the_true_dynamics_on():
 
 
 def test_returns_of_seeds_that_disagree_are_as_uncertain_as_the_seeds():
-    manifest = freeze(card("toy/hop", success_test=""), N)
+    manifest = freeze(task_spec("toy/hop", success_test=""), N)
     arms = {
         name: [
             outcomes(np.zeros(N, bool), name, manifest, seed=i, episode_return=np.full(N, r)) for i, r in enumerate(rs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.evaluation.examples import card, outcomes, solved
+from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.outcomes import ARRAYS, Outcomes, require_pairable, stack
@@ -23,14 +23,14 @@ def test_outcomes_survive_their_file(tmp_path):
 
 def test_arms_of_different_manifests_cannot_be_paired():
     mpc = outcomes(solved(3, 5))
-    bc = outcomes(solved(3, 5), "bc", freeze(card(physics="toy 2.0"), 5))
+    bc = outcomes(solved(3, 5), "bc", freeze(task_spec(physics="toy 2.0"), 5))
     with pytest.raises(UserError, match=r"'mpc' and 'bc': .*card.physics is 'toy 1.0' against 'toy 2.0'"):
         require_pairable(mpc, bc)
 
 
 def test_a_half_played_manifest_is_refused():
     with pytest.raises(UserError, match="4 values of success for the 5 episodes"):
-        outcomes(solved(3, 4), manifest=freeze(card(), 5))
+        outcomes(solved(3, 4), manifest=freeze(task_spec(), 5))
 
 
 def test_success_and_its_step_must_agree():

@@ -203,10 +203,12 @@ def test_a_check_leaves_the_random_stream_where_it_was(tmp_path):
 
 def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
     wanted = changed(settings(), tmp_path)
-    other = changed(wanted, tmp_path, task={"effort": 3.0, "planning": {"horizon": 5, "action_block": 1, "execute": 1}})
+    other = changed(
+        wanted, tmp_path, task={"budget_multiplier": 3.0, "planning": {"horizon": 5, "action_block": 1, "execute": 1}}
+    )
     assert wanted.task != other.task and identity(wanted.task) == identity(other.task)
     mine, theirs = Experiment(wanted), Experiment(other)
-    assert mine.card == theirs.card
+    assert mine.task_spec == theirs.task_spec
     assert mine.data.manifest(4).hash == theirs.data.manifest(4).hash
     assert identity(wanted.task) != identity(changed(wanted, tmp_path, task={"tolerance": 0.03}).task)
 
@@ -230,7 +232,12 @@ def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(t
             "it was found in the store"
         )
     assert np.isfinite(played.predicted).all()
-    assert experiment.card == other.card == other.tools.evaluated.card != experiment.tools.evaluated.card
+    assert (
+        experiment.task_spec
+        == other.task_spec
+        == other.tools.evaluated.task_spec
+        != experiment.tools.evaluated.task_spec
+    )
     assert played.manifest != other.data.manifest(2) and played.manifest.seeds == other.data.manifest(2).seeds
 
 

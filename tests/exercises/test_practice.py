@@ -84,7 +84,7 @@ def test_without_practice_advised_planning_is_tested_as_it_is(tmp_path):
 
 
 def practice(clone: int, planning: int, returns: tuple[float, float]) -> Practice:
-    manifest = freeze(PointTask().card, 5, split="validation")
+    manifest = freeze(PointTask().task_spec, 5, split="validation")
     each = zip(("bc", "mpc_bc"), (clone, planning), returns, strict=True)
     return Practice(
         {
@@ -147,9 +147,9 @@ def test_what_is_held_out_in_the_test_is_not_practised_in(tmp_path):
         starts = experiment.data.validation_manifest(2)
         assert (
             starts == nominal.data.validation_manifest(2)
-            and starts.card == plain(experiment.card) != experiment.data.manifest(2).card
+            and starts.task_spec == plain(experiment.task_spec) != experiment.data.manifest(2).task_spec
         )
-        unlike = freeze(experiment.tools.evaluated.card, 2, split="validation")
+        unlike = freeze(experiment.tools.evaluated.task_spec, 2, split="validation")
         returns = [lab.evaluations.play(expert, starts, 0).episode_return for lab in (nominal, experiment)]
         assert (experiment.evaluations.play(expert, unlike, 0).episode_return != returns[0]).all()
     np.testing.assert_array_equal(*returns)

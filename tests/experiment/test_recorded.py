@@ -83,7 +83,7 @@ def test_exercises_that_play_refuse_a_recording_in_one_sentence(experiment, exer
 
 def test_a_recorded_task_knows_its_card_and_plays_nothing(recording):
     task = RecordedTask(RecordedTaskConfig(path=str(recording)))
-    assert task.card == PointTask(PointConfig(observation=["state", "pixels"])).card
+    assert task.task_spec == PointTask(PointConfig(observation=["state", "pixels"])).task_spec
     np.testing.assert_array_equal(task.state(), Dataset.open(recording).episode(0).state[0])
     for refused in (task.reset, task.snapshot, task.expert):
         with pytest.raises(UserError, match="has no simulator"):

@@ -139,7 +139,7 @@ def ours(**changes: Any) -> Harm:
 
 def beside(**changes: Any) -> Harm:
     """What the lab keeps beside LeRobot's description."""
-    card = {
+    task_spec = {
         "name": "hand/reach",
         "observation": {"state": [3]},
         "action_size": 2,
@@ -152,9 +152,9 @@ def beside(**changes: Any) -> Harm:
         "variables": [],
         "settings": {},
     }
-    whole = {"task": card, "behaviours": ["a"], "provenance": {}}
+    whole = {"task": task_spec, "behaviours": ["a"], "provenance": {}}
     keys = {name: value for name, value in changes.items() if name in whole}
-    whole |= {"task": card | {name: value for name, value in changes.items() if name not in whole}} | keys
+    whole |= {"task": task_spec | {name: value for name, value in changes.items() if name not in whole}} | keys
     return written("meta/wm_lab.json", json.dumps(whole))
 
 
@@ -335,15 +335,15 @@ OF_VIDEOS: dict[str, Harm] = {
     "our file a list": written("meta/wm_lab.json", "[]"),
     "our file null": written("meta/wm_lab.json", "null"),
     "our file nested": written("meta/wm_lab.json", "[" * 100_000),
-    "our card of other actions": ours(action_size=9),
-    "our card of text": ours(control_hz="10"),
-    "our card with an observation that is not there": ours(observation={"../evil": [3]}),
-    "our card with other variables": ours(variables=[{"name": "a", "start": 0, "stop": 99, "unit": "m"}]),
-    "our card with settings null": ours(settings=None),
-    "our card nested 900 deep": lambda folder: ours(settings=deep(900))(folder),
-    "our card that steers the terminal": ours(action_size=2, physics="\x1b[2J"),
+    "our specification of other actions": ours(action_size=9),
+    "our specification of text": ours(control_hz="10"),
+    "our specification with an observation that is not there": ours(observation={"../evil": [3]}),
+    "our specification with other variables": ours(variables=[{"name": "a", "start": 0, "stop": 99, "unit": "m"}]),
+    "our specification with settings null": ours(settings=None),
+    "our specification nested 900 deep": lambda folder: ours(settings=deep(900))(folder),
+    "our specification that steers the terminal": ours(action_size=2, physics="\x1b[2J"),
     "our behaviours that steer the terminal": ours(behaviours=["\x1b[2J"]),
-    "our card of actions that are scaled": beside(),
+    "our specification of actions that are scaled": beside(),
     "our behaviours a number": ours(behaviours=7),
     "our behaviours none": ours(behaviours=[]),
     "our provenance of bad labels": ours(provenance={"labels": {"action": 7}}),

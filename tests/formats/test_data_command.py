@@ -56,7 +56,7 @@ def test_imported_datasets_are_exported_again_with_the_same_numbers(foreign, tmp
     assert call(capsys, "export", tmp_path / "ours", tmp_path / "theirs")[0] == 0
     assert call(capsys, "import", tmp_path / "theirs", tmp_path / "again", "--image-size", 0)[0] == 0
     first, again = Dataset.open(tmp_path / "ours"), Dataset.open(tmp_path / "again")
-    assert first.card == again.card and first.card["observation"]["top"] == [16, 16, 3]
+    assert first.task_spec == again.task_spec and first.task_spec["observation"]["top"] == [16, 16, 3]
     for name in ("observation.state", "action", "reward", "success"):
         np.testing.assert_array_equal(first.column(name), again.column(name))
 
@@ -65,7 +65,7 @@ def test_missing_values_are_counted_refused_and_can_be_left_out(shard, tmp_path,
     state = np.load(shard / "observation.state.npy")
     state[3 * 21 + 4, :2] = np.nan
     np.save(shard / "observation.state.npy", state)
-    write_manifest(shard, PointTask().card, ["a", "b", "c"], {})
+    write_manifest(shard, PointTask().task_spec, ["a", "b", "c"], {})
     assert "observation.state: 2 values are not numbers" in call(capsys, "info", shard)[1]
     code, _, err = call(capsys, "validate", shard)
     assert code == 2 and "not whole: observation.state: 2 values" in err

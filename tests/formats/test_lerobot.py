@@ -54,18 +54,20 @@ def test_a_success_that_only_the_last_frame_tells_is_kept(foreign, tmp_path):
 
 def test_actions_beyond_one_are_scaled_and_the_scale_is_on_the_card(foreign, tmp_path):
     data, raw = imported(foreign, tmp_path / "ours"), truth()["action"][:, 1]
-    low, high = data.card["settings"]["action_low"], data.card["settings"]["action_high"]
+    low, high = data.task_spec["settings"]["action_low"], data.task_spec["settings"]["action_high"]
     assert (low, high) == ([-1, raw.min()], [1, raw.max()])
     played = data.episode(0).action[1:, 1]
     np.testing.assert_allclose((played + 1) / 2 * (high[1] - low[1]) + low[1], raw[: LENGTHS[0] - 1], rtol=1e-5)
 
 
 def test_the_card_tells_what_the_metadata_tell(foreign, tmp_path):
-    card = imported(foreign, tmp_path / "ours").card
-    assert card["name"] == "recorded/foreign" and card["control_hz"] == FPS and card["episode_steps"] == 8
-    assert card["instruction"] == "Move both joints." and card["physics"] == "two_joints, as recorded"
-    assert card["observation"] == {"state": [5], "top": [SIDE, SIDE, 3]}
-    assert [(v["name"], v["start"], v["stop"]) for v in card["variables"]] == [
+    task_spec = imported(foreign, tmp_path / "ours").task_spec
+    assert (
+        task_spec["name"] == "recorded/foreign" and task_spec["control_hz"] == FPS and task_spec["episode_steps"] == 8
+    )
+    assert task_spec["instruction"] == "Move both joints." and task_spec["physics"] == "two_joints, as recorded"
+    assert task_spec["observation"] == {"state": [5], "top": [SIDE, SIDE, 3]}
+    assert [(v["name"], v["start"], v["stop"]) for v in task_spec["variables"]] == [
         ("state", 0, 3),
         ("environment_state", 3, 5),
     ]
@@ -137,7 +139,7 @@ def test_every_frame_is_the_one_of_its_step(tmp_path, stills):
 
 
 def test_images_come_in_the_size_that_is_asked_for_and_only_those(foreign, tmp_path):
-    assert imported(foreign, tmp_path / "small", image_size=8).card["observation"]["top"] == [8, 8, 3]
+    assert imported(foreign, tmp_path / "small", image_size=8).task_spec["observation"]["top"] == [8, 8, 3]
     assert imported(foreign, tmp_path / "none", keys=["state"]).observation_keys == ("state",)
     with pytest.raises(UserError, match=r"unknown observation of .* 'side'; known: environment_state, state, top"):
         LeRobot(foreign, Wishes(keys=["state", "top", "side"]))
@@ -158,7 +160,7 @@ def exported(ours, tmp_path_factory):
 
 def test_our_datasets_come_back_as_they_were(ours, exported, tmp_path):
     before, after = Dataset.open(ours), imported(exported, tmp_path / "back")
-    assert after.card == before.card and after.table.behaviour.tolist() == before.table.behaviour.tolist()
+    assert after.task_spec == before.task_spec and after.table.behaviour.tolist() == before.table.behaviour.tolist()
     for name, column in before.shards[0].columns.items():
         again = after.shards[0].columns[name]
         assert again.dtype == column.dtype
@@ -264,4 +266,4 @@ def test_actions_of_the_lab_s_own_are_not_scaled_however_small(ours, tmp_path):
     small = source.dataset.shards[0].columns["action"]
     back = imported(export_dataset(source, tmp_path / "small"), tmp_path / "back")
     np.testing.assert_array_equal(back.column("action"), small)
-    assert back.card["settings"] == source.dataset.card["settings"]
+    assert back.task_spec["settings"] == source.dataset.task_spec["settings"]

@@ -82,7 +82,7 @@ def test_columns_by_other_names_are_refused_with_the_option_that_reads_them(tmp_
     np.testing.assert_array_equal(rows(data), STATE)
     np.testing.assert_array_equal(greys(data, "front"), FRAMES)
     np.testing.assert_array_equal(data.episode(1).reward[1:-1], truth()["next.reward"][LENGTHS[0] :][: LENGTHS[1] - 2])
-    assert [v["name"] for v in data.card["variables"]] == ["state", "joint_pos"]
+    assert [v["name"] for v in data.task_spec["variables"]] == ["state", "joint_pos"]
 
 
 def test_only_what_lacks_is_asked_for(tmp_path):
@@ -120,7 +120,7 @@ def test_a_map_is_for_lerobot_alone_and_of_pairs(tmp_path, capsys):
 
 
 def test_a_rate_that_is_not_the_folder_s_is_refused(tmp_path):
-    assert LeRobot(write(tmp_path / "arm"), Wishes(hz=10)).card.control_hz == 10
+    assert LeRobot(write(tmp_path / "arm"), Wishes(hz=10)).task_spec.control_hz == 10
     with pytest.raises(UserError, match="holds 10 frames a second; leave out --hz 20"):
         LeRobot(tmp_path / "arm", Wishes(hz=20))
 
@@ -227,7 +227,7 @@ def test_of_the_lab_s_own_export_keys_choose_among_observations_that_stay_apart(
         ]
     ):
         data = Dataset.open(import_dataset(LeRobot(folder, Wishes(keys=keys)), tmp_path / str(number)))
-        assert sorted(data.card["observation"]) == seen
+        assert sorted(data.task_spec["observation"]) == seen
         np.testing.assert_array_equal(rows(data), truth()["observation.state"])
     with pytest.raises(UserError, match=r"unknown observation of .* 'side'"):
         LeRobot(folder, Wishes(keys=["side"]))
@@ -264,7 +264,7 @@ def test_av1_is_read_like_h264(tmp_path):
 def test_depth_is_left_out_or_told_and_never_read_as_colours(tmp_path):
     folder = change_features(write(tmp_path / "a"), **{TOP.replace(".", "__"): {"info": {"video.is_depth_map": True}}})
     source = LeRobot(folder, Wishes())
-    assert list(source.card.observation) == ["state"] and f"left out: {TOP}" in source.notes
+    assert list(source.task_spec.observation) == ["state"] and f"left out: {TOP}" in source.notes
     deep = io.BytesIO()
     Image.fromarray(np.full((SIDE, SIDE), 3000, np.uint16)).save(deep, "png")
     folder = write(tmp_path / "b", stills=True)
@@ -354,7 +354,7 @@ def test_a_column_that_the_list_of_episodes_lacks_is_named(tmp_path):
     pq.write_table(pq.read_table(path).drop_columns([f"videos/{TOP}/file_index"]), path)
     with pytest.raises(UserError, match=rf"file-000.parquet has no column 'videos/{TOP}/file_index'"):
         LeRobot(folder, Wishes())
-    assert list(LeRobot(folder, Wishes(keys=["state"])).card.observation) == ["state"]
+    assert list(LeRobot(folder, Wishes(keys=["state"])).task_spec.observation) == ["state"]
 
 
 def test_pointers_of_git_lfs_are_told_as_such(tmp_path):

@@ -55,15 +55,15 @@ def written(tmp_path, monkeypatch):
 def test_observations_goals_and_endings_are_minaris(written, tmp_path):
     path, episodes = written
     data = Dataset.open(import_dataset(open_source(path, Wishes(hz=20)), tmp_path / "ours"))
-    assert data.table.length.tolist() == [4, 6] and data.card["control_hz"] == 20
-    names = [v["name"] for v in data.card["variables"]]
+    assert data.table.length.tolist() == [4, 6] and data.task_spec["control_hz"] == 20
+    names = [v["name"] for v in data.task_spec["variables"]]
     for e, recorded in enumerate(episodes):
         seen = np.concatenate([np.stack(recorded.observations[name]) for name in names], 1)
         np.testing.assert_array_equal(data.episode(e).state, seen)
         np.testing.assert_allclose(data.episode(e).reward[1:], recorded.rewards, rtol=1e-6)
         assert data.episode(e).terminal.any() == recorded.terminations[-1]
         assert data.episode(e).first_success == data.episode(e).steps
-    assert data.card["settings"]["action_high"][0] > 1
+    assert data.task_spec["settings"]["action_high"][0] > 1
 
 
 def test_a_rate_is_asked_for_and_damage_is_told(written):
@@ -117,7 +117,7 @@ def test_parts_of_nested_spaces_are_named_by_their_places(tmp_path, monkeypatch,
     )
     source = open_source(tmp_path / "nested-v0", Wishes(hz=10))
     (episode,) = source.episodes()
-    assert [(v.name, v.stop - v.start) for v in source.card.variables] == [("a.0", 2), ("a.1", 4)]
+    assert [(v.name, v.stop - v.start) for v in source.task_spec.variables] == [("a.0", 2), ("a.1", 4)]
     np.testing.assert_array_equal(episode.state, np.concatenate([seen["a"][0], seen["a"][1].reshape(4, 4)], 1))
     assert abs(episode.observation["cam"].mean() - 100) < 2
     np.testing.assert_array_equal(episode.action[1:], np.concatenate([action["x"], action["y"]], 1))
@@ -160,4 +160,4 @@ def test_no_environment_that_a_dataset_names_is_ever_made(written, tmp_path, mon
     del told["observation_space"], told["action_space"]
     told["env_spec"] = json.dumps({"id": "Evil-v0", "entry_point": "evil_module:Env"})
     metadata.write_text(json.dumps(told))
-    assert open_source(path, Wishes(hz=20)).card.physics == "Evil-v0, as recorded"
+    assert open_source(path, Wishes(hz=20)).task_spec.physics == "Evil-v0, as recorded"

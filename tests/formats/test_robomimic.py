@@ -56,9 +56,9 @@ def test_episodes_come_in_the_order_of_their_numbers_and_keep_what_was_seen(tmp_
 
 def test_the_card_says_what_env_args_say(tmp_path):
     write(tmp_path / "lift.hdf5")
-    card = Robomimic(tmp_path / "lift.hdf5", Wishes()).card
-    assert (card.name, card.control_hz, card.physics) == ("recorded/lift", 20, "Lift 1.4, as recorded")
-    assert [v.name for v in card.variables] == ["eef_pos", "gripper"]
+    task_spec = Robomimic(tmp_path / "lift.hdf5", Wishes()).task_spec
+    assert (task_spec.name, task_spec.control_hz, task_spec.physics) == ("recorded/lift", 20, "Lift 1.4, as recorded")
+    assert [v.name for v in task_spec.variables] == ["eef_pos", "gripper"]
 
 
 def test_a_sparse_reward_is_a_success_and_a_shaped_one_is_not(tmp_path):
@@ -132,9 +132,9 @@ def test_what_isaac_lab_records_is_read(tmp_path, success):
     source = small(tmp_path / "isaac.hdf5", 4, success=success, **states, **observed, **camera)
     (episode,) = source.episodes()
     assert episode.success.tolist() == [False] * 3 + [bool(success)]
-    names = [(v.name, v.stop - v.start) for v in source.card.variables]
+    names = [(v.name, v.stop - v.start) for v in source.task_spec.variables]
     assert names == [("datagen_info/grasp", 1), ("datagen_info/object_pose/cube_1", 16), ("eef", 2)]
-    assert source.card.observation == {"state": (19,), "cams.table": (8, 8, 3)}
+    assert source.task_spec.observation == {"state": (19,), "cams.table": (8, 8, 3)}
     assert episode.observation["cams.table"].mean() == 7
     assert source.notes == ["left out: depth, which is float32 [64, 64, 1]"]
 
@@ -144,7 +144,7 @@ def test_isaac_lab_s_steps_of_physics_tell_the_rate(tmp_path):
     with h5py.File(tmp_path / "isaac.hdf5", "r+") as file:
         told = {"env_name": "Isaac-Stack-Cube", "type": 2, "sim_args": {"dt": 0.01, "decimation": 5}}
         file["data"].attrs["env_args"] = json.dumps(told)
-    assert Robomimic(tmp_path / "isaac.hdf5", Wishes()).card.control_hz == 20
+    assert Robomimic(tmp_path / "isaac.hdf5", Wishes()).task_spec.control_hz == 20
 
 
 @pytest.mark.parametrize("told", [None, 3, [], {"env_kwargs": None}, {"env_kwargs": {"control_freq": "fast"}}])
@@ -159,22 +159,22 @@ def test_env_args_of_any_kind_only_ask_for_a_rate(tmp_path, told):
 def test_keys_choose_among_vectors_and_cameras(tmp_path):
     write(tmp_path / "lift.hdf5")
 
-    def card(*keys):
-        return Robomimic(tmp_path / "lift.hdf5", Wishes(keys=list(keys))).card
+    def task_spec(*keys):
+        return Robomimic(tmp_path / "lift.hdf5", Wishes(keys=list(keys))).task_spec
 
-    assert card("gripper").observation == {"state": (2,)} and card("state").observation == {"state": (5,)}
-    assert card("agentview_image").observation == {"agentview_image": (8, 8, 3)}
-    assert [v.name for v in card("agentview_image").variables] == ["eef_pos", "gripper"]
-    assert card("agentview_image", "gripper").observation == {"state": (2,), "agentview_image": (8, 8, 3)}
+    assert task_spec("gripper").observation == {"state": (2,)} and task_spec("state").observation == {"state": (5,)}
+    assert task_spec("agentview_image").observation == {"agentview_image": (8, 8, 3)}
+    assert [v.name for v in task_spec("agentview_image").variables] == ["eef_pos", "gripper"]
+    assert task_spec("agentview_image", "gripper").observation == {"state": (2,), "agentview_image": (8, 8, 3)}
     with pytest.raises(UserError, match="did you mean gripper"):
-        card("griper")
+        task_spec("griper")
 
 
 def test_a_camera_called_state_never_takes_the_vectors_place(tmp_path):
     with pytest.raises(UserError, match="has a camera called state"):
         small(tmp_path / "small.hdf5", 4, obs__state=np.zeros((4, 8, 8, 3), np.uint8))
     source = Robomimic(tmp_path / "small.hdf5", Wishes(hz=20, keys=["eef"]))
-    assert source.card.observation == {"state": (2,)}
+    assert source.task_spec.observation == {"state": (2,)}
 
 
 def test_a_broken_demonstration_can_be_left_out_unread(tmp_path):

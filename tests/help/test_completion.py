@@ -34,7 +34,7 @@ CHOICES = (
         ("wm-lab task=hand/r", ["task=hand/reach"]),
         ("wm-lab -m planner=cem,m", ["planner=cem,mppi"]),
         ("wm-lab tracking.mode=o", ["tracking.mode=offline", "tracking.mode=online"]),
-        ("wm-lab scale.by_effort=", ["scale.by_effort=false", "scale.by_effort=true"]),
+        ("wm-lab scale.by_difficulty=", ["scale.by_difficulty=false", "scale.by_difficulty=true"]),
         ("wm-lab model=video_token model.lat", ["model.latent_actions.labelled=", "model.latent_actions.levels="]),
         ("wm-lab see", ["seed=", "seeds="]),
         ("wm-lab trainer@bc_trainer=d", ["trainer@bc_trainer=default"]),

@@ -33,7 +33,7 @@ def test_options_within_options_have_their_whole_name():
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("${effort:${scale.train_steps}}", "scale.train_steps × task.effort"),
+        ("${budget:${scale.train_steps}}", "scale.train_steps × task.budget_multiplier"),
         ("${batch:16,${scale.image_length}}", "16, of images scale.image_length"),
         ("${oc.select:task.planning.std,[0.6]}", "task.planning.std"),
         ("${seed}", "seed"),

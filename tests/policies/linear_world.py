@@ -75,7 +75,7 @@ class WatchedCEM(CEM):
 class LinearTask:
     """Only what policies touch of a task."""
 
-    card = SimpleNamespace(action_size=1)
+    task_spec = SimpleNamespace(action_size=1)
 
     def reset(self, seed: int) -> np.ndarray:
         self.x = np.random.default_rng(seed).uniform(-0.3, 0.3, 2).astype(np.float32)

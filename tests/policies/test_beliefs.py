@@ -32,7 +32,7 @@ class Listener(LinearModel):
 
 
 def asking(instruction: str) -> SimpleNamespace:
-    return SimpleNamespace(card=SimpleNamespace(name="toy", instruction=instruction))
+    return SimpleNamespace(task_spec=SimpleNamespace(name="toy", instruction=instruction))
 
 
 def moment(rows: list[int]) -> Moment:

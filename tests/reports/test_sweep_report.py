@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.evaluation.examples import card, outcomes, solved
+from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab import report
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze
@@ -18,8 +18,8 @@ from wm_lab.reports.cells import sweep_cells
 from wm_lab.reports.runs import missing_cells, read_run, read_runs, save_outcomes
 from wm_lab.reports.sweep_report import _against_best, answer_sweep, write_report
 
-PUSH = freeze(card("toy/push"), 100)
-REACH = freeze(card("toy/reach", ("reach",)), 100)
+PUSH = freeze(task_spec("toy/push"), 100)
+REACH = freeze(task_spec("toy/reach", ("reach",)), 100)
 
 
 def write_run(
@@ -77,7 +77,7 @@ def test_choices_are_what_differs_between_the_runs_and_the_best_is_compared_with
 
 
 def test_choices_on_a_task_that_only_pays_are_compared_by_what_they_earn(tmp_path):
-    pays = freeze(card("toy/hop", success_test=""), 100)
+    pays = freeze(task_spec("toy/hop", success_test=""), 100)
     for name, more in (("cem", 0.0), ("mppi", 1.0)):
         folder = write_run(tmp_path / name, name, 0, manifest=pays)
         earned = more + np.linspace(0, 1, 100)
@@ -115,7 +115,7 @@ def test_seeds_of_one_choice_are_one_cell_whose_n_says_so(tmp_path):
 
 
 def test_runs_of_unlike_manifests_are_shown_apart_and_the_page_says_so(tmp_path):
-    other = freeze(card("toy/push", settings={"tolerance": 0.04, "goal_distance": 0.1}), 100)
+    other = freeze(task_spec("toy/push", settings={"tolerance": 0.04, "goal_distance": 0.1}), 100)
     write_run(tmp_path / "0", "cem", 50)
     write_run(tmp_path / "1", "mppi", 99, manifest=other)
     answer = answer_sweep([tmp_path])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from tests.evaluation.examples import card, outcomes, solved
+from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.reports.tables import Table, attribution_table, difference_table, success_table
@@ -17,7 +17,7 @@ from wm_lab.reports.terminal import print_answer
 def results() -> dict:
     found = {}
     for task, tags, mpc, bc in (("toy/push", ("contact",), 92, 40), ("toy/reach", ("reach",), 100, 99)):
-        manifest = freeze(card(task, tags), 100)
+        manifest = freeze(task_spec(task, tags), 100)
         arms = {"mpc": mpc, "bc": bc, "noop": 0}
         found[task] = {arm: outcomes(solved(k, 100), arm, manifest) for arm, k in arms.items()}
     return found

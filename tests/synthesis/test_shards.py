@@ -22,7 +22,7 @@ def mixed(lab, tmp_path_factory) -> Dataset:
     folder = tmp_path_factory.mktemp("shard")
     segments = lab.make(lab.imagined(), steps=STEPS, count=100)
     episodes = segments.episodes(lab.demonstrations, 5)
-    save(folder, PointTask().card, episodes, "recovery", {"from": "a test"}, {"kept": segments.achieved})
+    save(folder, PointTask().task_spec, episodes, "recovery", {"from": "a test"}, {"kept": segments.achieved})
     extra = Dataset.open(folder, split=lab.demonstrations.split_config)
     assert (extra.shards[0].columns["episode.kept"] == segments.achieved).all()
     np.testing.assert_array_equal(extra.episode(7).action[1:], segments.labels[7])

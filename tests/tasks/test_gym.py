@@ -70,7 +70,7 @@ def test_pixels_come_without_gl_and_show_the_target(reacher: GymTask) -> None:
     task = GymTask(GymConfig(observation="pixels"))
     seen, _ = task.reset(seed=0)
     other, _ = task.reset(seed=1)
-    assert seen["pixels"].shape == task.card.observation["pixels"] == (64, 64, 3)
+    assert seen["pixels"].shape == task.task_spec.observation["pixels"] == (64, 64, 3)
     assert np.any(seen["pixels"] != other["pixels"])
 
 
@@ -142,7 +142,7 @@ def test_success_may_be_a_return() -> None:
     task = toy(success_return=-1e3)
     task.reset(seed=0)
     assert task.step(np.zeros(1, np.float32))[4]["success"]
-    assert task.card.success_test == "return>=-1000@1"
+    assert task.task_spec.success_test == "return>=-1000@1"
 
 
 def test_what_is_said_of_success_and_expert_is_checked() -> None:
@@ -158,8 +158,10 @@ def test_what_is_said_of_success_and_expert_is_checked() -> None:
 
 def test_an_environment_with_rewards_alone_is_paid_by_playing_and_never_shows_its_reward() -> None:
     task = toy()
-    assert not task.has_expert and task.card.success_test == "" and not task.judges_states
-    assert [v.name for v in task.card.variables] == ["goal", "place"] and task.card.observation == {"state": (2,)}
+    assert not task.has_expert and task.task_spec.success_test == "" and not task.judges_states
+    assert [v.name for v in task.task_spec.variables] == ["goal", "place"] and task.task_spec.observation == {
+        "state": (2,)
+    }
     task.reset(seed=0)
     state, reward, *_ = task.step(np.ones(1, np.float32))
     assert state["state"].shape == (2,) and reward == pytest.approx(-abs(np.subtract(*state["state"])), abs=1e-6)

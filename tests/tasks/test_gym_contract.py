@@ -141,8 +141,8 @@ def test_what_is_meant_without_doubt_is_taken() -> None:
 @pytest.mark.parametrize("fps", [0, None, float("nan"), "fast", 30])
 def test_how_fast_a_film_is_shown_is_no_length_of_a_step(fps: object) -> None:
     register(f"Fps{fps}", metadata={"render_modes": [], "render_fps": fps})
-    assert GymTask(GymConfig(id=f"LooseFps{fps}-v0")).card.control_hz is None
-    assert GymTask(GymConfig(id=f"LooseFps{fps}-v0", control_hz=12.5)).card.control_hz == 12.5
+    assert GymTask(GymConfig(id=f"LooseFps{fps}-v0")).task_spec.control_hz is None
+    assert GymTask(GymConfig(id=f"LooseFps{fps}-v0", control_hz=12.5)).task_spec.control_hz == 12.5
 
 
 @pytest.mark.parametrize("hz", [0.0, -5.0, float("nan"), float("inf")])
@@ -163,9 +163,9 @@ def test_mujocos_clock_tells_how_long_a_step_is_also_where_a_wrapper_repeats_it(
     gymnasium.register(
         "LooseThrice-v0", entry_point=lambda: Thrice(gymnasium.make("InvertedPendulum-v5")), max_episode_steps=20
     )
-    assert GymTask(GymConfig(id="Reacher-v5")).card.control_hz == 50.0
-    assert GymTask(GymConfig(id="InvertedPendulum-v5")).card.control_hz == 25.0
-    assert GymTask(GymConfig(id="LooseThrice-v0")).card.control_hz == pytest.approx(25.0 / 3)
+    assert GymTask(GymConfig(id="Reacher-v5")).task_spec.control_hz == 50.0
+    assert GymTask(GymConfig(id="InvertedPendulum-v5")).task_spec.control_hz == 25.0
+    assert GymTask(GymConfig(id="LooseThrice-v0")).task_spec.control_hz == pytest.approx(25.0 / 3)
 
 
 def test_arguments_reach_the_constructor_and_are_part_of_the_task() -> None:
@@ -176,7 +176,11 @@ def test_arguments_reach_the_constructor_and_are_part_of_the_task() -> None:
     register("Told", __init__=init)
     near = GymTask(GymConfig(id="LooseTold-v0", make={"end": 2.0}))
     assert near._env.unwrapped.end == 2.0
-    assert near.card.settings["make"] == {"end": 2.0} != GymTask(GymConfig(id="LooseTold-v0")).card.settings["make"]
+    assert (
+        near.task_spec.settings["make"]
+        == {"end": 2.0}
+        != GymTask(GymConfig(id="LooseTold-v0")).task_spec.settings["make"]
+    )
     with pytest.raises(UserError, match=r"making it raised TypeError: .*unexpected keyword argument 'ende'"):
         GymTask(GymConfig(id="LooseTold-v0", make={"ende": 2.0}))
     with pytest.raises(UserError, match=r"task.make.max_episode_steps=5 .* task.episode_steps says it"):

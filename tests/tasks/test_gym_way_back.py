@@ -144,7 +144,7 @@ def test_a_start_that_is_drawn_anew_for_being_solved_is_the_same_every_time(name
 
 def test_a_limit_inside_the_environment_is_the_length_of_episodes_and_cuts_no_future() -> None:
     task = GymTask(GymConfig(id=f"{ODD}Limited-v0"))
-    assert task.card.episode_steps == 25
+    assert task.task_spec.episode_steps == 25
     task.reset(seed=0)
     cut = [task.step(np.zeros(6, np.float32))[3] for _ in range(25)]
     assert cut == [False] * 24 + [True]

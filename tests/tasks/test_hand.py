@@ -30,7 +30,7 @@ def expert_steps(task: HandTask, seed: int, limit: int | None = None) -> int | N
     """Steps until the expert's first success, None without one."""
     task.reset(seed=seed)
     expert = task.expert()
-    for step in range(limit or task.card.episode_steps):
+    for step in range(limit or task.task_spec.episode_steps):
         if task.step(expert.act())[4]["success"]:
             return step + 1
     return None
@@ -119,11 +119,11 @@ def test_long_simulations_in_pieces_equal_those_in_one(monkeypatch: pytest.Monke
 
 
 def test_success_within_a_simulation_is_found_where_the_expert_finds_it(task: HandTask) -> None:
-    if task.card.name == "hand/stack":
+    if task.task_spec.name == "hand/stack":
         pytest.skip("200 steps say no more than the 60 of the others")
     task.reset(seed=7)
     start, expert, actions = task.snapshot(), task.expert(), []
-    for _ in range(task.card.episode_steps):
+    for _ in range(task.task_spec.episode_steps):
         actions.append(expert.act())
         if task.step(actions[-1])[4]["success"]:
             break
@@ -132,7 +132,7 @@ def test_success_within_a_simulation_is_found_where_the_expert_finds_it(task: Ha
 
 
 def test_experts_solve_held_out_starts(task: HandTask) -> None:
-    seeds = range(1000, 1003 if task.card.name == "hand/stack" else 1010)
+    seeds = range(1000, 1003 if task.task_spec.name == "hand/stack" else 1010)
     assert all(expert_steps(task, seed) is not None for seed in seeds)
 
 
@@ -181,8 +181,8 @@ def test_the_stated_tcp_is_where_mujoco_puts_it() -> None:
 
 
 def test_the_card_names_every_number_of_the_state_once(task: HandTask) -> None:
-    places = [place for piece in task.card.variables for place in range(piece.start, piece.stop)]
-    assert sorted(places) == list(range(SECTIONS[task.card.name.split("/")[1]])) == list(range(len(task.state())))
+    places = [place for piece in task.task_spec.variables for place in range(piece.start, piece.stop)]
+    assert sorted(places) == list(range(SECTIONS[task.task_spec.name.split("/")[1]])) == list(range(len(task.state())))
 
 
 def test_contact_is_told_when_the_hand_touches_the_block_and_only_then() -> None:
@@ -212,7 +212,7 @@ def test_goal_distance_is_kept_at_both_ends_of_its_range(goal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dials", "message"),
+    ("options", "message"),
     [
         ({"goal": "rech"}, "did you mean reach"),
         ({"observation": "pixel"}, "did you mean pixels"),
@@ -223,9 +223,9 @@ def test_goal_distance_is_kept_at_both_ends_of_its_range(goal: str) -> None:
         ({"image_size": 4}, "task.image_size=4"),
     ],
 )
-def test_bad_dials_are_refused_by_name(dials: dict[str, object], message: str) -> None:
+def test_bad_options_are_refused_by_name(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_config(HandConfig, dials, "task")
+        read_config(HandConfig, options, "task")
 
 
 def test_an_action_that_is_not_a_number_is_refused_and_large_ones_are_clipped() -> None:

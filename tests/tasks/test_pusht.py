@@ -37,8 +37,8 @@ def push(task: GymTask, steps: int, seed: int) -> np.ndarray:
 
 
 def test_the_card_is_that_of_ten_decisions_a_second_without_an_expert(pusht: GymTask) -> None:
-    assert pusht.card.control_hz == 10.0 and pusht.card.episode_steps == 300 and not pusht.has_expert
-    assert pusht.card.success_test == "info['is_success']@1"
+    assert pusht.task_spec.control_hz == 10.0 and pusht.task_spec.episode_steps == 300 and not pusht.has_expert
+    assert pusht.task_spec.success_test == "info['is_success']@1"
 
 
 def test_a_block_on_its_goal_is_success_and_one_beside_it_is_not(pusht: GymTask) -> None:

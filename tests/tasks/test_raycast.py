@@ -100,7 +100,7 @@ def test_every_observation_is_what_the_card_says() -> None:
     for observation in ("state", "pixels", "pixels_proprio", "depth"):
         task = HandTask(HandConfig(goal="push", observation=observation, image_size=32))
         seen, _ = task.reset(seed=0)
-        assert {key: value.shape for key, value in seen.items()} == task.card.observation
+        assert {key: value.shape for key, value in seen.items()} == task.task_spec.observation
         assert task.observation_space.contains(seen)
     assert seen["depth"].shape == (512,) and 0.2 < seen["depth"].min() < seen["depth"].max() <= 2.0
 

@@ -55,14 +55,14 @@ def test_the_expert_solves_a_held_out_start(name: str) -> None:
     played = task(name)
     played.reset(seed=2**30 + 2**29)
     expert = played.expert()
-    assert any(played.step(expert.act())[4]["success"] for _ in range(played.card.episode_steps))
+    assert any(played.step(expert.act())[4]["success"] for _ in range(played.task_spec.episode_steps))
 
 
 @pytest.mark.parametrize("name", SUITE)
 @pytest.mark.parametrize("moment", ["at its start", "amid what the expert does"])
 def test_a_restored_episode_repeats_bit_for_bit_over_50_actions(name: str, moment: str) -> None:
     played = task(name)
-    actions = np.random.default_rng(0).uniform(-1, 1, (50, played.card.action_size)).astype(np.float32)
+    actions = np.random.default_rng(0).uniform(-1, 1, (50, played.task_spec.action_size)).astype(np.float32)
     played.reset(seed=1)
     if moment != "at its start":
         follow_until_it_touches(played)
@@ -79,7 +79,7 @@ def test_a_restored_episode_repeats_bit_for_bit_over_50_actions(name: str, momen
 def follow_until_it_touches(played: Task) -> None:
     """The expert's way to a few steps after its first touch, or half of the episode where nothing is touched."""
     expert, touched = played.expert(), 0
-    for _ in range(played.card.episode_steps // 2):
+    for _ in range(played.task_spec.episode_steps // 2):
         touched += played.step(expert.act())[4]["contact"]
         if touched > 3:
             break
@@ -88,7 +88,7 @@ def follow_until_it_touches(played: Task) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_futures_of_several_episodes_are_what_happens_in_them(name: str) -> None:
     played = task(name)
-    actions = np.random.default_rng(0).uniform(-1, 1, (2, 2, 4, played.card.action_size)).astype(np.float32)
+    actions = np.random.default_rng(0).uniform(-1, 1, (2, 2, 4, played.task_spec.action_size)).astype(np.float32)
     snapshots = []
     for seed in (3, 4):
         played.reset(seed=seed)
@@ -109,7 +109,7 @@ def test_the_cost_falls_by_more_than_half_on_the_experts_way(name: str) -> None:
     played.reset(seed=3)
     expert = played.expert()
     before = played.cost(torch.from_numpy(played.state()))
-    for _ in range(played.card.episode_steps):
+    for _ in range(played.task_spec.episode_steps):
         if played.step(expert.act())[4]["success"]:
             break
     assert played.cost(torch.from_numpy(played.state())) < before / 2
@@ -128,7 +128,7 @@ def test_an_episode_goes_on_as_it_would_have_unseen(name: str) -> None:
     played, ends = task(name), []
     for look in (False, True):
         played.reset(seed=6)
-        for action in np.random.default_rng(0).uniform(-1, 1, (10, played.card.action_size)).astype(np.float32):
+        for action in np.random.default_rng(0).uniform(-1, 1, (10, played.task_spec.action_size)).astype(np.float32):
             played.step(action)
             if look:
                 played.render(8)  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ def test_an_episode_goes_on_as_it_would_have_unseen(name: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_variables_are_the_whole_state_and_hold_its_points(name: str) -> None:
-    variables = task(name).card.variables
+    variables = task(name).task_spec.variables
     assert [v.start for v in variables] == [0, *(v.stop for v in variables[:-1])]
     assert variables[-1].stop == len(task(name).state())
 

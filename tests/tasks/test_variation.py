@@ -60,7 +60,7 @@ def play(task: Task, actions: np.ndarray) -> np.ndarray:
 
 
 def random_actions(task: Task, *shape: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (*shape, task.card.action_size)).astype(np.float32)
+    return np.random.default_rng(0).uniform(-1, 1, (*shape, task.task_spec.action_size)).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", list(HELD_OUT))
@@ -231,11 +231,11 @@ def test_a_restored_picture_is_the_one_of_its_own_world() -> None:
 
 def test_manifests_of_different_worlds_do_not_mix() -> None:
     plain, physics = hand(), vary(hand(), "physics")
-    assert plain.card.settings == {k: v for k, v in physics.card.settings.items() if k != "variation"}
-    assert freeze(plain.card, 4).seeds == freeze(physics.card, 4).seeds, "the starts are the same"
-    assert freeze(plain.card, 4).hash != freeze(physics.card, 4).hash
+    assert plain.task_spec.settings == {k: v for k, v in physics.task_spec.settings.items() if k != "variation"}
+    assert freeze(plain.task_spec, 4).seeds == freeze(physics.task_spec, 4).seeds, "the starts are the same"
+    assert freeze(plain.task_spec, 4).hash != freeze(physics.task_spec, 4).hash
     with pytest.raises(UserError, match=r"card.settings.variation.kind is .*'physics'"):
-        require_same(freeze(plain.card, 4), freeze(physics.card, 4))
+        require_same(freeze(plain.task_spec, 4), freeze(physics.task_spec, 4))
 
 
 @pytest.mark.parametrize(

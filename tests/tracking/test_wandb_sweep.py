@@ -41,7 +41,7 @@ class Flaky(Exercise):
         if Path("broken").exists() and bench.settings.seed == 1:
             raise RuntimeError("the robot fell over")
         bench.run.log(1, loss=0.5)
-        return Answer([f"an episode takes {bench.card.episode_steps} steps"], {})
+        return Answer([f"an episode takes {bench.task_spec.episode_steps} steps"], {})
 '''
 
 

@@ -60,7 +60,7 @@ class Exploration(Policy):
         self._noise = np.zeros((rows, 0, 0), np.float32)  # [R, S, A]
 
     def reset(self, row: int, task: Task, seed: int) -> None:
-        steps, size = task.card.episode_steps, task.card.action_size
+        steps, size = task.task_spec.episode_steps, task.task_spec.action_size
         if self._keep.shape[1] == 0:
             self._keep = np.zeros((len(self._step), steps), np.float32)
             self._noise = np.zeros((len(self._step), steps, size), np.float32)

@@ -34,7 +34,7 @@ from wm_lab.data.shard import EPISODE, MANIFEST, read_manifest
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.data.workers import Workers, crew
 from wm_lab.errors import UserError
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 GROUPS = "groups"
 PLAN = "plan.json"
@@ -64,7 +64,7 @@ def collect(
     Raises UserError where the folder holds another collection, or the task cannot be played.
     """
     config = config or PlayConfig()
-    card = task().card
+    task_spec = task().task_spec
     numbers = [int(seed) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
         raise UserError(f"a collection needs at least one episode and no seed twice; found {len(numbers)} seeds")
@@ -75,7 +75,7 @@ def collect(
         "seeds": numbers,
         "play": asdict(config),
     }
-    _require_same_plan(folder, card, provenance)
+    _require_same_plan(folder, task_spec, provenance)
     if (folder / MANIFEST).exists():
         return folder
 
@@ -92,7 +92,7 @@ def collect(
     build = partial(_build_collector, folder, task, policy, exploration, config)
     with crew(workers) as hands:
         hands.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
-    _join(folder, batches, card, exploration, round_number, provenance)
+    _join(folder, batches, task_spec, exploration, round_number, provenance)
     shutil.rmtree(folder / GROUPS)
     (folder / PLAN).unlink()
     return folder
@@ -131,9 +131,9 @@ def _build_collector(
     return Collector(folder, Player(task, Exploration(policy(), exploration), config))
 
 
-def _require_same_plan(folder: Path, card: TaskCard, provenance: Mapping[str, Any]) -> None:
+def _require_same_plan(folder: Path, task_spec: TaskSpec, provenance: Mapping[str, Any]) -> None:
     """Refuse a folder whose collection, finished or not, is not the one asked for; else note the plan in it."""
-    plan = json.loads(json.dumps({"task": asdict(card), "provenance": provenance}))
+    plan = json.loads(json.dumps({"task": asdict(task_spec), "provenance": provenance}))
     found = plan
     if (folder / MANIFEST).exists():
         manifest = read_manifest(folder)
@@ -169,7 +169,7 @@ def _read_plan(folder: Path) -> dict[str, Any] | None:
 def _join(
     folder: Path,
     batches: Sequence[Batch],
-    card: TaskCard,
+    task_spec: TaskSpec,
     exploration: ExplorationConfig,
     round_number: int,
     provenance: Mapping[str, Any],
@@ -190,7 +190,7 @@ def _join(
         "strength": [choice.strength for choice in choices],
         "round": [round_number] * len(seeds),
     }
-    writer.finish(lengths, table, card, behaviours, provenance)
+    writer.finish(lengths, table, task_spec, behaviours, provenance)
 
 
 def _load(path: Path, *names: str) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ VERIFY_UP_TO = 256 << 20
 """Bytes whose checksums are compared when a dataset is opened: about 0.15 s; `Dataset.verify` reads everything."""
 
 SAME = ("name", "physics", "settings", "observation", "action_size", "control_hz", "success_test")
-"""What the task cards of all shards must agree on."""
+"""What the task specifications of all shards must agree on."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Dataset:
     def __init__(
         self, shards: Sequence[Shard], split: SplitConfig | None = None, keys: Sequence[str] | None = None
     ) -> None:
-        """keys: the observations that models see; None: those that the task card names."""
+        """keys: the observations that models see; None: those that the task specification names."""
         if not shards:
             raise UserError("a dataset needs at least one shard; collect one first")
         for shard in shards[1:]:
@@ -61,7 +61,7 @@ class Dataset:
         for key in keys or ():
             if key not in observed(shards[0]):
                 raise unknown(f"observation in {shards[0].folder}", key, observed(shards[0]))
-        self._keys = None if keys is None or set(keys) == set(shards[0].card["observation"]) else tuple(keys)
+        self._keys = None if keys is None or set(keys) == set(shards[0].task_spec["observation"]) else tuple(keys)
         self.split_config = split or SplitConfig()
         self.instructions = list(dict.fromkeys(said for shard in shards for said in shard.instructions))
         self.first_row = np.cumsum([0, *(shard.rows for shard in shards)])
@@ -83,13 +83,13 @@ class Dataset:
         return cls([open_shard(Path(folder), verify_up_to) for folder in folders], split, keys)
 
     @property
-    def card(self) -> dict[str, Any]:
-        """The task card in JSON's terms."""
-        card = self.shards[0].card
+    def task_spec(self) -> dict[str, Any]:
+        """The task specification in JSON's terms."""
+        task_spec = self.shards[0].task_spec
         if self._keys is None:
-            return card
+            return task_spec
         columns = self.shards[0].columns
-        return {**card, "observation": {key: list(columns[OBSERVATION + key].shape[1:]) for key in self._keys}}
+        return {**task_spec, "observation": {key: list(columns[OBSERVATION + key].shape[1:]) for key in self._keys}}
 
     @property
     def rows(self) -> int:
@@ -151,25 +151,25 @@ class Dataset:
             rows = self._training_rows(OBSERVATION + key)
             mean[key], std[key] = moments(rows, self.floors)
             std_change[key], changes[key] = spread_of_changes(rows, std[key], self.floors)
-        for key in self.card["observation"]:
+        for key in self.task_spec["observation"]:
             if key not in vectors:
                 mean[key], std[key] = image_moments(self._training_rows(OBSERVATION + key))
         arrived = (rows[1:, None] for rows in self._training_rows("reward"))  # row 0 holds no reward
         mean["reward"], std["reward"] = moments(arrived, self.floors)
-        shapes = {key: tuple(shape) for key, shape in self.card["observation"].items()}
+        shapes = {key: tuple(shape) for key, shape in self.task_spec["observation"].items()}
         linear = {}
         for key in vectors:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
-        points = [v["start"] for v in self.card["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
-        size = self.card["action_size"]
+        points = [v["start"] for v in self.task_spec["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
+        size = self.task_spec["action_size"]
         return DataSpec(shapes, size, mean, std, std_change, linear, {"state": points}, self.instructions, changes)
 
     @property
     def floors(self) -> Floors:
         """Below which a deviation of its observations counts as none."""
-        return floors_of(variable["unit"] for variable in self.card["variables"])
+        return floors_of(variable["unit"] for variable in self.task_spec["variables"])
 
     @cached_property
     def digest(self) -> str:
@@ -228,8 +228,8 @@ def observed(shard: Shard) -> tuple[str, ...]:
 
 def _require_same_task(first: Shard, other: Shard) -> None:
     for fact in SAME:
-        if first.card[fact] != other.card[fact]:
+        if first.task_spec[fact] != other.task_spec[fact]:
             raise UserError(
-                f"{first.folder} and {other.folder} cannot be one dataset: their {fact} differ, {first.card[fact]!r} "
-                f"and {other.card[fact]!r}; collect one of them again"
+                f"{first.folder} and {other.folder} cannot be one dataset: their {fact} differ, "
+                f"{first.task_spec[fact]!r} and {other.task_spec[fact]!r}; collect one of them again"
             )

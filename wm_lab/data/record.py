@@ -26,7 +26,7 @@ class GroupRecord:
     def __init__(
         self, tasks: Sequence[Task], seeds: Sequence[int], policy: Policy, steps: int, stop_after_success: int | None
     ) -> None:
-        card, rows = tasks[0].card, len(seeds)
+        task_spec, rows = tasks[0].task_spec, len(seeds)
         self.playing = list(range(rows))
         self._tasks, self._seeds, self._policy = tasks, seeds, policy
         self._steps, self._stop_after_success = steps, stop_after_success
@@ -34,17 +34,17 @@ class GroupRecord:
         self._stop_at = [steps] * rows
         self._length = [0] * rows
 
-        self._offered = tuple(card.observation)
+        self._offered = tuple(task_spec.observation)
         self._seen = policy.observation_keys
         known = (*self._offered, "state", SNAPSHOT)
         for key in self._seen:
             if key not in known:
-                raise unknown(f"observation of {card.name} (wanted by {type(policy).__name__})", key, known)
+                raise unknown(f"observation of {task_spec.name} (wanted by {type(policy).__name__})", key, known)
         wanted = dict.fromkeys(("state", *self._seen))
         self._read_from_simulator = tuple(key for key in wanted if key not in self._offered)
 
         self._observation: dict[str, np.ndarray] = {}  # made when the first observation has told the shapes
-        self._action = np.zeros((steps + 1, rows, card.action_size), np.float32)
+        self._action = np.zeros((steps + 1, rows, task_spec.action_size), np.float32)
         self._reward = np.zeros((steps + 1, rows), np.float32)
         self._success = np.zeros((steps + 1, rows), bool)
         self._contact = np.zeros((steps + 1, rows), bool)

@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.data.shard import MANIFEST, OBSERVATION, Shard, open_shard
-from wm_lab.domains import Effort
+from wm_lab.domains import Multiplier
 from wm_lab.errors import UserError, unknown
-from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskCard
+from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskSpec
 
 
 @dataclass
@@ -20,8 +20,8 @@ class RecordedTaskConfig:
     path: str | None = None
     """A dataset of the lab, such as `wm-lab-data import` writes."""
     observation: list[str] | None = None
-    """What models see of all that was recorded; null: what its card names."""
-    effort: Effort = 1.0
+    """What models see of all that was recorded; null: what its specification names."""
+    budget_multiplier: Multiplier = 1.0
     """How much more training than a short reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
     """What planners begin with on this task."""
@@ -37,7 +37,7 @@ def open_recorded(path: Path) -> Shard:
 
 
 class RecordedTask(Task):
-    """Has a card and a first state; whatever would need a simulator raises UserError."""
+    """Has a specification and a first state; whatever would need a simulator raises UserError."""
 
     Config = RecordedTaskConfig
     playable = False
@@ -46,7 +46,7 @@ class RecordedTask(Task):
         if config.path is None:
             raise UserError("a recorded task is described by its dataset; choose data=recorded data.path=FOLDER")
         shard = open_recorded(Path(config.path).expanduser())
-        self.card = TaskCard.from_dict(shard.card)
+        self.task_spec = TaskSpec.from_dict(shard.task_spec)
         self._first = np.array(shard.columns[OBSERVATION + "state"][0])
         if config.observation is not None:
             shapes = {
@@ -57,7 +57,7 @@ class RecordedTask(Task):
             for key in config.observation:
                 if key not in shapes:
                     raise unknown("recorded observation", key, shapes)
-            self.card = replace(self.card, observation={key: shapes[key] for key in config.observation})
+            self.task_spec = replace(self.task_spec, observation={key: shapes[key] for key in config.observation})
 
     def state(self) -> np.ndarray:
         """The first state that was recorded."""
@@ -83,6 +83,6 @@ class RecordedTask(Task):
 
     def _refuse(self) -> NoReturn:
         raise UserError(
-            f"{self.card.name} is a recording and has no simulator to play in; ask exercise=imagination or "
+            f"{self.task_spec.name} is a recording and has no simulator to play in; ask exercise=imagination or "
             "exercise=latent of it, or choose the task that was recorded"
         )

@@ -16,11 +16,11 @@ TOLERANCE = 1e-5
 """Largest difference of state that counts as the same: simulations are exact, but not between kinds of CPU."""
 
 
-def replay(task: Task, card: Mapping[str, Any], episode: Episode, steps: Sequence[int]) -> np.ndarray:
+def replay(task: Task, task_spec: Mapping[str, Any], episode: Episode, steps: Sequence[int]) -> np.ndarray:
     """Snapshots [K, S] of a recorded episode after `steps` [K] actions each, in the order asked for.
 
-    Resets `task` with the episode's seed and plays its actions; `card` is the dataset's, `task` is left at the last
-    step played. Raises UserError where the simulator goes another way than it did when the episode was recorded.
+    Resets `task` with the episode's seed and plays its actions; `task_spec` is the dataset's, `task` is left at the
+    last step played. Raises UserError where the simulator goes another way than it did when the episode was recorded.
     """
     if not steps or min(steps) < 0 or max(steps) > episode.steps:
         raise IndexError(f"steps {list(steps)} are not all within an episode of {episode.steps} actions")
@@ -34,8 +34,9 @@ def replay(task: Task, card: Mapping[str, Any], episode: Episode, steps: Sequenc
         if not error <= TOLERANCE:
             raise UserError(
                 f"the episode with seed {episode.seed} does not replay: after {step} actions the state is off by "
-                f"{error:.2g}; it was recorded on {card['name']} with {card['physics']}, this is {task.card.name} with "
-                f"{task.card.physics}; install the recorded version, or collect the data again"
+                f"{error:.2g}; it was recorded on {task_spec['name']} with {task_spec['physics']}, this is "
+                f"{task.task_spec.name} with {task.task_spec.physics}; install the recorded version, or collect the "
+                "data again"
             )
         if step in wanted:
             snapshots[step] = task.snapshot()
@@ -45,7 +46,7 @@ def replay(task: Task, card: Mapping[str, Any], episode: Episode, steps: Sequenc
 def snapshots(task: Task, dataset: Dataset, episode: np.ndarray, step: np.ndarray) -> np.ndarray:
     """The simulator's state [M, S] after `step` [M] actions of the episodes `episode` [M], each replayed once."""
     rows = {int(e): np.flatnonzero(episode == e) for e in np.unique(episode)}
-    found = {e: replay(task, dataset.card, dataset.episode(e), step[r].tolist()) for e, r in rows.items()}
+    found = {e: replay(task, dataset.task_spec, dataset.episode(e), step[r].tolist()) for e, r in rows.items()}
     out = np.empty((len(episode), next(iter(found.values())).shape[1]))
     for e, r in rows.items():
         out[r] = found[e]

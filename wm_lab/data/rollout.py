@@ -86,7 +86,7 @@ class Player:
         while len(self._tasks) < len(seeds):
             self._tasks.append(self._make_task())
         tasks, policy, config = self._tasks[: len(seeds)], self._policy, self._config
-        limit = tasks[0].card.episode_steps
+        limit = tasks[0].task_spec.episode_steps
         steps = limit if config.steps is None else min(config.steps, limit)
         record = GroupRecord(tasks, seeds, policy, steps, config.stop_after_success)
         policy.start(len(seeds))
@@ -94,8 +94,8 @@ class Player:
             seen, told = tasks[row].reset(seed=seed)
             if told.get("success"):
                 raise UserError(
-                    f"{tasks[row].card.name} starts solved with seed {seed}, which would count as a success of whoever "
-                    "plays; have its reset draw another start"
+                    f"{tasks[row].task_spec.name} starts solved with seed {seed}, which would count as a success of "
+                    "whoever plays; have its reset draw another start"
                 )
             record.began(row, seen)
             policy.reset(row, tasks[row], seed)

@@ -1,6 +1,6 @@
 """The format on disk: a shard is a folder with one `.npy` file a column and a manifest that vouches for each of them.
 
-    manifest.json            format, task card, columns (dtype, shape, bytes, crc32), provenance
+    manifest.json            format, task specification, columns (dtype, shape, bytes, crc32), provenance
     observation.state.npy    [N, D], always; beside it every other observation key
     action.npy  reward.npy  success.npy  contact.npy  terminal.npy       [N, ...]
     episode.offset.npy  episode.length.npy  episode.seed.npy ...         [E]
@@ -25,7 +25,7 @@ import numpy as np
 from wm_lab.data.shard_check import fault_of_columns, fault_of_manifest
 from wm_lab.errors import UserError
 from wm_lab.seal import sealed, unsealed
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 FORMAT = "wm_lab shard"
 REVISION = 1
@@ -54,8 +54,8 @@ class Shard:
     columns: dict[str, np.ndarray]
 
     @property
-    def card(self) -> dict[str, Any]:
-        """The task card in JSON's terms."""
+    def task_spec(self) -> dict[str, Any]:
+        """The task specification in JSON's terms."""
         return self.manifest["task"]
 
     @property
@@ -65,8 +65,8 @@ class Shard:
 
     @property
     def instructions(self) -> list[str]:
-        """Sentences that "episode.instruction" points at, or the card's for all episodes."""
-        return self.manifest.get("instructions", [self.card["instruction"]])
+        """Sentences that "episode.instruction" points at, or the specification's for all episodes."""
+        return self.manifest.get("instructions", [self.task_spec["instruction"]])
 
     @property
     def rows(self) -> int:
@@ -126,7 +126,7 @@ def open_shard(folder: Path, verify_up_to: int | None) -> Shard:
 
 def write_manifest(
     folder: Path,
-    card: TaskCard,
+    task_spec: TaskSpec,
     behaviours: list[str],
     provenance: Mapping[str, Any],
     instructions: list[str] | None = None,
@@ -144,14 +144,14 @@ def write_manifest(
     manifest = {
         "format": FORMAT,
         "revision": REVISION,
-        "task": asdict(card),
+        "task": asdict(task_spec),
         "episodes": columns["episode.length"]["shape"][0],
         "rows": columns["reward"]["shape"][0],
         "behaviours": behaviours,
         "provenance": dict(provenance),
         "columns": columns,
     }
-    if instructions is not None:  # otherwise the card's holds for every episode
+    if instructions is not None:  # otherwise the specification's holds for every episode
         manifest["instructions"] = instructions
     temporary = folder / f".{MANIFEST}"
     with temporary.open("w") as file:

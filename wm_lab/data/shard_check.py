@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 LONGEST_NAME = 250
 """Bytes of a column's name, which is that of its file."""
@@ -35,15 +35,15 @@ def fault_of_manifest(manifest: Mapping[str, Any]) -> str | None:
     for name, fits in _PARTS.items():
         if name in manifest and not fits(manifest[name]):
             return f"says {name}={str(manifest[name])[:60]!a}, which no dataset has"
-    return _fault_of_card(manifest["task"])
+    return _fault_of_task_spec(manifest["task"])
 
 
 def fault_of_columns(manifest: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str | None:
     """What is wrong with the columns that a sound manifest vouches for."""
-    card = manifest["task"]
+    task_spec = manifest["task"]
     rows, episodes = len(columns["reward"]), len(columns["episode.length"])
-    shapes = {"reward": (rows,), "action": (rows, card["action_size"]), **dict.fromkeys(FLAGS, (rows,))}
-    shapes |= {f"observation.{key}": (rows, *shape) for key, shape in card["observation"].items()}
+    shapes = {"reward": (rows,), "action": (rows, task_spec["action_size"]), **dict.fromkeys(FLAGS, (rows,))}
+    shapes |= {f"observation.{key}": (rows, *shape) for key, shape in task_spec["observation"].items()}
     for name, column in columns.items():
         kinds = "b" if name in FLAGS else "iub" if name.startswith("episode.") else NUMBERS
         if name == "episode.strength":
@@ -58,7 +58,7 @@ def fault_of_columns(manifest: Mapping[str, Any], columns: Mapping[str, np.ndarr
             return f"has {name} of {list(columns[name].shape[1:])}, and its task says {list(shape[1:])}"
     if STATE not in columns or columns[STATE].ndim != 2:
         return f"lacks {STATE}, a vector for each row"
-    if any(v["stop"] > columns[STATE].shape[1] for v in card["variables"]):
+    if any(v["stop"] > columns[STATE].shape[1] for v in task_spec["variables"]):
         return f"names variables beyond the {columns[STATE].shape[1]} numbers of {STATE}"
     return _fault_of_episodes(manifest, columns, rows)
 
@@ -77,30 +77,32 @@ def _fault_of_episodes(manifest: Mapping[str, Any], columns: Mapping[str, np.nda
     return None
 
 
-def _fault_of_card(told: Any) -> str | None:
+def _fault_of_task_spec(told: Any) -> str | None:
     try:
-        card = TaskCard.from_dict(told)
+        task_spec = TaskSpec.from_dict(told)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        return f"has no task card that can be read ({str(error)[:100]!a})"
-    whole = {"action_size": card.action_size, "episode_steps": card.episode_steps}
+        return f"has no task specification that can be read ({str(error)[:100]!a})"
+    whole = {"action_size": task_spec.action_size, "episode_steps": task_spec.episode_steps}
     for name, value in whole.items():
         if not _is_whole(value) or value < 1:
             return f"says {name}={str(value)[:60]!a}"
-    if card.control_hz is not None and not (_is_number(card.control_hz) and 0 < card.control_hz < math.inf):
-        return f"says control_hz={str(card.control_hz)[:60]!a}"
+    if task_spec.control_hz is not None and not (
+        _is_number(task_spec.control_hz) and 0 < task_spec.control_hz < math.inf
+    ):
+        return f"says control_hz={str(task_spec.control_hz)[:60]!a}"
     for name in ("name", "instruction", "success_test", "physics"):
-        if not isinstance(getattr(card, name), str):
+        if not isinstance(getattr(task_spec, name), str):
             return f"has a {name} that is no text"
-    return _fault_of_lists(card)
+    return _fault_of_lists(task_spec)
 
 
-def _fault_of_lists(card: TaskCard) -> str | None:
-    if not isinstance(card.settings, dict) or not all(isinstance(tag, str) for tag in card.tags):
+def _fault_of_lists(task_spec: TaskSpec) -> str | None:
+    if not isinstance(task_spec.settings, dict) or not all(isinstance(tag, str) for tag in task_spec.tags):
         return "has settings or tags that are none"
-    for key, shape in card.observation.items():
+    for key, shape in task_spec.observation.items():
         if not all(_is_whole(side) and side > 0 for side in shape):
             return f"says that {key[:60]!a} is of {str(list(shape))[:60]}"
-    for v in card.variables:
+    for v in task_spec.variables:
         inside = _is_whole(v.start) and _is_whole(v.stop) and 0 <= v.start < v.stop
         tolerated = v.tolerance is None or _is_number(v.tolerance)
         if not (inside and tolerated and isinstance(v.name, str) and isinstance(v.unit, str)):

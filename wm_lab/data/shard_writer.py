@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import EPISODE, EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, column_path, write_manifest
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 
 class ShardWriter:
@@ -38,7 +38,7 @@ class ShardWriter:
         self,
         lengths: Sequence[int] | np.ndarray,
         table: Mapping[str, ArrayLike],
-        card: TaskCard,
+        task_spec: TaskSpec,
         behaviours: Sequence[str],
         provenance: Mapping[str, Any],
         instructions: Sequence[str] | None = None,
@@ -48,7 +48,7 @@ class ShardWriter:
         lengths: actions of each episode [E]
         table: {"seed": [E], "behaviour": [E], ...}; what a shard must say and the table does not is 0, further facts
             are kept beside it
-        instructions: sentences that the table's "instruction" points at; None: the card's holds for every episode
+        instructions: sentences that the table's "instruction" points at; None: the task's holds for every episode
         """
         owned = np.asarray(lengths, np.int64) + 1
         if not self._filled == self.rows == owned.sum():
@@ -62,7 +62,7 @@ class ShardWriter:
         for name, values in columns.items():
             np.save(column_path(self.folder, name), values)
         told = None if instructions is None else list(instructions)
-        write_manifest(self.folder, card, list(behaviours), provenance, told)
+        write_manifest(self.folder, task_spec, list(behaviours), provenance, told)
 
     def _create(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
         path = column_path(self.folder, name)

@@ -28,7 +28,7 @@ class WindowReader:
         several = len(dataset.instructions) > 1
         self._instruction = torch.from_numpy(dataset.table.instruction) if several else None  # [E]
         self._end = self._first + torch.from_numpy(dataset.table.length) + 1  # [E] row after the last
-        keys = tuple(dataset.card["observation"]) if keys is None else tuple(keys)
+        keys = tuple(dataset.task_spec["observation"]) if keys is None else tuple(keys)
         for key in keys:
             if key not in dataset.observation_keys:
                 raise unknown("observation in this dataset", key, dataset.observation_keys)

@@ -19,7 +19,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain, read_json, write_json
 
 if TYPE_CHECKING:
-    from wm_lab.tasks.task import TaskCard
+    from wm_lab.tasks.task import TaskSpec
 
 REVISION = 1
 """Raised when the meaning of a manifest changes, so that old and new results are never mixed."""
@@ -36,9 +36,9 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Manifest:
-    """Episodes `seeds` of the task on `card`, each at most `step_budget` control steps long."""
+    """Episodes `seeds` of the task of `task_spec`, each at most `step_budget` control steps long."""
 
-    card: dict[str, Any]  # the TaskCard in JSON's terms: dials, success test and physics version included
+    card: dict[str, Any]  # the TaskSpec in JSON's terms: settings, success test, physics; this name is part of the hash
     seeds: tuple[int, ...]
     step_budget: int
     split: str = "test"
@@ -102,7 +102,7 @@ class Manifest:
 
 
 def freeze(
-    card: TaskCard, episodes: int, *, split: str = "test", offset: int = 0, step_budget: int | None = None
+    task_spec: TaskSpec, episodes: int, *, split: str = "test", offset: int = 0, step_budget: int | None = None
 ) -> Manifest:
     """`episodes` episodes from position `offset` of a split; the step budget is the task's own by default."""
     if split not in SPLITS:
@@ -112,14 +112,14 @@ def freeze(
             f"an evaluation needs between 1 and {len(SPLITS[split])} episodes, "
             f"found episodes={episodes} from offset={offset}; ask for some"
         )
-    budget = card.episode_steps if step_budget is None else step_budget
-    if not 1 <= budget <= card.episode_steps:
+    budget = task_spec.episode_steps if step_budget is None else step_budget
+    if not 1 <= budget <= task_spec.episode_steps:
         raise UserError(
-            f"step_budget={budget} does not fit {card.name}, whose episodes last {card.episode_steps} steps; "
+            f"step_budget={budget} does not fit {task_spec.name}, whose episodes last {task_spec.episode_steps} steps; "
             "lower the budget or lengthen the task"
         )
     seeds = SPLITS[split][offset : offset + episodes]
-    return Manifest(card=plain(card), seeds=tuple(seeds), step_budget=budget, split=split)
+    return Manifest(card=plain(task_spec), seeds=tuple(seeds), step_budget=budget, split=split)
 
 
 @lru_cache(64)  # thousands of arms of a sweep hold the same few

@@ -45,7 +45,7 @@ class Collect(Exercise):
             solved = _solved(dataset)
             places = [str(shard.folder) for shard in dataset.shards]
             answer.verdicts.append(
-                f"{name}: {len(dataset)} episodes of {experiment.card.name} with "
+                f"{name}: {len(dataset)} episodes of {experiment.task_spec.name} with "
                 f"{int(dataset.table.length.sum()):,} steps, {solved.mean():.0%} solved; data.path={places[0]}"
             )
             answer.tables.append(behaviour_table(dataset, solved, name))

@@ -23,7 +23,7 @@ from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, Rand
 from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
-from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.tasks.varied import vary
 from wm_lab.training.checkpoint import load_model
@@ -93,7 +93,7 @@ class CloneArm(Arm):
 
     def build(self) -> Policy:
         task = build(Task, self.settings.task, "task")
-        return BCPolicy(_load(BehaviourCloning, self.checkpoint, task.card))
+        return BCPolicy(_load(BehaviourCloning, self.checkpoint, task.task_spec))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ReactiveArm(Arm):
 
     def build(self) -> Policy:
         task = build(Task, self.settings.task, "task")
-        return ReactivePolicy(_load(ActsItself, self.checkpoint, task.card, self.settings.device))
+        return ReactivePolicy(_load(ActsItself, self.checkpoint, task.task_spec, self.settings.device))
 
 
 @dataclass(frozen=True)
@@ -163,16 +163,16 @@ class PlanningArm(Arm):
 
     def _mpc(self, task: Task) -> MPC:
         device = self.settings.device
-        clone = None if self.proposals is None else _load(BehaviourCloning, self.proposals, task.card, device)
+        clone = None if self.proposals is None else _load(BehaviourCloning, self.proposals, task.task_spec, device)
         second = None if self.reranker is None else self._world(self.reranker, task)
         if self.judge is None:
             return planning(self.settings, task, self._world(self.dynamics, task), clone, second)
-        judged = JudgedSimulator(_simulator(task), _load(WorldModel, self.judge, task.card, device))
+        judged = JudgedSimulator(_simulator(task), _load(WorldModel, self.judge, task.task_spec, device))
         return planning(self.settings, task, judged, clone, second)
 
     def _world(self, dynamics: Dynamics, task: Task) -> WorldModel:
         if isinstance(dynamics, Path):
-            return _load(WorldModel, dynamics, task.card, self.settings.device)
+            return _load(WorldModel, dynamics, task.task_spec, self.settings.device)
         return _simulator(task)
 
 
@@ -191,7 +191,7 @@ def planning(
     chooses."""
     config = read_config(MPCConfig, settings.mpc, "mpc")
     config = replace(config, execute=min(config.execute, settings.planner["horizon"]))  # greedy planning sees one step
-    search = build(Planner, settings.planner, "planner", task.card.action_size)
+    search = build(Planner, settings.planner, "planner", task.task_spec.action_size)
     weights = read_config(ObjectiveConfig, settings.objective, "objective")
     proposals = None if clone is None else BCProposals(config.proposals, clone)
     second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
@@ -236,14 +236,15 @@ def _stored(dynamics: Dynamics) -> str:
     return dynamics.parent.name if isinstance(dynamics, Path) else dynamics
 
 
-def _load(kind: type[Learned], checkpoint: Path, card: TaskCard, device: str = "cpu") -> Learned:
+def _load(kind: type[Learned], checkpoint: Path, task_spec: TaskSpec, device: str = "cpu") -> Learned:
     """The model in a checkpoint; UserError where it was trained for a task that looks or moves differently."""
     model = load_model(checkpoint, kind, device)
     spec = model.spec
-    seen = {key: tuple(shape) for key, shape in card.observation.items()}
-    if spec.observation != seen or spec.action_size != card.action_size:
+    seen = {key: tuple(shape) for key, shape in task_spec.observation.items()}
+    if spec.observation != seen or spec.action_size != task_spec.action_size:
         raise UserError(
             f"{checkpoint} is of another task: it knows {spec.observation} and {spec.action_size} actions, but "
-            f"{card.name} has {seen} and {card.action_size}; use a checkpoint that was trained on {card.name}"
+            f"{task_spec.name} has {seen} and {task_spec.action_size}; use a checkpoint that was trained on "
+            f"{task_spec.name}"
         )
     return model

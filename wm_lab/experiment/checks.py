@@ -35,18 +35,18 @@ def check_training(settings: Settings, task: Task) -> None:
 
 def check_playing(settings: Settings, task: Task) -> None:
     """Raise UserError where nobody could collect, plan or clone."""
-    card = task.card
+    task_spec = task.task_spec
     data = read_config(DataConfig, settings.data, "data")
     _check_expert(settings, task, data)
     with torch.random.fork_rng():
-        build(Planner, settings.planner, "planner", card.action_size)
+        build(Planner, settings.planner, "planner", task_spec.action_size)
         clone = build(BehaviourCloning, settings.bc, "bc", blank_spec(task))
     mpc = read_config(MPCConfig, settings.mpc, "mpc")
-    horizon, steps = settings.planner["horizon"], card.episode_steps
+    horizon, steps = settings.planner["horizon"], task_spec.episode_steps
     if mpc.execute > horizon:
         raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
     if horizon > steps:
-        raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {card.name}; lower it")
+        raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {task_spec.name}; lower it")
     check_objective(settings, task)
     _check_trainer(settings, task, "bc_trainer")
     sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
@@ -67,7 +67,7 @@ def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
         return
     if data.advised:
         raise UserError(
-            f"data.advised=true asks a clone for advice, and {task.card.name} has no expert to clone; "
+            f"data.advised=true asks a clone for advice, and {task.task_spec.name} has no expert to clone; "
             "set data.advised=false"
         )
     without = ["data=random"] if any(weight for name, weight in data.mixture.items() if name != "random") else []
@@ -75,12 +75,12 @@ def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
         without += [f"exercise.{name}=false" for name in CLONING if settings.exercise.get(name)]
     if needs_expert(settings):
         raise UserError(
-            f"exercise={settings.label('exercise')} clones an expert's demonstrations, and {task.card.name} has no "
-            "expert; give it one (task.expert), or ask exercise=planning, imagination or latent"
+            f"exercise={settings.label('exercise')} clones an expert's demonstrations, and {task.task_spec.name} has "
+            "no expert; give it one (task.expert), or ask exercise=planning, imagination or latent"
         )
     if without:
         raise UserError(
-            f"{task.card.name} has no expert; give it one (task.expert), or do without: {' '.join(without)}"
+            f"{task.task_spec.name} has no expert; give it one (task.expert), or do without: {' '.join(without)}"
         )
 
 
@@ -95,8 +95,8 @@ def check_objective(settings: Settings, task: Task) -> None:
     weights = read_config(ObjectiveConfig, settings.objective, "objective")
     if weights.task_cost and not task.judges_states:
         raise UserError(
-            f"objective.task_cost={weights.task_cost} judges imagined states, and of {task.card.name} the environment "
-            "alone knows the reward; choose objective=reward"
+            f"objective.task_cost={weights.task_cost} judges imagined states, and of {task.task_spec.name} the "
+            "environment alone knows the reward; choose objective=reward"
         )
     if weights.goal_distance:
         try:
@@ -112,7 +112,7 @@ def require_way_back(task: Task, who: str, instead: str) -> None:
     """UserError where `who`, some option, would go back in time in a task that does not repeat itself."""
     if not task.repeatable:
         raise UserError(
-            f"{who} goes back in time, and {task.card.name} does not repeat itself, which task.stochastic=true "
+            f"{who} goes back in time, and {task.task_spec.name} does not repeat itself, which task.stochastic=true "
             f"accepts; {instead}"
         )
 
@@ -120,9 +120,9 @@ def require_way_back(task: Task, who: str, instead: str) -> None:
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:
     trainer = read_config(TrainerConfig, getattr(settings, name), name)
     require_devices(trainer.devices, torch.device(settings.device), f"{name}.devices")
-    longest = task.card.episode_steps + 1
+    longest = task.task_spec.episode_steps + 1
     if trainer.length > longest:
         raise UserError(
-            f"{name}.length={trainer.length} is longer than the episodes of {task.card.name}, which hold "
+            f"{name}.length={trainer.length} is longer than the episodes of {task.task_spec.name}, which hold "
             f"{longest} observations; lower {name}.length or raise task.episode_steps"
         )

@@ -24,7 +24,7 @@ from wm_lab.experiment.settings import Section
 from wm_lab.experiment.tools import Tools, identity
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import read_config
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 from wm_lab.tracking.progress import progress
 
 REST = 5
@@ -51,7 +51,7 @@ class Collections:
     @cached_property
     def recording(self) -> Dataset:
         """The dataset at `data.path`."""
-        return open_recording(self.config, self._tools.card)
+        return open_recording(self.config, self._tools.task_spec)
 
     def held_out(self) -> int:
         """How many episodes there are, or will be, to validate on."""
@@ -86,14 +86,14 @@ class Collections:
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
         offset = self._tools.settings.evaluation["offset"]
-        return self._frozen(self._tools.evaluated.card, episodes, "test", offset)
+        return self._frozen(self._tools.evaluated.task_spec, episodes, "test", offset)
 
     def validation_manifest(self, episodes: int) -> Manifest:
         """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them."""
-        return self._frozen(self._tools.card, episodes, "validation")
+        return self._frozen(self._tools.task_spec, episodes, "validation")
 
-    def _frozen(self, card: TaskCard, episodes: int, split: str, offset: int = 0) -> Manifest:
-        manifest = freeze(card, episodes, split=split, offset=offset)
+    def _frozen(self, task_spec: TaskSpec, episodes: int, split: str, offset: int = 0) -> Manifest:
+        manifest = freeze(task_spec, episodes, split=split, offset=offset)
         collected = self.config.seeds() if self.config.path is None else self.recording.table.seed.tolist()
         require_unseen(manifest, collected)
         return manifest
@@ -102,11 +102,11 @@ class Collections:
         return Dataset.open(*folders, split=self.config.split())
 
     def _collection(self, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None) -> Path:
-        card, seeds = self._tools.card, config.seeds() if seeds is None else seeds
+        task_spec, seeds = self._tools.task_spec, config.seeds() if seeds is None else seeds
         recipe = {
-            "name": card.name,
+            "name": task_spec.name,
             "task": identity(self._tools.settings.task),
-            "physics": card.physics,
+            "physics": task_spec.physics,
             "exploration": asdict(config.exploration()),
             "play": asdict(play or PlayConfig()),
             "seeds": seeds,
@@ -114,11 +114,11 @@ class Collections:
         return self._collect(recipe, Player(ExpertPolicy, {"name": "expert"}, config.exploration()), 0, play)
 
     def _round(self, number: int) -> Path:
-        arm, card, exploration = self._collector(number), self._tools.card, self.config.round_exploration()
+        arm, task_spec, exploration = self._collector(number), self._tools.task_spec, self.config.round_exploration()
         recipe = {
-            "name": f"{card.name}-round{number}",
+            "name": f"{task_spec.name}-round{number}",
             "task": identity(self._tools.settings.task),
-            "physics": card.physics,
+            "physics": task_spec.physics,
             "policy": arm.recipe(),
             "exploration": asdict(exploration),
             "seeds": self.config.seeds(number),
@@ -128,7 +128,7 @@ class Collections:
 
     def _collect(self, recipe: Section, player: Player, number: int, play: PlayConfig | None = None) -> Path:
         tools, seeds = self._tools, recipe["seeds"]
-        title = f"collect {tools.card.name}" + (" by planning" if number else "")
+        title = f"collect {tools.task_spec.name}" + (" by planning" if number else "")
 
         def make(folder: Path) -> None:
             with progress(title, len(seeds)) as bar, tools.clock("collection"):

@@ -71,12 +71,14 @@ def blank_windows(spec: DataSpec, steps: int) -> Windows:
 
 def blank_spec(task: Task) -> DataSpec:
     """What a dataset of this task will say of itself, with statistics that change nothing (mean 0, deviation 1)."""
-    shapes = dict(task.card.observation)
+    shapes = dict(task.task_spec.observation)
     sizes = {key: shape[0] for key, shape in shapes.items() if len(shape) == 1}
     sizes |= {"state": len(task.state()), "reward": 1}
     zeros = {key: [0.0] * size for key, size in sizes.items()}
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
-    points = [v.start for v in task.card.variables if v.unit == "m" and v.stop - v.start == 3]
-    told = [task.card.instruction]
-    return DataSpec(shapes, task.card.action_size, zeros, ones, changes, points={"state": points}, instructions=told)
+    points = [v.start for v in task.task_spec.variables if v.unit == "m" and v.stop - v.start == 3]
+    told = [task.task_spec.instruction]
+    return DataSpec(
+        shapes, task.task_spec.action_size, zeros, ones, changes, points={"state": points}, instructions=told
+    )

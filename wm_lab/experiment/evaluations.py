@@ -28,15 +28,15 @@ class Evaluations:
         self._tools = tools
 
     def play(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
-        """Play every episode of the manifest, in the world that its card describes, and time single decisions.
+        """Play every episode of the manifest, in the world that its specification describes, and time single decisions.
 
         play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
             is success in the last step played, and the return is what was paid up to there.
         """
         tools, policy = self._tools, arm.recipe()
-        make = tools.make_task if manifest.card == plain(tools.card) else tools.make_evaluated
+        make = tools.make_task if manifest.card == plain(tools.task_spec) else tools.make_evaluated
         recipe = {
-            "name": f"{policy['policy']}-{tools.card.name}",
+            "name": f"{policy['policy']}-{tools.task_spec.name}",
             "policy": policy,
             "manifest": manifest.to_dict(),
             "task": identity(tools.settings.task),
@@ -63,5 +63,5 @@ class Evaluations:
             redrawn = [tools.evaluated.reset(seed=seed)[1].get("redrawn", 0) for seed in manifest.seeds]
             write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(redrawn))})
 
-        recipe = {"name": tools.card.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
+        recipe = {"name": tools.task_spec.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
         return read_json(tools.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]

@@ -17,7 +17,7 @@ from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.settings import Settings
 from wm_lab.experiment.tools import Tools
-from wm_lab.tasks.task import Task, TaskCard
+from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.variation import NONE
 from wm_lab.tracking.run import Run
 
@@ -45,8 +45,8 @@ class Experiment:
         return self.tools.task
 
     @property
-    def card(self) -> TaskCard:
-        return self.tools.card
+    def task_spec(self) -> TaskSpec:
+        return self.tools.task_spec
 
     @property
     def run(self) -> Run | None:
@@ -84,7 +84,7 @@ class Experiment:
         """Raise UserError unless there is a simulator to play in."""
         if not self.task.playable:
             raise UserError(
-                f"{exercise} plays episodes, and {self.card.name} is a recording without a simulator; choose "
+                f"{exercise} plays episodes, and {self.task_spec.name} is a recording without a simulator; choose "
                 "exercise=imagination or exercise=latent, or the task that was recorded"
             )
 

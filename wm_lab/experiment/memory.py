@@ -28,8 +28,8 @@ COPIES = 5
 
 def require_memory(settings: Settings, task: Task) -> None:
     """UserError where weights, a batch or the candidates of a plan alone exceed the memory that there is."""
-    card, spec = task.card, blank_spec(task)
-    frame = sum(math.prod(shape) for shape in card.observation.values()) + card.action_size
+    task_spec, spec = task.task_spec, blank_spec(task)
+    frame = sum(math.prod(shape) for shape in task_spec.observation.values()) + task_spec.action_size
     planner = settings.planner
     needs = {
         f"bc_trainer.batch={settings.bc_trainer['batch']}": _batch(settings.bc_trainer) * frame,
@@ -37,7 +37,7 @@ def require_memory(settings: Settings, task: Task) -> None:
         "bc": COPIES * weights(lambda: build(BehaviourCloning, settings.bc, "bc", spec)),
     }
     if "candidates" in planner and "horizon" in planner:
-        plans = planner["candidates"] * planner["horizon"] * card.action_size
+        plans = planner["candidates"] * planner["horizon"] * task_spec.action_size
         needs[f"planner.candidates={planner['candidates']}"] = PlayConfig().group * plans
     if not is_simulator(settings):
         needs[f"model={settings.label('model')}"] = COPIES * weights(lambda: build_model(settings, task))

@@ -154,7 +154,7 @@ class Models:
     ) -> Section:
         kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
         recipe = {
-            "name": f"{name}-{self._tools.card.name}",
+            "name": f"{name}-{self._tools.task_spec.name}",
             "model": section,
             "revision": getattr(target(nn.Module, section, name), "REVISION", 0),
             "trainer": kept,

@@ -79,7 +79,7 @@ class StoredMix:
         return cls(mix.name, _folders(mix.dataset), normaliser, mix.weights, mix.steps)
 
     def opened(self, experiment: Experiment) -> TrainingMix:
-        split, keys = experiment.data.config.split(), tuple(experiment.card.observation)
+        split, keys = experiment.data.config.split(), tuple(experiment.task_spec.observation)
 
         def dataset(folders: tuple[Path, ...]) -> Dataset:
             return Dataset.open(*folders, split=split, keys=keys)

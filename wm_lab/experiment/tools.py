@@ -13,7 +13,7 @@ from wm_lab.experiment.bookkeeping import Clock
 from wm_lab.experiment.settings import Section, Settings
 from wm_lab.settings import build, read_config
 from wm_lab.store import Store
-from wm_lab.tasks.task import HINTS, Task, TaskCard
+from wm_lab.tasks.task import HINTS, Task, TaskSpec
 from wm_lab.tasks.variation import NONE
 from wm_lab.tracking.run import Run
 from wm_lab.training.config import TrainerConfig
@@ -58,8 +58,8 @@ class Tools:
         return self.task if self.settings.variation == NONE else self.make_evaluated()
 
     @property
-    def card(self) -> TaskCard:
-        return self.task.card
+    def task_spec(self) -> TaskSpec:
+        return self.task.task_spec
 
     def clock(self, name: str) -> Clock:
         return Clock(self.seconds, name)

@@ -49,7 +49,7 @@ class ActionScale:
         return np.where(np.isfinite(raw), np.clip(scaled, -1, 1), np.nan).astype(np.float32)
 
     def settings(self) -> dict[str, Any]:
-        """For the task card, since it is what this task's actions mean; nothing where they are as recorded."""
+        """For the task specification, since it is what this task's actions mean; nothing where they are as recorded."""
         return {} if self.is_identity else {"action_low": self.low.tolist(), "action_high": self.high.tolist()}
 
 

@@ -38,7 +38,7 @@ def import_dataset(source: Source, destination: Path, advance: Advance | None = 
         }
         several = source.instructions if "instruction" in source.table else None
         provenance = {"imported": told} | source.origin
-        writer.finish(source.lengths, source.table, source.card, source.behaviours, provenance, several)
+        writer.finish(source.lengths, source.table, source.task_spec, source.behaviours, provenance, several)
     return destination
 
 

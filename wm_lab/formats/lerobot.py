@@ -28,7 +28,7 @@ from wm_lab.formats.lerobot_tasks import require_sentences, task_words
 from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.parquet import Parquet
 from wm_lab.formats.source import LABELS, Source, Wishes, describe
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 BEAT = 0.1
 """Of a frame's duration: how far a timestamp may lie from its place."""
@@ -61,7 +61,7 @@ class LeRobot(Source):
         self._instructions = self._instruct()
         self.behaviours = ["recorded"]
         self.origin: dict[str, Any] = {"fps": self.info.fps, "robot_type": self.info.robot} | self._labels()
-        self.card = self._card(ours)
+        self.task_spec = self._card(ours)
         self._tell()
 
     @property
@@ -155,14 +155,14 @@ class LeRobot(Source):
             self.table["instruction"] = np.array([found[sentence] for sentence in asked])
         return list(found)
 
-    def _card(self, ours: Ours | None) -> TaskCard:
+    def _card(self, ours: Ours | None) -> TaskSpec:
         if ours is not None:
             ours.require_sizes(self._shapes, self.scale)
             self.behaviours, self.origin = ours.behaviours, self.origin | ours.provenance
             facts = {name: values[self.kept] for name, values in self._meta.extra.items() if name != "instruction"}
             self.table |= ours.checked(facts)
-            keys = ours.card.observation if self.wishes.keys is None else self.observed.seen
-            return replace(ours.card, observation={key: ours.shape(key, self._shapes) for key in keys})
+            keys = ours.task_spec.observation if self.wishes.keys is None else self.observed.seen
+            return replace(ours.task_spec, observation={key: ours.shape(key, self._shapes) for key in keys})
         physics = f"{self.info.robot or 'unknown robot'}, as recorded"
         name, instruction = self.folder.resolve().name, self._instructions[0]
         return describe(name, self.observed, self.scale, self.lengths, self.info.fps, instruction, physics)

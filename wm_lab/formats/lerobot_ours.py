@@ -18,28 +18,30 @@ from wm_lab.formats.lerobot_layout import OURS
 from wm_lab.formats.lerobot_tasks import require_sentences
 from wm_lab.formats.observed import STATE
 from wm_lab.formats.source import LABELS
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 
 @dataclass(frozen=True)
 class Ours:
     path: Path
-    card: TaskCard
+    task_spec: TaskSpec
     behaviours: list[str]
     provenance: dict[str, Any]
 
     def require_sizes(self, shapes: Mapping[str, tuple[int, ...]], scale: ActionScale) -> None:
-        """UserError where the card is of other actions, or of another state, than the folder holds, or where an
-        observation cannot be kept under its name."""
-        if self.card.action_size != len(scale.low):
-            raise self.damaged(f"it has actions of {self.card.action_size} numbers, the dataset of {len(scale.low)}")
+        """UserError where the specification is of other actions, or of another state, than the folder holds, or where
+        an observation cannot be kept under its name."""
+        if self.task_spec.action_size != len(scale.low):
+            raise self.damaged(
+                f"it has actions of {self.task_spec.action_size} numbers, the dataset of {len(scale.low)}"
+            )
         if odd := [key for key in shapes if not OF_A_FILE.fullmatch(key)]:
             raise self.damaged(f"the observation {shortened(odd[0])} has a name that is no file's")
-        if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.card.variables):
+        if STATE not in shapes or any(v.stop > shapes[STATE][0] for v in self.task_spec.variables):
             raise self.damaged("the state that it describes is not the dataset's")
 
     def shape(self, key: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-        """Of an observation that the card names, as it is in the folder."""
+        """Of an observation that the specification names, as it is in the folder."""
         if key not in shapes:
             raise self.damaged(f"the observation {shortened(key)} is not in the dataset")
         return shapes[key]
@@ -62,19 +64,21 @@ def read_ours(folder: Path) -> Ours | None:
     path = file_in(folder, OURS)
     told = read_json(path)
     try:
-        card = TaskCard.from_dict(told["task"])
+        task_spec = TaskSpec.from_dict(told["task"])
         behaviours, provenance = told["behaviours"], told["provenance"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, repr(error)) from None
-    texts = (card.name, card.instruction, card.success_test, card.physics, *card.tags)
-    pieces = [(v.name, v.unit) for v in card.variables]
-    places = [number for v in card.variables for number in (v.start, v.stop)]
+    texts = (task_spec.name, task_spec.instruction, task_spec.success_test, task_spec.physics, *task_spec.tags)
+    pieces = [(v.name, v.unit) for v in task_spec.variables]
+    places = [number for v in task_spec.variables for number in (v.start, v.stop)]
     sound = (
         all(isinstance(text, str) for text in (*texts, *(word for piece in pieces for word in piece)))
-        and all(type(number) is int and number >= 0 for number in (*places, card.action_size, card.episode_steps))
-        and isinstance(card.control_hz, (int, float))
-        and 0 < card.control_hz < math.inf
-        and isinstance(card.settings, dict)
+        and all(
+            type(number) is int and number >= 0 for number in (*places, task_spec.action_size, task_spec.episode_steps)
+        )
+        and isinstance(task_spec.control_hz, (int, float))
+        and 0 < task_spec.control_hz < math.inf
+        and isinstance(task_spec.settings, dict)
         and isinstance(behaviours, list)
         and all(isinstance(name, str) for name in behaviours)
         and isinstance(provenance, dict)
@@ -82,8 +86,8 @@ def read_ours(folder: Path) -> Ours | None:
     )
     if not sound:
         raise damaged(path, "its values are not of their types")
-    require_sentences([*texts, *behaviours, *card.observation], str(path))
-    return Ours(path, card, behaviours, provenance)
+    require_sentences([*texts, *behaviours, *task_spec.observation], str(path))
+    return Ours(path, task_spec, behaviours, provenance)
 
 
 def _are_labels(told: Any) -> bool:

@@ -60,12 +60,12 @@ class _Writer:
     def __init__(self, source: Source, folder: Path) -> None:
         self.source, self.folder = source, folder
         self.pa, self.parquet = need("pyarrow", "lerobot", "LeRobot"), need("pyarrow.parquet", "lerobot", "LeRobot")
-        if source.card.control_hz is None:
+        if source.task_spec.control_hz is None:
             raise UserError(
-                f"LeRobot counts frames a second, and nobody told how long a step of {source.card.name} is; say it "
-                "with --hz, or collect with task.control_hz"
+                f"LeRobot counts frames a second, and nobody told how long a step of {source.task_spec.name} is; say "
+                "it with --hz, or collect with task.control_hz"
             )
-        self.fps = source.card.control_hz
+        self.fps = source.task_spec.control_hz
         self.data = _Roll(DATA_MB)
         self.table: Any = None  # the Parquet file that is written
         self.videos: dict[str, tuple[_Roll, VideoWriter]] = {}
@@ -112,7 +112,7 @@ class _Writer:
         self.table.close()
         for _, video in self.videos.values():
             video.close()
-        card = self.source.card
+        task_spec = self.source.task_spec
         self._parquet(EPISODES_PATH.format(chunk_index=0, file_index=0), self.pa.Table.from_pylist(self.rows))
         pandas = need("pandas", "lerobot", "LeRobot")  # whose notes on the index lerobot relies on
         asked = self.source.instructions
@@ -121,11 +121,11 @@ class _Writer:
         write_json(self.folder / STATS, merge(self.stats))
         write_json(
             self.folder / OURS,
-            {"task": asdict(card), "behaviours": self.source.behaviours, "provenance": self.source.origin},
+            {"task": asdict(task_spec), "behaviours": self.source.behaviours, "provenance": self.source.origin},
         )
         info = {
             "codebase_version": VERSION,
-            "robot_type": self.source.origin.get("robot_type") or card.name,
+            "robot_type": self.source.origin.get("robot_type") or task_spec.name,
             "fps": int(self.fps) if float(self.fps).is_integer() else self.fps,
             "total_episodes": len(self.rows),
             "total_frames": self.frames,

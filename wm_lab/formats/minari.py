@@ -47,7 +47,7 @@ class Minari(Source):
         if wishes.hz is None:
             raise UserError(f"{self.name} does not say how many steps a second take; say it with --hz")
         environment = _environment(told.get("env_spec")) or "unknown environment"
-        self.card = describe(
+        self.task_spec = describe(
             path.resolve().name,
             self.observed,
             self.scale,

@@ -14,7 +14,7 @@ from wm_lab.data.shard import MANIFEST
 from wm_lab.data.splits import SPLITS
 from wm_lab.formats.actions import ActionScale
 from wm_lab.formats.source import Source
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 
 class Own(Source):
@@ -27,8 +27,8 @@ class Own(Source):
         self.name = str(folders[0])
         self.dataset = Dataset.open(*folders)
         table = self.dataset.table
-        card = TaskCard.from_dict(self.dataset.card)
-        self.card = card if card.control_hz is not None else replace(card, control_hz=hz)
+        task_spec = TaskSpec.from_dict(self.dataset.task_spec)
+        self.task_spec = task_spec if task_spec.control_hz is not None else replace(task_spec, control_hz=hz)
         self.kept, self.lengths = np.arange(len(table.length)), table.length
         self.behaviours = sorted(set(table.behaviour.tolist()))
         self.table = {
@@ -40,7 +40,7 @@ class Own(Source):
         if len(self.instructions) > 1:
             self.table["instruction"] = table.instruction
         self.notes: list[str] = []
-        self.scale = ActionScale(-np.ones(self.card.action_size), np.ones(self.card.action_size))
+        self.scale = ActionScale(-np.ones(self.task_spec.action_size), np.ones(self.task_spec.action_size))
         self.origin = self.dataset.shards[0].manifest["provenance"]
 
     @property

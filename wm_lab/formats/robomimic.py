@@ -41,7 +41,7 @@ from wm_lab.formats.hdf5 import (
 from wm_lab.formats.observed import STATE, Observed
 from wm_lab.formats.source import Source, Wishes, describe, rate, words
 from wm_lab.formats.still import resized
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 SUFFIXES = (".hdf5", ".h5")
 
@@ -74,7 +74,7 @@ class Robomimic(Source):
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"environment": self._environment_name()}
-        self.card = self._card(wishes)
+        self.task_spec = self._card(wishes)
 
     def called(self, index: int) -> str:
         return f"episode {self.kept[index]} ({shortened(self._demos[index])})"
@@ -129,7 +129,7 @@ class Robomimic(Source):
             seen = len(array(_observations(demo), next(iter(self.observed.vectors))))
             return max(seen - 1, actions - ("next_obs" not in members(demo)))
 
-    def _card(self, wishes: Wishes) -> TaskCard:
+    def _card(self, wishes: Wishes) -> TaskSpec:
         told = self._hz()
         if told and wishes.hz and wishes.hz != told:
             raise UserError(f"{self.name} says {told:g} steps a second, and --hz {wishes.hz:g}; leave out --hz")

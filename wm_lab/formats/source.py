@@ -1,4 +1,4 @@
-"""The contract of a dataset in any format: a card, and its episodes one after another."""
+"""The contract of a dataset in any format: a specification, and its episodes one after another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wm_lab.formats.files import shortened
 from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.observed import Observed
 from wm_lab.formats.still import LARGEST
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 LARGEST_SIDE = 4096
 """Of an imported image, in pixels; frames of that size are 48 MiB each."""
@@ -43,7 +43,7 @@ class Source(ABC):
     """How it is called, such as "LeRobot v3"."""
 
     name: str  # where it lies, for errors
-    card: TaskCard
+    task_spec: TaskSpec
     kept: np.ndarray  # [E] numbers that its episodes have in the recording; those left out are never read
     without: tuple[int, ...] = ()  # the numbers of those
     lengths: np.ndarray  # [E] actions of each episode
@@ -59,8 +59,8 @@ class Source(ABC):
 
     @property
     def instructions(self) -> list[str]:
-        """Sentences that table["instruction"] points at; without that column, the card's is the only one."""
-        return [self.card.instruction]
+        """Sentences that table["instruction"] points at; without that column, the specification's is the only one."""
+        return [self.task_spec.instruction]
 
     @property
     def labels(self) -> dict[str, list[str]]:
@@ -146,9 +146,9 @@ class Wishes:
 
 def describe(
     name: str, observed: Observed, scale: ActionScale, lengths: np.ndarray, hz: float, instruction: str, physics: str
-) -> TaskCard:
-    """The card of a recording: all that its metadata tell of a task."""
-    return TaskCard(
+) -> TaskSpec:
+    """The specification of a recording: all that its metadata tell of a task."""
+    return TaskSpec(
         name=f"recorded/{name}",
         observation={key: observed.shapes[key] for key in observed.seen},
         action_size=len(scale.low),

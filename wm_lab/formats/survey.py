@@ -128,7 +128,7 @@ def survey(source: Source, episodes: int = 0, frames: int = 0, advance: Advance 
         bound += int((np.abs(episode.action[1:]) >= AT_BOUND).sum())
         if advance is not None:
             advance(1)
-    actions = int(source.lengths.sum()) * source.card.action_size
+    actions = int(source.lengths.sum()) * source.task_spec.action_size
     pictures = {key: np.stack(parts) for key, parts in images.items()}
     return Survey(columns, source.lengths, solved, touched, ended, bound / max(actions, 1), pictures)
 

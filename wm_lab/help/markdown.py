@@ -16,7 +16,7 @@ Everything that can be set, as it is typed: `wm-lab task=hand/push planner.horiz
 
 `python -m wm_lab.help.markdown > docs/options.md` makes this page of the dataclasses in the code; a test compares them.
 Defaults are those of the choice in the heading. Its variants (`rssm_1m` of `rssm`) have the same options and other
-defaults. A default that is a name follows that option, and `× task.effort` is more for harder tasks.
+defaults. A default that is a name follows that option, and `× task.budget_multiplier` is more for harder tasks.
 [Configuration](configuration.md) says which of several values wins.
 """
 

@@ -25,7 +25,7 @@ RUN = "run"
 REFERENCES = (
     (r"\$\{oc\.select:([\w.]+),[^{}]*\}", r"\1"),
     (r"\$\{([\w.]+)\}", r"\1"),
-    (r"\$\{effort:([^{},]+)\}", r"\1 × task.effort"),
+    (r"\$\{budget:([^{},]+)\}", r"\1 × task.budget_multiplier"),
     (r"\$\{batch:([^{},]+),([^{},]+)\}", r"\1, of images \2"),
 )
 """What YAML says in OmegaConf's grammar, in words; inner ones first."""

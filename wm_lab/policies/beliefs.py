@@ -29,10 +29,10 @@ class Beliefs:
         Raises UserError where the model was not trained on that instruction.
         """
         if self.model.instructed:
-            trained, wanted = self.model.spec.instructions, task.card.instruction
+            trained, wanted = self.model.spec.instructions, task.task_spec.instruction
             if wanted not in trained:
                 raise UserError(
-                    f"the model was not trained on the instruction {wanted!r} of {task.card.name}, but on "
+                    f"the model was not trained on the instruction {wanted!r} of {task.task_spec.name}, but on "
                     f"{', '.join(map(repr, trained))}; train it on data with that instruction, or set "
                     "model.language=false"
                 )

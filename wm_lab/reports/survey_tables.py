@@ -16,21 +16,21 @@ def survey_tables(source: Source, found: Survey) -> list[Table]:
 
 
 def _whole(source: Source, found: Survey) -> Table:
-    card, lengths, count = source.card, found.lengths, len(source)
+    task_spec, lengths, count = source.task_spec, found.lengths, len(source)
     split = source.split()
     facts = {
         "format": source.format,
-        "task": card.name,
-        "instruction": card.instruction or "–",
-        "physics": card.physics,
+        "task": task_spec.name,
+        "instruction": task_spec.instruction or "–",
+        "physics": task_spec.physics,
         "episodes": f"{count} ({', '.join(f'{(split == i).sum()} {name}' for i, name in enumerate(SPLITS[:2]))})",
         "steps": f"{int(lengths.sum()):,} ({int(lengths.min())} to {int(lengths.max())} an episode)",
-        "rate": _rate(card.control_hz, int(lengths.sum())),
+        "rate": _rate(task_spec.control_hz, int(lengths.sum())),
         "solved": f"{found.solved} of {count}",
         "with contact": f"{found.touched} of {count}",
         "ended by the task": f"{found.ended} of {count}",
         "behaviours": _behaviours(source),
-        "actions": "as recorded" if not card.settings.get("action_low") else "scaled to [-1, 1]",
+        "actions": "as recorded" if not task_spec.settings.get("action_low") else "scaled to [-1, 1]",
     }
     return Table(source.name, ("fact", "found"), list(facts.items()), frozenset({"fact", "found"}))
 
@@ -57,7 +57,7 @@ def _columns(source: Source, found: Survey) -> Table:
 def _dimensions(source: Source, found: Survey) -> Table:
     names = {
         ("observation.state", i): variable.name
-        for variable in source.card.variables
+        for variable in source.task_spec.variables
         for i in range(variable.start, variable.stop)
     }
     for role, whole in (("state", "observation.state"), ("action", "action")):

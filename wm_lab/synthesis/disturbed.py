@@ -48,7 +48,7 @@ class DisturbedExpert(ExpertPolicy):
     def reset(self, row: int, task: Task, seed: int) -> None:
         super().reset(row, task, seed)
         rng = np.random.default_rng(derive_seed(seed, "disturbed expert"))
-        steps, size = task.card.episode_steps, task.card.action_size
+        steps, size = task.task_spec.episode_steps, task.task_spec.action_size
         self._noise[row] = self.strength * ornstein_uhlenbeck(rng, steps, size, self.correlation)
         self._intended[row] = []
 

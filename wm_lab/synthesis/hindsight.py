@@ -17,16 +17,18 @@ class Hindsight:
     """Knows which variable of the state success brings to which other one; UserError where a task has no such pair."""
 
     def __init__(self, task: Task) -> None:
-        card = task.card
+        task_spec = task.task_spec
         why = "; choose exercise.generator.kind=recovery"
-        if tuple(card.observation) != (STATE,):
-            raise UserError(f"hindsight changes goals in the state, and {card.name} shows {[*card.observation]}{why}")
-        named = {v.name: v for v in card.variables}
-        judged = [v for v in card.variables if v.tolerance is not None and v.name != GOAL]
+        if tuple(task_spec.observation) != (STATE,):
+            raise UserError(
+                f"hindsight changes goals in the state, and {task_spec.name} shows {[*task_spec.observation]}{why}"
+            )
+        named = {v.name: v for v in task_spec.variables}
+        judged = [v for v in task_spec.variables if v.tolerance is not None and v.name != GOAL]
         if GOAL not in named or len(judged) != 1:
             raise UserError(
-                f"hindsight needs a task whose success brings one variable to its goal, and that of {card.name} is "
-                f"{card.success_test}{why}"
+                f"hindsight needs a task whose success brings one variable to its goal, and that of {task_spec.name} "
+                f"is {task_spec.success_test}{why}"
             )
         self.goal, self.moved = named[GOAL], judged[0]
         try:
@@ -34,7 +36,7 @@ class Hindsight:
         except LookupError as error:
             raise UserError(f"{error.args[0]}, which hindsight needs to know{why}") from error
         if np.abs(there[self.moved.slice] - there[self.goal.slice]).max() > SAME:
-            raise UserError(f"{card.name} is not solved where its {self.moved.name} is at the goal{why}")
+            raise UserError(f"{task_spec.name} is not solved where its {self.moved.name} is at the goal{why}")
 
     def relabel(self, observation: Observations) -> tuple[Observations, np.ndarray]:
         """The same frames [M, L + 1, D] with the goal at what the last one reached, and which [M] began elsewhere."""

@@ -17,9 +17,9 @@ from wm_lab.tasks.task import Task
 
 def require_relocatable(task: Task) -> None:
     """UserError unless episodes of the task can be relocated."""
-    card, why = task.card, "; choose exercise.generator.kind=noisy"
-    if tuple(card.observation) != ("state",):
-        raise UserError(f"only states can be relocated, and {card.name} shows {[*card.observation]}{why}")
+    task_spec, why = task.task_spec, "; choose exercise.generator.kind=noisy"
+    if tuple(task_spec.observation) != ("state",):
+        raise UserError(f"only states can be relocated, and {task_spec.name} shows {[*task_spec.observation]}{why}")
     try:
         task.relocate(task.state()[None], np.random.default_rng(0))
     except LookupError as error:

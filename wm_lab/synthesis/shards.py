@@ -10,12 +10,12 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard_writer import ShardWriter, step_columns
-from wm_lab.tasks.task import TaskCard
+from wm_lab.tasks.task import TaskSpec
 
 
 def save(
     folder: Path,
-    card: TaskCard,
+    task_spec: TaskSpec,
     episodes: Sequence[Episode],
     behaviour: str,
     provenance: Mapping[str, Any],
@@ -26,4 +26,4 @@ def save(
     writer = ShardWriter(folder, len(columns["reward"]))
     writer.append(columns)
     table = {"seed": np.array([episode.seed for episode in episodes]), **(facts or {})}
-    writer.finish([episode.steps for episode in episodes], table, card, [behaviour], provenance)
+    writer.finish([episode.steps for episode in episodes], table, task_spec, [behaviour], provenance)

@@ -95,7 +95,7 @@ class SimulatedWorld:
         snapshots: dict[int, np.ndarray] = {}
         for episode in np.unique(starts.episode):
             rows = np.flatnonzero(starts.episode == episode)
-            found = replay(self.task, dataset.card, dataset.episode(int(episode)), starts.step[rows].tolist())
+            found = replay(self.task, dataset.task_spec, dataset.episode(int(episode)), starts.step[rows].tolist())
             for row, snapshot in zip(rows.tolist(), found, strict=True):
                 snapshots[row] = snapshot if starts.motion is None else starts.motion[row].snapshot(snapshot)
         self._snapshots = np.stack([snapshots[m] for m in range(len(starts))])

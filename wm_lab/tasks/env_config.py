@@ -1,10 +1,10 @@
-"""The dials that every task from another library has."""
+"""The options that every task from another library has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wm_lab.domains import Effort, Pixels, Steps
+from wm_lab.domains import Multiplier, Pixels, Steps
 from wm_lab.errors import unknown
 from wm_lab.tasks.task import PlanningHints
 
@@ -13,7 +13,7 @@ OBSERVATIONS = ("state", "pixels")
 
 @dataclass
 class EnvConfig:
-    """Dials of every task from another library. None keeps the library's own value."""
+    """Options of every task from another library. None keeps the library's own value."""
 
     observation: str = "state"
     """state or pixels."""
@@ -21,7 +21,7 @@ class EnvConfig:
     """Control steps after which an episode ends."""
     image_size: Pixels = 64
     """Side of square images, in pixels."""
-    effort: Effort = 1.0
+    budget_multiplier: Multiplier = 1.0
     """How much more data and training than a short reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
     """What planners begin with on this task."""

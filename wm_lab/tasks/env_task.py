@@ -26,7 +26,7 @@ from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.raycast import Marker, RayCamera, View
-from wm_lab.tasks.task import Task, TaskCard, Variable, dials
+from wm_lab.tasks.task import Task, TaskSpec, Variable, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
@@ -63,7 +63,7 @@ class EnvTask(Task):
         self._state = np.zeros(0, np.float32)
         self._prepare()
         self.reset(seed=0)
-        self.card = self._describe()
+        self.task_spec = self._describe()
         self.observation_space = spaces.Dict({config.observation: _space(self._observe()[config.observation])})
 
     # What a subclass says
@@ -82,7 +82,7 @@ class EnvTask(Task):
 
     @abstractmethod
     def _facts(self) -> Facts:
-        """What the card says of this task."""
+        """What the specification says of this task."""
 
     def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment to the start that `seed` draws (None: to the next one): what is seen, and `info`."""
@@ -115,7 +115,7 @@ class EnvTask(Task):
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """An episode that has ended stays as it is: futures of equal length may go on beyond its end."""
         if not np.isfinite(action).all():
-            raise UserError(f"{self.card.name} was given an action that is not a number: {action}")
+            raise UserError(f"{self.task_spec.name} was given an action that is not a number: {action}")
         result = {"success": self._advance(action), "contact": self._touches()}
         cut = self._truncated or self._steps >= self._episode_steps
         return self._observe(), self._reward(), self._terminated, cut, result
@@ -161,7 +161,7 @@ class EnvTask(Task):
     def _return_to(self, snapshot: np.ndarray) -> None:
         size = HEAD + len(self._state) + len(self._keep()) + self._memory.size
         if snapshot.shape != (size,):
-            raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
+            raise UserError(f"{self.task_spec.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
         self._put_back(int(snapshot[0]), snapshot)
         self._steps = int(snapshot[1])
         self._terminated, self._truncated = bool(snapshot[2]), bool(snapshot[3])
@@ -255,9 +255,9 @@ class EnvTask(Task):
     def _observe(self) -> dict[str, np.ndarray]:
         return {"state": self._state} if self.config.observation == "state" else {"pixels": self.render()}
 
-    def _describe(self) -> TaskCard:
+    def _describe(self) -> TaskSpec:
         facts, observed = self._facts(), self._observe()
-        return TaskCard(
+        return TaskSpec(
             name=facts.name,
             observation={key: value.shape for key, value in observed.items()},
             action_size=self._scale.size,
@@ -268,13 +268,13 @@ class EnvTask(Task):
             success_test=facts.success_test,
             physics=f"mujoco {mujoco.__version__}, {facts.library}",
             variables=facts.variables,
-            settings=dials(self.config) | {"episode_steps": self._episode_steps} | facts.settings,
+            settings=defining_options(self.config) | {"episode_steps": self._episode_steps} | facts.settings,
         )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a subclass adds to the card; see `TaskCard`."""
+    """What a subclass adds to the specification; see `TaskSpec`."""
 
     name: str
     library: str  # with its version, e.g. "gymnasium_robotics 1.4.2"
@@ -283,7 +283,7 @@ class Facts:
     instruction: str
     success_test: str
     variables: tuple[Variable, ...]
-    settings: dict[str, Any] = field(default_factory=dict)  # dials with a value of the library's own
+    settings: dict[str, Any] = field(default_factory=dict)  # options with a value of the library's own
 
 
 def make(name: str, **options: Any) -> tuple[Any, int | None]:

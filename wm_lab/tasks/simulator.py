@@ -41,7 +41,7 @@ class Simulator(WorldModel):
         super().__init__()
         self.config = config
         self._task = task
-        self.spec = DataSpec({"snapshot": task.snapshot().shape}, task.card.action_size)
+        self.spec = DataSpec({"snapshot": task.snapshot().shape}, task.task_spec.action_size)
 
     @property
     def decoded_keys(self) -> tuple[str, ...]:

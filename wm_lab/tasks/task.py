@@ -16,11 +16,11 @@ from wm_lab.domains import Positive, Steps
 from wm_lab.errors import UserError
 from wm_lab.tasks.variation import Factors
 
-HINTS = ("effort", "planning")
+HINTS = ("budget_multiplier", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
 
 
-def dials(config: Any) -> dict[str, Any]:
+def defining_options(config: Any) -> dict[str, Any]:
     """The options of a task's config dataclass that make it the task it is: all but the hints."""
     return {name: value for name, value in asdict(config).items() if name not in HINTS}
 
@@ -70,7 +70,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class TaskCard:
+class TaskSpec:
     """What a table, a planner or a model must know of a task without running it."""
 
     name: str  # "hand/push"
@@ -83,10 +83,10 @@ class TaskCard:
     success_test: str  # named and versioned with its tolerance, e.g. "block-to-goal-xy<0.02@1"; "": rewards alone
     physics: str  # e.g. "mujoco 3.3.0"
     variables: tuple[Variable, ...]  # pieces of observation["state"]
-    settings: dict[str, Any]  # the dials that made this task: tolerance, goal_distance, ...
+    settings: dict[str, Any]  # what made this task: tolerance, goal_distance, ...
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TaskCard:
+    def from_dict(cls, values: Mapping[str, Any]) -> TaskSpec:
         """Inverse of `dataclasses.asdict`, also after a trip through JSON (lists become tuples again)."""
         shapes = {key: tuple(shape) for key, shape in values["observation"].items()}
         variables = tuple(Variable(**variable) for variable in values["variables"])
@@ -128,11 +128,11 @@ class Motion(Protocol):
 class Task(gymnasium.Env, ABC):
     """A Gymnasium environment with success, snapshots, an expert and a dense cost.
 
-    Observations are `{key: array}` with the keys of `card.observation`. `step` returns Gymnasium's five values; the
-    reward is `-cost(state)` of the state arrived at (or the environment's own, see `judges_states`), and `info` holds
-    "success" (bool, now) and "contact" (bool: the robot or what it moves touches something that matters). Success does
-    not end the episode: whoever plays decides.
-    `truncated` is True at `card.episode_steps`. `reset(seed=s)` always gives the same start, and never a solved one;
+    Observations are `{key: array}` with the keys of `task_spec.observation`. `step` returns Gymnasium's five values;
+    the reward is `-cost(state)` of the state arrived at (or the environment's own, see `judges_states`), and `info`
+    holds "success" (bool, now) and "contact" (bool: the robot or what it moves touches something that matters).
+    Success does not end the episode: whoever plays decides.
+    `truncated` is True at `task_spec.episode_steps`. `reset(seed=s)` always gives the same start, never a solved one;
     its `info` may hold "redrawn", how many starts in a row were solved and drawn anew.
     """
 
@@ -141,7 +141,7 @@ class Task(gymnasium.Env, ABC):
     playable: ClassVar[bool] = True
     """False of what is only described, such as a recording: there is no simulator behind it."""
 
-    card: TaskCard
+    task_spec: TaskSpec
 
     @abstractmethod
     def state(self) -> np.ndarray:
@@ -176,7 +176,7 @@ class Task(gymnasium.Env, ABC):
 
     def vary(self, factors: Factors) -> dict[str, np.ndarray]:
         """Take on factors of variation until told otherwise; returns what is seen now, in an episode that stays put."""
-        raise UserError(f"{self.card.name} does not know how to be varied; set evaluation.variation=none")
+        raise UserError(f"{self.task_spec.name} does not know how to be varied; set evaluation.variation=none")
 
     @property
     def has_expert(self) -> bool:
@@ -185,15 +185,15 @@ class Task(gymnasium.Env, ABC):
 
     def expert(self) -> Expert:
         """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
-        raise UserError(f"{self.card.name} has no expert; give it one (task.expert), or do without")
+        raise UserError(f"{self.task_spec.name} has no expert; give it one (task.expert), or do without")
 
     def goal_state(self, state: Tensor) -> Tensor:
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
-        raise LookupError(f"{self.card.name} does not say what its goal looks like")
+        raise LookupError(f"{self.task_spec.name} does not say what its goal looks like")
 
     def relocate(self, states: np.ndarray, random: np.random.Generator) -> Motion:
         """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
-        raise LookupError(f"{self.card.name} does not say where else an episode could happen")
+        raise LookupError(f"{self.task_spec.name} does not say where else an episode could happen")
 
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         """State observations [M, D] float32 at snapshots [M, S], leaving the running episode where it is."""

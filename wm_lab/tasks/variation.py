@@ -74,5 +74,5 @@ def draw(kind: str, seed: int) -> Factors:
 
 
 def describe(kind: str) -> dict[str, Any]:
-    """What a task's card, and with it the hash of a manifest, says of its variation."""
+    """What a task's specification, and with it the hash of a manifest, says of its variation."""
     return {"kind": kind, "revision": REVISION, "held_out": HELD_OUT[kind]}

@@ -28,13 +28,13 @@ class VariedTask(Task):
     """
 
     def __init__(self, task: Task, kind: str) -> None:
-        if kind == "visual" and "pixels" not in task.card.observation:
+        if kind == "visual" and "pixels" not in task.task_spec.observation:
             raise UserError(
-                f"evaluation.variation=visual changes pictures, and {task.card.name} shows "
-                f"{', '.join(task.card.observation)}; set task.observation=pixels, or evaluation.variation=physics"
+                f"evaluation.variation=visual changes pictures, and {task.task_spec.name} shows "
+                f"{', '.join(task.task_spec.observation)}; set task.observation=pixels, or evaluation.variation=physics"
             )
         self._task, self._kind = task, kind
-        self.card = replace(task.card, settings=task.card.settings | {"variation": describe(kind)})
+        self.task_spec = replace(task.task_spec, settings=task.task_spec.settings | {"variation": describe(kind)})
         self.reset(seed=0)
 
     def reset(

@@ -89,7 +89,7 @@ class Synthesis:
         config, settings = self.config, self.experiment.settings
         kind = IN_RECIPES.get(config.generator.kind, config.generator.kind)
         recipe = {
-            "name": f"{self.experiment.card.name}-{kind}-{where}",
+            "name": f"{self.experiment.task_spec.name}-{kind}-{where}",
             "revision": REVISION,
             "world": where,
             "model": self.experiment.models.world_model().parent.name if where == IMAGINED else settings.model,
@@ -119,13 +119,13 @@ class Synthesis:
         recipe = {"name": f"{segments.name}-filtered", "segments": segments.name, "digest": whole.digest}
         episodes = [whole.episode(int(e)) for e in kept]
         return self._store(
-            recipe, lambda folder: save(folder, self.experiment.card, episodes, told["generator"], told | recipe)
+            recipe, lambda folder: save(folder, self.experiment.task_spec, episodes, told["generator"], told | recipe)
         )
 
     def with_state_noise(self, demonstrations: Dataset, strength: float, dose: float) -> Path:
         """The demonstrations again, `dose` times, under Gaussian noise of so many one-step changes."""
         recipe = {
-            "name": f"{self.experiment.card.name}-state-noise",
+            "name": f"{self.experiment.task_spec.name}-state-noise",
             "demonstrations": demonstrations.digest,
             "strength": strength,
             "dose": dose,
@@ -135,7 +135,7 @@ class Synthesis:
         def make(folder: Path) -> None:
             every = [demonstrations.episode(int(e)) for e in demonstrations.episodes("train")]
             episodes = with_state_noise(every, demonstrations.spec, strength, round(dose), self._rng("state noise"))
-            save(folder, self.experiment.card, episodes, "state_noise", recipe)
+            save(folder, self.experiment.task_spec, episodes, "state_noise", recipe)
 
         return self._store(recipe, make)
 
@@ -143,9 +143,9 @@ class Synthesis:
         """As many demonstrations from the same starts, played under action noise and labelled by what was meant."""
         experiment, generator = self.experiment, self.config.generator
         recipe = {
-            "name": f"{experiment.card.name}-dart",
+            "name": f"{experiment.task_spec.name}-dart",
             "task": identity(experiment.settings.task),
-            "physics": experiment.card.physics,
+            "physics": experiment.task_spec.physics,
             "seeds": demonstrations.table.seed.tolist(),
             "strength": generator.strength / 2,  # the middle of what the segments' noise is drawn from
             "correlation": generator.correlation,
@@ -163,7 +163,7 @@ class Synthesis:
                     workers=experiment.tools.workers,
                     advance=tally(bar),
                 )
-            save(folder, experiment.card, [as_intended(e) for e in played], "dart", recipe)
+            save(folder, experiment.task_spec, [as_intended(e) for e in played], "dart", recipe)
 
         return self._store(recipe, make)
 
@@ -197,7 +197,7 @@ class Synthesis:
         shape = experiment.task.state().shape[0]
         save(
             folder,
-            experiment.card,
+            experiment.task_spec,
             segments.episodes(demonstrations, shape),
             recipe["generator"]["kind"],
             told,
@@ -232,7 +232,7 @@ class Synthesis:
             return {}
         objective = read_config(ObjectiveConfig, settings.objective, "objective")
         return {
-            "planner": build(Planner, settings.planner, "planner", self.experiment.card.action_size).to(
+            "planner": build(Planner, settings.planner, "planner", self.experiment.task_spec.action_size).to(
                 self.experiment.tools.device
             ),
             "objective": build_objective(objective, world.model, task.cost),

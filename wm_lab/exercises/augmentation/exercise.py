@@ -76,7 +76,7 @@ class Augmentation(Exercise):
         self.config = config
 
     def check(self, experiment: Experiment) -> None:
-        config, settings, card = self.config, experiment.settings, experiment.card
+        config, settings, task_spec = self.config, experiment.settings, experiment.task_spec
         experiment.require_playable("exercise=augmentation")
         require_way_back(experiment.task, "exercise=augmentation", "choose another exercise")
         if is_simulator(settings):
@@ -90,16 +90,16 @@ class Augmentation(Exercise):
                 f"demonstrations={settings.demonstrations}; raise demonstrations or lower exercise.counts"
             )
         model = build_model(settings, experiment.task)
-        hidden = [key for key in card.observation if key not in model.decoded_keys]
+        hidden = [key for key in task_spec.observation if key not in model.decoded_keys]
         if hidden:
             raise UserError(
-                f"a clone reads {', '.join(card.observation)}, and {settings.label('model')} does not decode "
+                f"a clone reads {', '.join(task_spec.observation)}, and {settings.label('model')} does not decode "
                 f"{', '.join(hidden)}, so it cannot show a clone what it imagines; choose a model that does"
             )
-        if not any(len(shape) == 1 for shape in card.observation.values()):
+        if not any(len(shape) == 1 for shape in task_spec.observation.values()):
             raise UserError(
-                f"{card.name} shows {', '.join(card.observation)}, and the way back to a demonstration is found in "
-                "numbers; set task.observation=state or pixels_proprio"
+                f"{task_spec.name} shows {', '.join(task_spec.observation)}, and the way back to a demonstration is "
+                "found in numbers; set task.observation=state or pixels_proprio"
             )
         if "disagreement" in config.filter.use and not getattr(model.config, "ensemble", 0):
             raise UserError(
@@ -162,7 +162,7 @@ class Augmentation(Exercise):
         others = [meal for meal in every if meal.arm != REAL]
         told = adjust([compare(arms[meal.name], real[meal.count], meal.name) for meal in others])
         differences = {difference.name: difference for difference in told}
-        rows = {row.arm: row for row in success_rows({experiment.card.name: arms})}
+        rows = {row.arm: row for row in success_rows({experiment.task_spec.name: arms})}
         collected = len(experiment.data.dataset())
         return Answer(
             verdicts=augmentation_verdicts(every, differences),

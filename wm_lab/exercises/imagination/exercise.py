@@ -84,13 +84,13 @@ class Imagination(Exercise):
         self.config = config
 
     def check(self, experiment: Experiment) -> None:
-        config, card, data = self.config, experiment.card, experiment.data.config
+        config, task_spec, data = self.config, experiment.task_spec, experiment.data.config
         experiment.require_nominal("exercise=imagination")
-        length, longest = config.context + config.horizon, card.episode_steps + 1
+        length, longest = config.context + config.horizon, task_spec.episode_steps + 1
         if length > longest:
             raise UserError(
                 f"exercise.context={config.context} and exercise.horizon={config.horizon} need {length} observations, "
-                f"and an episode of {card.name} has {longest}; lower exercise.horizon or raise task.episode_steps"
+                f"and an episode of {task_spec.name} has {longest}; lower exercise.horizon or raise task.episode_steps"
             )
         if (held := experiment.data.held_out()) < 2:
             what = f"data.episodes={data.episodes}" if data.path is None else f"data.path={data.path}"
@@ -102,17 +102,17 @@ class Imagination(Exercise):
             who = f"exercise.planned_windows={config.planned_windows}"
             require_way_back(experiment.task, who, "set exercise.planned_windows=0")
         if data.path is not None:
-            require_truth(experiment.data.recording, card, "exercise=imagination")
+            require_truth(experiment.data.recording, task_spec, "exercise=imagination")
         told = [name for name in ("task_cost", "goal_distance") if experiment.settings.objective.get(name)]
         if (
             self._plans(experiment)
             and told
-            and "state" not in card.observation
+            and "state" not in task_spec.observation
             and not is_simulator(experiment.settings)
         ):
             raise UserError(
-                f"objective.{told[0]} judges states, and {card.name} shows {', '.join(card.observation)}; choose "
-                "objective=reward, or set exercise.planned_windows=0"
+                f"objective.{told[0]} judges states, and {task_spec.name} shows {', '.join(task_spec.observation)}; "
+                "choose objective=reward, or set exercise.planned_windows=0"
             )
 
     def run(self, experiment: Experiment) -> Answer:
@@ -137,7 +137,7 @@ class Imagination(Exercise):
         every = [self._judged(each, unseen, split) for each in trainings]
         found = over_assessments([one.held_out for one in every])
         answer = Answer(
-            verdicts=[imagination_verdict(found["all"], experiment.card.control_hz)],
+            verdicts=[imagination_verdict(found["all"], experiment.task_spec.control_hz)],
             numbers={
                 "windows": every[0].windows,
                 "data": unseen.digest,
@@ -155,7 +155,7 @@ class Imagination(Exercise):
             shown |= {} if planned is None else {PLANNED: planned}
         elif not experiment.task.playable:
             answer.verdicts.append(
-                f"the planner's own sequences are not judged: {experiment.card.name} has no simulator."
+                f"the planner's own sequences are not judged: {experiment.task_spec.name} has no simulator."
             )
         answer.tables[:0] = imagination_tables(shown)
         if frames := [one.frames for one in every if one.frames is not None]:
@@ -223,7 +223,7 @@ class Imagination(Exercise):
         answer.figures["imagination_frames"] = horizon_curves(found["all"])
         answer.numbers["frames"] = {"means": plain(means), **summary(found)}
         if experiment.run is not None:
-            answer.pictures |= every[0].pictures(experiment.run.folder.plots, experiment.card.control_hz)
+            answer.pictures |= every[0].pictures(experiment.run.folder.plots, experiment.task_spec.control_hz)
 
     def _planned(
         self, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
@@ -234,7 +234,7 @@ class Imagination(Exercise):
         # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
         horizon = self.config.horizon
         looks = {"horizon": horizon, "action_block": min(settings.planner.get("action_block", 1), horizon)}
-        planner = build(Planner, {**settings.planner, **looks}, "planner", experiment.card.action_size)
+        planner = build(Planner, {**settings.planner, **looks}, "planner", experiment.task_spec.action_size)
         objective = build_objective(
             read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
         )

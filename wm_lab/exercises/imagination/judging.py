@@ -41,13 +41,13 @@ class Judge(NamedTuple):
         with progress(title, len(stretches)) as bar:
             look = None if frames is None else frames.look
             states = predict(self.model, self.readout, self.linear, stretches, look=look, advance=bar.advance)
-        variables = self.experiment.card.variables
+        variables = self.experiment.task_spec.variables
         return {who: variable_errors(said, stretches.future, variables, self.std) for who, said in states.items()}
 
     def assess(self, errors: Mapping[str, dict[str, np.ndarray]], stretches: Stretches) -> dict[str, Assessment]:
         """All windows, those with contact, those in free motion."""
         baselines = {who: values for who, values in errors.items() if who != MODEL}
-        variables = self.experiment.card.variables
+        variables = self.experiment.task_spec.variables
         episode, contact = stretches.episode, stretches.contact
         found = assess_groups(errors[MODEL], baselines, episode, contact, variables, resamples=self.resamples)
         told = 0 if isinstance(self.model, Simulator) else 1  # the truth has learnt nothing

@@ -149,7 +149,7 @@ class Latent(Exercise):
         if experiment.run is not None:  # of the first training
             folder, (_, flat, frames, scenes) = experiment.run.folder.plots, looked[0]
             answer.pictures = {
-                "scenes": draw_maps(flat, frames, scenes, experiment.card.variables, folder / "scenes.svg")
+                "scenes": draw_maps(flat, frames, scenes, experiment.task_spec.variables, folder / "scenes.svg")
             }
             if (images := thumbnails(experiment.task, data, frames, scenes)) is not None:
                 *_, last = flat.values()
@@ -164,7 +164,7 @@ class Latent(Exercise):
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
         spaces = self._spaces(experiment, model, posterior, frames)
-        truth, columns = targets(frames.state, experiment.card.variables)
+        truth, columns = targets(frames.state, experiment.task_spec.variables)
         sample = {name: x[chosen] for name, x in spaces.items()}
         r2, gains = ask(sample, truth[chosen], columns, frames.trajectory[chosen], config.resamples)
         scenes = spread_over(frames.phase, frames.trajectory)
@@ -196,7 +196,7 @@ class Latent(Exercise):
             RANDOM: _narrow(standardised(latents(untrained, frames))),
             PCA: _narrow(seen, self.config.components),
             OBSERVATION: _narrow(seen),
-            STATE: standardised(targets(frames.state, experiment.card.variables)[0]),
+            STATE: standardised(targets(frames.state, experiment.task_spec.variables)[0]),
         }
 
     def _structure(
@@ -205,7 +205,7 @@ class Latent(Exercise):
         """{representation: {measure: interval}}; scenes are compared by where things are."""
         resamples, k = self.config.resamples, self.config.neighbours
         where, trajectory = (
-            places(frames.state, experiment.card.variables).astype(float)[chosen],
+            places(frames.state, experiment.task_spec.variables).astype(float)[chosen],
             frames.trajectory[chosen],
         )
         phase, to_go = frames.phase[chosen], frames.to_go[chosen]

@@ -108,10 +108,11 @@ class Planning(Exercise):
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
             rehearse(settings.with_objective(truth(task)), task)
             return
-        if config.attribution and tuple(experiment.card.observation) != ("state",):
+        if config.attribution and tuple(experiment.task_spec.observation) != ("state",):
             raise UserError(
-                f"exercise.attribution compares costs on decoded states, and {experiment.card.name} shows "
-                f"{', '.join(experiment.card.observation)}; set exercise.attribution=false or task.observation=state"
+                f"exercise.attribution compares costs on decoded states, and {experiment.task_spec.name} shows "
+                f"{', '.join(experiment.task_spec.observation)}; set exercise.attribution=false or "
+                "task.observation=state"
             )
         if config.practice:
             experiment.data.validation_manifest(config.practice)  # raises where data were recorded on its starts

@@ -63,7 +63,7 @@ RIVALS = [("mpc", "random"), ("mpc", "noop")]
 
 def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, list[Outcomes]]) -> Answer:
     """Who solved how many episodes, `arms[name]` in each training; slow arms have played the first few of them."""
-    task = experiment.card.name
+    task = experiment.task_spec.name
     shared = {name: outcomes for name, outcomes in arms.items() if outcomes[0].manifest == manifest}
     rows = success_rows({task: arms})
     seeds = 0 if is_simulator(experiment.settings) else len(arms["mpc"])  # the truth has learnt nothing
@@ -145,13 +145,13 @@ def _about_the_truth(
     """What playing plans in the true dynamics shows, as far as it can, and what they know that nobody else does."""
     task = experiment.task
     if not task.repeatable:
-        return [f"{task.card.name} does not repeat itself: the realised return of the chosen plans is unknown."]
+        return [f"{task.task_spec.name} does not repeat itself: the realised return of the chosen plans is unknown."]
     told = [exploitation_verdict(next(row.predicted_minus_realised for row in rows if row.arm == "mpc"), seeds)]
     seers = [name for name in (ORACLE, TRUE_LEARNED) if name in arms]
     if is_simulator(experiment.settings):
         seers = ["mpc"]
     if task.foresees_chance and seers:
-        told.append(privileged_verdict(task.card.name, seers))
+        told.append(privileged_verdict(task.task_spec.name, seers))
     return told
 
 

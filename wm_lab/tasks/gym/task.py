@@ -103,7 +103,7 @@ class GymTask(GymnasiumTask):
 
     def cost(self, state: Tensor) -> Tensor:
         if self._known is None:
-            raise LookupError(f"{self.card.name} alone knows its rewards; nobody can tell them from a state")
+            raise LookupError(f"{self.task_spec.name} alone knows its rewards; nobody can tell them from a state")
         return self._known.cost(state)
 
     @property

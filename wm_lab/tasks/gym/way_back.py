@@ -25,7 +25,7 @@ from wm_lab.tasks.gym.contents import all_in_mujoco
 from wm_lab.tasks.gym.probe import Repeats, probe
 from wm_lab.tasks.gym.replay import Replay
 from wm_lab.tasks.mujoco_memory import Memory, Touch
-from wm_lab.tasks.task import dials
+from wm_lab.tasks.task import defining_options
 from wm_lab.tasks.variation import Factors
 
 PAID, RETURN = 0, 1  # places among the numbers of `_keep`: the reward of arriving here, and all that was paid
@@ -63,7 +63,7 @@ class GymnasiumTask(EnvTask):
     def _choose_the_way_back(self) -> None:
         """Ask the probe, once in a process; UserError for an environment that does not repeat itself."""
         self._draws_on = self._goes_on_from_a_seed()
-        name = repr((type(self), dials(self.config)))
+        name = repr((type(self), defining_options(self.config)))
         spec = gymnasium.registry.get(self.config.id.rpartition(":")[2])
         if name not in _PROBED or _PROBED[name][0] is not spec:
             _PROBED[name] = spec, probe(self, self._scale.size, self._episode_steps, self._kept_in_mujoco)
@@ -93,7 +93,7 @@ class GymnasiumTask(EnvTask):
     def snapshot(self) -> np.ndarray:
         if not self.repeatable:
             raise UserError(
-                f"task.stochastic=true accepts that {self.card.name} does not repeat itself "
+                f"task.stochastic=true accepts that {self.task_spec.name} does not repeat itself "
                 f"({self.repeats.difference}), so nobody can go back in time there, or play its futures"
             )
         return super().snapshot()
@@ -201,7 +201,7 @@ class GymnasiumTask(EnvTask):
         size = len(self._numbers)
         if number >= size:
             return ("the reward", "the end of the episode", "its truncation", "success")[number - size]
-        found = next((v for v in self.card.variables if number < v.stop), None)
+        found = next((v for v in self.task_spec.variables if number < v.stop), None)
         return f"number {number} of what it shows" if found is None else f"{found.name}[{number - found.start}]"
 
     def _shown(self, success: bool) -> np.ndarray:

@@ -196,8 +196,8 @@ def _block_goal(
     return x, y, BLOCK_HALF
 
 
-def check_dials(goal: Goal, tolerance: float, distance: float | None) -> None:
-    """Refuses dials that no episode could be drawn for."""
+def check_difficulty(goal: Goal, tolerance: float, distance: float | None) -> None:
+    """Refuses options that no episode could be drawn for."""
     if distance is None:
         return
     low, high = goal.distances

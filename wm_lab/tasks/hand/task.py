@@ -13,17 +13,17 @@ import numpy as np
 from gymnasium import spaces
 from torch import Tensor
 
-from wm_lab.domains import Domain, Effort, Pixels, Positive, Steps
+from wm_lab.domains import Domain, Multiplier, Pixels, Positive, Steps
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.hand.costs import COSTS, goal_state
 from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
-from wm_lab.tasks.hand.goals import GOALS, check_dials, draw_start, solved
+from wm_lab.tasks.hand.goals import GOALS, check_difficulty, draw_start, solved
 from wm_lab.tasks.hand.motion import HandMotion
 from wm_lab.tasks.hand.physics import ACTIONS, HandPhysics
 from wm_lab.tasks.hand.scene import CAMERA, CONTROL_HZ, SCENE_REVISION
 from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
-from wm_lab.tasks.task import PlanningHints, Task, TaskCard, dials
+from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
@@ -40,7 +40,7 @@ OBSERVATIONS = {
 
 @dataclass
 class HandConfig:
-    """Dials of a hand task. None keeps the goal's own value."""
+    """Options of a hand task. None keeps the goal's own value."""
 
     goal: str = "reach"
     """reach, push, place, insert or stack."""
@@ -54,7 +54,7 @@ class HandConfig:
     """Control steps after which an episode ends."""
     image_size: Pixels = 64
     """Side of square images, in pixels."""
-    effort: Effort = 1.0
+    budget_multiplier: Multiplier = 1.0
     """How much more data and training than reach this task deserves."""
     planning: PlanningHints = field(default_factory=PlanningHints)
     """What planners begin with on this task."""
@@ -65,7 +65,7 @@ class HandConfig:
         if self.observation not in OBSERVATIONS:
             raise unknown("task.observation", self.observation, OBSERVATIONS)
         goal = GOALS[self.goal]
-        check_dials(goal, goal.tolerance if self.tolerance is None else self.tolerance, self.goal_distance)
+        check_difficulty(goal, goal.tolerance if self.tolerance is None else self.tolerance, self.goal_distance)
 
 
 class HandTask(Task):
@@ -89,8 +89,10 @@ class HandTask(Task):
         self._factors = TRAIN
         self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
         self._keys = OBSERVATIONS[config.observation]
-        self.card = self._describe()
-        self.observation_space = spaces.Dict({key: _space(key, shape) for key, shape in self.card.observation.items()})
+        self.task_spec = self._describe()
+        self.observation_space = spaces.Dict(
+            {key: _space(key, shape) for key, shape in self.task_spec.observation.items()}
+        )
         self.action_space = spaces.Box(-1.0, 1.0, (ACTIONS,), np.float32)
         self.reset(seed=0)
 
@@ -113,7 +115,7 @@ class HandTask(Task):
         """One control step of 50 ms under an action [7]."""
         total = float(sum(action.tolist()))
         if total != total:  # only NaN differs from itself; MuJoCo would quietly play zeros instead
-            raise UserError(f"{self.card.name} was given an action that is not a number: {action}")
+            raise UserError(f"{self.task_spec.name} was given an action that is not a number: {action}")
         self._physics.step(action)
         self._steps += 1
         self._look()
@@ -150,7 +152,7 @@ class HandTask(Task):
     def restore(self, snapshot: np.ndarray) -> dict[str, np.ndarray]:
         size = self._physics.snapshot_size + 4
         if snapshot.shape != (size,):
-            raise UserError(f"{self.card.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
+            raise UserError(f"{self.task_spec.name} has snapshots of {size} numbers; found shape {snapshot.shape}")
         self._physics.load(snapshot[:-4])
         self._goal_position[:] = snapshot[-4:-1]
         self._steps = int(snapshot[-1])
@@ -210,7 +212,7 @@ class HandTask(Task):
     def _observe(self) -> dict[str, np.ndarray]:
         return {key: self._views[key]() for key in self._keys}
 
-    def _describe(self) -> TaskCard:
+    def _describe(self) -> TaskSpec:
         goal, layout, config = self._goal, self.layout, self.config
         shapes: dict[str, tuple[int, ...]] = {
             "state": (layout.size,),
@@ -218,7 +220,7 @@ class HandTask(Task):
             "proprio": (PROPRIO,),
             "depth": (DEPTH_RAYS[0] * DEPTH_RAYS[1],),
         }
-        return TaskCard(
+        return TaskSpec(
             name=f"hand/{goal.name}",
             observation={key: shapes[key] for key in self._keys},
             action_size=ACTIONS,
@@ -229,7 +231,7 @@ class HandTask(Task):
             success_test=f"{goal.measure}<{self._tolerance:g}@{SUCCESS_REVISION}",
             physics=f"mujoco {mujoco.__version__}, hand scene {SCENE_REVISION}",
             variables=layout.variables(dict.fromkeys(goal.toleranced, self._tolerance)),
-            settings=dials(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
+            settings=defining_options(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
         )
 
 
