@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.models.worlds import ACTION, fit, imagined, make, make_informed, noise_windows, rmse, windows
 from wm_lab.errors import UserError
 from wm_lab.models.video_token import VideoToken
-from wm_lab.models.video_token.latent_actions import LatentActionsConfig
+from wm_lab.models.video_token.config import LatentActionsConfig
 from wm_lab.settings import read_config
 from wm_lab.world_model import DataSpec, Windows
 

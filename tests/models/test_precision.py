@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.models.worlds import ACTION, KINDS, SIGHT, SPEC, looking, make, noise_windows
-from wm_lab.models.video_token.latent_actions import LatentActionsConfig
+from wm_lab.models.video_token.config import LatentActionsConfig
 from wm_lab.planners import CEM, CEMConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
