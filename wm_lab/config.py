@@ -72,7 +72,8 @@ class ScaleConfig:
     scenes: Count = 100  # held-out trajectories whose latents are looked at
     seeds: Trainings = 3  # of each learned arm; fewer cannot speak for a method
     counts: list[Several] = field(default_factory=lambda: [10, 25])  # real demonstrations, to which synthetic data come
-    doses: list[Positive] = field(default_factory=lambda: [10.0])  # synthetic data, as multiples of the real ones
+    synthetic_ratios: list[Positive] = field(default_factory=lambda: [10.0])
+    """Synthetic data, as multiples of the real ones."""
     audit: Amount = 200  # synthetic segments played again in the true simulator
     candidates: Batch = 128  # sequences that a planner scores in an iteration
     iterations: Few = 4  # of a planner, for each plan

@@ -28,7 +28,7 @@ from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import RERANKER, Settings
+from wm_lab.experiment.run_settings import RERANKER, Settings
 from wm_lab.folders import CONF, config_folders, share_user_code
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of, require_test

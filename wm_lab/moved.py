@@ -36,11 +36,21 @@ class Constant:
 
 Option = Renamed | Constant
 
-CLASSES: dict[str, str] = {}
+CLASSES: dict[str, str] = {
+    "wm_lab.exercises.collect.Collect": "wm_lab.exercises.collect.CollectExercise",
+    "wm_lab.exercises.augmentation.Augmentation": "wm_lab.exercises.augmentation.AugmentationExercise",
+    "wm_lab.exercises.augmentation.exercise.Augmentation": "wm_lab.exercises.augmentation.AugmentationExercise",
+    "wm_lab.exercises.imagination.Imagination": "wm_lab.exercises.imagination.ImaginationExercise",
+    "wm_lab.exercises.imagination.exercise.Imagination": "wm_lab.exercises.imagination.exercise.ImaginationExercise",
+    "wm_lab.exercises.latent.Latent": "wm_lab.exercises.latent.LatentExercise",
+    "wm_lab.exercises.latent.exercise.Latent": "wm_lab.exercises.latent.exercise.LatentExercise",
+    "wm_lab.exercises.planning.Planning": "wm_lab.exercises.planning.PlanningExercise",
+    "wm_lab.exercises.planning.exercise.Planning": "wm_lab.exercises.planning.exercise.PlanningExercise",
+}
 """{old path "module.Class": new path}"""
 
 OPTIONS: dict[str, dict[str, Option]] = {
-    "wm_lab.config.ScaleConfig": {"by_effort": Renamed("by_difficulty")},
+    "wm_lab.config.ScaleConfig": {"by_effort": Renamed("by_difficulty"), "doses": Renamed("synthetic_ratios")},
     "wm_lab.data.recording.RecordedTaskConfig": {"effort": Renamed("budget_multiplier")},
     "wm_lab.tasks.env_config.EnvConfig": {"effort": Renamed("budget_multiplier")},
     "wm_lab.tasks.hand.task.HandConfig": {"effort": Renamed("budget_multiplier")},
@@ -60,6 +70,8 @@ OPTIONS: dict[str, dict[str, Option]] = {
         "noise_mean": Constant(-0.4),
         "noise_std": Constant(1.2),
     },
+    "wm_lab.exercises.augmentation.exercise.AugmentationConfig": {"doses": Renamed("synthetic_ratios")},
+    "wm_lab.exercises.planning.exercise.PlanningConfig": {"practice": Renamed("validation_episodes")},
 }
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 

@@ -67,7 +67,7 @@ def test_a_sweep_killed_again_and_again_ends_in_the_tables_of_one_that_was_not(f
         played.rmdir()
 
     for where in (
-        "wm_lab.exercises.planning.report.success_rows",  # everything is played, nothing is said
+        "wm_lab.exercises.planning.answer.success_rows",  # everything is played, nothing is said
         "wm_lab.tracking.run_folder.RunFolder.end",  # the answer is there, and does not say that it is all
         "wm_lab.launchers.sweep.write_report",  # all cells are finished, the report is not
     ):

@@ -18,7 +18,7 @@ from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.horizon import find_horizon
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.verdicts import by_group, imagination_verdict
-from wm_lab.exercises.imagination.report import imagination_tables
+from wm_lab.exercises.imagination.answer import imagination_tables
 
 H = 20
 STEPS = np.arange(1, H + 1)

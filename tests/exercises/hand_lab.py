@@ -15,7 +15,7 @@ from omegaconf import open_dict
 from wm_lab.config import SECTIONS
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.main import CONF, read
 from wm_lab.settings import build, complete
 

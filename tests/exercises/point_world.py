@@ -13,7 +13,7 @@ from tests.data.toy import SPEED
 from wm_lab.evaluation.json_files import write_json
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Models
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.training.checkpoint import save_model
 from wm_lab.training.trainer import REPORT

@@ -16,10 +16,10 @@ from tests.exercises.hand_lab import settings as hand_settings
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
-from wm_lab.exercises.augmentation.arms import ARMS
-from wm_lab.exercises.augmentation.data import IMAGINED, KEPT, TRUE, UNTRAINED, Synthesis, SynthesisConfig
-from wm_lab.exercises.augmentation.exercise import Augmentation, AugmentationConfig
-from wm_lab.exercises.augmentation.report import augmentation_verdicts
+from wm_lab.exercises.augmentation.answer import augmentation_verdicts
+from wm_lab.exercises.augmentation.clone_arms import ARMS
+from wm_lab.exercises.augmentation.exercise import AugmentationConfig, AugmentationExercise
+from wm_lab.exercises.augmentation.synthetic_data import IMAGINED, KEPT, TRUE, UNTRAINED, Synthesis, SynthesisConfig
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones
 from wm_lab.experiment.training_mix import TrainingMix
@@ -32,7 +32,13 @@ from wm_lab.training.config import TrainerConfig
 STEPS = 6
 GENERATOR = GeneratorConfig("recovery", deviate=2, steps=5)
 CONFIG = AugmentationConfig(
-    counts=[4, 6], doses=[3], generator=GENERATOR, steps=STEPS, audit=10, episodes=2, filter=FilterConfig(quantile=1)
+    counts=[4, 6],
+    synthetic_ratios=[3],
+    generator=GENERATOR,
+    steps=STEPS,
+    audit=10,
+    episodes=2,
+    filter=FilterConfig(quantile=1),
 )
 
 
@@ -50,7 +56,7 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def answer(store):
     with PointExperiment(point_settings(store)) as experiment:
-        return Augmentation(CONFIG).run(experiment)
+        return AugmentationExercise(CONFIG).run(experiment)
 
 
 def clones(store) -> dict[str, dict[str, Any]]:
@@ -59,9 +65,9 @@ def clones(store) -> dict[str, dict[str, Any]]:
 
 
 def test_every_arm_plays_the_same_episodes_at_every_count(answer):
-    undosed = {"real", "real_longer", "duplicated", "dart"}
-    expected = {f"{arm}_n{n}" for arm in undosed for n in (4, 6)}
-    expected |= {f"{arm}_n{n}_x3" for arm in set(ARMS) - undosed for n in (4, 6)}
+    without_ratio = {"real", "real_longer", "duplicated", "dart"}
+    expected = {f"{arm}_n{n}" for arm in without_ratio for n in (4, 6)}
+    expected |= {f"{arm}_n{n}_x3" for arm in set(ARMS) - without_ratio for n in (4, 6)}
     assert set(answer.outcomes) == expected
     assert len({outcomes.manifest.hash for (outcomes,) in answer.outcomes.values()}) == 1
     assert len(answer.numbers["differences"]) == len(expected) - 2, "each against the real data of its own count"
@@ -82,16 +88,18 @@ def test_mixed_batches_are_one_to_one(answer, store):
 def test_all_arms_around_the_same_demonstrations_see_alike(answer, store):
     """By the real data and the collection: neither imagined frames nor more demonstrations change what a clone sees."""
     with PointExperiment(point_settings(store)) as experiment:
-        eyes = [[experiment.data.demonstrations(count).digest, experiment.data.dataset().digest] for count in (4, 6)]
+        normalisers = [
+            [experiment.data.demonstrations(count).digest, experiment.data.dataset().digest] for count in (4, 6)
+        ]
     seen = [recipe["eyes"] for recipe in clones(store).values()]
-    assert [seen.count(each) for each in eyes] == [len(ARMS)] * 2 and len(seen) == 2 * len(ARMS)
+    assert [seen.count(each) for each in normalisers] == [len(ARMS)] * 2 and len(seen) == 2 * len(ARMS)
 
 
 def test_proportional_batches_are_asked_for_by_an_option(store):
-    config = replace(CONFIG, counts=[4], doses=[1], arms=["imagined"], balanced=False)
+    config = replace(CONFIG, counts=[4], synthetic_ratios=[1], arms=["imagined"], balanced=False)
     before = set(clones(store))
     with PointExperiment(point_settings(store)) as experiment:
-        Augmentation(config).run(experiment)
+        AugmentationExercise(config).run(experiment)
     (new,) = [recipe for name, recipe in clones(store).items() if name not in before]
     assert "weights" not in new
 
@@ -101,15 +109,15 @@ def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store,
         real = experiment.data.demonstrations(4)
         extra = synthesis(experiment).segments(real, TRUE, 1)
         mixed = Dataset([*real.shards, *Dataset.open(extra).shards], real.split_config)
-        diets = [
+        mixes = [
             TrainingMix(real, "real", steps=STEPS),
             TrainingMix(mixed, "mixed", normaliser=experiment.data.normaliser(real), weights=[0.5, 0.5], steps=STEPS),
         ]
-        alone = [experiment.models.clone(diet) for diet in diets]
+        alone = [experiment.models.clone(mix) for mix in mixes]
     with PointExperiment(replace(point_settings(tmp_path), workers=2)) as experiment:
-        train_clones(experiment, [diets])
+        train_clones(experiment, [mixes])
         assert experiment.tools.seconds.pop("train bc real") > 0 and experiment.tools.seconds.pop("train bc mixed") > 0
-        together = [experiment.models.clone(diet) for diet in diets]
+        together = [experiment.models.clone(mix) for mix in mixes]
         assert experiment.tools.seconds == {}, "they were trained before they were asked for"
     for mine, theirs in zip(alone, together, strict=True):
         assert mine != theirs and mine.parent.name == theirs.parent.name
@@ -132,7 +140,7 @@ def test_provenance_says_what_was_made_and_how_wrong_it_is(answer):
 
 def test_the_same_again_finds_everything(answer, store):
     with PointExperiment(point_settings(store)) as experiment:
-        again = Augmentation(CONFIG).run(experiment)
+        again = AugmentationExercise(CONFIG).run(experiment)
         assert experiment.tools.seconds == {}
     assert again.verdicts == answer.verdicts
 
@@ -174,9 +182,11 @@ def test_an_arm_that_the_filters_leave_nothing_is_left_out_and_the_others_go_on(
     """From so far, on so slow a way back, nothing returns."""
     slow = replace(GENERATOR, keep=0.99, strength=5.0)
     filters = FilterConfig(["achieved"])
-    config = replace(CONFIG, counts=[4], doses=[1], arms=["filtered", "untrained"], generator=slow, filter=filters)
+    config = replace(
+        CONFIG, counts=[4], synthetic_ratios=[1], arms=["filtered", "untrained"], generator=slow, filter=filters
+    )
     with PointExperiment(point_settings(store)) as experiment:
-        answer = Augmentation(config).run(experiment)
+        answer = AugmentationExercise(config).run(experiment)
     assert set(answer.outcomes) == {"real_n4", "untrained_n4_x1"}
     assert re.match(r"with 4 demonstrations the filters dropped all \d+ .*\(passed: achieved 0%\)", answer.verdicts[-1])
 
@@ -184,7 +194,10 @@ def test_an_arm_that_the_filters_leave_nothing_is_left_out_and_the_others_go_on(
 # What is refused before any work
 
 CONFIGS = [
-    ({"doses": [0.5]}, r"exercise.doses=\[0.5\] holds 0.5, where each must be a finite number from 1"),
+    (
+        {"synthetic_ratios": [0.5]},
+        r"exercise.synthetic_ratios=\[0.5\] holds 0.5, where each must be a finite number from 1",
+    ),
     ({"counts": [1]}, r"exercise.counts=\[.*\] holds 1, .* from 2"),
     ({"counts": []}, "must not be empty"),
     ({"arms": ["dreams"]}, "unknown exercise.arms 'dreams'"),
@@ -214,14 +227,14 @@ IMPOSSIBLE = [
 def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes, sentence):
     wanted = changed(hand_settings("exercise=augmentation"), tmp_path, **changes)
     with pytest.raises(UserError, match=sentence):
-        Augmentation(AugmentationConfig(**options_of(wanted))).check(Experiment(wanted))
+        AugmentationExercise(AugmentationConfig(**options_of(wanted))).check(Experiment(wanted))
     assert not list(tmp_path.iterdir())
 
 
 def test_demonstrations_are_relocated_unless_that_cannot_be_done(tmp_path):
     for task, kind in (({}, "relocate"), ({"observation": "pixels_proprio"}, "noisy")):
         wanted = changed(hand_settings("exercise=augmentation", "task=hand/push"), tmp_path, task=task)
-        exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
+        exercise = AugmentationExercise(AugmentationConfig(**options_of(wanted)))
         assert exercise.generator(Experiment(wanted)).kind == kind
 
 
@@ -229,7 +242,7 @@ def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_
     options = {"exercise": {"generator": {"kind": "hindsight"}}}
     for task, fits in (("hand/push", True), ("hand/stack", False)):
         wanted = changed(hand_settings("exercise=augmentation", f"task={task}"), tmp_path, **options)
-        exercise = Augmentation(AugmentationConfig(**options_of(wanted)))
+        exercise = AugmentationExercise(AugmentationConfig(**options_of(wanted)))
         if fits:
             exercise.check(Experiment(wanted))
         else:
@@ -240,13 +253,13 @@ def test_hindsight_is_refused_where_success_is_not_one_variable_at_its_goal(tmp_
 def test_a_model_that_cannot_show_what_it_imagines_is_refused(store):
     wanted = point_settings(store, model={"_target_": "tests.exercises.point_world.PointWorld", "decodes": ["pixels"]})
     with pytest.raises(UserError, match="a clone reads state, and model does not decode state"):
-        Augmentation(CONFIG).check(PointExperiment(wanted))
+        AugmentationExercise(CONFIG).check(PointExperiment(wanted))
 
 
 def test_the_simulator_has_nothing_to_learn(store):
     wanted = point_settings(store, model={"_target_": "wm_lab.tasks.simulator.Simulator", "threads": 1})
     with pytest.raises(UserError, match="model=simulator is the truth"):
-        Augmentation(CONFIG).check(PointExperiment(wanted))
+        AugmentationExercise(CONFIG).check(PointExperiment(wanted))
 
 
 def options_of(wanted) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wm_lab.exercises.planning.coarse_to_fine import cost_of_a_decision, reranke
 from wm_lab.experiment.arms import PlanningArm
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Models
-from wm_lab.experiment.settings import RERANKER
+from wm_lab.experiment.run_settings import RERANKER
 
 TRUE = {"_target_": "tests.exercises.point_world.PointWorld"}
 FAST = {**TRUE, "speed": 0.4}  # believes that the point moves four times as far

@@ -13,7 +13,7 @@ from tests.data.toy import PointConfig, PointTask
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
-from wm_lab.exercises.collect import Collect, CollectConfig
+from wm_lab.exercises.collect import CollectConfig, CollectExercise
 from wm_lab.experiment.experiment import Experiment
 
 
@@ -33,7 +33,7 @@ class MortalTask(PointTask):
 
 
 def collected(experiment):
-    exercise = Collect(CollectConfig(demonstrations=True))
+    exercise = CollectExercise(CollectConfig(demonstrations=True))
     exercise.check(experiment)
     return exercise.run(experiment)
 
@@ -75,4 +75,4 @@ def test_a_killed_worker_loses_only_the_groups_that_were_playing(tmp_path):
 def test_a_recording_is_collected_already(tmp_path):
     experiment = PointExperiment(replace(settings(tmp_path), data={"path": str(tmp_path)}))
     with pytest.raises(UserError, match="is collected already"):
-        Collect(CollectConfig()).check(experiment)
+        CollectExercise(CollectConfig()).check(experiment)

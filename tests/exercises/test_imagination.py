@@ -18,14 +18,14 @@ from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
 from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import Interval
-from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig, Judge
-from wm_lab.exercises.imagination.frames import Frames, image_key
+from wm_lab.exercises.imagination.answer import ratio_verdict
+from wm_lab.exercises.imagination.exercise import ImaginationConfig, ImaginationExercise, Judge
+from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames, image_key
 from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
-from wm_lab.exercises.imagination.report import ratio_verdict
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.readout import LinearProbe, decoded_state, fit_probe
-from wm_lab.experiment.windows import draw, fair, places, reach
+from wm_lab.experiment.stretches import draw, fair, places, reach
 from wm_lab.settings import read_config
 
 HORIZON, CONTEXT = 10, 3
@@ -69,7 +69,7 @@ def readout(model, dataset):
 
 
 def answer(store, config=CONFIG, experiment=PointExperiment, **changes):
-    return Imagination(config).run(experiment(settings(store, **changes)))
+    return ImaginationExercise(config).run(experiment(settings(store, **changes)))
 
 
 # Windows
@@ -127,7 +127,7 @@ def lasting(lengths):
 def test_episodes_shorter_than_every_window_are_learnt_from_and_judged(tmp_path):
     wanted = smoke("exercise=imagination", "task=gym", "task.id=tests.tasks.toy_envs:Brief-v0", "data=random")
     with Experiment(changed(wanted, tmp_path)) as experiment:
-        exercise = Imagination(ImaginationConfig(windows=16, planned_windows=4, resamples=100))
+        exercise = ImaginationExercise(ImaginationConfig(windows=16, planned_windows=4, resamples=100))
         experiment.check()
         exercise.check(experiment)
         answer = exercise.run(experiment)
@@ -269,7 +269,7 @@ def test_the_error_ratio_is_of_sums_over_episodes():
 
 def test_no_window_is_of_an_episode_that_trained_the_model_or_chose_it(store):
     with PointExperiment(settings(store)) as experiment:
-        unseen, split = Imagination(CONFIG)._unseen(experiment)
+        unseen, split = ImaginationExercise(CONFIG)._unseen(experiment)
         collection = experiment.data.dataset(rounds=0)
         assert not set(unseen.table.seed) & set(collection.table.seed)
         assert len(unseen.episodes(split)) == len(collection.episodes("validation")), "and there are no fewer"
@@ -362,7 +362,7 @@ def test_perfect_frames_score_what_perfect_frames_score_and_are_shown(store, tmp
     model = point(data, decodes=["pixels"])
     assert image_key(model) == "pixels" and image_key(point(data)) is None
     stretches = draw(data, "validation", experiment.task, ["state", "pixels"], 40, CONTEXT, HORIZON)
-    frames = Frames(model, "pixels", stretches)
+    frames = ImaginedFrames(model, "pixels", stretches)
     Judge(model, readout(model, data), fit_linear(data), experiment, np.ones(5), 100).errors(
         stretches, "frames", frames
     )
@@ -408,7 +408,7 @@ def test_impossible_options_are_refused(options, complaint):
 
 
 def test_windows_longer_than_the_episodes_are_refused_with_numbers(store):
-    exercise = Imagination(ImaginationConfig(horizon=18, context=5))
+    exercise = ImaginationExercise(ImaginationConfig(horizon=18, context=5))
     with pytest.raises(UserError, match=r"context=5 and exercise.horizon=18 need 23 observations.* has 21"):
         exercise.check(PointExperiment(settings(store)))
 
@@ -416,12 +416,12 @@ def test_windows_longer_than_the_episodes_are_refused_with_numbers(store):
 def test_too_few_held_out_episodes_are_refused_before_any_work(store):
     experiment = PointExperiment(settings(store, data={"episodes": 6, "validation_fraction": 0.1}))
     with pytest.raises(UserError, match=r"data.episodes=6 with data.validation_fraction=0.1 holds out 1"):
-        Imagination(CONFIG).check(experiment)
+        ImaginationExercise(CONFIG).check(experiment)
 
 
 def test_a_cost_of_states_is_refused_where_there_are_only_images(store):
     task = {"_target_": "tests.data.toy.PointTask", "observation": ["pixels"]}
     experiment = PointExperiment(settings(store, task=task, objective={"reward": 0.0, "task_cost": 1.0}))
     with pytest.raises(UserError, match=r"objective.task_cost judges states, and toy/point shows pixels"):
-        Imagination(CONFIG).check(experiment)
-    Imagination(ImaginationConfig(horizon=10, context=3, planned_windows=0)).check(experiment)
+        ImaginationExercise(CONFIG).check(experiment)
+    ImaginationExercise(ImaginationConfig(horizon=10, context=3, planned_windows=0)).check(experiment)

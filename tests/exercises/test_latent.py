@@ -15,10 +15,7 @@ from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.exercise import Answer
-from wm_lab.exercises.latent.exercise import Latent, LatentConfig, copied, random_encoder
-from wm_lab.exercises.latent.frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
-from wm_lab.exercises.latent.pictures import shown_variable, thumbnails
-from wm_lab.exercises.latent.report import (
+from wm_lab.exercises.latent.answer import (
     LATENT,
     RANDOM,
     ROWS,
@@ -32,6 +29,9 @@ from wm_lab.exercises.latent.report import (
     phase_verdict,
     picture_verdict,
 )
+from wm_lab.exercises.latent.exercise import LatentConfig, LatentExercise, copied, random_encoder
+from wm_lab.exercises.latent.held_out_frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
+from wm_lab.exercises.latent.pictures import shown_variable, thumbnails
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.settings import read_config
 from wm_lab.tasks.task import Variable
@@ -52,10 +52,10 @@ def frames(experiment):
 
 @pytest.fixture(scope="module")
 def answer(experiment) -> Answer:
-    return Latent(CONFIG).run(experiment)
+    return LatentExercise(CONFIG).run(experiment)
 
 
-# Frames
+# HeldOutFrames
 
 
 def test_frames_are_of_episodes_that_no_model_has_seen(experiment):
@@ -300,9 +300,9 @@ def test_impossible_options_are_refused(options, complaint):
 def test_what_has_no_latent_and_what_has_no_test_starts_is_refused_before_any_work(tmp_path):
     simulator = {"_target_": "wm_lab.tasks.simulator.Simulator"}
     with pytest.raises(UserError, match="model=simulator has no latent"):
-        Latent(CONFIG).check(PointExperiment(settings(tmp_path, model=simulator)))
+        LatentExercise(CONFIG).check(PointExperiment(settings(tmp_path, model=simulator)))
     with pytest.raises(UserError, match="an evaluation needs between 1 and"):
-        Latent(LatentConfig(scenes=10**9)).check(PointExperiment(settings(tmp_path)))
+        LatentExercise(LatentConfig(scenes=10**9)).check(PointExperiment(settings(tmp_path)))
     assert not list(tmp_path.iterdir())
 
 

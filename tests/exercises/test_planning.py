@@ -14,8 +14,8 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.comparison import Difference
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.verdicts import planning_verdict, starts_verdict
-from wm_lab.exercises.planning import Planning
-from wm_lab.exercises.planning.report import corrected_as_in, paired
+from wm_lab.exercises.planning import PlanningExercise
+from wm_lab.exercises.planning.answer import corrected_as_in, paired
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
@@ -133,7 +133,7 @@ def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(wanted, tmp_path, exercise=exercise, planner=planner)
     with Experiment(wanted) as experiment:
-        asked = build(Planning, wanted.exercise, "exercise")
+        asked = build(PlanningExercise, wanted.exercise, "exercise")
         experiment.check()
         asked.check(experiment)
         answer = asked.run(experiment)
@@ -175,7 +175,7 @@ def test_planning_is_judged_where_nothing_repeats_itself_without_what_only_the_t
     planner = {"horizon": 4, "candidates": 12, "iterations": 1, "elites": 3, "keep_elites": 0}
     wanted = changed(settings(*GUSTY), tmp_path, exercise=exercise | {"attribution": False}, planner=planner)
     with Experiment(wanted) as experiment:
-        asked = build(Planning, wanted.exercise, "exercise")
+        asked = build(PlanningExercise, wanted.exercise, "exercise")
         experiment.check()
         asked.check(experiment)
         answer = asked.run(experiment)

@@ -1,4 +1,4 @@
-"""What a clone sees by: the statistics of its demonstrations and of the collection, alike in every arm and round."""
+"""What a clone is normalised by: its demonstrations and the collection, alike in every arm and round."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_moments_are_pooled_as_those_of_all_rows_would_be_where_every_dataset_ha
     assert told.std["state"] == pytest.approx(rows.flatten(0, 1).std(0, correction=0).tolist())
 
 
-def test_one_dataset_has_its_own_eyes_and_images_are_seen_as_the_first_has_them():
+def test_one_dataset_is_normalised_by_itself_and_images_as_the_first_has_them():
     first, other = spec_of([0.0], [1.0]), replace(spec_of([4.0], [1.0]), instructions=["come"])
     assert pooled([first]) == first
     both = pooled([first, other])

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 
 from wm_lab.experiment.model_facts import SPEED, model_facts
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.store import Store
 from wm_lab.training.trainer import BEST, REPORT
 

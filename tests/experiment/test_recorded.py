@@ -15,11 +15,11 @@ from wm_lab.data.collect import collect
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.recording import RecordedTask, RecordedTaskConfig
 from wm_lab.errors import UserError
-from wm_lab.exercises.augmentation import Augmentation
-from wm_lab.exercises.imagination import Imagination
-from wm_lab.exercises.latent.exercise import Latent, LatentConfig
-from wm_lab.exercises.planning import Planning, PlanningConfig
-from wm_lab.experiment.settings import Settings
+from wm_lab.exercises.augmentation import AugmentationExercise
+from wm_lab.exercises.imagination import ImaginationExercise
+from wm_lab.exercises.latent.exercise import LatentConfig, LatentExercise
+from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
+from wm_lab.experiment.run_settings import Settings
 
 EPISODES = 120
 
@@ -48,7 +48,9 @@ def experiment(tmp_path, recording):
 
 
 def test_imagination_is_judged_on_the_held_out_episodes_and_plans_nothing(experiment, recording):
-    exercise = Imagination(Imagination.Config(horizon=10, windows=60, planned_windows=10, resamples=200))
+    exercise = ImaginationExercise(
+        ImaginationExercise.Config(horizon=10, windows=60, planned_windows=10, resamples=200)
+    )
     exercise.check(experiment)
     answer = exercise.run(experiment)
     assert "planned" not in answer.numbers and "has no simulator" in answer.verdicts[-1]
@@ -60,7 +62,7 @@ def test_imagination_is_judged_on_the_held_out_episodes_and_plans_nothing(experi
 
 
 def test_latents_are_of_episodes_that_neither_trained_nor_chose_the_model(experiment):
-    exercise = Latent(LatentConfig(scenes=EPISODES, frames=5, perplexities=[5], resamples=100))
+    exercise = LatentExercise(LatentConfig(scenes=EPISODES, frames=5, perplexities=[5], resamples=100))
     exercise.check(experiment)
     test = experiment.data.recording.episodes("test")
     assert experiment.data.unseen(EPISODES).table.seed.tolist() == experiment.data.recording.table.seed[test].tolist()
@@ -72,10 +74,12 @@ def test_latents_are_of_episodes_that_neither_trained_nor_chose_the_model(experi
 def test_latents_of_too_few_episodes_are_refused(experiment):
     few = PointExperiment(replace(experiment.settings, data={**experiment.settings.data, "test_fraction": 0.05}))
     with pytest.raises(UserError, match=r"data.test_fraction=0.05 holds out \d+ trajectories.* at least 11"):
-        Latent(LatentConfig()).check(few)
+        LatentExercise(LatentConfig()).check(few)
 
 
-@pytest.mark.parametrize("exercise", [Planning(PlanningConfig()), Augmentation(Augmentation.Config())])
+@pytest.mark.parametrize(
+    "exercise", [PlanningExercise(PlanningConfig()), AugmentationExercise(AugmentationExercise.Config())]
+)
 def test_exercises_that_play_refuse_a_recording_in_one_sentence(experiment, exercise):
     with pytest.raises(UserError, match="plays episodes, and toy/point is a recording without a simulator"):
         exercise.check(experiment)
@@ -110,13 +114,13 @@ def test_other_physics_train_with_a_warning_and_judge_nothing(tmp_path, caplog):
         assert len(experiment.data.dataset()) == EPISODES
     assert "training on" in caplog.text and "physics is 'point 0' and not 'point 1'" in caplog.text
     with pytest.raises(UserError, match="not of toy/point: its physics is 'point 0' and not 'point 1'; choose"):
-        Imagination(Imagination.Config(horizon=10)).check(experiment)
+        ImaginationExercise(ImaginationExercise.Config(horizon=10)).check(experiment)
 
 
 def test_a_recording_of_the_task_itself_replaces_its_collection(tmp_path):
     path = record(tmp_path / "same")
     with PointExperiment(replace(settings(tmp_path / "store"), data={"path": str(path)})) as experiment:
-        Imagination(Imagination.Config(horizon=10)).check(experiment)
+        ImaginationExercise(ImaginationExercise.Config(horizon=10)).check(experiment)
         assert len(experiment.data.dataset()) == EPISODES and not list((tmp_path / "store").glob("dataset/*"))
 
 

@@ -17,13 +17,13 @@ from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import ARRAYS
 from wm_lab.exercises.exercise import Answer
-from wm_lab.exercises.imagination.exercise import Imagination, ImaginationConfig
-from wm_lab.exercises.planning import Planning, PlanningConfig
+from wm_lab.exercises.imagination.exercise import ImaginationConfig, ImaginationExercise
+from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.metric import metrics_of
 
-CONFIG = PlanningConfig(4, oracle_episodes=2, attribution=False, practice=3)
+CONFIG = PlanningConfig(4, oracle_episodes=2, attribution=False, validation_episodes=3)
 
 TIMED = {"decision_ms"}
 
@@ -45,7 +45,7 @@ def learning(store, **changes: Any) -> Settings:
 def asked(wanted: Settings) -> tuple[Answer, set[str]]:
     """The answer of the planning exercise, and what was trained for it."""
     with Experiment(wanted) as experiment:
-        return Planning(CONFIG).run(experiment), {
+        return PlanningExercise(CONFIG).run(experiment), {
             name for name in experiment.tools.seconds if name.startswith("train ")
         }
 
@@ -85,7 +85,7 @@ def test_two_training_seeds_are_the_two_single_runs_on_the_same_data(two, tmp_pa
             np.testing.assert_array_equal(mine.predicted, other.predicted)
     assert not np.array_equal(*(run.episode_return for run in two.outcomes["mpc"])), "each trained a model of its own"
     assert [len(two.outcomes[name]) for name in ("expert", "random", "noop", "simulator")] == [1, 1, 1, 1]
-    assert [told["seed"] for told in two.numbers["practice"]] == [0, 1]
+    assert [told["seed"] for told in two.numbers["policy_selection"]] == [0, 1]
 
 
 def test_what_trains_side_by_side_ends_as_what_trains_in_turn(two, tmp_path):
@@ -129,9 +129,9 @@ def test_each_round_of_a_training_is_collected_with_its_own_model(tmp_path):
     data = {"episodes": 40, "validation_fraction": 0.25, "rounds": 1, "round_episodes": 4}
     trainer = {"round_steps": 4, **learning(tmp_path).trainer}
     wanted = replace(learning(tmp_path, seeds=2, workers=2), data=data, trainer=trainer)
-    config = replace(CONFIG, practice=0, advised=False, clone=False, greedy=False, oracle_episodes=0)
+    config = replace(CONFIG, validation_episodes=0, advised=False, clone=False, greedy=False, oracle_episodes=0)
     with Experiment(wanted) as experiment:
-        answer = Planning(config).run(experiment)
+        answer = PlanningExercise(config).run(experiment)
         first, second = (each.data.dataset() for each in experiment.trainings)
     assert first.shards[0].folder == second.shards[0].folder
     assert first.shards[1].folder != second.shards[1].folder
@@ -152,7 +152,7 @@ class Curves:
 def test_curves_of_every_training_are_kept_under_names_of_their_own(tmp_path, workers):
     with Experiment(learning(tmp_path, seeds=2, workers=workers)) as experiment:
         experiment.tools.run = curves = Curves()  # type: ignore[assignment]
-        Planning(replace(CONFIG, practice=0)).run(experiment)
+        PlanningExercise(replace(CONFIG, validation_episodes=0)).run(experiment)
     assert curves.names == {"train/loss", "bc/loss", "train_seed1/loss", "bc_seed1/loss"}
 
 
@@ -202,12 +202,12 @@ def test_news_of_an_item_are_heard_before_its_result(workers):
 def test_imagination_is_judged_over_trainings_on_the_same_windows(store, two):
     config = ImaginationConfig(horizon=6, context=3, windows=24, planned_windows=6, resamples=100)
     with Experiment(learning(store, seeds=2)) as experiment:
-        both = Imagination(config).run(experiment)
+        both = ImaginationExercise(config).run(experiment)
         assert not any(name.startswith("train ") for name in experiment.tools.seconds), "all were planned with"
     alone = []
     for seed in (0, 1):
         with Experiment(learning(store, seed=seed)) as experiment:
-            alone.append(Imagination(config).run(experiment))
+            alone.append(ImaginationExercise(config).run(experiment))
 
     def error(answer: Answer) -> float:
         return answer.numbers["held_out"]["all"]["variables"]["position"]["median"][5]["value"]

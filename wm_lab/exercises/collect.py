@@ -24,7 +24,7 @@ class CollectConfig:
     demonstrations: bool = False  # collect the expert's episodes for cloning too
 
 
-class Collect(Exercise):
+class CollectExercise(Exercise):
     Config = CollectConfig
 
     def __init__(self, config: CollectConfig) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
 from wm_lab.errors import UserError
-from wm_lab.experiment.settings import Section, Settings
+from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited

@@ -7,9 +7,9 @@ import torch
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator
-from wm_lab.experiment.dry_run import blank_spec, build_model, rehearse, rehearse_training
+from wm_lab.experiment.dry_run import blank_spec, build_model, dry_run, dry_run_training
 from wm_lab.experiment.memory import require_memory
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -30,7 +30,7 @@ def check_training(settings: Settings, task: Task) -> None:
         model = build_model(settings, task)
     _check_trainer(settings, task, "trainer")
     if not is_simulator(settings):
-        rehearse_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
+        dry_run_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
 
 
 def check_playing(settings: Settings, task: Task) -> None:
@@ -58,7 +58,7 @@ def check_playing(settings: Settings, task: Task) -> None:
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
     if data.advised:
-        rehearse(settings, task, advised=True)
+        dry_run(settings, task, advised=True)
 
 
 def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:

@@ -20,7 +20,7 @@ from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.recorded_data import open_recording
-from wm_lab.experiment.settings import Section
+from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.tools import Tools, identity
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import read_config
@@ -111,7 +111,7 @@ class Collections:
             "play": asdict(play or PlayConfig()),
             "seeds": seeds,
         }
-        return self._collect(recipe, Player(ExpertPolicy, {"name": "expert"}, config.exploration()), 0, play)
+        return self._collect(recipe, CollectionPolicy(ExpertPolicy, {"name": "expert"}, config.exploration()), 0, play)
 
     def _round(self, number: int) -> Path:
         arm, task_spec, exploration = self._collector(number), self._tools.task_spec, self.config.round_exploration()
@@ -124,9 +124,9 @@ class Collections:
             "seeds": self.config.seeds(number),
         }
         description = {"name": arm.name, "key": self._tools.store.key("policy", arm.recipe())}
-        return self._collect(recipe, Player(arm.build, description, exploration), number)
+        return self._collect(recipe, CollectionPolicy(arm.build, description, exploration), number)
 
-    def _collect(self, recipe: Section, player: Player, number: int, play: PlayConfig | None = None) -> Path:
+    def _collect(self, recipe: Section, player: CollectionPolicy, number: int, play: PlayConfig | None = None) -> Path:
         tools, seeds = self._tools, recipe["seeds"]
         title = f"collect {tools.task_spec.name}" + (" by planning" if number else "")
 
@@ -148,7 +148,7 @@ class Collections:
         return tools.store.get("dataset", recipe, make)
 
 
-class Player(NamedTuple):
+class CollectionPolicy(NamedTuple):
     """Who plays what is collected."""
 
     policy: PolicyFactory

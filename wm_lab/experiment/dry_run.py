@@ -10,7 +10,7 @@ import torch
 
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.experiment.arms import is_simulator, planning
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.models.parts.images import is_image
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build
@@ -20,7 +20,7 @@ from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 
-def rehearse(
+def dry_run(
     settings: Settings,
     task: Task,
     *,
@@ -46,7 +46,7 @@ def rehearse(
         Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
 
 
-def rehearse_training(model: WorldModel, steps: int) -> None:
+def dry_run_training(model: WorldModel, steps: int) -> None:
     """Raise UserError where a model cannot learn from windows of so many steps, as when its context is longer."""
     with torch.random.fork_rng(), torch.no_grad():
         model.loss(blank_windows(model.spec, steps))

@@ -15,7 +15,7 @@ from wm_lab.experiment.checks import check_playing, check_training
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.variation import NONE

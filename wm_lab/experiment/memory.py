@@ -14,7 +14,7 @@ from wm_lab.data.rollout import PlayConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.dry_run import blank_spec, build_model
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build
 from wm_lab.tasks.task import Task

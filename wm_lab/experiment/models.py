@@ -14,7 +14,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
 from wm_lab.experiment.collections import Collections
-from wm_lab.experiment.settings import Section, Settings
+from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -38,7 +38,7 @@ class Training(NamedTuple):
     prefix: str  # of its curves
 
 
-class Advance(NamedTuple):
+class TrainingProgress(NamedTuple):
     """How far a training in another process is."""
 
     step: int
@@ -130,7 +130,7 @@ class Models:
                     if tools.run is not None:
                         tools.run.log(step, **named)
                     else:
-                        tell(Advance(step, training.trainer.steps, named))
+                        tell(TrainingProgress(step, training.trainer.steps, named))
 
                 train(
                     model,

@@ -16,8 +16,8 @@ from pathlib import Path
 from wm_lab.data.dataset import Dataset
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.models import Advance, Training
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.models import Training, TrainingProgress
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.settings import read_config
 from wm_lab.tracking.progress import progress
@@ -122,7 +122,7 @@ def _side_by_side(experiment: Experiment, jobs: Sequence[Job]) -> None:
     what = ", ".join(dict.fromkeys(training.name.split()[0].strip(",") for _, training in missing))
     with progress(f"train {len(missing)} side by side ({what}), %", PERCENT * len(missing)) as bar:
 
-        def hear(item: tuple[int, Job], news: Advance) -> None:
+        def hear(item: tuple[int, Job], news: TrainingProgress) -> None:
             if experiment.run is not None:
                 experiment.run.log(news.step, **news.scalars)
             percent = PERCENT * news.step // news.steps

@@ -10,7 +10,7 @@ from wm_lab.data.rollout import TaskFactory
 from wm_lab.data.workers import Workers
 from wm_lab.experiment.arms import evaluated_task
 from wm_lab.experiment.bookkeeping import Clock
-from wm_lab.experiment.settings import Section, Settings
+from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.settings import build, read_config
 from wm_lab.store import Store
 from wm_lab.tasks.task import HINTS, Task, TaskSpec

@@ -1,5 +1,5 @@
 """Does synthetic data help behaviour cloning?"""
 
-from wm_lab.exercises.augmentation.exercise import Augmentation
+from wm_lab.exercises.augmentation.exercise import AugmentationExercise
 
-__all__ = ["Augmentation"]
+__all__ = ["AugmentationExercise"]

@@ -20,19 +20,19 @@ from wm_lab.evaluation.comparison import adjust, compare, success_rows
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
-from wm_lab.exercises.augmentation.arms import ARMS, LEARNED, REAL, Meal, Menu, meals
-from wm_lab.exercises.augmentation.data import Synthesis, SynthesisConfig
-from wm_lab.exercises.augmentation.report import (
+from wm_lab.exercises.augmentation.answer import (
     augmentation_table,
     augmentation_verdicts,
     provenance,
     provenance_table,
     success_curves,
 )
+from wm_lab.exercises.augmentation.clone_arms import ARMS, LEARNED, REAL, ArmOptions, AugmentationArm, arms_around
+from wm_lab.exercises.augmentation.synthetic_data import Synthesis, SynthesisConfig
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
-from wm_lab.experiment.dry_run import build_model, rehearse
+from wm_lab.experiment.dry_run import build_model, dry_run
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.synthesis.filters import FilterConfig
@@ -40,14 +40,14 @@ from wm_lab.synthesis.generators import AUTO, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.relocate import is_relocatable, require_relocatable
 
-Dose = Annotated[float, Domain(least=1, most=1e6)]
+SyntheticRatio = Annotated[float, Domain(least=1, most=1e6)]
 """Synthetic actions, as a multiple of the real ones."""
 
 
 @dataclass
 class AugmentationConfig:
     counts: list[Several] = field(default_factory=lambda: [10, 50])  # N, real demonstrations, of which one validates
-    doses: list[Dose] = field(default_factory=lambda: [10.0])
+    synthetic_ratios: list[SyntheticRatio] = field(default_factory=lambda: [10.0])
     """Synthetic data, as multiples of the real ones; one set of arms is trained for each."""
     arms: list[str] = field(default_factory=lambda: list(ARMS))  # "real" is always among them
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)  # how synthetic segments are made
@@ -59,8 +59,10 @@ class AugmentationConfig:
     episodes: Several = 100  # of the frozen manifest that every clone plays
 
     def __post_init__(self) -> None:
-        if not self.counts or not self.doses:
-            raise UserError("exercise.counts and exercise.doses must not be empty; give at least one number each")
+        if not self.counts or not self.synthetic_ratios:
+            raise UserError(
+                "exercise.counts and exercise.synthetic_ratios must not be empty; give at least one number each"
+            )
         for name in self.arms:
             if name not in ARMS:
                 raise unknown("exercise.arms", name, ARMS)
@@ -68,7 +70,7 @@ class AugmentationConfig:
             raise UserError(f"exercise.audit={self.audit} must be 0, or at least 2 for an interval")
 
 
-class Augmentation(Exercise):
+class AugmentationExercise(Exercise):
     Config = AugmentationConfig
     needs_expert = True
 
@@ -112,39 +114,39 @@ class Augmentation(Exercise):
         if kind == "relocate":
             require_relocatable(experiment.task)
         if kind == "planner":
-            rehearse(settings, experiment.task)
+            dry_run(settings, experiment.task)
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
-        synthesis_config = SynthesisConfig(self.generator(experiment), config.filter, config.audit)
-        menu = Menu(
+        synthetic = SynthesisConfig(self.generator(experiment), config.filter, config.audit)
+        options = ArmOptions(
             arms=config.arms,
-            doses=sorted(set(config.doses)),
+            synthetic_ratios=sorted(set(config.synthetic_ratios)),
             balanced=config.balanced,
             steps=config.steps or experiment.settings.bc_trainer["steps"],
             state_noise=config.state_noise,
         )
         if set(LEARNED) & set(config.arms):
             train_models(experiment)
-        served: list[dict[str, Meal]] = []  # of each training
+        trained_on: list[dict[str, AugmentationArm]] = []  # of each training
         left_out: dict[str, None] = {}
         for each in experiment.trainings:
-            synthesis = Synthesis(each, synthesis_config)
-            served.append({})
+            synthesis = Synthesis(each, synthetic)
+            trained_on.append({})
             for count in sorted(set(config.counts)):
-                made, without = meals(synthesis, menu, count)
-                served[-1] |= {meal.name: meal for meal in made}
+                made, without = arms_around(synthesis, options, count)
+                trained_on[-1] |= {clone.name: clone for clone in made}
                 left_out |= dict.fromkeys(without)
         # What the filters left nothing of in one training is compared in none.
-        common = [name for name in served[0] if all(name in meals for meals in served)]
-        train_clones(experiment, [[meals[name].diet for name in common] for meals in served])
+        common = [name for name in trained_on[0] if all(name in clones for clones in trained_on)]
+        train_clones(experiment, [[clones[name].mix for name in common] for clones in trained_on])
         arms: dict[str, list[Outcomes]] = {}
         for name in common:
-            for each, its in zip(experiment.trainings, served, strict=True):
-                arm = CloneArm(name, each.settings, each.models.clone(its[name].diet))
+            for each, its in zip(experiment.trainings, trained_on, strict=True):
+                arm = CloneArm(name, each.settings, each.models.clone(its[name].mix))
                 arms.setdefault(name, []).append(each.evaluations.play(arm, manifest, 0))
-        answer = self._answer(experiment, [served[0][name] for name in common], arms)
+        answer = self._answer(experiment, [trained_on[0][name] for name in common], arms)
         redrawn = experiment.evaluations.redrawn_starts(manifest)
         answer.numbers["redrawn_starts"] = redrawn
         return replace(answer, verdicts=[*answer.verdicts, *left_out, *starts_verdict(redrawn, len(manifest))])
@@ -156,11 +158,13 @@ class Augmentation(Exercise):
             return generator
         return replace(generator, kind="relocate" if is_relocatable(experiment.task) else "noisy")
 
-    def _answer(self, experiment: Experiment, every: Sequence[Meal], arms: Mapping[str, list[Outcomes]]) -> Answer:
-        """`every` meal is the first training's, `arms[name]` are what the clones of all trainings did."""
-        real = {meal.count: arms[meal.name] for meal in every if meal.arm == REAL}
-        others = [meal for meal in every if meal.arm != REAL]
-        told = adjust([compare(arms[meal.name], real[meal.count], meal.name) for meal in others])
+    def _answer(
+        self, experiment: Experiment, every: Sequence[AugmentationArm], arms: Mapping[str, list[Outcomes]]
+    ) -> Answer:
+        """`every` clone is the first training's, `arms[name]` are what the clones of all trainings did."""
+        real = {clone.count: arms[clone.name] for clone in every if clone.arm == REAL}
+        others = [clone for clone in every if clone.arm != REAL]
+        told = adjust([compare(arms[clone.name], real[clone.count], clone.name) for clone in others])
         differences = {difference.name: difference for difference in told}
         rows = {row.arm: row for row in success_rows({experiment.task_spec.name: arms})}
         collected = len(experiment.data.dataset())
@@ -170,7 +174,7 @@ class Augmentation(Exercise):
                 "manifest": next(iter(real.values()))[0].manifest.hash,
                 "rows": plain(list(rows.values())),
                 "differences": plain(told),
-                "provenance": {meal.name: plain(provenance(meal)) for meal in every},
+                "provenance": {clone.name: plain(provenance(clone)) for clone in every},
                 "model_data": {"episodes": collected, "mixture": experiment.data.config.mixture},
             },
             tables=[augmentation_table(every, rows, differences), provenance_table(every, collected)],

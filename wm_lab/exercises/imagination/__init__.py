@@ -1,5 +1,5 @@
 """How far ahead can the model imagine?"""
 
-from wm_lab.exercises.imagination.exercise import Imagination
+from wm_lab.exercises.imagination.exercise import ImaginationExercise
 
-__all__ = ["Imagination"]
+__all__ = ["ImaginationExercise"]

@@ -26,11 +26,7 @@ from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.imagination.frames import Frames, frames_table, frames_verdict, image_key, over_means
-from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
-from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
-from wm_lab.exercises.imagination.predictions import fit_linear
-from wm_lab.exercises.imagination.report import (
+from wm_lab.exercises.imagination.answer import (
     GROUPS,
     PLANNED,
     curve_rows,
@@ -40,6 +36,16 @@ from wm_lab.exercises.imagination.report import (
     ratio_verdict,
     summary,
 )
+from wm_lab.exercises.imagination.imagined_frames import (
+    ImaginedFrames,
+    frames_table,
+    frames_verdict,
+    image_key,
+    over_means,
+)
+from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
+from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
+from wm_lab.exercises.imagination.predictions import fit_linear
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
@@ -47,7 +53,7 @@ from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.readout import Readout, decoded_state, fit_probe
 from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.side_by_side import train_models
-from wm_lab.experiment.windows import Stretches, draw, fair, reach
+from wm_lab.experiment.stretches import Stretches, draw, fair, reach
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.reports.plots import horizon_curves
@@ -77,7 +83,7 @@ CHOSE = "validation"
 """The split by which a checkpoint is chosen."""
 
 
-class Imagination(Exercise):
+class ImaginationExercise(Exercise):
     Config = ImaginationConfig
 
     def __init__(self, config: ImaginationConfig) -> None:
@@ -118,7 +124,7 @@ class Imagination(Exercise):
     def run(self, experiment: Experiment) -> Answer:
         unseen, asked = self._unseen(experiment), (self.config.context, self.config.horizon)
         context, horizon = reach(*unseen, *asked)
-        answer = Imagination(replace(self.config, context=context, horizon=horizon)).judge(experiment, *unseen)
+        answer = ImaginationExercise(replace(self.config, context=context, horizon=horizon)).judge(experiment, *unseen)
         if unseen[1] == CHOSE:
             answer.verdicts.append(
                 "the held-out episodes are those that chose the checkpoint, for data.test_fraction=0 leaves no others."
@@ -180,7 +186,7 @@ class Imagination(Exercise):
         key = image_key(model)
         keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
         stretches = draw(unseen, split, experiment.task, keys, config.windows, config.context, config.horizon)
-        frames = None if key is None else Frames(model, key, stretches)
+        frames = None if key is None else ImaginedFrames(model, key, stretches)
         errors = judge.errors(stretches, "imagine held-out windows", frames)
         planned = None
         if self._plans(experiment):
@@ -213,7 +219,7 @@ class Imagination(Exercise):
         known = draw(training, "train", experiment.task, keys, config.probe_windows, config.context, config.horizon)
         return fit_probe(model, known)
 
-    def _add_frames(self, answer: Answer, every: Sequence[Frames], experiment: Experiment) -> None:
+    def _add_frames(self, answer: Answer, every: Sequence[ImaginedFrames], experiment: Experiment) -> None:
         """Images beside states: scores of all trainings, and something to look at of the first."""
         found = over_assessments([{"all": frames.assess(self.config.resamples)} for frames in every])
         steps = marks(self.config.horizon)

@@ -11,12 +11,12 @@ import numpy as np
 from wm_lab.evaluation.assessment import MODEL, Assessment, assess_groups, variable_errors
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.interval import Interval, undefined
-from wm_lab.exercises.imagination.frames import Frames
+from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames
 from wm_lab.exercises.imagination.predictions import predict
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.readout import Readout
-from wm_lab.experiment.windows import Stretches
+from wm_lab.experiment.stretches import Stretches
 from wm_lab.settings import build
 from wm_lab.tasks.simulator import Simulator
 from wm_lab.tracking.progress import progress
@@ -35,7 +35,7 @@ class Judge(NamedTuple):
     resamples: int
 
     def errors(
-        self, stretches: Stretches, title: str, frames: Frames | None = None
+        self, stretches: Stretches, title: str, frames: ImaginedFrames | None = None
     ) -> dict[str, dict[str, np.ndarray]]:
         """{predictor: {variable: [W, H]}}"""
         with progress(title, len(stretches)) as bar:
@@ -77,7 +77,7 @@ class Judged:
     read_by: str
     held_out: dict[str, Assessment]  # by group of windows
     planned: Planned | None  # None: nobody plans
-    frames: Frames | None  # None: it imagines no images
+    frames: ImaginedFrames | None  # None: it imagines no images
 
 
 def trained_model(experiment: Experiment) -> WorldModel:

@@ -16,7 +16,7 @@ from wm_lab.device import device_of
 from wm_lab.evaluation.assessment import LINEAR, MODEL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.baselines import LinearDynamics, constant_velocity, foreign_windows, persistence
 from wm_lab.experiment.readout import STATE, Readout
-from wm_lab.experiment.windows import Stretches
+from wm_lab.experiment.stretches import Stretches
 from wm_lab.world_model import Imagination, WorldModel
 
 VELOCITY, FLOOR = "constant_velocity", "decoder_floor"
@@ -33,7 +33,7 @@ def predict(
     linear: LinearDynamics,
     stretches: Stretches,
     *,
-    look: Callable[[slice, Futures], object] | None = None,
+    look: Callable[[slice, ImaginedFutures], object] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> dict[str, np.ndarray]:
     """{predictor: states [W, H, D]} of the model and of all baselines.
@@ -41,7 +41,7 @@ def predict(
     Baselines know no more than the model: where it observes the state they start from it, where it does not they start
     from the state that is read out of its belief. `look` is shown every batch, `advance` told how many are done.
     """
-    read: dict[str, list[np.ndarray]] = {name: [] for name in Futures._fields}
+    read: dict[str, list[np.ndarray]] = {name: [] for name in ImaginedFutures._fields}
     for rows, batch in futures(model, stretches):
         for name, imagination in batch._asdict().items():
             read[name].append(readout(imagination)[:, 0].double().cpu().numpy())
@@ -62,7 +62,7 @@ def predict(
     }
 
 
-class Futures(NamedTuple):
+class ImaginedFutures(NamedTuple):
     """What one model makes of B stretches; each leads with [B, 1, steps]."""
 
     observed: Imagination  # C steps, filtered
@@ -71,7 +71,7 @@ class Futures(NamedTuple):
     shuffled: Imagination  # the H steps under actions of another episode
 
 
-def futures(model: WorldModel, stretches: Stretches) -> Iterator[tuple[slice, Futures]]:
+def futures(model: WorldModel, stretches: Stretches) -> Iterator[tuple[slice, ImaginedFutures]]:
     """The rows and the futures of all stretches, a batch at a time."""
     model.eval()
     device = device_of(model)
@@ -83,7 +83,7 @@ def futures(model: WorldModel, stretches: Stretches) -> Iterator[tuple[slice, Fu
         _, followed = model.observe(part.following.to(device), belief)
         imagined = model.imagine(belief, part.actions[:, None].to(device))
         shuffled = model.imagine(belief, strangers[rows, None].to(device))
-        yield rows, Futures(observed, followed, imagined, shuffled)
+        yield rows, ImaginedFutures(observed, followed, imagined, shuffled)
 
 
 def fit_linear(dataset: Dataset) -> LinearDynamics:

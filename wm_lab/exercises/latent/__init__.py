@@ -1,5 +1,5 @@
 """Do similar scenes lie together in the latent, and what can be read from it?"""
 
-from wm_lab.exercises.latent.exercise import Latent
+from wm_lab.exercises.latent.exercise import LatentExercise
 
-__all__ = ["Latent"]
+__all__ = ["LatentExercise"]

@@ -39,20 +39,7 @@ from wm_lab.evaluation.structure import (
 )
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.latent.frames import (
-    PHASES,
-    Frames,
-    gather,
-    latents,
-    observations,
-    observed_vectors,
-    places,
-    spread_over,
-    targets,
-)
-from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
-from wm_lab.exercises.latent.probes import ask
-from wm_lab.exercises.latent.report import (
+from wm_lab.exercises.latent.answer import (
     LATENT,
     OBSERVATION,
     PCA,
@@ -63,9 +50,22 @@ from wm_lab.exercises.latent.report import (
     latent_verdicts,
     over_findings,
 )
+from wm_lab.exercises.latent.held_out_frames import (
+    PHASES,
+    HeldOutFrames,
+    gather,
+    latents,
+    observations,
+    observed_vectors,
+    places,
+    spread_over,
+    targets,
+)
+from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
+from wm_lab.exercises.latent.probing import ask
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Section
+from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
@@ -110,16 +110,16 @@ class LatentConfig:
             )
 
 
-class Look(NamedTuple):
+class TrainingFindings(NamedTuple):
     """One training's findings, and what its pictures are drawn from."""
 
     found: Findings
     flat: dict[str, np.ndarray]  # {embedding: [E, 2]}
-    frames: Frames
+    frames: HeldOutFrames
     scenes: np.ndarray  # [E] which of the frames
 
 
-class Latent(Exercise):
+class LatentExercise(Exercise):
     Config = LatentConfig
 
     def __init__(self, config: LatentConfig) -> None:
@@ -156,7 +156,7 @@ class Latent(Exercise):
                 answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
         return answer
 
-    def _look(self, experiment: Experiment, data: Dataset) -> Look:
+    def _look(self, experiment: Experiment, data: Dataset) -> TrainingFindings:
         """What the latent of one training's model holds; the frames are the same for all."""
         config = self.config
         model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
@@ -181,10 +181,10 @@ class Latent(Exercise):
             frames=len(chosen),
             trajectories=len(data),
         )
-        return Look(found, flat, frames, scenes)
+        return TrainingFindings(found, flat, frames, scenes)
 
     def _spaces(
-        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: Frames
+        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: HeldOutFrames
     ) -> dict[str, np.ndarray]:
         """Every representation [M, F] of all frames."""
         untrained = random_encoder(experiment.settings.model, model.spec, experiment.settings.seed).to(
@@ -200,7 +200,7 @@ class Latent(Exercise):
         }
 
     def _structure(
-        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: Frames, chosen: np.ndarray
+        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: HeldOutFrames, chosen: np.ndarray
     ) -> dict[str, dict[str, Interval]]:
         """{representation: {measure: interval}}; scenes are compared by where things are."""
         resamples, k = self.config.resamples, self.config.neighbours

@@ -10,13 +10,13 @@ import numpy as np
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
-from wm_lab.exercises.latent.frames import Frames
+from wm_lab.exercises.latent.held_out_frames import HeldOutFrames
 from wm_lab.reports.maps import save_hoverable, scene_maps
 from wm_lab.tasks.task import Task, Variable
 
 
 def draw_maps(
-    flat: Mapping[str, np.ndarray], frames: Frames, scenes: np.ndarray, variables: Sequence[Variable], path: Path
+    flat: Mapping[str, np.ndarray], frames: HeldOutFrames, scenes: np.ndarray, variables: Sequence[Variable], path: Path
 ) -> Path:
     """Every embedding [E, 2] of the scenes, coloured by the piece that success depends on, phase and trajectory."""
     piece = shown_variable(variables)
@@ -42,7 +42,7 @@ def shown_variable(variables: Sequence[Variable]) -> Variable:
     return ranked[0]
 
 
-def thumbnails(task: Task, dataset: Dataset, frames: Frames, scenes: np.ndarray) -> np.ndarray | None:
+def thumbnails(task: Task, dataset: Dataset, frames: HeldOutFrames, scenes: np.ndarray) -> np.ndarray | None:
     """A picture [E, S, S, 3] uint8 of every scene, as the task renders it; None where it does not, or not again."""
     if task.render_mode != "rgb_array" or not task.repeatable:
         return None

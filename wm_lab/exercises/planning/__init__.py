@@ -1,5 +1,5 @@
 """Planning with a world model, or a reactive policy?"""
 
-from wm_lab.exercises.planning.exercise import Planning, PlanningConfig
+from wm_lab.exercises.planning.exercise import PlanningConfig, PlanningExercise
 
-__all__ = ["Planning", "PlanningConfig"]
+__all__ = ["PlanningConfig", "PlanningExercise"]

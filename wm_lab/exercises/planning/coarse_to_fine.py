@@ -12,10 +12,10 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm, is_simulator
 from wm_lab.experiment.checks import check_training
-from wm_lab.experiment.dry_run import rehearse
+from wm_lab.experiment.dry_run import dry_run
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import RERANKER, Section, Settings
 from wm_lab.experiment.scoring import imagined_steps
-from wm_lab.experiment.settings import RERANKER, Section, Settings
 from wm_lab.reports.tables import Table
 from wm_lab.settings import complete, require_section
 from wm_lab.tasks.task import Task
@@ -32,7 +32,7 @@ def check_reranker(settings: Settings, task: Task, section: Section) -> None:
         )
     second = second_settings(settings, section)
     check_training(second, task)
-    rehearse(settings, task, reranker=second)
+    dry_run(settings, task, reranker=second)
 
 
 def reranked_arm(experiment: Experiment, section: Section) -> PlanningArm:

@@ -1,10 +1,10 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
 Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
-(`bc`), planning advised by the clone (`mpc_bc`; after practice perhaps the clone itself), planning whose elites a
-second model re-ranks (`mpc_reranked`), greedy one-step planning (`greedy`), planning in the true simulator on the true
-cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics
-and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
+(`bc`), planning advised by the clone (`mpc_bc`, or the clone itself where validation episodes say so), planning whose
+elites a second model re-ranks (`mpc_reranked`), greedy one-step planning (`greedy`), planning in the true simulator on
+the true cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true}
+dynamics and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
-from wm_lab.exercises.planning.practice import ADVISED, advised_arm, practice_table, practice_verdict, practise
+from wm_lab.exercises.planning.policy_selection import (
+    ADVISED,
+    advised_arm,
+    select_policy,
+    selection_table,
+    selection_verdict,
+)
 from wm_lab.exercises.planning.ranking import ranking
-from wm_lab.exercises.planning.report import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
     SIMULATOR,
@@ -37,9 +43,9 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
-from wm_lab.experiment.dry_run import rehearse
+from wm_lab.experiment.dry_run import dry_run
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.tasks.task import Task
 
@@ -49,17 +55,16 @@ GREEDY = {"horizon": 1, "action_block": 1}
 @dataclass
 class PlanningConfig:
     episodes: Several = 100  # of the frozen manifest that every arm plays
-    oracle_episodes: Amount = (
-        50  # of them, the first ones, for arms that plan in the true simulator: slow; 0: no such arms
-    )
+    oracle_episodes: Amount = 50
+    """Of them, the first ones, for arms that plan in the true simulator: slow; 0: no such arms."""
     play_on: Amount | None = 5
     """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
     returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     advised: bool = True  # planning with proposals of the clone
-    practice: Amount = 0
+    validation_episodes: Amount = 0
     """Episodes of its own that advised planning plays before the test, and the clone too: whoever solves more of them
-    is the arm `mpc_bc` of the test. 0: nobody practises, and `mpc_bc` plans."""
+    is the arm `mpc_bc` of the test. 0: nothing is selected, and `mpc_bc` plans."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     offline: bool = True  # with on-policy rounds: also the model as it was before them
@@ -79,14 +84,14 @@ class PlanningConfig:
             )
         if self.advised and not self.clone:
             raise UserError("exercise.advised=true needs exercise.clone=true, whose policy gives the advice")
-        if self.practice and not self.advised:
+        if self.validation_episodes and not self.advised:
             raise UserError(
-                f"exercise.practice={self.practice} chooses between a clone and the planning that it advises, which "
-                "exercise.advised=false leaves out; set exercise.practice=0"
+                f"exercise.validation_episodes={self.validation_episodes} chooses between a clone and the planning "
+                "that it advises, which exercise.advised=false leaves out; set exercise.validation_episodes=0"
             )
 
 
-class Planning(Exercise):
+class PlanningExercise(Exercise):
     Config = PlanningConfig
 
     def __init__(self, config: PlanningConfig) -> None:
@@ -106,7 +111,7 @@ class Planning(Exercise):
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
-            rehearse(settings.with_objective(truth(task)), task)
+            dry_run(settings.with_objective(truth(task)), task)
             return
         if config.attribution and tuple(experiment.task_spec.observation) != ("state",):
             raise UserError(
@@ -114,22 +119,23 @@ class Planning(Exercise):
                 f"{', '.join(experiment.task_spec.observation)}; set exercise.attribution=false or "
                 "task.observation=state"
             )
-        if config.practice:
-            experiment.data.validation_manifest(config.practice)  # raises where data were recorded on its starts
-        self._rehearse(settings, task)
+        if config.validation_episodes:
+            # Raises where data were recorded on their starts.
+            experiment.data.validation_manifest(config.validation_episodes)
+        self._dry_run(settings, task)
 
-    def _rehearse(self, settings: Settings, task: Task) -> None:
+    def _dry_run(self, settings: Settings, task: Task) -> None:
         """UserError where an arm that plans with a learned model could not make its first decision."""
         config = self.config
-        rehearse(settings, task)
+        dry_run(settings, task)
         if config.advised:
-            rehearse(settings, task, advised=True)
+            dry_run(settings, task, advised=True)
         if config.greedy:
-            rehearse(settings.with_planner(GREEDY), task)
+            dry_run(settings.with_planner(GREEDY), task)
         if config.attribution:
             for weights in self._judges(task).values():
-                rehearse(settings.with_objective(weights), task)
-            rehearse(settings.with_objective(LEARNED_REWARD), task, true_dynamics=True)
+                dry_run(settings.with_objective(weights), task)
+            dry_run(settings.with_objective(LEARNED_REWARD), task, true_dynamics=True)
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config
@@ -146,12 +152,14 @@ class Planning(Exercise):
                 if arm.name == "mpc" and planned is None:
                     planned = arm
         answer = planning_answer(experiment, manifest, arms)
-        if config.practice and ADVISED in arms:
+        if config.validation_episodes and ADVISED in arms:
             # All of it is in the store by now.
-            practices = [practise(each, config.practice, config.play_on) for each in experiment.trainings]
-            answer.verdicts.append(practice_verdict(practices))
-            answer.numbers["practice"] = [practice.numbers() for practice in practices]
-            answer.tables.append(practice_table(practices))
+            selections = [
+                select_policy(each, config.validation_episodes, config.play_on) for each in experiment.trainings
+            ]
+            answer.verdicts.append(selection_verdict(selections))
+            answer.numbers["policy_selection"] = [selection.numbers() for selection in selections]
+            answer.tables.append(selection_table(selections))
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(experiment, config.reranker, manifest)
             answer.tables.append(table)
@@ -190,7 +198,7 @@ class Planning(Exercise):
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.advised:
-            yield advised_arm(experiment, config.practice, config.play_on)
+            yield advised_arm(experiment, config.validation_episodes, config.play_on)
         if config.reranker is not None:
             yield reranked_arm(experiment, config.reranker)
         if config.oracle_episodes and experiment.tools.training == 0:

@@ -12,7 +12,7 @@ import numpy as np
 from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict
-from wm_lab.exercises.augmentation.arms import FILTERED, REAL, Meal
+from wm_lab.exercises.augmentation.clone_arms import FILTERED, REAL, AugmentationArm
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
 from wm_lab.reports.tables import Table, counted, what_n_counts
@@ -47,12 +47,12 @@ HEADLINES = (FILTERED, "imagined", "simulated", "oracle", "untrained")
 
 
 def augmentation_table(
-    meals: Sequence[Meal], rows: Mapping[str, SuccessRow], differences: Mapping[str, Difference]
+    clones: Sequence[AugmentationArm], rows: Mapping[str, SuccessRow], differences: Mapping[str, Difference]
 ) -> Table:
     """Every clone against the one of real data alone."""
     body = []
-    for meal in meals:
-        row, difference = rows[meal.name], differences.get(meal.name)
+    for clone in clones:
+        row, difference = rows[clone.name], differences.get(clone.name)
         gap = ("–", "–", "–")
         if difference is not None:
             says = (
@@ -62,43 +62,45 @@ def augmentation_table(
             )
             gap = (difference.difference.bounds(), _p(difference.p_adjusted), says)
         n = counted(row.success.n, row.seeds)
-        body.append((str(meal.count), meal.arm, _dose(meal), row.success.bounds(), *gap, n))
-    columns = ("N", "trained on", "dose", "success", f"− {REAL}", "p (Holm)", "says", "n")
+        body.append((str(clone.count), clone.arm, _ratio(clone), row.success.bounds(), *gap, n))
+    columns = ("N", "trained on", "ratio", "success", f"− {REAL}", "p (Holm)", "says", "n")
     caption = (
         "N: real demonstrations. 95 % intervals (Wilson; Tango for paired differences); p: McNemar's mid-p, or the "
         f"interval's over seeds; Holm over all rows. {what_n_counts(row.seeds for row in rows.values())}"
     )
     title = "Success of clones with N real demonstrations"
-    return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(meals))
+    return Table(title, columns, body, frozenset({"trained on", "says"}), caption, _groups(clones))
 
 
-def provenance_table(meals: Sequence[Meal], collected: int) -> Table:
+def provenance_table(clones: Sequence[AugmentationArm], collected: int) -> Table:
     """Where each clone's data came from, how they were labelled and what is wrong with them."""
     body = []
-    for meal in meals:
-        told = provenance(meal)
+    for clone in clones:
+        told = provenance(clone)
         kept = "–" if told["kept"] is None else f"{told['kept']:.2f}"
         errors = (told[name].bounds() for name in ("error_kept", "error_dropped"))
-        body.append((str(meal.count), meal.arm, _dose(meal), meal.made, meal.labels, str(meal.labelled), kept, *errors))
-    columns = ("N", "trained on", "dose", "beside the real", "labels", "actions", "passes", "error if so", "if not")
+        body.append(
+            (str(clone.count), clone.arm, _ratio(clone), clone.made, clone.labels, str(clone.labelled), kept, *errors)
+        )
+    columns = ("N", "trained on", "ratio", "beside the real", "labels", "actions", "passes", "error if so", "if not")
     caption = (
         f"The world model learnt from {collected} episodes of the mixture; clones see only what this table names. "
         "passes: share of segments that all filters let through, which alone are in `filtered` and `simulated`. "
         "error: of frames against the true simulator, in standard deviations. All of the first training seed."
     )
     left = frozenset({"trained on", "beside the real", "labels"})
-    return Table("Where the data came from", columns, body, left, caption, _groups(meals))
+    return Table("Where the data came from", columns, body, left, caption, _groups(clones))
 
 
-def provenance(meal: Meal) -> dict[str, Any]:
+def provenance(clone: AugmentationArm) -> dict[str, Any]:
     """A row of the table of provenance as numbers."""
-    facts = meal.facts or {}
+    facts = clone.facts or {}
     errors = facts.get("true_error", {})
     nothing = {"low": None, "value": None, "high": None, "n": 0}
     return {
-        "made": meal.made,
-        "labels": meal.labels,
-        "labelled": meal.labelled,
+        "made": clone.made,
+        "labels": clone.labels,
+        "labelled": clone.labelled,
         "kept": facts.get("kept"),
         "passes": facts.get("passes"),
         "error_kept": Interval.from_dict(errors.get("kept", nothing)),
@@ -106,14 +108,14 @@ def provenance(meal: Meal) -> dict[str, Any]:
     }
 
 
-def augmentation_verdicts(meals: Sequence[Meal], differences: Mapping[str, Difference]) -> list[str]:
+def augmentation_verdicts(clones: Sequence[AugmentationArm], differences: Mapping[str, Difference]) -> list[str]:
     """One sentence for each arm that answers the question or bounds the answer, the headline first."""
     sentences = []
     for arm in HEADLINES:
         told = [
-            replace(differences[meal.name], name=_when(meal), a=WORDS[arm], b=WORDS[REAL])
-            for meal in meals
-            if meal.arm == arm
+            replace(differences[clone.name], name=_when(clone), a=WORDS[arm], b=WORDS[REAL])
+            for clone in clones
+            if clone.arm == arm
         ]
         if told:
             sentence = planning_verdict(told, kind="")
@@ -121,24 +123,24 @@ def augmentation_verdicts(meals: Sequence[Meal], differences: Mapping[str, Diffe
     return sentences or ["cannot tell: no arm of synthetic data was asked for."]
 
 
-def success_curves(meals: Sequence[Meal], rows: Mapping[str, SuccessRow]) -> Figure:
-    """Success against the number of real demonstrations, a line for each arm and dose."""
-    lines: dict[tuple[str, float | None], list[Meal]] = {}
-    for meal in meals:
-        lines.setdefault((meal.arm, meal.dose), []).append(meal)
-    doses = sorted({meal.dose for meal in meals if meal.dose is not None})
-    counts = sorted({meal.count for meal in meals})
+def success_curves(clones: Sequence[AugmentationArm], rows: Mapping[str, SuccessRow]) -> Figure:
+    """Success against the number of real demonstrations, a line for each arm and ratio."""
+    lines: dict[tuple[str, float | None], list[AugmentationArm]] = {}
+    for clone in clones:
+        lines.setdefault((clone.arm, clone.ratio), []).append(clone)
+    synthetic_ratios = sorted({clone.ratio for clone in clones if clone.ratio is not None})
+    counts = sorted({clone.count for clone in clones})
     with style.style():
         figure = style.new_figure(5.6, 3.4)
         axes = figure.subplots()
         # Side by side, so that intervals at one N do not hide one another.
         aside = np.geomspace(0.93, 1.08, max(2, len(lines)))
-        for shift, ((arm, dose), line) in zip(aside, lines.items(), strict=False):
-            success = [rows[meal.name].success for meal in line]
+        for shift, ((arm, ratio), line) in zip(aside, lines.items(), strict=False):
+            success = [rows[clone.name].success for clone in line]
             reach = [[s.value - s.low for s in success], [s.high - s.value for s in success]]
-            faint = 1.0 if dose is None else 0.4 + 0.6 * (doses.index(dose) + 1) / len(doses)
-            label = arm if dose is None else f"{arm} ×{dose:g}"
-            x = [meal.count * shift for meal in line]
+            faint = 1.0 if ratio is None else 0.4 + 0.6 * (synthetic_ratios.index(ratio) + 1) / len(synthetic_ratios)
+            label = arm if ratio is None else f"{arm} ×{ratio:g}"
+            x = [clone.count * shift for clone in line]
             values = [s.value for s in success]
             axes.errorbar(x, values, reach, color=COLOURS[arm], alpha=faint, lw=1.3, marker="o", ms=4, label=label)
         axes.set_xscale("log")
@@ -153,13 +155,13 @@ def success_curves(meals: Sequence[Meal], rows: Mapping[str, SuccessRow]) -> Fig
     return figure
 
 
-def _when(meal: Meal) -> str:
-    dose = "" if meal.dose is None else f" ×{meal.dose:g}"
-    return f"{meal.count} demonstrations{dose}"
+def _when(clone: AugmentationArm) -> str:
+    ratio = "" if clone.ratio is None else f" ×{clone.ratio:g}"
+    return f"{clone.count} demonstrations{ratio}"
 
 
-def _dose(meal: Meal) -> str:
-    return "–" if meal.dose is None else f"×{meal.dose:g}"
+def _ratio(clone: AugmentationArm) -> str:
+    return "–" if clone.ratio is None else f"×{clone.ratio:g}"
 
 
 def _p(value: float) -> str:
@@ -168,6 +170,6 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
-def _groups(meals: Sequence[Meal]) -> list[int]:
+def _groups(clones: Sequence[AugmentationArm]) -> list[int]:
     """Rows at which another N begins."""
-    return [i for i in range(1, len(meals)) if meals[i].count != meals[i - 1].count]
+    return [i for i in range(1, len(clones)) if clones[i].count != clones[i - 1].count]

@@ -1,4 +1,4 @@
-"""Practice keeps whoever is better: known where the model believes the opposite, or the clone has learnt nothing."""
+"""Policy selection keeps whoever is better: known where the model is wrong or the clone has learnt nothing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from wm_lab.data.config import BLOCKS, ROUNDS_PER_SEED, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
-from wm_lab.exercises.planning import Planning, PlanningConfig
-from wm_lab.exercises.planning.practice import Practice, practice_verdict
+from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
+from wm_lab.exercises.planning.policy_selection import PolicySelection, selection_verdict
 from wm_lab.experiment.arms import PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.experiment import Experiment
@@ -45,10 +45,12 @@ def experiment_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes)
     )
 
 
-def asked(experiment: PointExperiment, practice: int = 4):
-    """The answer of the planning exercise, and how many policies have practised and been tested in the store."""
-    config = PlanningConfig(EPISODES, oracle_episodes=0, attribution=False, greedy=False, practice=practice)
-    answer = Planning(config).run(experiment)
+def asked(experiment: PointExperiment, validation_episodes: int = 4):
+    """The answer of the planning exercise, and how many policies have been validated and tested in the store."""
+    config = PlanningConfig(
+        EPISODES, oracle_episodes=0, attribution=False, greedy=False, validation_episodes=validation_episodes
+    )
+    answer = PlanningExercise(config).run(experiment)
     recipes = [json.loads(path.read_text()) for path in experiment.tools.store.root.glob("outcomes/*/recipe.json")]
     split = [recipe["recipe"]["manifest"]["split"] for recipe in recipes]
     return answer, split.count("validation"), split.count("test")
@@ -56,37 +58,37 @@ def asked(experiment: PointExperiment, practice: int = 4):
 
 def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     with experiment_of(tmp_path, speed=OPPOSITE, clone_steps=150) as experiment:
-        answer, practised, tested = asked(experiment)
+        answer, validated, tested = asked(experiment)
     (clone,), (advised,), (planned,) = (answer.outcomes[name] for name in ("bc", "mpc_bc", "mpc"))
-    (told,) = answer.numbers["practice"]
+    (told,) = answer.numbers["policy_selection"]
     assert (told["seed"], told["chosen"], told["solved"]) == (0, "bc", {"bc": 4, "mpc_bc": 0})
-    assert "practice: planning 0 of 4, the clone 4 of 4: mpc_bc follows the clone." in answer.verdicts
+    assert "policy selection: planning 0 of 4, the clone 4 of 4: mpc_bc follows the clone." in answer.verdicts
     assert answer.tables[-1].rows[0] == ("0", "the clone", "4", answer.tables[-1].rows[0][3], "4", "plays on as mpc_bc")
     assert advised.success.all() and not planned.success.any()
     np.testing.assert_array_equal(advised.episode_return, clone.episode_return)
-    assert (practised, tested) == (2, 5), "expert, random, noop, bc and mpc: the clone's test is not played again"
+    assert (validated, tested) == (2, 5), "expert, random, noop, bc and mpc: the clone's test is not played again"
 
 
 def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     with experiment_of(tmp_path, clone_steps=1) as experiment:
-        answer, practised, tested = asked(experiment)
-    assert [told["chosen"] for told in answer.numbers["practice"]] == ["mpc_bc"]
-    assert answer.verdicts[-1] == "practice: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
+        answer, validated, tested = asked(experiment)
+    assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["mpc_bc"]
+    assert answer.verdicts[-1] == "policy selection: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
     assert answer.outcomes["mpc_bc"][0].success.all() and not answer.outcomes["bc"][0].success.any()
-    assert (practised, tested) == (2, 6)
+    assert (validated, tested) == (2, 6)
 
 
-def test_without_practice_advised_planning_is_tested_as_it_is(tmp_path):
+def test_without_validation_episodes_advised_planning_is_tested_as_it_is(tmp_path):
     with experiment_of(tmp_path) as experiment:
-        answer, practised, tested = asked(experiment, practice=0)
-    assert "practice" not in answer.numbers and not any("practice" in verdict for verdict in answer.verdicts)
-    assert (practised, tested) == (0, 6)
+        answer, validated, tested = asked(experiment, validation_episodes=0)
+    assert "policy_selection" not in answer.numbers and not any("selection" in verdict for verdict in answer.verdicts)
+    assert (validated, tested) == (0, 6)
 
 
-def practice(clone: int, planning: int, returns: tuple[float, float]) -> Practice:
+def selection(clone: int, planning: int, returns: tuple[float, float]) -> PolicySelection:
     manifest = freeze(PointTask().task_spec, 5, split="validation")
     each = zip(("bc", "mpc_bc"), (clone, planning), returns, strict=True)
-    return Practice(
+    return PolicySelection(
         {
             name: outcomes(solved(count, 5), name, manifest, episode_return=np.full(5, earned))
             for name, count, earned in each
@@ -95,24 +97,24 @@ def practice(clone: int, planning: int, returns: tuple[float, float]) -> Practic
 
 
 def test_success_decides_then_the_return_then_the_clone_that_thinks_less():
-    assert practice(2, 3, (-1.0, -9.0)).chosen == "mpc_bc"
-    assert practice(3, 3, (-2.0, -1.0)).chosen == "mpc_bc"
-    assert practice(3, 3, (-1.0, -2.0)).chosen == "bc"
-    assert practice(3, 3, (-1.0, -1.0)).chosen == "bc"
-    sentence = "practice: planning 3 of 5 (return -1), the clone 3 of 5 (return -2): mpc_bc plans."
-    assert practice_verdict([practice(3, 3, (-2.0, -1.0))]) == sentence
+    assert selection(2, 3, (-1.0, -9.0)).chosen == "mpc_bc"
+    assert selection(3, 3, (-2.0, -1.0)).chosen == "mpc_bc"
+    assert selection(3, 3, (-1.0, -2.0)).chosen == "bc"
+    assert selection(3, 3, (-1.0, -1.0)).chosen == "bc"
+    sentence = "policy selection: planning 3 of 5 (return -1), the clone 3 of 5 (return -2): mpc_bc plans."
+    assert selection_verdict([selection(3, 3, (-2.0, -1.0))]) == sentence
 
 
-def test_each_training_says_what_its_practice_chose():
-    told = practice_verdict([practice(2, 3, (-1.0, -9.0)), practice(3, 2, (-1.0, -9.0))])
+def test_each_training_says_whom_it_selected():
+    told = selection_verdict([selection(2, 3, (-1.0, -9.0)), selection(3, 2, (-1.0, -9.0))])
     assert told == (
-        "practice: seed 0, planning 3 of 5, the clone 2 of 5: mpc_bc plans; "
+        "policy selection: seed 0, planning 3 of 5, the clone 2 of 5: mpc_bc plans; "
         "seed 0, planning 2 of 5, the clone 3 of 5: mpc_bc follows the clone."
     )
 
 
 @pytest.mark.parametrize("seed", [0, 7, BLOCKS // 2, BLOCKS - 1, BLOCKS, 2024, 2**31 - 1])
-def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed):
+def test_validation_episodes_begin_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed):
     data = DataConfig(seed=seed, rounds=ROUNDS_PER_SEED - 1, episodes=50_000, round_episodes=50_000)
     learnt = [data.seeds(number) for number in range(ROUNDS_PER_SEED)]
     learnt.append(data.demonstration_seeds(50_000))
@@ -127,19 +129,19 @@ def test_practice_begins_where_nobody_learnt_and_nobody_is_tested(tmp_path, seed
     assert all(end < start for (_, end), (start, _) in pairwise(ranges))
 
 
-def test_a_recording_from_practice_starts_is_refused_before_any_work(tmp_path):
+def test_a_recording_from_validation_starts_is_refused_before_any_work(tmp_path):
     with experiment_of(tmp_path / "store") as experiment:
         seeds = experiment.data.validation_manifest(3).seeds
     recorded = collect(
         tmp_path / "old", PointTask, ScriptedPolicy, seeds, ExplorationConfig({"expert": 1.0}), workers=1
     )
-    exercise = Planning(PlanningConfig(oracle_episodes=0, attribution=False, practice=4))
+    exercise = PlanningExercise(PlanningConfig(oracle_episodes=0, attribution=False, validation_episodes=4))
     refused = pytest.raises(UserError, match="3 evaluation episodes of toy/point are also in the training data")
     with experiment_of(tmp_path / "store", data={"path": str(recorded)}) as experiment, refused:
         exercise.check(experiment)
 
 
-def test_what_is_held_out_in_the_test_is_not_practised_in(tmp_path):
+def test_what_is_held_out_in_the_test_is_not_validated_in(tmp_path):
     expert = scripted_arms()[0]
     wanted = changed(hand_settings("task=hand/push"), tmp_path / "nominal")
     varied = changed(wanted, tmp_path / "varied", evaluation={"variation": "physics"})
@@ -190,12 +192,15 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"practice": -1}, "exercise.practice=-1 must be a whole number from 0"),
-        ({"practice": 4, "advised": False}, "exercise.practice=4 chooses .* exercise.advised=false leaves out"),
-        ({"practice": 4, "advised": False, "clone": False}, "set exercise.practice=0"),
+        ({"validation_episodes": -1}, "exercise.validation_episodes=-1 must be a whole number from 0"),
+        (
+            {"validation_episodes": 4, "advised": False},
+            "exercise.validation_episodes=4 chooses .* exercise.advised=false leaves out",
+        ),
+        ({"validation_episodes": 4, "advised": False, "clone": False}, "set exercise.validation_episodes=0"),
     ],
 )
-def test_practice_without_two_to_choose_from_is_refused(options, sentence):
+def test_validation_episodes_without_two_to_choose_from_is_refused(options, sentence):
     with pytest.raises(UserError, match=sentence):
         read_config(PlanningConfig, options, "exercise")
 

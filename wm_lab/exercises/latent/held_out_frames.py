@@ -1,4 +1,4 @@
-"""Frames of held-out trajectories: what was seen, where everything truly was, and what was going on.
+"""HeldOutFrames of held-out trajectories: what was seen, where everything truly was, and what was going on.
 
 Shapes: E trajectories of up to T steps; M frames, all steps of all trajectories in order, once a belief has formed.
 """
@@ -28,7 +28,7 @@ APPROACH, CONTACT, APART, SOLVED = PHASES = ("approach", "contact", "apart", "so
 
 
 @dataclass(frozen=True)
-class Frames:
+class HeldOutFrames:
     windows: Windows  # [E, T], padded
     kept: np.ndarray  # [E, T] bool, the frames among the steps
     state: np.ndarray  # [M, D] the truth
@@ -43,7 +43,7 @@ class Frames:
         return np.concatenate([r[np.unique(np.linspace(0, len(r) - 1, count).round().astype(int))] for r in rows])
 
 
-def gather(dataset: Dataset, keys: Sequence[str]) -> Frames:
+def gather(dataset: Dataset, keys: Sequence[str]) -> HeldOutFrames:
     """Every episode of the dataset, with the observations `keys`."""
     table = dataset.table
     episodes = np.arange(len(dataset))
@@ -54,7 +54,7 @@ def gather(dataset: Dataset, keys: Sequence[str]) -> Frames:
     parts = [_episode(dataset, e, np.flatnonzero(row)) for e, row in enumerate(kept)]
     state, phase, to_go = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     trajectory, steps = np.nonzero(kept)
-    return Frames(windows, kept, state, trajectory, steps, phase, to_go)
+    return HeldOutFrames(windows, kept, state, trajectory, steps, phase, to_go)
 
 
 def spread_over(phase: np.ndarray, trajectory: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -71,7 +71,7 @@ def spread_over(phase: np.ndarray, trajectory: np.ndarray, seed: int = 0) -> np.
 
 
 @torch.inference_mode()
-def latents(model: WorldModel, frames: Frames) -> np.ndarray:
+def latents(model: WorldModel, frames: HeldOutFrames) -> np.ndarray:
     """Posterior features [M, F] of every frame, each trajectory filtered from its beginning."""
     model.eval()
     kept = torch.from_numpy(frames.kept)
@@ -83,7 +83,7 @@ def latents(model: WorldModel, frames: Frames) -> np.ndarray:
     return torch.cat(found).numpy()
 
 
-def observations(frames: Frames, keys: Sequence[str]) -> np.ndarray:
+def observations(frames: HeldOutFrames, keys: Sequence[str]) -> np.ndarray:
     """What the model was shown, flattened [M, O]: vectors in deviations, pixels in [0, 1]."""
     parts = []
     for key in keys:
@@ -96,7 +96,7 @@ def observations(frames: Frames, keys: Sequence[str]) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def observed_vectors(frames: Frames, keys: Sequence[str]) -> np.ndarray:
+def observed_vectors(frames: HeldOutFrames, keys: Sequence[str]) -> np.ndarray:
     """The numbers [M, V] among what the model was shown, images left out."""
     seen = [frames.windows.observation[key].numpy()[frames.kept] for key in keys]
     return np.concatenate([np.zeros((len(frames.state), 0)), *(v for v in seen if v.ndim == 2)], axis=1)

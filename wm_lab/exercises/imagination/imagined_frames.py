@@ -21,8 +21,8 @@ from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.trainings import by_leaf, over_trainings
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.imagination.plans import episode_means
-from wm_lab.exercises.imagination.predictions import FLOOR, Futures
-from wm_lab.experiment.windows import Stretches
+from wm_lab.exercises.imagination.predictions import FLOOR, ImaginedFutures
+from wm_lab.experiment.stretches import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.tasks.task import Variable
@@ -45,7 +45,7 @@ def image_key(model: WorldModel) -> str | None:
     return next((key for key in model.decoded_keys if len(shapes.get(key, ())) == 3), None)
 
 
-class Frames:
+class ImaginedFrames:
     """Looks at every batch of futures, and remembers scores [W, H] of every predictor; of images only what it shows."""
 
     def __init__(self, model: WorldModel, key: str, stretches: Stretches) -> None:
@@ -55,7 +55,7 @@ class Frames:
         self._ssim: dict[str, list[np.ndarray]] = {}
         self._sums = np.zeros(2)  # of true pixels and of their squares
 
-    def look(self, rows: slice, futures: Futures) -> None:
+    def look(self, rows: slice, futures: ImaginedFutures) -> None:
         """Score one batch, the rows `rows` of the stretches."""
         frames = self._stretches.windows.observation[self._key][rows].numpy()  # [B, C + H, S, S, 3]
         truth = frames[:, self._stretches.context :]
@@ -121,7 +121,7 @@ class Frames:
         return part.windows.observation[self._key][0].numpy().astype(float), np.concatenate(frames).astype(float)
 
     def _decode(self, imagination: object) -> np.ndarray:
-        """Frames [B, H, S, S, 3]."""
+        """ImaginedFrames [B, H, S, S, 3]."""
         return self._model.decode(imagination)[self._key][:, 0].float().cpu().numpy()  # type: ignore[arg-type]
 
     def _all(self, table: Mapping[str, list[np.ndarray]], name: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from wm_lab.experiment.bookkeeping import Clock, tally
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import build_model
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Section
+from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.tools import identity
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
@@ -84,8 +84,8 @@ class Synthesis:
     def inverse(self) -> InverseDynamics:
         return InverseDynamics.fit(self.collection, self.step_scale)
 
-    def segments(self, demonstrations: Dataset, where: str, dose: float) -> Path:
-        """A shard of `dose` times as many labelled actions as the demonstrations train on, from the world `where`."""
+    def segments(self, demonstrations: Dataset, where: str, ratio: float) -> Path:
+        """A shard of `ratio` times as many labelled actions as the demonstrations train on, from the world `where`."""
         config, settings = self.config, self.experiment.settings
         kind = IN_RECIPES.get(config.generator.kind, config.generator.kind)
         recipe = {
@@ -99,10 +99,10 @@ class Synthesis:
             "planner": [settings.planner, settings.objective] if config.generator.kind == "planner" else None,
             "filter": asdict(config.filter),
             "audit": config.audit,
-            "dose": dose,
+            "dose": ratio,
             "seed": settings.seed,
         }
-        return self._store(recipe, lambda folder: self._generate(folder, recipe, demonstrations, where, dose))
+        return self._store(recipe, lambda folder: self._generate(folder, recipe, demonstrations, where, ratio))
 
     def filtered(self, demonstrations: Dataset, segments: Path) -> Path:
         """What is left of a shard of segments once the filters have spoken; NothingLeftError where that is nothing."""
@@ -122,19 +122,19 @@ class Synthesis:
             recipe, lambda folder: save(folder, self.experiment.task_spec, episodes, told["generator"], told | recipe)
         )
 
-    def with_state_noise(self, demonstrations: Dataset, strength: float, dose: float) -> Path:
-        """The demonstrations again, `dose` times, under Gaussian noise of so many one-step changes."""
+    def with_state_noise(self, demonstrations: Dataset, strength: float, ratio: float) -> Path:
+        """The demonstrations again, `ratio` times, under Gaussian noise of so many one-step changes."""
         recipe = {
             "name": f"{self.experiment.task_spec.name}-state-noise",
             "demonstrations": demonstrations.digest,
             "strength": strength,
-            "dose": dose,
+            "dose": ratio,
             "seed": self.experiment.settings.seed,
         }
 
         def make(folder: Path) -> None:
             every = [demonstrations.episode(int(e)) for e in demonstrations.episodes("train")]
-            episodes = with_state_noise(every, demonstrations.spec, strength, round(dose), self._rng("state noise"))
+            episodes = with_state_noise(every, demonstrations.spec, strength, round(ratio), self._rng("state noise"))
             save(folder, self.experiment.task_spec, episodes, "state_noise", recipe)
 
         return self._store(recipe, make)
@@ -167,13 +167,13 @@ class Synthesis:
 
         return self._store(recipe, make)
 
-    def _generate(self, folder: Path, recipe: Section, demonstrations: Dataset, where: str, dose: float) -> None:
+    def _generate(self, folder: Path, recipe: Section, demonstrations: Dataset, where: str, ratio: float) -> None:
         experiment, config = self.experiment, self.config
         world, length = self._world(where), config.generator.length
         table = demonstrations.table
         real = int(table.length[demonstrations.episodes("train")].sum())
         rng = self._rng("segments")
-        starts = draw_starts(demonstrations, max(1, round(dose * real / length)), rng)
+        starts = draw_starts(demonstrations, max(1, round(ratio * real / length)), rng)
         if config.generator.kind == "relocate":
             starts = relocated(starts, demonstrations, experiment.task, rng)
         corrective = CorrectiveLabels(demonstrations, starts, self.step_scale, self.inverse, config.generator.keep)

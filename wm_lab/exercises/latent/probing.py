@@ -11,7 +11,7 @@ import numpy as np
 
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.probes import Explained, Probe, mlp, read, ridge, strangers
-from wm_lab.exercises.latent.report import LATENT, OBSERVATION, RANDOM, SHUFFLED
+from wm_lab.exercises.latent.answer import LATENT, OBSERVATION, RANDOM, SHUFFLED
 from wm_lab.tracking.progress import progress
 
 PROBES: dict[str, Probe] = {"ridge": ridge, "mlp": mlp}

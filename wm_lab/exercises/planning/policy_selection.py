@@ -1,8 +1,8 @@
-"""Practice: before the test, advised planning and the clone that advises it play episodes of their own; one goes on.
+"""Before the test, advised planning and the clone that advises it play validation episodes; one of them goes on.
 
 A model cannot tell from within how far it is to be trusted against its adviser: the plans predicted best are those
-that it overrates most. Trying can tell. This is model selection, as on a validation set: the practice starts are
-nobody's data and nobody's test, and all that is learnt from them is which of the two plays on.
+that it overrates most. Trying can tell. The episodes are a validation set: their starts are nobody's data and nobody's
+test, and all that is learnt from them is which of the two plays on.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.settings import Settings
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.reports.tables import Table, blank_repeats
 
 ADVISED = "mpc_bc"
-"""The arm that plans with the proposals of a clone, and what goes by its name after practice."""
+"""The arm that plans with the proposals of a clone, and what goes by its name once a policy was selected."""
 
 WORDS = {"bc": "the clone", ADVISED: "planning"}
 FATE = {"bc": "follows the clone", ADVISED: "plans"}
 
 
 @dataclass(frozen=True)
-class Practice:
-    """What each candidate did on the practice starts, {name: outcomes}, the one first that is preferred in a draw."""
+class PolicySelection:
+    """What each candidate did in the validation episodes, {name: outcomes}; of equals the first is preferred."""
 
     outcomes: dict[str, Outcomes]
 
@@ -37,7 +37,7 @@ class Practice:
 
     @property
     def seed(self) -> int:
-        """Of the training that practised."""
+        """Of the training that it was made for."""
         return next(iter(self.outcomes.values())).seed
 
     def told(self) -> str:
@@ -80,35 +80,35 @@ class Practice:
         return f"{solved} of {episodes}" + (f" (return {earned:.3g})" if equal else "")
 
 
-def practice_verdict(practices: Sequence[Practice]) -> str:
+def selection_verdict(selections: Sequence[PolicySelection]) -> str:
     """What came of it, in each training."""
-    if len(practices) == 1:
-        return f"practice: {practices[0].told()}."
-    return f"practice: {'; '.join(f'seed {practice.seed}, {practice.told()}' for practice in practices)}."
+    if len(selections) == 1:
+        return f"policy selection: {selections[0].told()}."
+    return f"policy selection: {'; '.join(f'seed {selection.seed}, {selection.told()}' for selection in selections)}."
 
 
-def practice_table(practices: Sequence[Practice]) -> Table:
-    rows = [row for practice in practices for row in practice.rows()]
+def selection_table(selections: Sequence[PolicySelection]) -> Table:
+    rows = [row for selection in selections for row in selection.rows()]
     caption = "On starts that are neither anybody's data nor the test's."
     columns = ("seed", "", "solved", "return", "n", "chosen")
     starts = list(range(2, len(rows), 2))
-    return Table("Practice", columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
+    return Table("Policy selection", columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
 
 
-def practise(experiment: Experiment, episodes: int, play_on: int | None) -> Practice:
-    """Both candidates on the same practice starts, under the terms of the test (`play_on` as in `evaluate`)."""
+def select_policy(experiment: Experiment, episodes: int, play_on: int | None) -> PolicySelection:
+    """Both candidates in the same validation episodes, under the terms of the test (`play_on` as there)."""
     starts = experiment.data.validation_manifest(episodes)
     arms = _candidates(experiment, experiment.settings.without_variation())
-    called = {arm.name: replace(arm, name=f"{arm.name} in practice") for arm in arms}
-    return Practice({name: experiment.evaluations.play(arm, starts, play_on) for name, arm in called.items()})
+    called = {arm.name: replace(arm, name=f"{arm.name} in validation") for arm in arms}
+    return PolicySelection({name: experiment.evaluations.play(arm, starts, play_on) for name, arm in called.items()})
 
 
 def advised_arm(experiment: Experiment, episodes: int, play_on: int | None) -> Arm:
-    """The arm `mpc_bc` after so many episodes of practice; of none, it plans.
+    """The arm `mpc_bc` after so many validation episodes; after none, it plans.
 
     Its recipe is the chosen one's, so that nothing is played twice.
     """
-    chosen = practise(experiment, episodes, play_on).chosen if episodes else ADVISED
+    chosen = select_policy(experiment, episodes, play_on).chosen if episodes else ADVISED
     arm = next(arm for arm in _candidates(experiment, experiment.settings) if arm.name == chosen)
     return replace(arm, name=ADVISED)
 
