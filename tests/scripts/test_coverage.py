@@ -18,6 +18,7 @@ SAMPLE = {
     "mean over episodes": ["exponential, 50 episodes", "log-normal 1, 50 episodes"],
     "ratio of errors (skill)": ["errors spread 1.0 and 1.0, 30 episodes"],
     "median error": ["windows of 30 episodes"],
+    "mean error": ["windows of 100 episodes"],
     "median error over trainings": ["3 seeds, spread 0.4"],
     "skill over trainings": ["3 seeds, spread 0.1", "5 seeds, spread 0.4"],
     "IQM over tasks": ["3 tasks, 3 seeds", "2 tasks, 2 seeds"],
@@ -26,9 +27,13 @@ SAMPLE = {
 
 SLOW = {
     "horizon: skill": ["30 episodes, hardly falling"],
+    "horizon: useful": ["30 episodes, hardly falling"],
     "horizon: actions": ["30 episodes"],
+    "horizon over trainings: skill": ["3 seeds, spread of 1 steps"],
     "R² of probes": ["8 features, noise 0.5, 100 trajectories"],
-    "straightness": ["60 trajectories"],
+    "mutual information": ["30 trajectories"],
+    "effective rank": ["30 trajectories"],
+    "straightness": ["30 trajectories"],
 }
 
 
@@ -53,8 +58,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rows, interval, scenario)
 
 @pytest.mark.parametrize(("interval", "scenario"), named(SLOW))
 def test_so_do_those_that_take_their_time_as_far_as_a_few_experiments_tell(rows, interval, scenario):
-    """A nominal 90 % interval would fail here one time in two; steps are whole, so horizons may always hold."""
-    assert rows[interval, scenario](np.random.default_rng(1), 60).mean() >= 0.9
+    """One that held 80 of 100 would fail here nine times in ten; steps are whole, so horizons may always hold."""
+    assert rows[interval, scenario](np.random.default_rng(1), 60).mean() > 0.85
 
 
 def test_every_kind_of_interval_is_simulated_and_no_experiment_twice(rows):

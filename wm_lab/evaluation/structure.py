@@ -105,27 +105,30 @@ def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) ->
 
 
 def mutual_information(x: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) -> Interval:
-    """Normalised mutual information, in [0, 1], of labels [M] and as many k-means clusters of the features [M, F]."""
+    """Normalised mutual information, in [0, 1], of labels [M] and as many k-means clusters of the features [M, F].
+
+    Clusters move with the trajectories that are left out, from where they lie with all.
+    """
     from sklearn.cluster import KMeans
 
     names, label = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         return undefined()
-    cluster = KMeans(len(names), n_init=5, random_state=0).fit_predict(x)
-    return normalised_information(cluster, label, trajectory)
-
-
-def normalised_information(cluster: np.ndarray, label: np.ndarray, trajectory: np.ndarray) -> Interval:
-    """2 I(cluster; label) / (H(cluster) + H(label)) of integers [M]; the clusters are not found anew."""
-    k, names = (int(v.max()) + 1 for v in (cluster, label))
-    cell = cluster * names + label
+    centres = KMeans(len(names), n_init=5, random_state=0).fit(x).cluster_centers_
 
     def shared(kept: np.ndarray) -> float:
-        p = np.bincount(cell[kept], minlength=k * names).reshape(k, names) / kept.sum()
-        both, apart = entr(p).sum(), entr(p.sum(1)).sum() + entr(p.sum(0)).sum()
-        return float(2 * (apart - both) / max(apart, np.finfo(float).tiny))
+        again = KMeans(len(names), n_init=1, init=centres, random_state=0)
+        return normalised_information(again.fit_predict(x[kept]), label[kept])
 
     return jackknife(shared, trajectory, least=0.0, most=1.0)
+
+
+def normalised_information(cluster: np.ndarray, label: np.ndarray) -> float:
+    """2 I(cluster; label) / (H(cluster) + H(label)) of integers [M]."""
+    k, names = (int(v.max()) + 1 for v in (cluster, label))
+    p = np.bincount(cluster * names + label, minlength=k * names).reshape(k, names) / len(cluster)
+    both, apart = entr(p).sum(), entr(p.sum(1)).sum() + entr(p.sum(0)).sum()
+    return float(2 * (apart - both) / max(apart, np.finfo(float).tiny))
 
 
 def effective_rank(x: np.ndarray) -> float:
