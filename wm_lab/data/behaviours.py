@@ -79,7 +79,8 @@ class Exploration(Policy):
         if led.any():
             asked = moment if led.all() else _some(moment, led)
             action[led] += self._keep[rows, step][led, None] * self.policy.act(asked)
-        return np.clip(action, -1.0, 1.0)
+        clipped: np.ndarray = np.clip(action, -1.0, 1.0)
+        return clipped
 
     def report(self, row: int) -> dict[str, np.ndarray]:
         return self.policy.report(row) if self._led[row] else {}

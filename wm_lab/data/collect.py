@@ -157,7 +157,7 @@ def _read_plan(folder: Path) -> dict[str, Any] | None:
     if not (folder / PLAN).exists():
         return None
     try:
-        plan = json.loads((folder / PLAN).read_text())
+        plan: dict[str, Any] = json.loads((folder / PLAN).read_text())
         _ = plan["task"]["name"], len(plan["provenance"]["seeds"])
         return plan
     except (ValueError, LookupError, TypeError):

@@ -218,7 +218,8 @@ class Dataset:
     def _instruction(self, shard: Shard) -> np.ndarray:
         """[E] of a shard, counted in the dataset's instructions."""
         ours = np.array([self.instructions.index(said) for said in shard.instructions])
-        return ours[shard.columns.get("episode.instruction", np.zeros(shard.episodes, int))]
+        numbers: np.ndarray = ours[shard.columns.get("episode.instruction", np.zeros(shard.episodes, int))]
+        return numbers
 
 
 def observed(shard: Shard) -> tuple[str, ...]:

@@ -74,7 +74,8 @@ class GroupRecord:
             )
         self._action[step + 1, self._rows] = np.clip(actions, -1.0, 1.0)
         self._seconds[step, self._rows] = seconds / len(self.playing)
-        return self._action[step + 1]
+        executed: np.ndarray = self._action[step + 1]
+        return executed
 
     def arrived(self, row: int, step: int, result: tuple[Any, ...]) -> None:
         """Note what `Task.step` returned for the action that led to `step`."""

@@ -56,17 +56,20 @@ class Shard:
     @property
     def task_spec(self) -> dict[str, Any]:
         """The task specification in JSON's terms."""
-        return self.manifest["task"]
+        spec: dict[str, Any] = self.manifest["task"]
+        return spec
 
     @property
     def behaviours(self) -> list[str]:
         """Names that "episode.behaviour" points at."""
-        return self.manifest["behaviours"]
+        names: list[str] = self.manifest["behaviours"]
+        return names
 
     @property
     def instructions(self) -> list[str]:
         """Sentences that "episode.instruction" points at, or the specification's for all episodes."""
-        return self.manifest.get("instructions", [self.task_spec["instruction"]])
+        sentences: list[str] = self.manifest.get("instructions", [self.task_spec["instruction"]])
+        return sentences
 
     @property
     def rows(self) -> int:
@@ -91,7 +94,8 @@ class Shard:
         """[E] bool: success was hit at least once."""
         hits = np.concatenate([[0], np.cumsum(self.columns["success"], dtype=np.int64)])
         start = self.columns["episode.offset"]
-        return hits[start + self.columns["episode.length"] + 1] > hits[start]
+        solved: np.ndarray = hits[start + self.columns["episode.length"] + 1] > hits[start]
+        return solved
 
     def verify(self, up_to: int | None = None) -> None:
         """Compare contents with their checksums, smallest files first until `up_to` bytes are read (None: all).
@@ -226,7 +230,7 @@ def _open_column(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarra
     if size != facts["bytes"]:
         raise UserError(f"{path} is damaged: {size} bytes, its manifest says {facts['bytes']}; collect it again")
     try:
-        column = np.load(path, mmap_mode="r")
+        column: np.ndarray = np.load(path, mmap_mode="r")
     except (OSError, ValueError, TypeError, SyntaxError, OverflowError, EOFError, MemoryError) as error:
         raise UserError(f"{path} is damaged ({str(error)[:200]!a}); collect it again") from None
     if column.dtype.str != facts["dtype"] or list(column.shape) != facts["shape"]:

@@ -45,7 +45,8 @@ def floors_of(units: Iterable[str]) -> Floors:
 
 def moving(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """[D] bool: which dimensions are more than a constant and its rounding, whatever their units."""
-    return (std > ROUNDING * np.hypot(mean, std)) & (std > NEGLIGIBLE * np.max(std, initial=0.0))
+    varies: np.ndarray = (std > ROUNDING * np.hypot(mean, std)) & (std > NEGLIGIBLE * np.max(std, initial=0.0))
+    return varies
 
 
 class Moments(NamedTuple):

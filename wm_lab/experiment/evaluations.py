@@ -64,4 +64,5 @@ class Evaluations:
             write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(redrawn))})
 
         recipe = {"name": tools.task_spec.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
-        return read_json(tools.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]
+        count: int = read_json(tools.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]
+        return count

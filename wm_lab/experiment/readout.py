@@ -96,7 +96,8 @@ class LinearProbe:
     def read(self, features: Tensor) -> Tensor:
         """[..., F] -> [..., D]"""
         said = (self._seen(features) - self._mean) * self._scale @ self._weights + self._offset
-        return said.clamp(self._low, self._high)
+        clipped: Tensor = said.clamp(self._low, self._high)
+        return clipped
 
     def _seen(self, features: Tensor) -> Tensor:
         return (features if self._components is None else features @ self._components).double()

@@ -45,7 +45,8 @@ class Settings:
     @property
     def variation(self) -> str:
         """What is held out in evaluation episodes, and in them alone."""
-        return self.evaluation["variation"]
+        variation: str = self.evaluation["variation"]
+        return variation
 
     def without_variation(self) -> Settings:
         """The same run in the world that models learn from."""

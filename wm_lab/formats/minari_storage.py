@@ -191,7 +191,8 @@ class ArrowStorage(Storage):
         if types.is_binary(values.type):
             return decoded(values.to_pylist(), self._folder, name, None)
         if types.is_fixed_size_list(values.type):
-            return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
+            rows: np.ndarray = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
+            return rows
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
     def _shaped(self, name: str, values: np.ndarray) -> np.ndarray:

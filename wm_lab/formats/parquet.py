@@ -93,7 +93,8 @@ class Parquet:
             raise Unreadable(
                 f"has {found[odd]} numbers of {name} in frame {odd}, where meta/info.json says {size} ({self.path})"
             )
-        return array.to_numpy(zero_copy_only=False).reshape(count, size)
+        numbers: np.ndarray = array.to_numpy(zero_copy_only=False).reshape(count, size)
+        return numbers
 
     def _column(self, name: str, rows: slice) -> Any:
         _require_one(self.path, self._table.column_names, name, self.names)

@@ -112,7 +112,8 @@ class Robomimic(Source):
         """[N] after each action: Isaac Lab's word on the whole episode counts for its end; otherwise the reward's."""
         said = np.asarray(attribute(demo, "success"))
         if said.size == 1 and said.dtype.kind in "biu":
-            return np.arange(steps) == (steps - 1 if said.item() else -1)
+            ends: np.ndarray = np.arange(steps) == (steps - 1 if said.item() else -1)
+            return ends
         # Unshaped, a reward of 1 is robosuite's word for success.
         kwargs = self._told.get("env_kwargs")
         shaped = not isinstance(kwargs, dict) or kwargs.get("reward_shaping", True)

@@ -65,7 +65,8 @@ class Source(ABC):
     @property
     def labels(self) -> dict[str, list[str]]:
         """What the numbers of "action" and "state" are called, such as joints, where the recording says."""
-        return self.origin.get(LABELS, {})
+        labels: dict[str, list[str]] = self.origin.get(LABELS, {})
+        return labels
 
     @contextmanager
     def reading(self, index: int) -> Iterator[None]:

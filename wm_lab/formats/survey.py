@@ -60,7 +60,8 @@ class Column:
 
     @property
     def std(self) -> np.ndarray:
-        return np.sqrt(np.maximum(self.square / max(self.count, 1) - self.mean**2, 0))
+        std: np.ndarray = np.sqrt(np.maximum(self.square / max(self.count, 1) - self.mean**2, 0))
+        return std
 
 
 @dataclass

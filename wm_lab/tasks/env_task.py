@@ -86,7 +86,8 @@ class EnvTask(Task):
 
     def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment to the start that `seed` draws (None: to the next one): what is seen, and `info`."""
-        return self._env.reset(seed=seed)
+        begun: tuple[Any, dict[str, Any]] = self._env.reset(seed=seed)
+        return begun
 
     def _keep(self) -> np.ndarray:
         """Numbers that the environment carries from step to step outside of MuJoCo's state."""
@@ -156,7 +157,8 @@ class EnvTask(Task):
         """A step after the end of the episode: nothing changes."""
 
     def _play(self, command: np.ndarray) -> tuple[Any, ...]:
-        return self._env.step(command)
+        step: tuple[Any, ...] = self._env.step(command)
+        return step
 
     def _return_to(self, snapshot: np.ndarray) -> None:
         size = HEAD + len(self._state) + len(self._keep()) + self._memory.size
@@ -212,7 +214,7 @@ class EnvTask(Task):
         yield
         self._return_to(here)
 
-    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+    def render(self, size: int | None = None) -> np.ndarray:
         """An RGB image [size, size, 3] uint8, without any GL library."""
         size = self.config.image_size if size is None else size
         if self._camera is None or self._camera.size != (size, size):

@@ -9,7 +9,10 @@ from wm_lab.tasks.variation import Factors
 
 def paint(image: np.ndarray, factors: Factors) -> np.ndarray:
     """RGB [..., 3] in [0, 255] with its colours turned around grey, in this light; greys stay grey."""
-    return np.clip(image @ _around(np.ones(3), factors.hue).T.astype(image.dtype) * factors.light, 0.0, 255.0)
+    turned: np.ndarray = np.clip(
+        image @ _around(np.ones(3), factors.hue).T.astype(image.dtype) * factors.light, 0.0, 255.0
+    )
+    return turned
 
 
 def place(
@@ -30,4 +33,5 @@ def _around(axis: np.ndarray, degrees: float) -> np.ndarray:
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     angle = np.deg2rad(degrees)
-    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
+    rotation: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
+    return rotation

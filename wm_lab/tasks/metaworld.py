@@ -74,9 +74,10 @@ class MetaworldTask(EnvTask):
     def _draw(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
         if seed is not None:
             self._env.seed(seed)
-        return self._env.reset()
+        begun: tuple[Any, dict[str, Any]] = self._env.reset()
+        return begun
 
-    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
+    def _read(self, seen: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         self._seen = seen
         return seen
 
@@ -127,7 +128,8 @@ class MetaworldExpert(Expert):
     def act(self) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that actions will be clipped
-            return np.clip(self._policy.get_action(self._task.seen), -1.0, 1.0).astype(np.float32)
+            action: np.ndarray = np.clip(self._policy.get_action(self._task.seen), -1.0, 1.0).astype(np.float32)
+            return action
 
 
 def _guess(x: Tensor) -> Tensor:

@@ -128,4 +128,5 @@ class CubeExpert(Expert):
 
     def act(self) -> np.ndarray:
         action = self._oracle.select_action(None, self._env.compute_ob_info())
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
+        clipped: np.ndarray = np.clip(action, -1.0, 1.0).astype(np.float32)
+        return clipped

@@ -162,7 +162,8 @@ class Maze:
         away = (position - self._corner) / self._size
         column = away[..., 0].floor().long().clamp(0, self._columns - 1)
         row = (-away[..., 1]).floor().long().clamp(0, self._rows - 1)
-        return row * self._columns + column
+        cell: Tensor = row * self._columns + column
+        return cell
 
 
 class MazeExpert(Expert):

@@ -86,7 +86,8 @@ class RayCamera:
             self._draw(image, marker, self._view().position)
         if self.factors != TRAIN:
             image = paint(image, self.factors)
-        return image.astype(np.uint8).reshape(*self.size, 3)
+        picture: np.ndarray = image.astype(np.uint8).reshape(*self.size, 3)
+        return picture
 
     def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
         """Distances [height, width] float32 in metres along the rays; `farthest` where a ray hits nothing nearer."""

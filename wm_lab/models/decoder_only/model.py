@@ -181,7 +181,8 @@ class DecoderOnly(FeatureModel, ActsItself):
         assert isinstance(state, DecoderState)
         shape = self.config.chunk, self.spec.action_size
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        return self.modes.policy(torch.cat([state.g, state.seen], -1), noise.to(state.g)).clamp(-1, 1)
+        actions: Tensor = self.modes.policy(torch.cat([state.g, state.seen], -1), noise.to(state.g)).clamp(-1, 1)
+        return actions
 
     def _read(self, windows: Windows, state: DecoderState | None) -> Reading:
         """Every observed step, going on from `state`."""
@@ -210,7 +211,8 @@ class DecoderOnly(FeatureModel, ActsItself):
         """[B, T, W]"""
         if self.instructions is None:
             return windows.action.new_zeros(*windows.shape, self.config.width)
-        return self.instructions(windows.instruction, *windows.shape)
+        embedding: Tensor = self.instructions(windows.instruction, *windows.shape)
+        return embedding
 
     def _at(self, read: Reading, rows: Tensor, t: Tensor) -> DecoderState:
         """The beliefs after steps t [M] of these rows [M], with the window of tokens that led to each."""

@@ -56,7 +56,8 @@ class Modes(nn.Module):
     def infer_action(self, frame: Frame, g: Tensor, seen: Tensor) -> Tensor:
         """What led to each step, [B, T, A]; nobody knows what led to the first."""
         change = frame.change(seen[:, :-1], seen[:, 1:])
-        return self.inverse(torch.cat([g, F.pad(change, (0, 0, 1, 0))], -1))
+        action: Tensor = self.inverse(torch.cat([g, F.pad(change, (0, 0, 1, 0))], -1))
+        return action
 
     def next_frame(self, frame: Frame, g: Tensor, seen: Tensor) -> Tensor:
         """z one step later, whatever is done, [B, T, Z]."""

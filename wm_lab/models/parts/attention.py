@@ -78,7 +78,8 @@ class Transformer(nn.Module):
         for i, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             x = block.extend(x, rotation, bias, suffix, i)
-        return self.norm(x)
+        out: Tensor = self.norm(x)
+        return out
 
     def append(
         self, x: Tensor, position: Tensor, past: Cache, kept: int, allowed: Tensor | None = None
@@ -208,7 +209,8 @@ class Block(nn.Module):
 
     def _finish(self, x: Tensor, seen: Tensor) -> Tensor:
         x = x + self.out(seen)
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:

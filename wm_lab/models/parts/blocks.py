@@ -63,7 +63,8 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(1, -1, x.shape[-1]).expand(self.members, -1, -1)
-        return self.second(F.silu(self.first(flat))).reshape(self.members, *x.shape[:-1], -1)
+        predictions: Tensor = self.second(F.silu(self.first(flat))).reshape(self.members, *x.shape[:-1], -1)
+        return predictions
 
 
 class TwoHot(nn.Module):
@@ -86,7 +87,8 @@ class TwoHot(nn.Module):
         """The expectation, [..., I] -> [...]; symmetric bins are summed pairwise so that 0 comes out exactly."""
         weighted = self.net(x).softmax(-1) * self.bins
         middle = self.bins.shape[0] // 2
-        return (weighted[..., :middle] + weighted[..., middle + 1 :].flip(-1)).sum(-1) + weighted[..., middle]
+        mean: Tensor = (weighted[..., :middle] + weighted[..., middle + 1 :].flip(-1)).sum(-1) + weighted[..., middle]
+        return mean
 
     def loss(self, x: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy against the two bins around `target` [...], weighted by nearness in raw space -> [...]."""
@@ -95,7 +97,8 @@ class TwoHot(nn.Module):
         weight = ((target - low) / (high - low)).clamp(0, 1)
         log_p = self.net(x).log_softmax(-1)
         log_low, log_high = (log_p.gather(-1, i[..., None])[..., 0] for i in (above - 1, above))
-        return -((1 - weight) * log_low + weight * log_high)
+        loss: Tensor = -((1 - weight) * log_low + weight * log_high)
+        return loss
 
 
 class Regression(nn.Module):
@@ -114,7 +117,8 @@ class Regression(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] -> [...]"""
-        return self.net(x)[..., 0]
+        value: Tensor = self.net(x)[..., 0]
+        return value
 
     def loss(self, x: Tensor, target: Tensor) -> Tensor:
         """Against `target` [...] -> [...]."""

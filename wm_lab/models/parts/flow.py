@@ -56,7 +56,8 @@ class RegressionHead(ActionHead):
         return self._predict(condition)
 
     def _predict(self, condition: Tensor) -> Tensor:
-        return self.net(condition).unflatten(-1, self.shape)
+        actions: Tensor = self.net(condition).unflatten(-1, self.shape)
+        return actions
 
 
 class FlowHead(ActionHead):
@@ -83,7 +84,8 @@ class FlowHead(ActionHead):
 
     def _flow(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """v(x_t, t, condition), [..., chunk, A]"""
-        return self.velocity(torch.cat([x.flatten(-2), waves(t), condition], -1)).unflatten(-1, self.shape)
+        velocity: Tensor = self.velocity(torch.cat([x.flatten(-2), waves(t), condition], -1)).unflatten(-1, self.shape)
+        return velocity
 
 
 def flow_time(*shape: int, device: torch.device) -> Tensor:

@@ -211,4 +211,5 @@ def told_by_a_share(share: float, shape: torch.Size, device: torch.device, error
     if share < 1:
         chosen = torch.randperm(frames, device=device)[: math.ceil(share * frames)]
     told = error(chosen)
-    return told.new_zeros(frames).index_copy(0, chosen, told * (frames / len(chosen))).unflatten(0, shape)
+    errors: Tensor = told.new_zeros(frames).index_copy(0, chosen, told * (frames / len(chosen))).unflatten(0, shape)
+    return errors

@@ -91,7 +91,8 @@ class ImageEncoder(nn.Module):
         seen = self.coarse(fine).flatten(1)
         if self.points is not None:
             seen = torch.cat([seen, self.points(fine)], -1)
-        return seen.reshape(*image.shape[:-3], self.size)
+        features: Tensor = seen.reshape(*image.shape[:-3], self.size)
+        return features
 
 
 FINE = 2
@@ -165,7 +166,8 @@ class ImageDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         x = self.net(self.inner(features).reshape(-1, self.inner.out_features // 16, 4, 4))
-        return self.contrast.inverse(x).unflatten(0, features.shape[:-1])
+        image: Tensor = self.contrast.inverse(x).unflatten(0, features.shape[:-1])
+        return image
 
 
 def stage_channels(size: int, depth: int) -> list[int]:

@@ -132,7 +132,8 @@ class CategoricalLatent(Latent):
     def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Probabilities, the uniform mixed in; a one-hot has nowhere to start from, so the anchor is not used."""
         p = raw.unflatten(-1, (self.variables, self.classes)).softmax(-1)
-        return (p * (1 - self.unimix) + self.unimix / self.classes).flatten(-2)
+        mixed: Tensor = (p * (1 - self.unimix) + self.unimix / self.classes).flatten(-2)
+        return mixed
 
     def noise(self, *lead: int, device: torch.device) -> Tensor:
         # Exponential noise, made from a uniform number u < 1, so that it is never 0.
@@ -154,7 +155,8 @@ class CategoricalLatent(Latent):
     def _straight_through(self, p: Tensor, preference: Tensor) -> Tensor:
         best = preference.unflatten(-1, (self.variables, self.classes)).argmax(-1, keepdim=True)
         hard = torch.zeros_like(p).unflatten(-1, (self.variables, self.classes)).scatter_(-1, best, 1.0).flatten(-2)
-        return hard + (p - p.detach()) if p.requires_grad else hard
+        code: Tensor = hard + (p - p.detach()) if p.requires_grad else hard
+        return code
 
 
 def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:

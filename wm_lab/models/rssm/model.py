@@ -206,7 +206,8 @@ class Cell(nn.Module):
 
     def action(self, action: Tensor) -> Tensor:
         """Actions are scaled down, never clipped, when one exceeds 1 (DreamerV3); [..., A] -> [..., D]."""
-        return self.mix_action(self.from_action(action / action.abs().clamp_min(1.0)))
+        mixed: Tensor = self.mix_action(self.from_action(action / action.abs().clamp_min(1.0)))
+        return mixed
 
     def recur(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
         """h_t [B, D] from h_{t-1}, z_{t-1} and the embedded action: a GRU whose big maps are block-diagonal."""
@@ -219,7 +220,8 @@ class Cell(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, D] -> [G, B, D/G]"""
-        return x.unflatten(-1, (self.groups, -1)).transpose(0, 1)
+        groups: Tensor = x.unflatten(-1, (self.groups, -1)).transpose(0, 1)
+        return groups
 
     def _join(self, x: Tensor) -> Tensor:
         """[G, B, D/G] -> [B, D]"""

@@ -34,7 +34,8 @@ class NextVector(nn.Module):
 
     def sample(self, noise: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
         guess = self.vectors.prior(past[:, -1], action)
-        return guess + self.vectors.step_std * self.edm.sample(self._network(past, read, action), noise)
+        after: Tensor = guess + self.vectors.step_std * self.edm.sample(self._network(past, read, action), noise)
+        return after
 
     def _network(self, past: Tensor, read: Tensor, action: Tensor) -> Network:
         known = torch.cat([read, self.vectors.change(past[:, :-1], past[:, 1:]).flatten(1), action], -1)
@@ -82,4 +83,5 @@ class Condition(nn.Module):
         self.net = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
 
     def forward(self, noise: Tensor, known: Tensor) -> Tensor:
-        return self.net(self.noise(noise) + self.known(known))
+        out: Tensor = self.net(self.noise(noise) + self.known(known))
+        return out

@@ -62,7 +62,8 @@ class UNet(nn.Module):
             x = layer(x, condition) if isinstance(layer, ResidualBlock) else layer(x)
         for layer in self.up:
             x = layer(torch.cat([x, kept.pop()], 1), condition) if isinstance(layer, ResidualBlock) else layer(x)
-        return self.leave(x)
+        out: Tensor = self.leave(x)
+        return out
 
 
 class ResidualBlock(nn.Module):
@@ -77,7 +78,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x, condition)))
-        return self.skip(x) + self.conv2(F.silu(self.norm2(h, condition)))
+        out: Tensor = self.skip(x) + self.conv2(F.silu(self.norm2(h, condition)))
+        return out
 
 
 class AdaptiveGroupNorm(nn.Module):
@@ -89,7 +91,8 @@ class AdaptiveGroupNorm(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         scale, shift = self.affine(condition)[..., None, None].chunk(2, 1)
-        return self.norm(x) * (1 + scale) + shift
+        out: Tensor = self.norm(x) * (1 + scale) + shift
+        return out
 
 
 class Attention(nn.Module):
@@ -106,7 +109,8 @@ class Attention(nn.Module):
         parts = self.qkv(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, -1))  # [M, 3, heads, C/heads, S*S]
         q, k, v = parts.transpose(-1, -2).unbind(1)
         seen = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2)
-        return x + self.out(seen.reshape(x.shape))
+        out: Tensor = x + self.out(seen.reshape(x.shape))
+        return out
 
 
 class AdaptiveMLP(nn.Module):
@@ -127,7 +131,8 @@ class AdaptiveMLP(nn.Module):
         x, affine = self.enter(x), self.affine(condition).chunk(2 * len(self.blocks), -1)
         for block, scale, shift in zip(self.blocks, affine[::2], affine[1::2], strict=True):
             x = x + block(self.norm(x) * (1 + scale) + shift)
-        return self.leave(x)
+        out: Tensor = self.leave(x)
+        return out
 
 
 class NoiseEmbedding(nn.Module):

@@ -106,7 +106,8 @@ class TokenDynamics(nn.Module):
             chosen = self._next(logits, settled, i) & ~settled
             codes = torch.where(chosen[..., None], self._choose(logits, likely).flatten(-2), codes)
             settled = settled | chosen
-        return codes.unflatten(-1, (self.per_token, -1)).flatten(-3, -2)
+        unpacked: Tensor = codes.unflatten(-1, (self.per_token, -1)).flatten(-3, -2)
+        return unpacked
 
     def _next(self, logits: Tensor, settled: Tensor, i: int) -> Tensor:
         """Which tokens [..., tokens] are settled after round i."""
@@ -115,7 +116,8 @@ class TokenDynamics(nn.Module):
         count = self.tokens - math.floor(self.tokens * math.cos(0.5 * math.pi * (i + 1) / self.rounds) + 1e-9)
         sure = logits.detach().float().unflatten(-1, (self.per_token, -1)).log_softmax(-1).amax(-1).sum(-1)
         rank = sure.masked_fill(settled, torch.inf).argsort(-1, descending=True).argsort(-1)
-        return rank < max(count, i + 1)
+        chosen: Tensor = rank < max(count, i + 1)
+        return chosen
 
     def _refined(self, places: Tensor, codes: Tensor, settled: Tensor) -> Tensor:
         """Logits [..., tokens, per_token * size] where the packed codes of some tokens are settled."""
@@ -123,7 +125,8 @@ class TokenDynamics(nn.Module):
         step = torch.zeros(self.tokens, dtype=torch.long, device=x.device)
         everyone = torch.ones(self.tokens, self.tokens, dtype=torch.bool, device=x.device)
         seen = self.refiner(x.flatten(0, -3), step, everyone)
-        return self.logits(seen.reshape(x.shape))
+        logits: Tensor = self.logits(seen.reshape(x.shape))
+        return logits
 
     def _surprise(self, logits: Tensor, index: Tensor) -> Tensor:
         """-log p of codes at their places in the codebook [..., codes], summed for each token: [..., tokens]."""
@@ -141,4 +144,5 @@ class TokenDynamics(nn.Module):
 
     def _packed(self, codes: Tensor) -> Tensor:
         """[..., codes, dims] -> [..., tokens, per_token * dims]"""
-        return codes.unflatten(-2, (self.tokens, -1)).flatten(-2)
+        packed: Tensor = codes.unflatten(-2, (self.tokens, -1)).flatten(-2)
+        return packed

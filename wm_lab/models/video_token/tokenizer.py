@@ -92,7 +92,8 @@ class Images(nn.Module):
             if self.point_size:
                 places = self.to_places[key](torch.cat([look.points, points], -1))
                 raw.append(places.unflatten(-1, (PLACES, -1)))
-        return self.fsq(torch.cat(raw, -2))
+        codes: Tensor = self.fsq(torch.cat(raw, -2))
+        return codes
 
     def decode(self, codes: Tensor, context: Tensor) -> dict[str, Tensor]:
         """Images in [0, 1]."""
@@ -119,7 +120,8 @@ class VectorCodes(Vectors):
         """What became of `before` [..., V] under the action [..., A] that led to `vector` -> codes."""
         correction = symlog(self.change(self.prior(before, action), vector))
         raw = self.encoder(torch.cat([correction, self.read(before), action], -1))
-        return self.fsq(raw.unflatten(-1, (self.codes, -1)))
+        codes: Tensor = self.fsq(raw.unflatten(-1, (self.codes, -1)))
+        return codes
 
     def decode(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """The next vector [..., V]."""

@@ -110,7 +110,8 @@ class FetchTask(EnvTask):
         return self._distance < self._tolerance
 
     def _robot(self) -> int:
-        return self._env.model.body("robot0:gripper_link").id  # some of these robots have no actuator
+        body: int = self._env.model.body("robot0:gripper_link").id  # some of these robots have no actuator
+        return body
 
     def _markers(self) -> list[Marker]:
         return [self._goal_ball(0.02)]

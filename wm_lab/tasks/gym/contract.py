@@ -61,7 +61,7 @@ class Contract(gymnasium.Wrapper):
             self._info(info, "step", STEP),
         )
 
-    def render(self) -> np.ndarray:  # type: ignore[override]
+    def render(self) -> np.ndarray:
         """[height, width, 3] uint8"""
         instead = (
             "install OpenGL (without a screen, set MUJOCO_GL=egl or osmesa), or choose task.observation=state, which "
@@ -98,7 +98,7 @@ class Contract(gymnasium.Wrapper):
                 )
             layer = getattr(layer, "env", None) if isinstance(layer, gymnasium.Wrapper) else None
 
-    def _leaf(self, seen: Any, space: spaces.Space, where: str, name: str = "the observation") -> Any:
+    def _leaf(self, seen: Any, space: spaces.Space[Any], where: str, name: str = "the observation") -> Any:
         """An observation whose every leaf that its space declares is an array of the shape declared."""
         if isinstance(space, spaces.Dict):
             if not isinstance(seen, Mapping):
@@ -159,7 +159,7 @@ class Contract(gymnasium.Wrapper):
     def _broken(self, what: str, contract: str) -> UserError:
         return UserError(f"task.id={self._name}: {what}{self._when()}; the contract is {contract}")
 
-    def _unlike(self, what: str, space: spaces.Space) -> UserError:
+    def _unlike(self, what: str, space: spaces.Space[Any]) -> UserError:
         return self._broken(what, f"its observation_space, {space}")
 
     def _not_finite(self, what: str) -> UserError:

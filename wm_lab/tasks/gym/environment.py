@@ -124,7 +124,8 @@ def control_hz_of(env: Any, action: np.ndarray) -> float | None:
     substeps = round((data.time - began) / substep)
     if substeps < 1 or not np.isclose(substeps * substep, data.time - began):
         return None
-    return 1.0 / (substeps * substep)
+    hz: float = 1.0 / (substeps * substep)
+    return hz
 
 
 def _lift_limits(env: Any) -> list[int]:
@@ -138,7 +139,7 @@ def _lift_limits(env: Any) -> list[int]:
     return limits
 
 
-def _leaves(space: Any, name: str = "observation") -> list[tuple[str, spaces.Space]]:
+def _leaves(space: Any, name: str = "observation") -> list[tuple[str, spaces.Space[Any]]]:
     """The plain spaces of a nested one, in the order in which they are flattened."""
     if isinstance(space, spaces.Dict):
         return [leaf for key, inner in space.spaces.items() for leaf in _leaves(inner, str(key))]
@@ -147,7 +148,7 @@ def _leaves(space: Any, name: str = "observation") -> list[tuple[str, spaces.Spa
     return [(name, space)]
 
 
-def variables_of(space: spaces.Space) -> tuple[Variable, ...]:
+def variables_of(space: spaces.Space[Any]) -> tuple[Variable, ...]:
     found, start = [], 0
     for key, leaf in _leaves(space):
         size = spaces.flatdim(leaf)

@@ -28,7 +28,8 @@ VARIABLES = (
 
 def cost(state: Tensor) -> Tensor:
     """Distance from fingertip to target, about 1 at the start."""
-    return torch.linalg.vector_norm(state[..., FINGERTIP], dim=-1) / FAR
+    distance: Tensor = torch.linalg.vector_norm(state[..., FINGERTIP], dim=-1) / FAR
+    return distance
 
 
 def distance(state: np.ndarray) -> float:

@@ -152,7 +152,7 @@ class GymTask(GymnasiumTask):
             states[at], success[at], rewards[at] = self._state, solved, self._paid
         return Futures(states, success, rewards)
 
-    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+    def render(self, size: int | None = None) -> np.ndarray:
         """By rays where MuJoCo knows what there is to see, else the environment's own picture."""
         if self._on_mujoco:
             return super().render(size)

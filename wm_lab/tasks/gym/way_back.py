@@ -218,7 +218,7 @@ class GymnasiumTask(EnvTask):
             )
         return super().vary(factors)
 
-    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+    def render(self, size: int | None = None) -> np.ndarray:
         self._look_at_the_model()
         return super().render(size)
 

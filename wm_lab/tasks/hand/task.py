@@ -126,7 +126,8 @@ class HandTask(Task):
         return self._state
 
     def cost(self, state: Tensor) -> Tensor:
-        return self._cost(state.unbind(-1))
+        cost: Tensor = self._cost(state.unbind(-1))
+        return cost
 
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
@@ -183,7 +184,7 @@ class HandTask(Task):
         self.restore(here)
         return after
 
-    def render(self, size: int | None = None) -> np.ndarray:  # type: ignore[override]
+    def render(self, size: int | None = None) -> np.ndarray:
         """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
         size = self.config.image_size if size is None else size
         return self._camera(size, size).render(self._physics.data)
