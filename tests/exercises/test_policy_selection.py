@@ -149,7 +149,7 @@ def test_what_is_held_out_in_the_test_is_not_validated_in(tmp_path):
         starts = experiment.data.validation_manifest(2)
         assert (
             starts == nominal.data.validation_manifest(2)
-            and starts.task_spec == plain(experiment.task_spec) != experiment.data.manifest(2).task_spec
+            and starts.card == plain(experiment.task_spec) != experiment.data.manifest(2).card
         )
         unlike = freeze(experiment.tools.evaluated.task_spec, 2, split="validation")
         returns = [lab.evaluations.play(expert, starts, 0).episode_return for lab in (nominal, experiment)]
