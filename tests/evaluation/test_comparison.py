@@ -103,7 +103,7 @@ def test_attribution_adds_up_to_the_whole_gap():
     assert gaps.model_under_true_cost.value == pytest.approx(0.25)
     sentence = attribution_verdict(gaps)
     assert sentence.index("the model loses 0.35") < sentence.index("the cost loses 0.10")
-    assert "not told from zero: planner 0.03" in sentence
+    assert "not distinguishable from zero: planner 0.03" in sentence
 
 
 def test_a_gap_is_told_over_all_that_both_have_played_and_its_parts_over_what_all_have():

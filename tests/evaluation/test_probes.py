@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_score
 
-from wm_lab.evaluation.probes import held_back, mlp, read, ridge, strangers
+from wm_lab.evaluation.probes import cross_validate, held_back, mlp, other_trajectories, ridge
 
 ALL = slice(None)
 
@@ -17,7 +17,7 @@ def trajectories(count: int, length: int) -> np.ndarray:
 
 
 def r2(x, y, trajectory, probe=ridge):
-    return read(x, y, trajectory, probe).explained(ALL).interval(200)
+    return cross_validate(x, y, trajectory, probe).explained(ALL).interval(200)
 
 
 @pytest.mark.parametrize("probe", [ridge, mlp])
@@ -49,7 +49,9 @@ def test_a_curve_is_read_by_the_network_and_by_no_line():
 def test_the_network_says_the_same_again():
     rng = np.random.default_rng(0)
     x, y, trajectory = rng.standard_normal((80, 3)), rng.standard_normal((80, 2)), trajectories(8, 10)
-    assert np.array_equal(read(x, y, trajectory, mlp).said, read(x, y, trajectory, mlp).said)
+    assert np.array_equal(
+        cross_validate(x, y, trajectory, mlp).predicted, cross_validate(x, y, trajectory, mlp).predicted
+    )
 
 
 def test_more_features_than_frames_of_noise_read_nothing():
@@ -74,7 +76,7 @@ def test_gains_are_paired_over_trajectories():
     rng = np.random.default_rng(0)
     trajectory, x = trajectories(40, 10), rng.standard_normal((400, 2))
     y = x.sum(1, keepdims=True)
-    whole, half = (read(features, y, trajectory, ridge).explained(ALL) for features in (x, x[:, :1]))
+    whole, half = (cross_validate(features, y, trajectory, ridge).explained(ALL) for features in (x, x[:, :1]))
     gain = whole.minus(half, 500)
     assert gain.value == pytest.approx(0.5, abs=0.1) and gain.positive
     assert whole.minus(whole, 500)[:3] == (0, 0, 0)
@@ -85,10 +87,10 @@ def test_a_variable_that_never_varies_has_no_r_squared():
     assert np.isnan(r2(x, np.full((40, 2), 7.0), trajectories(8, 5)).value)
 
 
-def test_strangers_labels_are_of_another_trajectory_and_in_its_order():
+def test_the_control_labels_are_of_another_trajectory_and_in_its_order():
     trajectory = np.repeat(np.arange(5), [4, 6, 3, 6, 5])
     step = np.concatenate([np.arange(n) for n in (4, 6, 3, 6, 5)])
-    lent = strangers(trajectory)
+    lent = other_trajectories(trajectory)
     assert (trajectory[lent] != trajectory).all()
     for name in range(5):
         mine = lent[trajectory == name]
@@ -119,7 +121,7 @@ def test_an_interval_reaches_as_far_as_other_trajectories_to_learn_from_would_mo
     reached = []
     for _ in range(80):
         x, y, trajectory = world(40)
-        hits.append(read(x, y, trajectory, ridge).explained(ALL).interval(300))
+        hits.append(cross_validate(x, y, trajectory, ridge).explained(ALL).interval(300))
         known = trajectory < 32  # as many as a fold learns from
         said = y[known].mean() + ridge(x[known], y[known] - y[known].mean(), trajectory[known], unseen)
         reached.append(1 - np.square(truth - said).sum() / np.square(truth - truth.mean()).sum())
@@ -129,6 +131,6 @@ def test_an_interval_reaches_as_far_as_other_trajectories_to_learn_from_would_mo
 def test_a_constant_is_constant_whatever_its_rounding():
     x = np.random.default_rng(0).standard_normal((40, 3))
     y = np.column_stack([np.full(40, 0.3), x[:, 0]])
-    readings = read(x, y, trajectories(8, 5), ridge)
-    assert np.isnan(readings.explained(slice(0, 1)).interval(200).value)
-    assert readings.explained(slice(0, 2)).interval(200) == readings.explained(slice(1, 2)).interval(200)
+    predictions = cross_validate(x, y, trajectories(8, 5), ridge)
+    assert np.isnan(predictions.explained(slice(0, 1)).interval(200).value)
+    assert predictions.explained(slice(0, 2)).interval(200) == predictions.explained(slice(1, 2)).interval(200)

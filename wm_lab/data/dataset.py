@@ -32,7 +32,7 @@ SAME = ("name", "physics", "settings", "observation", "action_size", "control_hz
 
 
 @dataclass(frozen=True)
-class Table:
+class EpisodeTable:
     """One entry per episode, shard after shard."""
 
     shard: np.ndarray  # [E] int, which shard it lies in
@@ -111,7 +111,9 @@ class Dataset:
     def only(self, episodes: np.ndarray) -> Dataset:
         """The same rows, with no more than these episodes to be seen."""
         some = copy(self)
-        some.table = Table(**{column.name: getattr(self.table, column.name)[episodes] for column in fields(Table)})
+        some.table = EpisodeTable(
+            **{column.name: getattr(self.table, column.name)[episodes] for column in fields(EpisodeTable)}
+        )
         return some
 
     def episode(self, index: int) -> Episode:
@@ -193,7 +195,7 @@ class Dataset:
             for e in self.episodes("train")
         ]
 
-    def _table(self) -> Table:
+    def _table(self) -> EpisodeTable:
         short = {name: name.removeprefix("episode.") for name in EPISODE_COLUMNS}
         parts = [{short[name]: np.asarray(shard.columns[name]) for name in short} for shard in self.shards]
         counts = [shard.episodes for shard in self.shards]
@@ -203,7 +205,7 @@ class Dataset:
         split = assign(joined["seed"], counts[0], self.split_config)
         if self.shards[0].imported:
             split[: counts[0]] = count_out(self.shards[0].solved(), self.shards[0].identity, self.split_config)
-        return Table(
+        return EpisodeTable(
             shard=shard,
             offset=joined["offset"] + self.first_row[shard],
             length=joined["length"].astype(np.int64),

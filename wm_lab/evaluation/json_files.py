@@ -40,9 +40,9 @@ def write_json(path: Path, value: Any) -> None:
     """Write under a temporary name and rename, so that a killed run leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    told = plain(value)
-    told = sealed(told) if isinstance(told, dict) else told
-    temporary.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
+    content = plain(value)
+    content = sealed(content) if isinstance(content, dict) else content
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     temporary.replace(path)
 
 

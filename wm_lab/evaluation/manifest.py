@@ -84,12 +84,12 @@ class Manifest:
     def from_dict(cls, values: dict[str, Any], where: str = "this manifest") -> Manifest:
         """Inverse of `to_dict`; UserError where something is missing or was changed by hand."""
         try:
-            manifest, told = _thaw(json.dumps(values, sort_keys=True))
+            manifest, written = _thaw(json.dumps(values, sort_keys=True))
         except (KeyError, TypeError) as error:
             raise UserError(f"{where} is not an evaluation manifest ({error!r}); evaluate again") from error
-        if told != manifest.hash:
+        if written != manifest.hash:
             raise UserError(
-                f"{where} was changed after it was frozen (hash {told}, content {manifest.hash}); evaluate again"
+                f"{where} was changed after it was frozen (hash {written}, content {manifest.hash}); evaluate again"
             )
         return manifest
 

@@ -28,7 +28,7 @@ def fit(
     weights = [rng.normal(0, (2 / x.shape[1]) ** 0.5, (x.shape[1], HIDDEN)), np.zeros((HIDDEN + 1, y.shape[1]))]
     weights = [w.astype(np.float32) for w in weights]
     first, second = ([np.zeros_like(w) for w in weights] for _ in range(2))  # Adam's moments
-    said, least = np.zeros((len(unseen), y.shape[1])), np.square(truth).mean(0)
+    predicted, least = np.zeros((len(unseen), y.shape[1])), np.square(truth).mean(0)
     for update in range(1, UPDATES + 1):
         rows = rng.integers(len(x), size=BATCH)
         rate = RATE * (1 - update / UPDATES)
@@ -40,9 +40,9 @@ def fit(
             error = np.square(_hidden(held, weights) @ weights[1] - truth).mean(0)
             better = error < least
             if better.any():
-                said[:, better] = (_hidden(unseen, weights) @ weights[1])[:, better]
+                predicted[:, better] = (_hidden(unseen, weights) @ weights[1])[:, better]
             least = np.minimum(error, least)
-    return said * unit
+    return predicted * unit
 
 
 def _gradients(x: np.ndarray, y: np.ndarray, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

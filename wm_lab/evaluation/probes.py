@@ -37,22 +37,22 @@ Probe = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(features [M, F], targets [M, D], trajectory [M], unseen features [U, F]) -> predictions [U, D]"""
 
 
-class Readings(NamedTuple):
-    """What a probe said of every frame without having seen any of its trajectory."""
+class ProbePredictions(NamedTuple):
+    """A probe's predictions of every frame, from other trajectories (cross-validated)."""
 
     truth: np.ndarray  # [M, D]
-    said: np.ndarray  # [M, D]
-    guess: np.ndarray  # [M, D], the mean of the trajectories that the probe learned from
+    predicted: np.ndarray  # [M, D]
+    baseline: np.ndarray  # [M, D], the mean of the trajectories that the probe learned from
     trajectory: np.ndarray  # [M]
     fewer: np.ndarray
-    """[K, 2, M, D] said and guessed by probes that another fold of trajectories was kept from too; NaN in that fold."""
+    """[K, 2, M, D] predictions and baselines of probes without a second fold of trajectories; NaN in that fold."""
 
     def explained(self, columns: slice) -> Explained:
         """Some of the target's dimensions together, each in its own unit; those that never vary say nothing."""
         here = np.arange(self.truth.shape[1])[columns]
         here = here[np.ptp(self.truth[:, here], axis=0) > 0]
         truth = self.truth[:, here]
-        missed, spread = (np.square(truth - other[:, here]).sum(1) for other in (self.said, self.guess))
+        missed, spread = (np.square(truth - other[:, here]).sum(1) for other in (self.predicted, self.baseline))
         fewer = np.nansum(np.square(truth - self.fewer[..., here]), axis=(-2, -1))  # [K, 2]
         return Explained(Ratio(*(per_trajectory(values, self.trajectory) for values in (missed, spread))), fewer)
 
@@ -92,7 +92,7 @@ class Explained(NamedTuple):
         return Interval(value - stretch * (value - low), value, value + stretch * (high - value), n)
 
 
-def read(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, probe: Probe) -> Readings:
+def cross_validate(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, probe: Probe) -> ProbePredictions:
     """Predictions for features x [M, F] of targets y [M, D], fold by fold; each trajectory lies in one fold."""
     from sklearn.model_selection import GroupKFold
 
@@ -108,17 +108,17 @@ def read(x: np.ndarray, y: np.ndarray, trajectory: np.ndarray, probe: Probe) -> 
         mean = y[known].mean(0)
         return unseen, mean + probe(x[known], y[known] - mean, trajectory[known], x[unseen]), mean
 
-    said, guess = np.empty_like(y, dtype=float), np.empty_like(y, dtype=float)
+    predicted, baseline = np.empty_like(y, dtype=float), np.empty_like(y, dtype=float)
     for number in range(count):
-        unseen, told, mean = without(number)
-        said[unseen], guess[unseen] = told, mean
+        unseen, found, mean = without(number)
+        predicted[unseen], baseline[unseen] = found, mean
     fewer = np.full((count, 2, *y.shape), np.nan)
     for one, other in combinations(range(count), 2) if count > FEWEST else ():
-        unseen, told, mean = without(one, other)
+        unseen, found, mean = without(one, other)
         for left, judged in ((one, other), (other, one)):
             rows = fold == judged
-            fewer[left, 0, rows], fewer[left, 1, rows] = told[rows[unseen]], mean
-    return Readings(np.asarray(y, float), said, guess, trajectory, fewer)
+            fewer[left, 0, rows], fewer[left, 1, rows] = found[rows[unseen]], mean
+    return ProbePredictions(np.asarray(y, float), predicted, baseline, trajectory, fewer)
 
 
 def _stretch(left: np.ndarray, error: float) -> float:
@@ -152,7 +152,7 @@ def held_back(trajectory: np.ndarray) -> np.ndarray:
     return np.isin(trajectory, np.unique(trajectory)[::HELD_BACK])
 
 
-def strangers(trajectory: np.ndarray, seed: int = 0) -> np.ndarray:
+def other_trajectories(trajectory: np.ndarray, seed: int = 0) -> np.ndarray:
     """[M] for every frame one of another trajectory, whose order is kept and whose beginning is drawn.
 
     The control: labels exchanged like this are as smooth in time as true ones and say nothing of the features.
@@ -172,8 +172,8 @@ def _ridge_path(x: np.ndarray, y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     middle, offset = x.mean(0), y.mean(0)
     x, unseen = x - middle, unseen - middle
     values, vectors = np.linalg.eigh(x.T @ x)
-    said, turned = unseen @ vectors, vectors.T @ (x.T @ (y - offset))
+    rotated, projected = unseen @ vectors, vectors.T @ (x.T @ (y - offset))
     unit = max(float(values.mean()), np.finfo(float).tiny)
     scales = [values.clip(0)[:, None] + penalty * unit for penalty in PENALTIES]
-    predicted: np.ndarray = np.stack([said @ (turned / scale) for scale in scales]) + offset
+    predicted: np.ndarray = np.stack([rotated @ (projected / scale) for scale in scales]) + offset
     return predicted

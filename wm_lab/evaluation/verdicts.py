@@ -56,22 +56,22 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     for d in differences:
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
     order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", "cannot tell"]
-    told = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
-    return with_seeds(min(d.seeds for d in differences), f"{told}.")
+    sentence = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
+    return with_seeds(min(d.seeds for d in differences), f"{sentence}.")
 
 
 def return_verdict(differences: Sequence[Difference]) -> str:
     """What planning earns more than each other arm `b`, on a task that has nothing but rewards."""
-    told = [d for d in differences if is_significant(d)]
+    significant = [d for d in differences if is_significant(d)]
     parts = [
         f"{abs(d.difference.value):.3g} {'more' if d.difference.positive else 'less'} than "
         f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})"
-        for d in told
+        for d in significant
     ]
     found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
-    open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in told]
+    open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in significant]
     rest = f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else ""
-    return with_seeds(min((d.seeds for d in told), default=0), f"{found}{rest}.")
+    return with_seeds(min((d.seeds for d in significant), default=0), f"{found}{rest}.")
 
 
 def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
@@ -89,13 +89,13 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
     rest = ", ".join(f"{name} {parts[name].bounds()}" for name in open_)
     if not real:
         return f"{whole}; cannot tell which part loses it ({rest})."
-    return f"{whole}: {found}" + (f"; not told from zero: {rest}." if rest else ".")
+    return f"{whole}: {found}" + (f"; not distinguishable from zero: {rest}." if rest else ".")
 
 
 def starts_verdict(redrawn: int, episodes: int) -> list[str]:
     """What is said of starts that were solved before the first step; nothing where there were none."""
-    told = f"{redrawn} of {episodes} starts were solved before the first step; others were drawn in their place."
-    return [told] if redrawn else []
+    sentence = f"{redrawn} of {episodes} starts were solved before the first step; others were drawn in their place."
+    return [sentence] if redrawn else []
 
 
 def exploitation_verdict(gap: Interval, seeds: int = 0) -> str:
@@ -120,10 +120,10 @@ def privileged_verdict(task: str, arms: Sequence[str]) -> str:
 def imagination_verdict(assessment: Assessment, control_hz: float | None = None) -> str:
     """How far ahead the model's imagination can be used, and what ends it."""
     if SHUFFLED in assessment.beats and assessment.actions[OVERALL].significant == 0:
-        told = (
+        sentence = (
             f"not useful: other actions change its predictions too little to tell (n={assessment.episodes} episodes)."
         )
-        return with_seeds(assessment.trainings, told)
+        return with_seeds(assessment.trainings, sentence)
     useful = assessment.useful
     seconds = f" ({useful.value / control_hz:.2g} s)" if control_hz else ""
     head = (
@@ -138,8 +138,8 @@ def imagination_verdict(assessment: Assessment, control_hz: float | None = None)
     ]
     kept = [_kept(name, horizon, assessment) for name, horizon in assessment.tolerance.items()]
     parts = "; ".join([f"significantly better (95 % CI) than {', '.join(beats)}", *kept])
-    told = f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
-    return with_seeds(assessment.trainings, told)
+    sentence = f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
+    return with_seeds(assessment.trainings, sentence)
 
 
 def by_group(assessments: Mapping[str, Assessment]) -> str:
@@ -147,8 +147,8 @@ def by_group(assessments: Mapping[str, Assessment]) -> str:
     if not {"contact", "free"} <= assessments.keys():
         return ""
     contact, free = assessments["contact"].useful, assessments["free"].useful
-    told = f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
-    return with_seeds(assessments["contact"].trainings, told)
+    sentence = f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+    return with_seeds(assessments["contact"].trainings, sentence)
 
 
 def _relation(d: Difference, a: str, b: str) -> str:

@@ -70,7 +70,7 @@ def _dimensions(source: Source, found: Survey) -> Table:
         groups.append(len(rows))
         values = (np.atleast_1d(part) for part in (column.low, column.mean, column.std, column.high))
         for i, facts in enumerate(zip(*values, strict=True)):
-            said = names.get((name, i), "")
-            rows.append((name if i == 0 else "", str(i), said, *(f"{value + 0.0:.4g}" for value in facts)))
+            label = names.get((name, i), "")
+            rows.append((name if i == 0 else "", str(i), label, *(f"{value + 0.0:.4g}" for value in facts)))
     columns = ("column", "dimension", "variable", "least", "mean", "deviation", "most")
     return Table("Values", columns, rows, frozenset({"column", "variable"}), groups=groups[1:])

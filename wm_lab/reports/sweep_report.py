@@ -201,13 +201,13 @@ def _arms(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
             for choice, arms in choices.items():
                 if name not in arms:
                     continue
-                known = next((said for seeds, said in alike if _same(seeds, arms[name])), None)
+                known = next((names for seeds, names in alike if _same(seeds, arms[name])), None)
                 if known is None:
                     alike.append((arms[name], [choice]))
                 else:
                     known.append(choice)
-            for seeds, said in alike:
-                rows[name if len(said) == len(choices) else f"{name} ({_common(said)})"] = seeds
+            for seeds, names in alike:
+                rows[name if len(names) == len(choices) else f"{name} ({_common(names)})"] = seeds
     return table
 
 
@@ -285,7 +285,7 @@ def _verdicts(
     duels: Sequence[tuple[str, list[Difference]]],
     played: Played,
 ) -> list[str]:
-    said = []
+    verdicts = []
     for task, pairs in duels:
         if not pairs:
             continue
@@ -294,21 +294,25 @@ def _verdicts(
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
         if worse:
             claim = f"{best} {does} {rate}; significantly better (95 % CI) than {', '.join(worse)}."
-            said.append(f"{task}: {with_seeds(min(pair.seeds for pair in pairs), claim)}")
+            verdicts.append(f"{task}: {with_seeds(min(pair.seeds for pair in pairs), claim)}")
         else:
-            said.append(f"{task}: cannot tell which {does}; {best} comes first {rate}.")
-    if not said:  # nothing was chosen between: what each run found is the answer
+            verdicts.append(f"{task}: cannot tell which {does}; {best} comes first {rate}.")
+    if not verdicts:  # nothing was chosen between: what each run found is the answer
         results = [record.result for record in records if record.result is not None]
-        said = [f"{r['labels'].get('exercise', 'run')} on {r['task']}: {r['verdict']}" for r in results[:MOST_VERDICTS]]
-    said += [
+        verdicts = [
+            f"{r['labels'].get('exercise', 'run')} on {r['task']}: {r['verdict']}" for r in results[:MOST_VERDICTS]
+        ]
+    verdicts += [
         f"{task} was played on {len(found)} different manifests; they are shown apart, never pooled."
         for task, found in _manifests(cells).items()
         if len(found) > 1
     ]
     lost = sum(record.result is None for record in records)
     if lost or missing:
-        said.append(f"{lost} of {len(records) + len(missing)} runs left no result and {len(missing)} were not begun.")
-    return said or [f"{len(records)} runs, each with its own verdict below."]
+        verdicts.append(
+            f"{lost} of {len(records) + len(missing)} runs left no result and {len(missing)} were not begun."
+        )
+    return verdicts or [f"{len(records)} runs, each with its own verdict below."]
 
 
 def _mean(seeds: Sequence[Outcomes], measure: str) -> float:

@@ -18,7 +18,7 @@ def cell_table(cells: Sequence[SweepCell]) -> Table:
     """The comparison: quality of imagination, success, speed and price of every choice on every task."""
     cells = _by_task(cells)
     steps = _steps(cells)
-    told = ("task", "choice", "imagined")
+    labels = ("task", "choice", "imagined")
     measured = ("better for", "success", "ms/decision", "frames/s", "M weights", "train s", "n")
     caption = (
         "at: median error of the imagined variable; better for: steps for which it is significantly better (95 % CI) "
@@ -26,14 +26,14 @@ def cell_table(cells: Sequence[SweepCell]) -> Table:
         "one thread."
     )
     rows = blank_repeats([_cell_row(cell, steps) for cell in cells])
-    columns = (*told, *(f"at {step}" for step in steps), *measured)
-    return Table("Comparison", columns, rows, frozenset(told), caption, _starts(cells))
+    columns = (*labels, *(f"at {step}" for step in steps), *measured)
+    return Table("Comparison", columns, rows, frozenset(labels), caption, _starts(cells))
 
 
 def imagined_table(cells: Sequence[SweepCell]) -> Table:
     """Errors of imagination with their intervals."""
     cells = _by_task([cell for cell in cells if cell.imagined])
-    steps, told = _steps(cells), ("task", "choice", "imagined")
+    steps, labels = _steps(cells), ("task", "choice", "imagined")
     rows = [
         (cell.task, cell.choice, f"{cell.variable} [{cell.unit}]", *(cell.error_at[step].bounds() for step in steps))
         for cell in cells
@@ -41,8 +41,8 @@ def imagined_table(cells: Sequence[SweepCell]) -> Table:
     caption = (
         "Median error, 95 % intervals over held-out episodes; where there are several seeds, Student's over seeds."
     )
-    columns = (*told, *(f"at {step}" for step in steps))
-    return Table("Imagination", columns, blank_repeats(rows), frozenset(told), caption, _starts(cells))
+    columns = (*labels, *(f"at {step}" for step in steps))
+    return Table("Imagination", columns, blank_repeats(rows), frozenset(labels), caption, _starts(cells))
 
 
 def across_table(rows: Sequence[tuple[str, Interval, float]], tasks: int, seeds: int) -> Table:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.probes import Explained, Probe, mlp, read, ridge, strangers
+from wm_lab.evaluation.probes import Explained, Probe, cross_validate, mlp, other_trajectories, ridge
 from wm_lab.exercises.latent.answer import LATENT, OBSERVATION, RANDOM, SHUFFLED
 from wm_lab.tracking.progress import progress
 
@@ -33,21 +33,21 @@ def ask(
     """R² of both probes for the variables in the `columns` of `truth` [M, D], and the latent's minus that of `RIVALS`,
     paired by trajectory: {probe: {representation: {variable: R²}}} both.
 
-    spaces: {representation: [M, F]}; "shuffled" is the latent, asked for the states of strangers
+    spaces: {representation: [M, F]}; "shuffled" is the latent, asked for the states of other trajectories
     """
-    stranger = strangers(trajectory)
+    foreign = other_trajectories(trajectory)
     tables: dict[str, Table] = {}
     gains: dict[str, Table] = {}
     with progress("probe", len(PROBES) * (len(spaces) + 1)) as bar:
         for kind, probe in PROBES.items():
 
             def explained(x: np.ndarray, y: np.ndarray, probe: Probe = probe) -> dict[str, Explained]:
-                readings = read(x, y, trajectory, probe)
+                predictions = cross_validate(x, y, trajectory, probe)
                 bar.advance(1)
-                return {name: readings.explained(where) for name, where in columns.items()}
+                return {name: predictions.explained(where) for name, where in columns.items()}
 
             found = {name: explained(x, truth) for name, x in spaces.items()}
-            found[SHUFFLED] = explained(spaces[LATENT], truth[stranger])
+            found[SHUFFLED] = explained(spaces[LATENT], truth[foreign])
             tables[kind] = {
                 name: {variable: r2.interval(resamples) for variable, r2 in row.items()} for name, row in found.items()
             }
