@@ -18,6 +18,7 @@ from wm_lab.formats.detect import open_source
 from wm_lab.formats.own import Own
 from wm_lab.formats.source import Source, Wishes
 from wm_lab.formats.survey import survey
+from wm_lab.mistakes import FULL
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import print_tables
@@ -45,6 +46,11 @@ def main(words: list[str]) -> int:
         arguments.run(arguments)
     except UserError as error:
         complain(error, "wm-lab-data")
+        return MISTAKE
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        complain(f"{error.strerror or error}; free some space, or choose another folder", "wm-lab-data")
         return MISTAKE
     except MemoryError as error:
         complain(f"there is not enough memory ({error or 'none is left'}); nothing was written", "wm-lab-data")

@@ -7,7 +7,6 @@ exit code 2; `HYDRA_FULL_ERROR=1` shows the traceback as well.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import sys
 import traceback
@@ -41,11 +40,10 @@ from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
 from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import build, complete, config_of, read_config, require_known, require_section, target
-from wm_lab.streams import prepare_streams, require_folder
+from wm_lab.streams import let_logs_fail, prepare_streams, require_folder
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
-from wm_lab.tracking.signals import leave_with_parent
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.world_model import WorldModel
 
@@ -219,9 +217,8 @@ def job(cfg: DictConfig) -> float | None:
     Returns the number that `optimized_metric` names, for sweepers that search.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    let_logs_fail()  # also where a launcher's process runs this
     try:
-        if multiprocessing.parent_process() is not None:  # a worker of a sweep, which may be killed
-            leave_with_parent()
         check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)

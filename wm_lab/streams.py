@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -21,6 +22,12 @@ def prepare_streams() -> None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
         elif hasattr(stream := getattr(sys, name), "reconfigure"):
             stream.reconfigure(errors="replace")
+    let_logs_fail()
+
+
+def let_logs_fail() -> None:
+    """A log that cannot be written, because the disk is full, prints no traceback: what needs the disk will say so."""
+    logging.raiseExceptions = False
 
 
 def require_folder() -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from tests.data.toy import PointTask, ScriptedPolicy
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
-from wm_lab.data.shard import MANIFEST
+from wm_lab.data.shard import MANIFEST, column_path, open_shard
 from wm_lab.data_command import main
+from wm_lab.errors import UserError
 
 CONFIG = DataConfig(episodes=6)
 ODD = (None, 3, -1, 1e400, "x", [], {}, [[]], [1], {"a": 1}, True, "\x1b[2J", "../../etc/passwd", 10**30, float("nan"))
@@ -79,6 +81,16 @@ def test_no_value_in_any_place_of_a_manifest_ends_in_a_traceback(copied, capsys)
         (copied / MANIFEST).write_text(json.dumps(changed))
         refused += opened(copied, capsys)[0] == 2
     assert refused > len(everywhere) / 2
+
+
+def test_a_bit_that_is_flipped_in_a_column_s_header_is_told_or_changes_nothing(copied):
+    path, header = column_path(copied, "reward"), 128
+    whole, before = path.read_bytes(), open_shard(copied, None).columns["reward"].tolist()
+    for place in range(header * 8):
+        byte, bit = divmod(place, 8)
+        path.write_bytes(whole[:byte] + bytes([whole[byte] ^ (1 << bit)]) + whole[byte + 1 :])
+        with suppress(UserError):
+            assert open_shard(copied, None).columns["reward"].tolist() == before, place
 
 
 def lie(name, array):

@@ -1,11 +1,12 @@
 """Kills and races: a command that is stopped at any moment, or meets its likes, ends in the numbers of a quiet one.
 
-    python -m tests.entry.kills --kills 40 --races 8 [--seed 0]
+    OMP_NUM_THREADS=1 python -m tests.entry.kills --kills 40 --races 8 --sweeps 5 [--seed 0]
 
 A small run whose two trainings go on side by side is killed (all its processes, the first one alone, one worker) or
 asked to end (Ctrl-C, SIGTERM) at random moments, again and again, until the same command is let finish; in a race two
 or three commands that share models begin together in one empty store. What they store and what they answer must be
 what a quiet run does, but for clocks; nothing half built stays, and no worker outlives its parent by more than 2 s.
+Nor do the processes of a sweep, and their workers, when its first process is killed at any moment.
 """
 
 from __future__ import annotations
@@ -38,11 +39,21 @@ COMMANDS = {
 }
 """All of one world model, trained twice."""
 
+SWEEP = (
+    "-m",
+    *PLANNING,
+    "hydra/launcher=joblib",
+    "hydra.launcher.n_jobs=2",
+    "planner=cem,mppi",
+    "trainer.steps=100000",
+)
+
 CLOCKS = {"seconds", "decision_ms", "frames_per_second", "ms_per_decision", "started", "ended", "sha256"}
 LEFT = ".building-*", ".holder-*"
 """What a store holds while something is being built."""
 
 WORKERS_STAY = 2.0  # seconds that workers may outlive their parent
+SWEEP_SECONDS = 60.0  # in which it starts its processes, these their workers, and all are training
 PATIENCE = 600.0
 WAYS = ("all", "parent", "worker", "SIGINT", "SIGTERM")
 
@@ -129,12 +140,13 @@ class Trial:
         self.faults.append(words)
         print(f"FAULT {words}\n{told}", flush=True)
 
-    def gone(self, started: Started, what: str) -> None:
-        """After the first process has ended."""
+    def gone(self, started: Started, what: str) -> float:
+        """Seconds until none is left after the first process has ended."""
         lingering = started.lingering()
         self.longest = max(self.longest, lingering)
         if lingering > WORKERS_STAY:
             self.fault(f"{what}: processes lived {lingering:.1f} s longer than their parent", started)
+        return lingering
 
     def compare(self, place: Path, names: Sequence[str], what: str) -> None:
         found, expected = answers(place), self.quiet(names)
@@ -230,11 +242,27 @@ class Trial:
             self.counts["races"] += 1
             print(f"{self.counts['races']} races, {len(self.faults)} faults: {names} {killed}", flush=True)
 
+    def sweeps(self, count: int) -> None:
+        """Runs side by side that would train for long, whose first process is killed."""
+        for sweep in range(count):
+            place = self.folder / f"sweep-{sweep}"
+            started, moment = begin(place, SWEEP), self.draw.uniform(0, SWEEP_SECONDS)
+            if started.wait(moment) is not None:
+                self.fault(f"sweep {sweep} ended by itself", started)
+                continue
+            there = len(started.processes())
+            os.kill(started.pid, signal.SIGKILL)
+            started.wait(PATIENCE)
+            lingering = self.gone(started, f"sweep {sweep} after {moment:.1f} s")
+            print(f"sweep after {moment:.1f} s: {there} processes, gone in {lingering:.2f} s", flush=True)
+            self.counts["sweeps"] += 1
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--races", type=int, default=8)
+    parser.add_argument("--sweeps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -243,6 +271,7 @@ def main() -> int:
             trial.kills(arguments.kills)
         if arguments.races:
             trial.races(arguments.races)
+        trial.sweeps(arguments.sweeps)
     print(f"{dict(trial.counts)}, longest stay of a worker {trial.longest:.1f} s, {len(trial.faults)} faults")
     return bool(trial.faults)
 

@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from tests.entry.command import SMALL, artifacts, runs, start, wm_lab
+from tests.entry.kills import WORKERS_STAY
 from wm_lab.training.trainer import Session
 
 pytestmark = pytest.mark.slow
@@ -112,7 +114,7 @@ def test_workers_of_a_killed_sweep_leave_and_close_their_runs(furnished):
     sweep = start(furnished, "-m", *SMALL, *long)
 
     def wait_for(state):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while (found := states()) != [state] * 2:
             assert time.monotonic() < deadline, found
             time.sleep(0.1)
@@ -121,6 +123,38 @@ def test_workers_of_a_killed_sweep_leave_and_close_their_runs(furnished):
         return [json.loads(run.read_text())["state"] for run in furnished.glob("outputs/multiruns/*/*/status.json")]
 
     wait_for("running")
+    theirs = {pid: words(pid) for pid in descendants(sweep.pid)}
     sweep.kill()
+    sweep.wait()
+    began = time.monotonic()
+    while left := [theirs[pid] for pid in theirs.keys() & processes().keys() if "resource_tracker" not in theirs[pid]]:
+        assert time.monotonic() < began + WORKERS_STAY, left
+        time.sleep(0.02)
     wait_for("failed")
     sweep.communicate()
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that it started, and those that they did, where the system has /proc."""
+    found, parents = [pid], processes()
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found[1:]
+
+
+def words(pid: int) -> str:
+    """What a process was started by; of Python's own trackers, which only clean up, it names the module."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def processes() -> dict[int, int]:
+    """{process that lives: its parent}"""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found[int(stat.parent.name)] = int(parent)
+    return found

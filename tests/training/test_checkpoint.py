@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, damage):
     path.write_bytes({"cut": whole[:middle], "empty": b"", "text": b"hello\n", "flipped": flipped}[damage])
     with pytest.raises(UserError, match=r"best\.pt"):
         load_model(path, WorldModel)
+
+
+def test_a_bit_that_is_flipped_anywhere_in_a_checkpoint_is_told_or_changes_nothing(tmp_path):
+    path = tmp_path / "best.pt"
+    write(path, {"format": 1, "weights": {"w": torch.arange(3.0)}})
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        with suppress(UserError):
+            assert read(path)["weights"]["w"].tolist() == [0.0, 1.0, 2.0], place
 
 
 class Bomb:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ from wm_lab.tasks.task import TaskSpec
 GROUPS = "groups"
 PLAN = "plan.json"
 LENGTH = EPISODE + "length"
-DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, LookupError, NotImplementedError, RuntimeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, TokenError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError)
 """What reading a damaged group of episodes can end in."""
 
 

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from wm_lab.errors import UserError
+from wm_lab.parent import die_with_parent, in_main_thread
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 GRACE = 2.0  # seconds to learn how a worker died
@@ -50,7 +50,7 @@ class Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's and MuJoCo's threads in mid-air
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, in_main_thread()), daemon=True)
         self._tools: bytes | None = None
         resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
         with _single_thread_environment(), _without_signals():
@@ -116,9 +116,9 @@ class _Failure(NamedTuple):
     traceback: str
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, of_main_thread: bool) -> None:
     """A worker's life."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    die_with_parent(of_main_thread)
     handle: Callable[[Any], Any] | None = None
     OUTLET.set(lambda news: pipe.send(News(news)))
     try:
@@ -135,17 +135,6 @@ def _work(pipe: Connection) -> None:
             pipe.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-
-
-def _leave_with_parent() -> None:
-    """End at once when the parent has: an item may take minutes, and nobody would hear what comes of it.
-
-    Nothing is cleaned up: whatever is stored is written under another name first, so there is nothing to damage.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:

@@ -31,6 +31,9 @@ REPORT = "report"
 REST = "hydra_plugins.wm_lab_rest.RestSweeper"
 """Stands for Hydra's own sweeper."""
 
+JOBLIB = "hydra_plugins.wm_lab_joblib.MortalLauncher"
+"""Stands for hydra/launcher=joblib."""
+
 OWN = {JOBS, LOCK, "multirun.yaml"}
 """Files of a sweep's folder before any job; the last one is Hydra's."""
 
@@ -59,6 +62,8 @@ class SweepWatch(Callback):
             config.hydra.sweep.dir = str(folder)
             if jobs:
                 config.hydra.sweeper._target_ = REST
+            if config.hydra.launcher._target_.endswith(".JoblibLauncher"):
+                config.hydra.launcher._target_ = JOBLIB
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # every job is composed from these
         write_json(folder / JOBS, asked)
         ours = folder == wanted and not theirs

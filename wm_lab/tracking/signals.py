@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from types import FrameType
 from typing import Any
 
 TERMINATED = 128 + signal.SIGTERM
-PATIENCE = 20.0
-"""Seconds in which a run that was asked to end closes its books."""
 
 
 class Terminated(SystemExit):
@@ -65,18 +62,3 @@ class Signals:
             os._exit(128 + signal.SIGINT)
         self._interrupted = True
         raise KeyboardInterrupt
-
-
-@cache
-def leave_with_parent() -> None:
-    """From now on this process ends when the one that started it does, however that one ended."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
-        os._exit(TERMINATED)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -84,12 +83,14 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     """Save beside, then rename: whoever reads sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save(dict(content), temporary)
+        with temporary.open("wb") as file:  # given a path, torch says of a full disk only at which byte it failed
+            torch.save(dict(content), file)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk or a missing folder by a RuntimeError
+    except (OSError, RuntimeError) as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        reason = str(error).splitlines()[0]
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
         raise UserError(
             f"{path} cannot be written ({reason}); check that its folder exists and the disk has room"
         ) from error
@@ -107,7 +108,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"there is no checkpoint at {path}") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # one flipped bit in an archive's bookkeeping, and its reader raises of every kind
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{path} is damaged or is no checkpoint of wm_lab ({reason}); delete it to train again"

@@ -12,7 +12,6 @@ import os
 import pickle
 import signal
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wm_lab.errors import UserError
+from wm_lab.parent import die_with_parent, in_main_thread
 from wm_lab.world_model import Windows
 
 Loss = Callable[[Windows], tuple[Tensor, dict[str, Tensor]]]
@@ -127,7 +126,9 @@ class _Helper:
         context = multiprocessing.get_context("spawn")
         self.name = f"process {place.rank + 1} of {place.size} of the training"
         self.words, theirs = context.Pipe(duplex=False)
-        self.process: BaseProcess = context.Process(target=_enter, args=(part, place, meeting, theirs), daemon=True)
+        self.process: BaseProcess = context.Process(
+            target=_enter, args=(part, place, meeting, theirs, in_main_thread()), daemon=True
+        )
         resource_tracker.ensure_running()  # multiprocessing's own helper; starting it inside would unblock SIGINT
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2})
         self.process.start()
@@ -166,20 +167,15 @@ class _Loss(nn.Module):
         return loss
 
 
-def _enter(part: bytes, place: Place, meeting: str, words: Connection) -> None:
+def _enter(part: bytes, place: Place, meeting: str, words: Connection, of_main_thread: bool) -> None:
     """A helper's life, which ends when the leader's does."""
-    threading.Thread(target=_leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    die_with_parent(of_main_thread)
     with _group(place, meeting):
         try:
             pickle.loads(part)(place)
         except Exception:
             words.send((time.monotonic(), traceback.format_exc()))  # before the others see the connection close
             os._exit(1)
-
-
-def _leave_with(leader: Any) -> None:
-    leader.join()
-    os._exit(1)
 
 
 @contextmanager
