@@ -4,8 +4,8 @@
 
 Mounts a small tmpfs, for which it must be root, and calls each command on it again and again while the disk grows, by a
 few kB where something failed for the first time and by twice as many each time after. Until it fits, every call must
-end in one sentence with exit code 2, no traceback, and leave nothing half written that the next believes. At the end
-there must be what a quiet run writes: clocks aside, the same numbers.
+end in one sentence (of a sweep: one a job) with exit code 2, no traceback, and leave nothing half written that the next
+believes. At the end there must be what a quiet run writes: clocks aside, the same numbers.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class Walk(NamedTuple):
     """Kinds of artifacts that are there already, so that the disk is full when they are used."""
 
 
+def stored(folder: Path) -> dict[str, Any]:
+    """What stands in the store: a collection's own answer is its place and how long it took."""
+    return {name: content for name, content in answers(folder).items() if "/" in name}
+
+
 def files(folder: Path) -> dict[str, Any]:
     """{file of the new dataset: its hash}, as far as its bytes are no clock's."""
     made = folder / "made"
@@ -61,7 +66,7 @@ IMAGINATION = (*SMALL[:3], "exercise=imagination", "task.observation=pixels", "w
 MADE = ("dataset", "model")
 
 WALKS = {
-    "collect": Walk(PIXELS),
+    "collect": Walk(PIXELS, answers=stored),
     "planning": Walk(PLANNING),
     "playing": Walk(PLANNING, kept=MADE),
     "imagination": Walk(IMAGINATION, kept=MADE),
@@ -97,9 +102,7 @@ def walked(folder: Path, name: str, step: int) -> Iterator[str]:
     walk = WALKS[name]
     with disk(folder / "quiet" / "disk", 2**20) as quiet:
         code, told = called(quiet, walk)
-        if code != 0:
-            yield f"{name} on an empty disk: exit code {code}\n{told}"
-            return
+        assert code == 0, told
         expected, needed = walk.answers(quiet), used(quiet)
         for kind in walk.kept:
             shutil.copytree(quiet / STORE / kind, folder / "kept" / STORE / kind)
@@ -108,19 +111,12 @@ def walked(folder: Path, name: str, step: int) -> Iterator[str]:
             shutil.copytree(folder / "kept", place, dirs_exist_ok=True)
         resize(place, size := used(place) + BEGINNING)
         failed: Counter[str] = Counter()
-        while True:
-            code, told = called(place, walk)
-            if code == 0:
-                break
-            sentences = [line for line in told.splitlines() if line.startswith("wm-lab")]
-            if code != 2 or not sentences or len(set(sentences)) > 2 or "Traceback" in told:
-                yield f"{name} with {size} kB: exit code {code}\n{told[-4000:]}"
-            elif "space" not in sentences[-1]:
-                yield f"{name} with {size} kB does not name the disk: {sentences[-1]}"
-            if size > 10 * needed + 10_000:
-                yield f"{name} does not end with {size} kB, where a quiet run needs {needed}"
-                return
-            what = re.sub(r"[0-9a-f]{6,}|\d", "", sentences[-1] if sentences else "")
+        while (ended := called(place, walk))[0] != 0:
+            sentences = [line for line in ended[1].splitlines() if line.startswith("wm-lab")]
+            if (fault := fault_of(*ended, sentences, jobs=name == "sweep")) is not None:
+                yield f"{name} with {size} kB: {fault}"
+            assert size < 10 * needed + 10_000, f"{name} does not end where a quiet run needs {needed} kB"
+            what = re.sub(r"[0-9a-f]{6,}|\d", "", "".join(sentences[-1:]))
             size += step * 2 ** failed[what]
             failed[what] += 1
             resize(place, size)
@@ -131,6 +127,13 @@ def walked(folder: Path, name: str, step: int) -> Iterator[str]:
     print(f"{name}: full {failed.total()} times, up to {size} kB, in {len(failed)} places", flush=True)
     for what in failed:
         print(f"    {failed[what]} × {what[:200]}", flush=True)
+
+
+def fault_of(code: int, told: str, sentences: list[str], jobs: bool) -> str | None:
+    """What is wrong with how a command on a full disk ended; `jobs`: it may say a sentence for each of several."""
+    if code != 2 or "Traceback" in told or (len(sentences) != 1 and not jobs):
+        return f"exit code {code}\n{told[-4000:]}"
+    return None if "space" in " ".join(sentences) else f"the disk is not named: {sentences}"
 
 
 def called(place: Path, walk: Walk) -> tuple[int, str]:
