@@ -67,24 +67,29 @@ def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray) -> Interval:
 
     Undefined for fewer than three trajectories or distances that are all alike.
     """
-    from scipy.stats import rankdata  # takes a second to load, which every command would wait for
-
     first, second = np.triu_indices(len(a), 1)
     other = trajectory[first] != trajectory[second]
     first, second = first[other], second[other]
     count = int(trajectory.max()) + 1 if len(trajectory) else 0
     if len(np.unique(trajectory)) < 3:
         return undefined(count)
-    x, y = a[first, second], b[first, second]
+    orders = [np.unique(d[first, second], return_inverse=True)[1] for d in (a, b)]
 
     def correlation(kept: np.ndarray) -> float:
         pairs = kept[first] & kept[second]
-        ranks = [rankdata(d[pairs]) for d in (x, y)]
+        ranks = [_ranks(order[pairs]) for order in orders]
         if not all(np.ptp(rank) > 0 for rank in ranks):
             return float("nan")
         return float(np.corrcoef(*ranks)[0, 1])
 
     return jackknife(correlation, trajectory, least=-1.0, most=1.0)
+
+
+def _ranks(order: np.ndarray) -> np.ndarray:
+    """Ranks of integers [P] that are few enough to be counted; what is equal has their mean."""
+    counts = np.bincount(order)
+    middle: np.ndarray = np.cumsum(counts) - (counts - 1) / 2
+    return middle[order]
 
 
 def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) -> Interval:
