@@ -39,7 +39,16 @@ from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
 from wm_lab.resume import finished_before, resumed
-from wm_lab.settings import build, complete, config_of, read_config, require_known, require_section, target
+from wm_lab.settings import (
+    build,
+    complete,
+    config_of,
+    plain_values,
+    read_config,
+    require_known,
+    require_section,
+    target,
+)
 from wm_lab.streams import let_logs_fail, prepare_streams, require_folder
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
@@ -70,7 +79,7 @@ def run(cfg: DictConfig) -> Answer:
         require_test(cfg.optimized_metric, experiment.task_spec)
         with Run(
             folder,
-            config=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
+            config=plain_values(cfg, resolve=True),
             config_text=OmegaConf.to_yaml(cfg, resolve=True),
             overrides=typed(),
             tracking=tracking,
@@ -121,7 +130,7 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Plain values; UserError where a part is no section, or a number that others are reckoned from is senseless."""
-    typed_in: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    typed_in = plain_values(cfg)
     require_known(typed_in, [option.name for option in fields(schema.RootConfig)])  # a `+` lets any name in
     for name in (*schema.SECTIONS, "tracking"):
         require_section(typed_in[name], name)
@@ -129,9 +138,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         target(base, typed_in[name], name)
     check_domains(schema.RootConfig, typed_in)
     check_domains(config_of(target(Task, typed_in["task"], "task")), typed_in["task"], "task")
-    plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        cfg, resolve=True, throw_on_missing=True, enum_to_str=True
-    )
+    plain = plain_values(cfg, resolve=True)
     check_domains(schema.RootConfig, plain)
     return plain
 

@@ -32,8 +32,14 @@ def read_config(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     check_domains(kind, values, name)  # as they were typed
     read = typed(kind, {key: value for key, value in values.items() if key != TARGET}, name)
     with _told_by(name):
-        check_domains(kind, OmegaConf.to_container(read), name)  # type: ignore[arg-type] # texts such as "nan", too
+        check_domains(kind, plain_values(read), name)  # texts such as "nan", too
         return cast(T, OmegaConf.to_object(read))
+
+
+def plain_values(config: DictConfig, resolve: bool = False) -> dict[str, Any]:
+    """Sections, options and names of what they choose; resolve: with all references followed, and nothing missing."""
+    found = OmegaConf.to_container(config, resolve=resolve, throw_on_missing=resolve, enum_to_str=True)
+    return cast(dict[str, Any], found)
 
 
 def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> DictConfig:
@@ -44,7 +50,7 @@ def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> Dict
             raise UserError(told)
     require_known(values, known, name)
     with _told_by(name):
-        return OmegaConf.merge(OmegaConf.structured(kind), values)  # type: ignore[return-value]
+        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(kind), values))
 
 
 def require_known(values: Iterable[str], known: Iterable[str], name: str = "") -> None:

@@ -48,7 +48,13 @@ def clean():
     GlobalHydra.instance().clear()
 
 
-@pytest.mark.parametrize(("page", "arguments"), ALL, ids=[f"{page}: {arguments}" for page, arguments in ALL])
+@pytest.mark.parametrize(
+    ("page", "arguments"),
+    [
+        pytest.param(page, arguments, id=f"{page}: {arguments}", marks=() if page == "README.md" else pytest.mark.slow)
+        for page, arguments in ALL
+    ],
+)
 def test_a_command_of_the_pages_is_understood(page, arguments):
     words = shlex.split(arguments)
     if "--config-dir" in words or any(word.startswith("sweep.resume=") for word in words):

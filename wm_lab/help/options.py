@@ -10,13 +10,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
 from wm_lab import config as schema
 from wm_lab.domains import taken_apart
 from wm_lab.folders import CONF, share_user_code
 from wm_lab.help.comments import comments
-from wm_lab.settings import TARGET, config_of, target
+from wm_lab.settings import TARGET, config_of, plain_values, target
 from wm_lab.tracking.wandb_run import TrackingConfig
 
 RUN = "run"
@@ -54,7 +54,7 @@ def options_of(section: str, choice: str | None = None, folders: Sequence[Path] 
     share_user_code(folders)
     words = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in folders)}]"] if folders else []
     config = schema.composed(CONF, [*words, *([choice] if choice else [])])
-    plain: dict[str, Any] = OmegaConf.to_container(config, enum_to_str=True)  # type: ignore[assignment]
+    plain = plain_values(config)
     if section == RUN:
         parts = {*schema.SECTIONS, *(name for name, value in plain.items() if isinstance(value, dict))}
         return [o for o in _options(schema.RootConfig, "", plain) if o.name.partition(".")[0] not in parts]

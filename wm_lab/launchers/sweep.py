@@ -21,7 +21,7 @@ from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep_report import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
 from wm_lab.resume import LOCK, code_hash, command, place
-from wm_lab.settings import read_config
+from wm_lab.settings import plain_values, read_config
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 
@@ -54,7 +54,7 @@ class SweepWatch(Callback):
             wanted = Path(config.hydra.sweep.dir).absolute()
             theirs = wanted.exists()
             folder, lock = place(wanted, asked)
-            tracking = read_config(TrackingConfig, OmegaConf.to_container(config.tracking), "tracking")  # type: ignore[arg-type]
+            tracking = read_config(TrackingConfig, plain_values(config.tracking), "tracking")
         except (UserError, OSError) as error:  # Hydra makes a warning of a callback's exception and would go on
             complain(error)
             sys.exit(MISTAKE)
