@@ -182,6 +182,7 @@ def test_an_output_folder_that_is_a_file_is_named(tmp_path):
     assert ended.code == 2 and re.search(r"outputs/runs.*Not a directory.*outputs=", ended.complaint)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_told_and_the_same_command_goes_on(furnished):
     save = np.savez
     left = [1]

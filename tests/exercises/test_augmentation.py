@@ -64,6 +64,7 @@ def clones(store) -> dict[str, dict[str, Any]]:
     return {f.parent.name: json.loads(f.read_text())["recipe"] for f in store.glob("model/bc-*/recipe.json")}
 
 
+@pytest.mark.slow
 def test_every_arm_plays_the_same_episodes_at_every_count(answer):
     without_ratio = {"real", "real_longer", "duplicated", "dart"}
     expected = {f"{arm}_n{n}" for arm in without_ratio for n in (4, 6)}
@@ -104,6 +105,7 @@ def test_proportional_batches_are_asked_for_by_an_option(store):
     assert "weights" not in new
 
 
+@pytest.mark.slow
 def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store, tmp_path):
     with PointExperiment(replace(point_settings(store), workers=2)) as experiment:
         real = experiment.data.demonstrations(4)

@@ -56,6 +56,7 @@ def test_every_episode_is_counted_by_its_behaviour_and_found_again(tmp_path):
         assert "collection" not in again.seconds, "nothing is collected twice"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_only_the_groups_that_were_playing(tmp_path):
     fuse = tmp_path / "fuse"
     fuse.touch()

@@ -23,6 +23,7 @@ def cells(preset) -> list[list[str]]:
     return basic_sweeper.BasicSweeper.split_arguments(parsed, None)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_the_first_and_the_last_cell_of_a_preset_pass_every_check(preset, tmp_path):
     if preset.stem in NEEDED:

@@ -107,6 +107,7 @@ def test_a_belief_does_not_grow_with_the_number_of_candidates(model):
     assert seen == [3] * 4, "the past stays at batch B"
 
 
+@pytest.mark.slow
 def test_a_linear_world_is_foreseen_and_actions_tell_where_it_goes(taught):
     held_out = linear_world(256, 1)
     truth = held_out.observation["state"][:, 2:]
@@ -150,6 +151,7 @@ def test_a_tiny_batch_is_learnt_by_heart():
     assert goes_on[0, -1] < 0.2 and goes_on[1:].min() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["flow", "regression"])
 def test_the_policy_does_as_its_examples_did(head):
     def play(episodes: int, seed: int) -> Windows:

@@ -42,6 +42,7 @@ def errors(language: bool) -> tuple[float, float]:
     return told / size, rmse(imagined(model, held_out, 1), truth) / size
 
 
+@pytest.mark.slow
 def test_a_model_that_is_told_foresees_what_one_that_is_not_cannot_know():
     told, misled = errors(language=True)
     assert told < 0.15 and misled > 1.5, "told the opposite it expects the opposite"

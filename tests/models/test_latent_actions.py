@@ -44,6 +44,7 @@ def taught() -> VideoToken:
     return model
 
 
+@pytest.mark.slow
 def test_codes_recover_the_moves_of_video_without_actions(taught):
     held_out, move = play(128, 1)
     held_out.action[:] = torch.nan
