@@ -104,12 +104,6 @@ class Windows:
 class State:
     """A belief about the present of B episodes. Subclasses are dataclasses of tensors that all lead with `B`."""
 
-    @property
-    def rows(self) -> int:
-        """B"""
-        first = getattr(self, fields(self)[0].name)
-        return first.rows if isinstance(first, State) else len(first)
-
     def map(self, change: Callable[[Any], Any]) -> Self:
         """The same belief with `change` applied to every tensor; a field may itself be a State."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -139,6 +133,12 @@ class State:
         return self.map(lambda value: value.to(device))
 
 
+def _rows(state: State) -> int:
+    """B"""
+    first = getattr(state, fields(state)[0].name)
+    return _rows(first) if isinstance(first, State) else len(first)
+
+
 @dataclass
 class Replayed(State):
     """What is believed after steps of a model that can only imagine: where they began, and what was done since."""
@@ -154,9 +154,15 @@ class Replayed(State):
             return state
         return cls(state, like[:, None][:, :0], torch.zeros(len(like), dtype=torch.long, device=like.device))
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"a belief after the inherited `step` has no {name!r} and can only be stepped on; give the model a `step` "
+            "of its own, and it can be imagined from and observed on"
+        )
+
     def put(self, rows: Any, other: State) -> Replayed:
         """A copy in which `rows` hold `other`, which may be what was observed anew."""
-        theirs = Replayed.of(other, self.done.new_zeros(other.rows, self.done.shape[-1]))
+        theirs = Replayed.of(other, self.done.new_zeros(_rows(other), self.done.shape[-1]))
         longest = max(self.done.shape[1], theirs.done.shape[1])
         mine, theirs = (
             Replayed(each.start, F.pad(each.done, (0, 0, 0, longest - each.done.shape[1])), each.steps)
@@ -267,7 +273,7 @@ class WorldModel(nn.Module, ABC):
 
     def check_actions(self, state: State, actions: Tensor, letters: str) -> None:
         """Raises ValueError unless the actions have the shape that the letters name, such as "BNHA"."""
-        known = {"B": state.rows, "A": self.spec.action_size}
+        known = {"B": _rows(state), "A": self.spec.action_size}
         wanted = [known.get(letter, size) for letter, size in zip(letters, actions.shape, strict=False)]
         if actions.ndim != len(letters) or wanted != list(actions.shape) or 0 in actions.shape[1:-1]:
             raise ValueError(

@@ -48,6 +48,19 @@ def model() -> DecoderOnly:
     return make_informed(KIND).eval()
 
 
+@torch.inference_mode()
+def test_a_step_believes_what_it_would_had_its_guess_been_observed():
+    model, data = make_informed("decoder_only").eval(), noise_windows()
+    actions = plans(3, 1, 1)[:, 0, 0]
+    after, seen = model.step(model.encode(data), actions)
+    guess = data[:, -1:].map(torch.clone)
+    guess.observation, guess.action, guess.first[:] = model.decode(seen.map(lambda v: v[:, 0])), actions[:, None], False
+    observed = model.encode(guess, model.encode(data))
+    for name in ("position", "h", "g", "seen"):
+        torch.testing.assert_close(getattr(after, name), getattr(observed, name), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after.cache.keys, observed.cache.keys, rtol=1e-4, atol=1e-4)
+
+
 def test_the_mask_is_the_one_in_the_picture():
     a, o = [1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1]  # kinds alone; time is the window's business
     assert observations_see_no_actions(6, 6, torch.device("cpu")).int().tolist() == [a, o, a, o, a, o]

@@ -50,6 +50,11 @@ class Imaginer(WorldModel):
         return Imagination(places, places.sum(-1), places[..., 0].sigmoid())
 
 
+class Unchecked(Imaginer):
+    def imagine(self, state: State, actions: Tensor) -> Imagination:
+        return self._of(state.at[:, None, None] + actions.sum(-1, keepdim=True))  # type: ignore[attr-defined]
+
+
 def build(kind: str) -> WorldModel:
     return Imaginer().eval() if kind == "other" else make_informed(kind, ensemble=3).eval()
 
@@ -155,6 +160,13 @@ def test_several_steps_at_once_are_as_many_one_by_one(model):
     after, steps = stepwise(model, belief, plans)
     assert_same(Imagination.joined([seen, more]), steps)
     assert_same(later, after)
+
+
+def test_whoever_imagines_from_an_inherited_step_is_told_to_write_one():
+    model = Unchecked()
+    belief, _ = model.step(model.encode(noise_windows()), actions(3))
+    with pytest.raises(AttributeError, match=r"has no 'at' and can only be stepped on; give the model a `step` of"):
+        model.imagine(belief, actions(3, 1, 4))
 
 
 def test_gradients_reach_the_actions_through_steps(model):
