@@ -77,28 +77,37 @@ OPTIONS: dict[str, dict[str, Option]] = {
 
 WEIGHTS: dict[str, dict[str, str | None]] = {
     "wm_lab.models.rssm.model.RSSM": {
+        "heads.proceed.": "heads.continuation.",
+        "encoder.readings.": "encoder.image_readout.",
         "latent.drift.": None,
         "cell.latent.drift.": None,
         "encoder.vectors.": None,
         "heads.decoder.vectors.": None,
     },
     "wm_lab.models.latent_mlp.model.LatentMLP": {
+        "heads.proceed.": "heads.continuation.",
+        "encoder.readings.": "encoder.image_readout.",
         "latent.drift.": None,
         "encoder.vectors.": None,
         "heads.decoder.vectors.": None,
     },
     "wm_lab.models.video_token.model.VideoToken": {
+        "heads.proceed.": "heads.continuation.",
+        "heads.decoder.tokenizer.images.to_looks.": "heads.decoder.tokenizer.images.to_appearance.",
+        "heads.decoder.tokenizer.images.to_places.": "heads.decoder.tokenizer.images.to_points.",
         "latent.encoder.vectors.": None,
         "latent.decoder.vectors.": None,
         "heads.decoder.tokenizer.vectors.norms.": None,
         "heads.decoder.tokenizer.vectors.drift.": None,
     },
     "wm_lab.models.decoder_only.model.DecoderOnly": {
+        "heads.proceed.": "heads.continuation.",
         "frame.vectors.": None,
         "frame.drift.": None,
         "heads.decoder.vectors.": None,
     },
     "wm_lab.models.video_diffusion.model.VideoDiffusion": {
+        "heads.proceed.": "heads.continuation.",
         "frames.vectors.": None,
         "heads.decoder.vectors.": None,
         "vector.drift.": None,

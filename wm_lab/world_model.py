@@ -27,7 +27,7 @@ class DataSpec:
     `mean` and `std` are per-dimension statistics of the *training split* for every vector key and for "reward"
     (length 1); of an image its mean, flat, and one `std` of all pixels about it.
     `std_change` is the per-dimension standard deviation of one-step changes of every vector key.
-    `linear` is the best linear guess of such a change in the vector's own units: change = [x, action, 1] @ weights,
+    `linear` predicts such a change best linearly, in the vector's own units: change = [x, action, 1] @ weights,
     `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
@@ -95,8 +95,8 @@ class Windows:
         return self.action.shape[0], self.action.shape[1]
 
     @property
-    def led(self) -> Tensor:
-        """The action that led to each step [B, T, A]: none to an episode's first, whatever is recorded there."""
+    def previous_action(self) -> Tensor:
+        """The action that led to each step [B, T, A], zero at an episode's first step whatever is recorded there."""
         return self.action * ~self.first[..., None]
 
 

@@ -62,7 +62,7 @@ def without_cache(model: VideoToken, belief: VideoTokenState, actions: torch.Ten
         past.append(dynamics.group(codes, torch.cat([action, frame], -1)))
         step = torch.arange(len(past)).repeat_interleave(size)
         read = dynamics.transformer(torch.cat(past, 1), step, frame_causal(step, model.config.context))
-        codes = dynamics.foretell(dynamics.parts(read[:, -size:])[1], likely=True)
+        codes = dynamics.predict(dynamics.parts(read[:, -size:])[1], likely=True)
 
 
 def frames() -> Windows:

@@ -69,7 +69,7 @@ def test_the_mask_is_the_one_in_the_picture():
 def test_observation_modes_are_blind_to_actions_bit_for_bit(model):
     data, changed = noise_windows(), noise_windows()
     changed.action[:, 1:] = -0.3
-    said, other = model.say(data), model.say(changed)
+    said, other = model.predict(data), model.predict(changed)
     assert torch.equal(said.policy, other.policy) and torch.equal(said.inverse, other.inverse)
     assert torch.equal(said.video["state"], other.video["state"])
     assert (said.forward["state"] != other.forward["state"])[:, 1:].all()
@@ -79,7 +79,7 @@ def test_observation_modes_are_blind_to_actions_bit_for_bit(model):
 def test_no_mode_sees_an_observation_that_is_yet_to_come(model, mode):
     data, changed = noise_windows(), noise_windows()
     changed.observation["state"][:, 4] += 2.0
-    said, other = (getattr(model.say(w), mode) for w in (data, changed))
+    said, other = (getattr(model.predict(w), mode) for w in (data, changed))
     if isinstance(said, dict):
         said, other = said["state"], other["state"]
     moved = (said != other).flatten(2).any(-1)[0]
@@ -90,7 +90,7 @@ def test_no_mode_sees_an_observation_that_is_yet_to_come(model, mode):
 def test_forward_dynamics_never_sees_a_later_action(model):
     data, changed = noise_windows(), noise_windows()
     changed.action[:, 4] += 0.5
-    moved = (model.say(data).forward["state"] != model.say(changed).forward["state"]).any(-1)[0]
+    moved = (model.predict(data).forward["state"] != model.predict(changed).forward["state"]).any(-1)[0]
     assert moved.tolist() == [t >= 4 for t in range(7)]
 
 
@@ -102,7 +102,7 @@ def test_imagination_on_the_shared_past_equals_reading_all_of_it_anew(model, obs
     future = model.decode(model.imagine(model.encode(data), actions))["state"]
     seen = torch.cat([data.observation["state"][:, None].expand(-1, n, -1, -1), future], 2).flatten(0, 1)
     action = torch.cat([data.action[:, None].expand(-1, n, -1, -1), actions], 2).flatten(0, 1)
-    again = model.say(windows(seen, action)).forward["state"][:, observed:]
+    again = model.predict(windows(seen, action)).forward["state"][:, observed:]
     torch.testing.assert_close(again.unflatten(0, (3, n)), future, **CLOSE)
 
 
@@ -133,7 +133,7 @@ def test_a_linear_world_is_foreseen_and_actions_tell_where_it_goes(taught):
 def test_inverse_dynamics_recovers_the_actions_of_a_linear_world(taught):
     held_out = linear_world(256, 1)
     with torch.no_grad():
-        inferred = taught.say(held_out).inverse
+        inferred = taught.predict(held_out).inverse
     assert rmse(inferred[:, 1:], held_out.action[:, 1:]) < 0.15 * held_out.action[:, 1:].std()
 
 
@@ -142,7 +142,7 @@ def test_video_foretells_what_can_be_known_without_the_action(taught):
     held_out = linear_world(256, 1)
     x, following = held_out.observation["state"][:, :-1], held_out.observation["state"][:, 1:]
     with torch.no_grad():
-        guess = taught.say(held_out).video["state"][:, :-1]
+        guess = taught.predict(held_out).video["state"][:, :-1]
     assert rmse(guess, following) < 1.1 * rmse(x @ PLANT.T, following)
     assert rmse(guess, x @ PLANT.T) < 0.35 * rmse(x, x @ PLANT.T)
 
@@ -155,7 +155,7 @@ def test_a_tiny_batch_is_learnt_by_heart():
     model = make(KIND, DataSpec({"state": (3,)}, 2), **sizes)
     fit(model, data, steps=200, batch=4, rate=2e-2)
     with torch.no_grad():
-        said, (_, seen) = model.say(data), model.observe(data)
+        said, (_, seen) = model.predict(data), model.observe(data)
     scale, truth = data.observation["state"].std(), data.observation["state"]
     assert rmse(said.forward["state"][:, 1:], truth[:, 1:]) < 0.1 * scale
     assert rmse(said.policy[:, :4, 0], data.action[:, 1:5]) < 0.1

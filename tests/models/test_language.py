@@ -54,7 +54,7 @@ def test_every_token_and_every_mode_is_told():
     model = make_informed(KIND, TOLD, language=True).eval()
     first, second = noise_windows(), noise_windows()
     second.instruction = torch.ones(3, 7, dtype=torch.long)
-    said, other = model.say(first), model.say(second)
+    said, other = model.predict(first), model.predict(second)
     for one, two in zip(
         (said.forward["state"], said.video["state"], *said[2:]),
         (other.forward["state"], other.video["state"], *other[2:]),
@@ -62,7 +62,7 @@ def test_every_token_and_every_mode_is_told():
     ):
         assert (one != two).flatten(2).any(2).all()
     asleep = make_informed(KIND, TOLD).eval()
-    assert torch.equal(asleep.say(first).inverse, asleep.say(second).inverse)
+    assert torch.equal(asleep.predict(first).inverse, asleep.predict(second).inverse)
 
 
 def test_the_masks_hold_whatever_was_said():
@@ -70,7 +70,7 @@ def test_the_masks_hold_whatever_was_said():
     data, changed = noise_windows(), noise_windows()
     data.instruction = changed.instruction = torch.ones(3, 7, dtype=torch.long)
     changed.action[:, 1:] = -0.3
-    said, other = model.say(data), model.say(changed)
+    said, other = model.predict(data), model.predict(changed)
     assert torch.equal(said.policy, other.policy) and torch.equal(said.inverse, other.inverse)
 
 
@@ -86,7 +86,7 @@ def test_planning_imagines_under_the_instruction_that_was_observed():
         action = torch.cat([data.action[:, None].expand(-1, 4, -1, -1), actions], 2).flatten(0, 1)
         whole = windows(seen, action)
         whole.instruction = data.instruction[:, :1].repeat_interleave(4, 0).expand(-1, 12)
-        again = model.say(whole).forward["state"][:, 7:].unflatten(0, (3, 4))
+        again = model.predict(whole).forward["state"][:, 7:].unflatten(0, (3, 4))
     torch.testing.assert_close(again, future, rtol=1e-4, atol=1e-5)
 
 
@@ -94,7 +94,7 @@ def test_without_a_number_the_first_instruction_holds():
     model = make_informed(KIND, TOLD, language=True).eval()
     data, told = noise_windows(), noise_windows()
     told.instruction = torch.zeros(3, 7, dtype=torch.long)
-    assert torch.equal(model.say(data).inverse, model.say(told).inverse)
+    assert torch.equal(model.predict(data).inverse, model.predict(told).inverse)
 
 
 def test_sentences_of_the_same_words_in_another_order_differ():
@@ -110,7 +110,7 @@ def test_a_checkpoint_knows_sentences_by_their_words_not_by_their_numbers():
     turned.load_state_dict(model.state_dict())
     data, other = noise_windows(), noise_windows()
     other.instruction = torch.ones(3, 7, dtype=torch.long)
-    assert torch.equal(model.say(data).inverse, turned.say(other).inverse)
+    assert torch.equal(model.predict(data).inverse, turned.predict(other).inverse)
 
 
 @pytest.mark.parametrize("sentences", [[], [""], ["...", ""]])

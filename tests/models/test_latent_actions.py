@@ -66,7 +66,7 @@ def test_video_without_actions_is_filtered_by_what_is_seen_to_happen(taught):
     untold = told.map(torch.clone)
     untold.action[:] = torch.nan
     with torch.no_grad():
-        assert rmse(taught.latent.translate(told).action, taught.latent.translate(untold).action) < 0.1
+        assert rmse(taught.latent.to_codes(told).action, taught.latent.to_codes(untold).action) < 0.1
 
 
 def test_actions_change_nothing_but_the_adapter():

@@ -53,7 +53,7 @@ def seen_both(b: int = 3, steps: int = 6) -> Windows:
 def without_cache(model: VideoToken, data: Windows, actions: torch.Tensor) -> torch.Tensor:
     """Imagined vectors [B, H, V] with the whole sequence read anew at every step."""
     dynamics, vectors, steps = model.dynamics, model.tokenizer.vectors, data.shape[1]
-    seen = model._read(data, None)
+    seen = model._tokenize(data, None)
     codes, states = list(seen.codes.unbind(1)), list(seen.vector.unbind(1))
     led = [*data.action[:, 1:].unbind(1), *actions.unbind(1)]
     for t in range(actions.shape[1]):
@@ -64,7 +64,7 @@ def without_cache(model: VideoToken, data: Windows, actions: torch.Tensor) -> to
         step = torch.arange(len(groups)).repeat_interleave(dynamics.group_size)
         read = dynamics.transformer(torch.cat(groups, 1), step, frame_causal(step, model.config.context))
         _, places = dynamics.parts(read[:, -dynamics.group_size :])
-        codes.append(dynamics.foretell(places, likely=True))
+        codes.append(dynamics.predict(places, likely=True))
         states.append(vectors.decode(codes[-1], states[-1], led[steps - 1 + t]))
     return torch.stack(states[steps:], 1)
 
@@ -112,11 +112,11 @@ def test_images_are_coded_relative_to_the_first_frame_of_their_episode():
     model, data = make_informed("video_token", BOTH).eval(), seen_both(b=1)
     changed = data.map(torch.clone)
     changed.observation["pixels"][:, 0] = 255 - changed.observation["pixels"][:, 0]
-    a, b = (model._read(w, None).codes[0, :, :16] for w in (data, changed))
+    a, b = (model._tokenize(w, None).codes[0, :, :16] for w in (data, changed))
     assert (a != b).flatten(1).any(1).all()
     for w in (data, changed):
         w.first[:, 2] = True
-    a, b = (model._read(w, None).codes[0, :, :16] for w in (data, changed))
+    a, b = (model._tokenize(w, None).codes[0, :, :16] for w in (data, changed))
     assert (a != b).flatten(1).any(1).tolist() == [True, True, False, False, False, False]
 
 
@@ -134,7 +134,7 @@ def test_only_rounds_of_decoding_keep_tokens_that_belong_together_together(decod
         optimiser.zero_grad()
         dynamics.loss(places, fsq.code(coin)).mean().backward()
         optimiser.step()
-    first, second = fsq.index(dynamics.foretell(places, likely=False)).unbind(-1)
+    first, second = fsq.index(dynamics.predict(places, likely=False)).unbind(-1)
     assert 0.35 < first.float().mean() < 0.65
     same = (first == second).float().mean()
     assert same > 0.95 if agree else 0.35 < same < 0.65
@@ -191,7 +191,7 @@ def test_codes_stay_exact_under_autocast():
     model, data = make_informed("video_token"), noise_windows()
     with torch.autocast("cpu", torch.bfloat16):
         total, _ = model.loss(data)
-        codes = model._read(data, None).codes[:, 1:]
+        codes = model._tokenize(data, None).codes[:, 1:]
     total.backward()
     assert torch.isfinite(total) and codes.dtype == torch.float32
     torch.testing.assert_close(model.tokenizer.fsq.code(model.tokenizer.fsq.index(codes)), codes)

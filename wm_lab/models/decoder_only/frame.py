@@ -1,8 +1,8 @@
 """One observation as one continuous vector z: what a decoder reads, predicts and feeds back to itself.
 
 z holds the observed vectors themselves (normalised), then an embedding of the images. The next z is predicted as a
-correction of the best guess without a network, in units of ordinary one-step changes: linear drift for vectors, no
-change for embeddings.
+correction of a prediction without a network, in units of typical one-step changes: linear for vectors, no change for
+embeddings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Frame(nn.Module):
         if images.observation:
             encoder = ObservationEncoder(config, images)
             self.images, self.embed = encoder, nn.Linear(encoder.size, embedding)
-            # Its scale is fixed, or embeddings would shrink until every guess of the next one is a good one.
+            # Its scale is fixed, or embeddings would shrink until every prediction of the next one has a small error.
             self.norm = nn.LayerNorm(embedding, elementwise_affine=False)
         self.size, self.read_size = self.vectors.size, self.vectors.read_size
 
@@ -44,24 +44,24 @@ class Frame(nn.Module):
         """What networks see of z: itself, and how its points lie to one another, [..., read_size]."""
         return self.vectors.read(z)
 
-    def follow(self, seen: Tensor, correction: Tensor, action: Tensor | None = None) -> Tensor:
-        """The next z after `seen` [..., R] and an action [..., A], if known; correction [..., Z] in ordinary steps."""
-        z = seen[..., : self.size]
+    def follow(self, frame: Tensor, correction: Tensor, action: Tensor | None = None) -> Tensor:
+        """The next z after `frame` [..., R] and an action [..., A], if known; correction [..., Z] in ordinary steps."""
+        z = frame[..., : self.size]
         return self.vectors.corrected(z if action is None else self.vectors.prior(z, action), correction)
 
     def change(self, before: Tensor, after: Tensor) -> Tensor:
-        """From one z, or what is seen of it, to another, in ordinary steps: [..., Z]."""
+        """From one z, or frame as networks read it, to another, in ordinary steps: [..., Z]."""
         return self.vectors.change(before[..., : self.size], after[..., : self.size])
 
-    def error(self, guess: Tensor, seen: Tensor) -> Tensor:
-        """Huber error of guesses [..., Z] of the frames `seen` [..., R], in ordinary steps, summed over z: [...]."""
-        return self.vectors.error(guess, seen[..., : self.size].detach())
+    def error(self, prediction: Tensor, frame: Tensor) -> Tensor:
+        """Huber error of predictions [..., Z] of frames [..., R], in ordinary steps, summed over z: [...]."""
+        return self.vectors.error(prediction, frame[..., : self.size].detach())
 
 
 class FrameDecoder(nn.Module):
     """z, the first numbers of features [..., F], -> {key: [..., *shape]} in the task's own units.
 
-    Vectors stand in z as they are; images are painted from their embedding.
+    z holds the vectors; images are decoded from their embedding.
     """
 
     def __init__(self, config: AutoencoderConfig, spec: DataSpec, vectors: Vectors, embedding: int):

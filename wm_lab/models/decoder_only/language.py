@@ -1,4 +1,4 @@
-"""What the data's sentences say, as vectors that are learnt with the model: nothing is downloaded.
+"""Embeddings of the data's instructions, learnt with the model: nothing is downloaded.
 
 Words, and pairs of neighbours so that order counts, are hashed into one table; a sentence is the mean of its entries.
 That tells apart the few sentences of a robot's data. It knows no synonyms, which would take a pretrained encoder.
@@ -22,7 +22,7 @@ ENTRIES = 512
 
 
 class Instructions(nn.Module):
-    """Vectors of the sentences that a dataset knows."""
+    """Embeddings of the sentences that a dataset knows."""
 
     entries: Tensor
     starts: Tensor
@@ -34,10 +34,10 @@ class Instructions(nn.Module):
                 "model.language=true needs data that say what is to be done, and these have no instruction; set "
                 "model.language=false"
             )
-        each = [[crc32(word.encode()) % ENTRIES for word in words(sentence)] for sentence in sentences]
-        lengths = torch.tensor([0, *map(len, each)])
+        entries = [[crc32(word.encode()) % ENTRIES for word in words(sentence)] for sentence in sentences]
+        lengths = torch.tensor([0, *map(len, entries)])
         # Not part of a checkpoint: they are read off the specification, which is.
-        self.register_buffer("entries", torch.tensor(list(chain(*each))), persistent=False)
+        self.register_buffer("entries", torch.tensor(list(chain(*entries))), persistent=False)
         self.register_buffer("starts", lengths.cumsum(0)[:-1], persistent=False)
         self.table = nn.Parameter(torch.randn(ENTRIES, width))
 

@@ -5,17 +5,16 @@ the action, as in Unified World Models, arXiv 2504.02792). Actions see all that 
 observations alone:
 
             o0  a1  o1  a2  o2
-        o0   x   .   .   .   .      o_t says  what one would do next     (policy)
-        a1   x   x   .   .   .                what was done to get here  (inverse dynamics)
-        o1   x   .   x   .   .                what will be seen next     (video prediction)
+        o0   x   .   .   .   .      o_t predicts  the next actions           (policy)
+        a1   x   x   .   .   .                    the action that led to it  (inverse dynamics)
+        o1   x   .   x   .   .                    the next observation       (video prediction)
         a2   x   x   x   x   .
-        o2   x   .   x   .   x      a_t says  what will be seen of it    (forward dynamics)
+        o2   x   .   x   .   x      a_t predicts  the observation after it   (forward dynamics)
 
-So one pass teaches all modes, and none can see what it must not. Nothing is sampled: the next observation is a
-continuous guess that is fed back when imagining.
+So one pass trains all modes, and none reads what it is to predict. Nothing is sampled: the next observation is a
+continuous prediction that is fed back when imagining.
 
-With `model.language=true` the vector of the episode's instruction is added to every token, as if a token that all can
-see stood before them, which no window slides past.
+With `model.language=true` the embedding of the episode's instruction is added to every token.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from wm_lab.domains import Depth, Domain, Few, Steps, Width
 from wm_lab.errors import UserError
 from wm_lab.models.decoder_only.frame import Frame, FrameDecoder
 from wm_lab.models.decoder_only.language import Instructions
-from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Said
+from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Predictions
 from wm_lab.models.parts.attention import Suffix, Transformer, visible
 from wm_lab.models.parts.blocks import mlp, zero
 from wm_lab.models.parts.cache import Cache
@@ -57,7 +56,7 @@ class DecoderOnlyConfig(AutoencoderConfig):
     action_head: str = "flow"  # of the policy: flow (flow matching, as π0) or regression, the baseline
     chunk: Few = 4  # actions that the policy decides on at once
     flow_steps: Few = 10  # of the integration that draws actions, as in π0; more are slower and finer
-    language: bool = False  # every token is told the episode's instruction
+    language: bool = False  # the embedding of the episode's instruction is added to every token
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,20 +72,20 @@ class DecoderState(State):
     position: Tensor  # [B] int64, steps since the episode began
     h: Tensor  # [B, W] output at a_t
     g: Tensor  # [B, W] output at o_t
-    seen: Tensor  # [B, R] the frame itself, as networks read it
-    told: Tensor  # [B, W] of the instruction; zeros without language
+    frame: Tensor  # [B, R] the observed or imagined frame, as networks read it
+    instruction: Tensor  # [B, W] its embedding; zeros without language
 
 
-class Reading(NamedTuple):
-    """Observed steps, read in one pass."""
+class EncodedSteps(NamedTuple):
+    """Observed steps after one pass of the transformer."""
 
-    seen: Tensor  # [B, T, R] frames as networks read them
+    frames: Tensor  # [B, T, R] as networks read them
     h: Tensor  # [B, T, W] outputs at a_t
     g: Tensor  # [B, T, W] outputs at o_t
     cache: Cache  # of the past's tokens and these
     position: Tensor  # [B, T]
     episode: Tensor  # [B, T] counted from the past's, which is 0
-    told: Tensor  # [B, T, W] of the instruction
+    instruction: Tensor  # [B, T, W] its embedding
 
 
 class DecoderOnly(FeatureModel, ActsItself):
@@ -124,67 +123,70 @@ class DecoderOnly(FeatureModel, ActsItself):
             if getattr(config, name) > room:
                 raise UserError(
                     f"model.{name}={getattr(config, name)} does not fit into training windows of {steps} steps, so it "
-                    f"could not be taught; lower it to {room} or raise trainer.length"
+                    f"could not be trained; lower it to {room} or raise trainer.length"
                 )
-        read = self._read(windows, None)
+        encoded = self._encode_steps(windows, None)
         linked = ~windows.first & (torch.arange(steps, device=windows.first.device) > 0)
-        z = read.seen[..., : self.frame.size]
-        terms = self.heads.losses(torch.cat([read.seen, read.h], -1), windows, target=z, seen=z)
-        guess = self._next(read.h[:, 1:], read.seen[:, :-1], windows.action[:, 1:])
-        terms["forward"] = config.modes.forward * F.pad(self.frame.error(guess, read.seen[:, 1:]), (1, 0)) * linked
-        terms |= self.modes.losses(self.frame, read.g, read.seen, windows, linked)
+        z = encoded.frames[..., : self.frame.size]
+        terms = self.heads.losses(torch.cat([encoded.frames, encoded.h], -1), windows, target=z, image_features=z)
+        predicted = self._next(encoded.h[:, 1:], encoded.frames[:, :-1], windows.action[:, 1:])
+        error = self.frame.error(predicted, encoded.frames[:, 1:])
+        terms["forward"] = config.modes.forward * F.pad(error, (1, 0)) * linked
+        terms |= self.modes.losses(self.frame, encoded.g, encoded.frames, windows, linked)
         return self.total_loss(
             terms,
             windows,
-            lambda rows, t: lambda actions: self._roll(self._at(read, rows, t), actions[:, None])[:, 0],
+            lambda rows, t: lambda actions: self._roll(self._belief_at(encoded, rows, t), actions[:, None])[:, 0],
         )
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[DecoderState, Imagination]:
         assert state is None or isinstance(state, DecoderState)
-        read = self._read(windows, state)
-        rows = torch.arange(len(read.h), device=read.h.device)
-        belief = self._at(read, rows, torch.full_like(rows, windows.shape[1] - 1))
-        return belief, self.observed(torch.cat([read.seen, read.h], -1), windows)
+        encoded = self._encode_steps(windows, state)
+        rows = torch.arange(len(encoded.h), device=encoded.h.device)
+        belief = self._belief_at(encoded, rows, torch.full_like(rows, windows.shape[1] - 1))
+        return belief, self.observed(torch.cat([encoded.frames, encoded.h], -1), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, DecoderState)
         self.check_actions(state, actions, "BNHA")
-        return self.imagined(torch.cat([state.seen, state.h], -1), self._roll(state, actions), actions)
+        return self.imagined(torch.cat([state.frame, state.h], -1), self._roll(state, actions), actions)
 
     def step(self, state: State, actions: Tensor) -> tuple[DecoderState, Imagination]:
         assert isinstance(state, DecoderState)
         self.check_actions(state, actions, "BA")
         kept, append = state.cache.step.shape[1], self.transformer.append
-        out, cache = append((self.from_action(actions) + state.told)[:, None], state.position, state.cache, kept + 1)
+        token = self.from_action(actions) + state.instruction
+        out, cache = append(token[:, None], state.position, state.cache, kept + 1)
         h, position = out[:, 0], state.position + 1
-        seen = self.frame.read(self._next(h, state.seen, actions))
-        # The guess is read at once, not beside the next action as in `_roll`: the policy may be asked about it.
+        frame = self.frame.read(self._next(h, state.frame, actions))
+        # The prediction is read at once, not beside the next action as in `_roll`: the policy may be asked about it.
         allowed = observations_see_no_actions(1, kept + 2, actions.device)
-        out, cache = append((self.from_frame(seen) + state.told)[:, None], position, cache, kept, allowed)
-        after = DecoderState(cache, position, h, out[:, 0], seen, state.told)
-        start, features = (torch.cat([now.seen, now.h], -1) for now in (state, after))
+        out, cache = append((self.from_frame(frame) + state.instruction)[:, None], position, cache, kept, allowed)
+        after = DecoderState(cache, position, h, out[:, 0], frame, state.instruction)
+        start, features = (torch.cat([now.frame, now.h], -1) for now in (state, after))
         return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
-    def say(self, windows: Windows) -> Said:
-        """What every mode says of observed windows [B, T], each one step ahead; the policy starts from noise 0."""
-        read = self._read(windows, None)
-        before = F.pad(read.seen[:, :-1], (0, 0, 1, 0))
-        noise = read.g.new_zeros(*read.g.shape[:-1], self.config.chunk, self.spec.action_size)
-        return Said(
-            forward=self.heads.decoder(self._next(read.h, before, windows.action)),
-            video=self.heads.decoder(self.modes.next_frame(self.frame, read.g, read.seen)),
-            inverse=self.modes.infer_action(self.frame, read.g, read.seen),
-            policy=self.modes.policy(torch.cat([read.g, read.seen], -1), noise).clamp(-1, 1),
+    def predict(self, windows: Windows) -> Predictions:
+        """What every mode predicts along observed windows [B, T], one step ahead; the policy starts from noise 0."""
+        encoded = self._encode_steps(windows, None)
+        before = F.pad(encoded.frames[:, :-1], (0, 0, 1, 0))
+        noise = encoded.g.new_zeros(*encoded.g.shape[:-1], self.config.chunk, self.spec.action_size)
+        return Predictions(
+            forward=self.heads.decoder(self._next(encoded.h, before, windows.action)),
+            video=self.heads.decoder(self.modes.next_frame(self.frame, encoded.g, encoded.frames)),
+            inverse=self.modes.infer_action(self.frame, encoded.g, encoded.frames),
+            policy=self.modes.policy(torch.cat([encoded.g, encoded.frames], -1), noise).clamp(-1, 1),
         )
 
     def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
         assert isinstance(state, DecoderState)
         shape = self.config.chunk, self.spec.action_size
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        actions: Tensor = self.modes.policy(torch.cat([state.g, state.seen], -1), noise.to(state.g)).clamp(-1, 1)
+        policy_input = torch.cat([state.g, state.frame], -1)
+        actions: Tensor = self.modes.policy(policy_input, noise.to(state.g)).clamp(-1, 1)
         return actions
 
-    def _read(self, windows: Windows, state: DecoderState | None) -> Reading:
+    def _encode_steps(self, windows: Windows, state: DecoderState | None) -> EncodedSteps:
         """Every observed step, going on from `state`."""
         (b, steps), window = windows.shape, self.config.window
         first, now = windows.first, torch.arange(steps, device=windows.first.device)
@@ -194,67 +196,69 @@ class DecoderOnly(FeatureModel, ActsItself):
         position = torch.where(began >= 0, now - began, before[:, None] + 1 + now)
         episode = first.cumsum(1)
 
-        seen = self.frame.read(self.frame(windows.observation))
-        # No action led to an episode's first step: a zero one stands there, the mark of a beginning.
-        actions = self.from_action(windows.led)
-        told = self._told(windows)
-        tokens = torch.stack([actions + told, self.from_frame(seen) + told], 2).flatten(1, 2)  # [B, 2T, W]
+        frames = self.frame.read(self.frame(windows.observation))
+        # No action led to an episode's first step: a zero action stands there.
+        actions = self.from_action(windows.previous_action)
+        instruction = self._instruction(windows)
+        pairs = torch.stack([actions + instruction, self.from_frame(frames) + instruction], 2)
+        tokens = pairs.flatten(1, 2)  # [B, 2T, W]
         at = torch.stack([position - 1, position], 2).flatten(1)  # a_t is decided on at step t - 1
         known, of = torch.cat([past.step, at], 1), episode.repeat_interleave(2, 1)
         mask = visible(at, known, window) & (of[:, :, None] == F.pad(of, (2 * window, 0))[:, None])
         mask = mask & observations_see_no_actions(2 * steps, known.shape[1], mask.device)
         out, own = self.transformer.prefix(tokens, at, mask[:, None], past)
         h, g = out.unflatten(1, (steps, 2)).unbind(2)
-        return Reading(seen, h, g, past.then(own), position, episode, told)
+        return EncodedSteps(frames, h, g, past.then(own), position, episode, instruction)
 
-    def _told(self, windows: Windows) -> Tensor:
-        """[B, T, W]"""
+    def _instruction(self, windows: Windows) -> Tensor:
+        """Embedding of the instruction at every step, [B, T, W]; zeros without language."""
         if self.instructions is None:
             return windows.action.new_zeros(*windows.shape, self.config.width)
         embedding: Tensor = self.instructions(windows.instruction, *windows.shape)
         return embedding
 
-    def _at(self, read: Reading, rows: Tensor, t: Tensor) -> DecoderState:
+    def _belief_at(self, encoded: EncodedSteps, rows: Tensor, t: Tensor) -> DecoderState:
         """The beliefs after steps t [M] of these rows [M], with the window of tokens that led to each."""
         window = self.config.window
-        frames = t[:, None] + 1 + torch.arange(window, device=t.device)  # the past's stand before those just read
-        episode = F.pad(read.episode, (window, 0))[rows[:, None], frames]
-        tokens = (2 * frames[..., None] + torch.arange(2, device=t.device)).flatten(1)  # [M, 2 * window]
+        index = t[:, None] + 1 + torch.arange(window, device=t.device)  # the past's stand before those just read
+        episode = F.pad(encoded.episode, (window, 0))[rows[:, None], index]
+        tokens = (2 * index[..., None] + torch.arange(2, device=t.device)).flatten(1)  # [M, 2 * window]
         keys, values = (
-            part.movedim(3, 1)[rows[:, None], tokens].movedim(1, 3) for part in (read.cache.keys, read.cache.values)
+            part.movedim(3, 1)[rows[:, None], tokens].movedim(1, 3)
+            for part in (encoded.cache.keys, encoded.cache.values)
         )
-        cache = Cache(keys, values, read.cache.step[rows[:, None], tokens])
-        same = (episode == read.episode[rows, t][:, None]).repeat_interleave(2, 1)
+        cache = Cache(keys, values, encoded.cache.step[rows[:, None], tokens])
+        same = (episode == encoded.episode[rows, t][:, None]).repeat_interleave(2, 1)
         at = rows, t
-        facts = (part[at] for part in (read.position, read.h, read.g, read.seen, read.told))
+        facts = (part[at] for part in (encoded.position, encoded.h, encoded.g, encoded.frames, encoded.instruction))
         return DecoderState(cache.seen_where(same), *facts)
 
     def _roll(self, state: DecoderState, actions: Tensor) -> Tensor:
-        """Features [B, N, H, F] of imagined steps: actions [B, N, H, A] one by one, each guess read as an observation.
+        """Features [B, N, H, F] of imagined steps under actions [B, N, H, A].
 
-        The past is shared by all candidates of a row.
+        Each prediction is read as an observation. The past is shared by all candidates of a row.
         """
         b, n, horizon, _ = actions.shape
         suffix = Suffix(state.cache, n, 2 * horizon - 1)
-        told = state.told[:, None]  # [B, 1, W]
-        embedded = (self.from_action(actions) + told[:, None]).unbind(2)
-        seen = state.seen[:, None].expand(b, n, -1)
+        instruction = state.instruction[:, None]  # [B, 1, W]
+        embedded = (self.from_action(actions) + instruction[:, None]).unbind(2)
+        frame = state.frame[:, None].expand(b, n, -1)
         tokens, features = embedded[0][:, :, None], []
         known = state.cache.step.shape[1] + 1  # tokens, with the first action
         kinds = observations_see_no_actions(2, known + 2 * (horizon - 1), actions.device)
         for k, action in enumerate(actions.unbind(2)):
             allowed = kinds[-tokens.shape[2] :, : known + 2 * k]
             h = self.transformer.extend(tokens, state.position + k, state.cache, suffix, allowed)[:, :, -1]
-            seen = self.frame.read(self._next(h, seen, action))
-            features.append(torch.cat([seen, h], -1))
+            frame = self.frame.read(self._next(h, frame, action))
+            features.append(torch.cat([frame, h], -1))
             if k + 1 < horizon:
-                tokens = torch.stack([self.from_frame(seen) + told, embedded[k + 1]], 2)
+                tokens = torch.stack([self.from_frame(frame) + instruction, embedded[k + 1]], 2)
         return torch.stack(features, 2)
 
-    def _next(self, h: Tensor, seen: Tensor, action: Tensor) -> Tensor:
+    def _next(self, h: Tensor, frame: Tensor, action: Tensor) -> Tensor:
         """Forward dynamics: z_t from the output at a_t, the frame before and the action between them."""
-        correction = self.transition(torch.cat([h, seen, action], -1))
-        return self.frame.follow(seen, correction, action)
+        correction = self.transition(torch.cat([h, frame, action], -1))
+        return self.frame.follow(frame, correction, action)
 
 
 def observations_see_no_actions(queries: int, keys: int, device: torch.device) -> Tensor:

@@ -5,9 +5,9 @@ In the spirit of Ha & Schmidhuber 2018 (World Models, arXiv 1803.10122):
     z_t ~ q(z | o_t)      prior  p(z_t | z_{t-1}, a_{t-1})
     loss = decoder + reward + continue + dynamics KL(sg q || p) + representation KL(q || sg p) + open loop
 
-It has no memory: one observation must say everything about the present. Only where images are all there is, which show
-no velocity, what others read holds the action that led there beside z. The transition corrects the best linear guess,
-in units of typical one-step changes of the observation.
+It has no memory: one observation must tell everything about the present. Where only images are observed, which show no
+velocity, heads and transition read the previous action beside z. The transition corrects the linear prediction, in
+units of typical one-step changes of the observation.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LatentMLPConfig(AutoencoderConfig):
 @dataclass
 class LatentState(State):
     z: Tensor  # [B, Z]
-    action: Tensor  # [B, A], the one that led here
+    action: Tensor  # [B, A], the previous action
 
 
 class LatentMLP(FeatureModel):
@@ -55,36 +55,36 @@ class LatentMLP(FeatureModel):
         super().__init__()
         self.config, self.spec = config, spec
         self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)
-        self.encoder = ObservationEncoder(config, spec, readings=self.latent.readings)
+        self.encoder = ObservationEncoder(config, spec, readout=self.latent.image_variables)
         size, raw = self.latent.size, self.latent.raw_size
-        self.recalls = images_alone(spec)
-        read = self.latent.read_size + self.recalls * spec.action_size
+        self.heads_see_action = images_alone(spec)
+        read = self.latent.read_size + self.heads_see_action * spec.action_size
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
         decoder = ObservationDecoder(config, spec, read, offset=0)
         self.heads = Heads(config, spec, read, size, decoder, self.encoder.size)
-        self.latent.begin(self.posterior)
+        self.latent.initialise(self.posterior)
         zero(self.transition[-1])
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        token, seen = self.encoder(windows.observation)
-        posterior = self._posterior(token, seen)
-        z, led = self._draw(posterior), windows.led
-        prior = self._prior(z[:, :-1], led[:, :-1], windows.action[:, 1:])
-        terms = self.heads.losses(self._features(z, led), windows, self.latent.mean(posterior), token)
+        token, known = self.encoder(windows.observation)
+        posterior = self._posterior(token, known)
+        z, previous_action = self._draw(posterior), windows.previous_action
+        prior = self._prior(z[:, :-1], previous_action[:, :-1], windows.action[:, 1:])
+        terms = self.heads.losses(self._features(z, previous_action), windows, self.latent.mean(posterior), token)
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
-        linked = ~windows.first[:, 1:]  # an episode's first step follows from nothing
+        linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))
         terms["representation"] = F.pad(config.representation_scale * representation * linked, (1, 0))
         total, logs = self.total_loss(
-            terms, windows, lambda rows, t: self._roll(LatentState(z[rows, t], led[rows, t]), likely=True)
+            terms, windows, lambda rows, t: self._roll(LatentState(z[rows, t], previous_action[rows, t]), likely=True)
         )
         return total, logs | {"kl": kl[linked & windows.valid[:, 1:]].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[LatentState, Imagination]:
-        z, led = self._draw(self._posterior(*self.encoder(windows.observation))), windows.led
-        return LatentState(z[:, -1], led[:, -1]), self.observed(self._features(z, led), windows)
+        z, previous_action = self._draw(self._posterior(*self.encoder(windows.observation))), windows.previous_action
+        return LatentState(z[:, -1], previous_action[:, -1]), self.observed(self._features(z, previous_action), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
@@ -100,19 +100,19 @@ class LatentMLP(FeatureModel):
         start, features = (self._features(belief.z, belief.action) for belief in (state, after))
         return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
-    def _posterior(self, token: Tensor, seen: Tensor) -> Tensor:
-        anchor = F.pad(seen, (0, self.latent.size - seen.shape[-1]))  # where z starts
-        return self.latent.distribution(self.posterior(token), anchor)
+    def _posterior(self, token: Tensor, known: Tensor) -> Tensor:
+        mean_init = F.pad(known, (0, self.latent.size - known.shape[-1]))
+        return self.latent.distribution(self.posterior(token), mean_init)
 
-    def _features(self, z: Tensor, led: Tensor) -> Tensor:
+    def _features(self, z: Tensor, previous_action: Tensor) -> Tensor:
         """What heads and the transition read, [..., F]."""
         read = self.latent.read(z)
-        return torch.cat([read, led], -1) if self.recalls else read
+        return torch.cat([read, previous_action], -1) if self.heads_see_action else read
 
-    def _prior(self, z: Tensor, led: Tensor, action: Tensor) -> Tensor:
-        """Of the z that follows, from this one, the action that `led` to it and the one that is taken now."""
-        change = self.transition(torch.cat([self._features(z, led), action], -1))
-        return self.latent.distribution(change, self.latent.forecast(z, action))
+    def _prior(self, z: Tensor, previous_action: Tensor, action: Tensor) -> Tensor:
+        """Prior of the next z [..., Z], from this one, the previous action and the one that is taken now."""
+        change = self.transition(torch.cat([self._features(z, previous_action), action], -1))
+        return self.latent.distribution(change, self.latent.linear_prediction(z, action))
 
     def _roll(self, state: LatentState, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
@@ -127,7 +127,7 @@ class LatentMLP(FeatureModel):
         return roll
 
     def _advance(self, state: LatentState, action: Tensor, likely: bool = False) -> LatentState:
-        """Beliefs [M] after an action [M, A] that nobody saw the outcome of."""
+        """Beliefs [M] after an action [M, A], its outcome unobserved."""
         return LatentState(self._draw(self._prior(state.z, state.action, action), likely), action)
 
     def _draw(self, parameters: Tensor, likely: bool = False) -> Tensor:

@@ -1,7 +1,7 @@
 """A frame-causal transformer whose imagination shares one cached past among all candidates.
 
 Tokens come in frames, one frame a time step. A token sees all tokens of its own frame and of the `window - 1` frames
-before it. Where it stands in time is said by rotary embeddings (RoFormer, arXiv 2104.09864, §3.2), which only ever show
+before it. Where it stands in time is told by rotary embeddings (RoFormer, arXiv 2104.09864, §3.2), which only ever show
 differences of steps: the window may slide for as long as it likes, and nothing jumps when it begins to.
 
 `Transformer.prefix` reads what was observed once, for B episodes; `Transformer.extend` goes on from it, a frame at a

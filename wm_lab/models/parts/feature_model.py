@@ -1,4 +1,4 @@
-"""What all families do alike once they have features: sum up losses, wrap what was seen or imagined, decode."""
+"""What all families do alike once they have features: sum up losses, wrap what was observed or imagined, decode."""
 
 from __future__ import annotations
 

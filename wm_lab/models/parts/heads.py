@@ -1,6 +1,6 @@
-"""What every latent world model predicts from its features: observation, reward, continuation, and its own doubt.
+"""What every world model predicts from its features: observation, reward, continuation, and its own uncertainty.
 
-Where images are all there is, what is seen is also asked how far the robot has come (see `odometry.py`).
+Where only images are observed, their features also predict how far the robot has moved (see `odometry.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class HeadsConfig:
     """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
     reward asks for, such as a goal, is learned last."""
     odometry_scale: Weight = 1.0
-    """Where images are all there is: weight of telling from them how far the actions have led. 0: as in the papers."""
+    """Where only images are observed: weight of reading off them how far the actions have led. 0: as in the papers."""
     min_step_std: Annotated[float, Domain(least=1e-6, most=1)] = 0.01
     """Least standard deviation of a dimension's one-step changes, in its standard deviations. Errors count in units of
     such changes: smaller, and what hardly ever changes counts more."""
@@ -55,7 +55,7 @@ class HeadsConfig:
     open_loop_starts: Steps = 1  # in each window of a batch, for the open-loop loss
     open_loop_scale: Weight = 1.0  # weight of the open-loop loss
     ensemble: Annotated[int, Domain(least=0, most=1000)] = 0
-    """Predictors of the next latent whose disagreement is the model's doubt; 0: none, 5 are usual."""
+    """Predictors of the next latent whose disagreement is the model's uncertainty; 0: none, 5 are usual."""
 
     def __post_init__(self) -> None:
         if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):
@@ -64,11 +64,11 @@ class HeadsConfig:
                 "a plain regression"
             )
         if self.ensemble == 1:
-            raise UserError("model.ensemble=1 has nobody to disagree with; use 0 for none, or at least 2")
+            raise UserError("model.ensemble=1 has no other to disagree with; use 0 for none, or at least 2")
 
 
 class Decoder(Protocol):
-    """Observations from features, and the error of what they say; see `ObservationDecoder`."""
+    """Observations from features, and their error; see `ObservationDecoder`."""
 
     def __call__(self, features: Tensor) -> dict[str, Tensor]: ...
 
@@ -79,7 +79,7 @@ class Heads(nn.Module):
     """Heads read the first `read_size` numbers of features; the `decoder` reads what it likes.
 
     `target_size` is the width of the latent that the ensemble predicts one step ahead. `image_size` is the width of
-    what the model sees in images before anything of the past, or of actions, is known.
+    the image features, which depend neither on the past nor on actions.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Heads(nn.Module):
             TwoHot(*reward, config.reward_bins, config.reward_limit) if config.reward_bins else Regression(*reward)
         )
         self.reward_norm = Normaliser(*spec.mean.get("reward", [0.0]), *spec.std.get("reward", [1.0]))
-        self.proceed = mlp(read_size, config.units, 1, 1)
+        self.continuation = mlp(read_size, config.units, 1, 1)
         inputs = read_size + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
         self.odometer: Odometer | None = None
@@ -106,12 +106,11 @@ class Heads(nn.Module):
             self.odometer = Odometer(image_size, spec.action_size)
 
     def losses(
-        self, features: Tensor, windows: Windows, target: Tensor, seen: Tensor | None = None
+        self, features: Tensor, windows: Windows, target: Tensor, image_features: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Unreduced losses [B, T] from features [B, T, F].
 
-        `target` [B, T, Z] is what the ensemble foretells, and `seen` [B, T, sight] what images say on their own,
-        where a sight was spoken of.
+        `target` [B, T, Z] is what the ensemble predicts; `image_features` [B, T, image_size] are for odometry.
         """
         config = self.config
         reward = self.reward_norm(windows.reward)
@@ -122,16 +121,16 @@ class Heads(nn.Module):
             # Nothing was rewarded on arrival at an episode's first step.
             "reward": config.reward_scale * self.reward.loss(features, reward) * ~windows.first,
             "continue": F.binary_cross_entropy_with_logits(
-                self.proceed(features)[..., 0], 1 - windows.terminal.float(), reduction="none"
+                self.continuation(features)[..., 0], 1 - windows.terminal.float(), reduction="none"
             ),
         }
         if self.ensemble is not None:
-            guess = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
-            error = (guess - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
+            predictions = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
+            error = (predictions - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
             terms["ensemble"] = F.pad(error, (1, 0))
         if self.odometer is not None:
-            assert seen is not None
-            terms["odometry"] = config.odometry_scale * self.odometer.loss(seen, windows)
+            assert image_features is not None
+            terms["odometry"] = config.odometry_scale * self.odometer.loss(image_features, windows)
         return terms
 
     def total(self, terms: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -143,7 +142,7 @@ class Heads(nn.Module):
         """Observation and reward error along imagined steps (PlaNet's overshooting, in observation space).
 
         From `open_loop_starts` random posteriors of every window, roll `open_loop` steps with the recorded actions and
-        compare what is decoded with what was seen: the multi-step accuracy that planning lives on.
+        compare what is decoded with what was observed: the multi-step accuracy that planning lives on.
         """
         config = self.config
         b, steps = windows.shape
@@ -169,18 +168,18 @@ class Heads(nn.Module):
             some = {key: value.flatten(0, 1)[chosen] for key, value in observation.items()}
             return self.decoder.loss(features.flatten(0, 1)[chosen], some)
 
-        return told_by_a_share(self.config.decoded_share, features.shape[:2], features.device, error)
+        return loss_of_a_share(self.config.decoded_share, features.shape[:2], features.device, error)
 
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
-        """Heads on features [B, N, H, F]; `before` are the features one step earlier, for the ensemble's doubt."""
+        """Heads on features [B, N, H, F]; `before` are those one step earlier, which the ensemble reads."""
         read = features[..., : self.read_size]
         reward = self.reward_norm.inverse(self.reward(read))
-        proceed = torch.sigmoid(self.proceed(read)[..., 0])
-        doubt = None
+        continue_probability = torch.sigmoid(self.continuation(read)[..., 0])
+        uncertainty = None
         if self.ensemble is not None and before is not None:
-            guesses = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
-            doubt = guesses.std(0, unbiased=False).mean(-1)
-        return Imagination(features, reward, proceed, doubt)
+            predictions = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
+            uncertainty = predictions.std(0, unbiased=False).mean(-1)
+        return Imagination(features, reward, continue_probability, uncertainty)
 
 
 class Normaliser(nn.Module):
@@ -201,15 +200,15 @@ class Normaliser(nn.Module):
         return x * self.std + self.mean
 
 
-def told_by_a_share(share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]) -> Tensor:
-    """Errors [B, T] of a share of all frames, drawn anew each time and weighed as if they were all; 0 for the others.
+def loss_of_a_share(share: float, shape: torch.Size, device: torch.device, error: Callable[[Tensor], Tensor]) -> Tensor:
+    """Errors [B, T] of a random share of all frames, weighed as if they were all; 0 for the others.
 
-    `error` gives those of the frames that it is asked for, which are numbered row by row: [M] -> [M].
+    `error` gives the errors [M] of frames [M], which are numbered row by row.
     """
     frames = shape.numel()
     chosen = torch.arange(frames, device=device)
     if share < 1:
         chosen = torch.randperm(frames, device=device)[: math.ceil(share * frames)]
-    told = error(chosen)
-    errors: Tensor = told.new_zeros(frames).index_copy(0, chosen, told * (frames / len(chosen))).unflatten(0, shape)
-    return errors
+    errors = error(chosen) * (frames / len(chosen))
+    spread: Tensor = errors.new_zeros(frames).index_copy(0, chosen, errors).unflatten(0, shape)
+    return spread

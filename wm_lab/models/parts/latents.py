@@ -18,24 +18,24 @@ from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
 
-class Latent(nn.Module, ABC):
+class StochasticLatent(nn.Module, ABC):
     size: int
     raw_size: int
     read_size: int
-    readings: int = 0
-    """How many of the variables, the last, start at what is read of images."""
+    image_variables: int = 0
+    """How many of the variables, the last ones, start at the image readout."""
 
     def read(self, z: Tensor) -> Tensor:
         """What networks see of z: [..., size] -> [..., read_size]."""
         return z
 
-    def forecast(self, z: Tensor, action: Tensor) -> Tensor:
-        """Where the prior after z and the action [..., A] that follows it is anchored."""
+    def linear_prediction(self, z: Tensor, action: Tensor) -> Tensor:
+        """Mean that the prior corrects, predicted linearly from the previous z and the action [..., A] after it."""
         return z
 
     @abstractmethod
-    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Parameters of the distribution from a network's raw outputs; `anchor` [..., size] is where it starts from."""
+    def distribution(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
+        """Parameters of the distribution from a network's raw outputs, which correct `mean_init` [..., size]."""
 
     @abstractmethod
     def noise(self, *lead: int, device: torch.device) -> Tensor:
@@ -58,16 +58,17 @@ class Latent(nn.Module, ABC):
         """KL(p || q) in nats, summed over the latent's variables: [..., P], [..., P] -> [...]."""
 
 
-QUIET = -3.0
+QUIET_STD = -3.0
 """Raw standard deviation of 0.05, beyond the minimum."""
 
 
-class GaussianLatent(Latent):
+class GaussianLatent(StochasticLatent):
     """Independent normals, each in the unit of its own `scale` [variables].
 
-    mean = anchor + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std): with the anchor at the best
-    linear guess from the previous z and the scale at typical one-step changes, an untrained prior is that guess, and a
-    network output of 1 corrects it by an ordinary step. Without anchor and with scale 1 it is PlaNet's latent (§A).
+    mean = mean_init + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std). The prior's mean_init is
+    the linear prediction from the previous z, and the scale is that of typical one-step changes. So an untrained prior
+    is the linear prediction, and a network output of 1 corrects it by an ordinary step. Without mean_init and with
+    scale 1 it is PlaNet's latent (§A).
     """
 
     scale: Tensor
@@ -77,31 +78,33 @@ class GaussianLatent(Latent):
         scale: Tensor,
         minimum_std: float = 0.1,
         vectors: Vectors | None = None,
-        readings: int = 0,
+        image_variables: int = 0,
     ):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
         self.read_size = vectors.read_size if vectors else self.size
-        self.minimum_std, self.vectors, self.readings = minimum_std, vectors, readings
+        self.minimum_std, self.vectors, self.image_variables = minimum_std, vectors, image_variables
         self.register_buffer("scale", scale)
 
     def read(self, z: Tensor) -> Tensor:
         return z if self.vectors is None else self.vectors.read(z)
 
-    def forecast(self, z: Tensor, action: Tensor) -> Tensor:
+    def linear_prediction(self, z: Tensor, action: Tensor) -> Tensor:
         return z if self.vectors is None else self.vectors.prior(z, action)
 
-    def begin(self, posterior: nn.Module) -> None:
-        """How the layer that emits a posterior starts out: at what is seen as it is, images' variables under little
-        noise. Drowned in noise, they teach a decoder to ignore them before it has taught them anything."""
+    def initialise(self, posterior: nn.Module) -> None:
+        """Initialise the layer that emits a posterior: the mean is the observation, image variables have little noise.
+
+        With more noise the decoder learns to ignore them before it has taught them anything.
+        """
         assert isinstance(posterior, nn.Linear)
         zero(posterior)
-        if self.readings:
-            nn.init.constant_(posterior.bias[-self.readings :], QUIET)
+        if self.image_variables:
+            nn.init.constant_(posterior.bias[-self.image_variables :], QUIET_STD)
 
-    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
+    def distribution(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
         mean, std = raw.chunk(2, -1)
-        mean = mean * self.scale if anchor is None else torch.addcmul(anchor, mean, self.scale)
+        mean = mean * self.scale if mean_init is None else torch.addcmul(mean_init, mean, self.scale)
         return torch.cat([mean, (F.softplus(std) + self.minimum_std) * self.scale], -1)
 
     def noise(self, *lead: int, device: torch.device) -> Tensor:
@@ -121,7 +124,7 @@ class GaussianLatent(Latent):
         return ((s2 / s1).log() + (s1.square() + (m1 - m2).square()) / (2 * s2.square()) - 0.5).sum(-1)
 
 
-class CategoricalLatent(Latent):
+class CategoricalLatent(StochasticLatent):
     """`variables` one-hot vectors of `classes` each; 1 % uniform mixed in, for samples and KL alike (DreamerV3)."""
 
     def __init__(self, variables: int, classes: int, unimix: float = 0.01):
@@ -129,8 +132,8 @@ class CategoricalLatent(Latent):
         self.variables, self.classes, self.unimix = variables, classes, unimix
         self.size = self.raw_size = self.read_size = variables * classes
 
-    def distribution(self, raw: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Probabilities, the uniform mixed in; a one-hot has nowhere to start from, so the anchor is not used."""
+    def distribution(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
+        """Probabilities, the uniform mixed in; a one-hot has no mean to start from, so `mean_init` is not used."""
         p = raw.unflatten(-1, (self.variables, self.classes)).softmax(-1)
         mixed: Tensor = (p * (1 - self.unimix) + self.unimix / self.classes).flatten(-2)
         return mixed
@@ -159,7 +162,9 @@ class CategoricalLatent(Latent):
         return code
 
 
-def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
+def balanced_kl(
+    latent: StochasticLatent, posterior: Tensor, prior: Tensor, free_nats: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """KL for the dynamics (gradient to the prior), for the representation (to the posterior), and the plain value.
 
     Summed over variables first, then clipped from below at `free_nats` per step (DreamerV3, eq. 3): [...] each.
@@ -173,10 +178,10 @@ def balanced_kl(latent: Latent, posterior: Tensor, prior: Tensor, free_nats: flo
 def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, min_step_std: float) -> GaussianLatent:
     """A Gaussian latent whose first variables are the observed vectors themselves, in the scale of their changes.
 
-    Beside images there are `variables` more, which hold what is read of them; else `variables` in all, or more where
-    the vectors are longer.
+    With images there are `variables` more, which hold the image readout; else `variables` in all, or more where the
+    vectors are longer.
     """
-    seen = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
+    image_variables = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
     width = sum(shape[0] for shape in spec.observation.values() if not is_image(shape))
-    vectors = Vectors(spec, min_step_std, extra=max(variables - width, seen))
-    return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, seen)
+    vectors = Vectors(spec, min_step_std, extra=max(variables - width, image_variables))
+    return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, image_variables)

@@ -1,4 +1,4 @@
-"""Reading and writing observations: vectors by symlog MLPs on normalised values, images by small convolution nets."""
+"""Encoder and decoder of observations: symlog MLPs for normalised vectors, small convolution nets for images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ class AutoencoderConfig(HeadsConfig):
 
 
 class ObservationEncoder(nn.Module):
-    """{key: [..., *shape]} -> one token [..., size] for every step, and what a latent can hold of it as it is.
+    """{key: [..., *shape]} -> features [..., size] of every step, and what a latent can hold without a network between.
 
-    That is the vectors, and so many linear readings of the images' features: a keypoint is a position already, which
-    stays one where no network comes between.
+    The latter is the vectors and `readout` linear functions of the image features: a keypoint is a position already.
     """
 
-    def __init__(self, config: AutoencoderConfig, spec: DataSpec, readings: int = 0):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, readout: int = 0):
         super().__init__()
         self.images, self.vectors = nn.ModuleDict(), Vectors(spec, config.min_step_std)
         pixels = 0
@@ -40,23 +39,24 @@ class ObservationEncoder(nn.Module):
                 pixels += encoder.size
         width = self.vectors.width
         self.mlp = mlp(width, config.units, config.layers) if width else None
-        self.readings = nn.Linear(pixels, readings) if pixels and readings else None
+        self.image_readout = nn.Linear(pixels, readout) if pixels and readout else None
         self.size = (config.units if width else 0) + pixels
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The token; and the normalised vectors side by side, with the readings of images behind them, [..., V]."""
-        tokens = [net(observation[key]) for key, net in self.images.items()]
-        held = [self.vectors.normalise(observation)]
-        spoken = [] if self.mlp is None else [self.mlp(symlog(held[0]))]
-        if self.readings is not None:
-            held.append(self.readings(torch.cat(tokens, -1)))
-        return torch.cat(tokens + spoken, -1), torch.cat(held, -1)
+        """Features [..., size]; and normalised vectors, then the image readout, [..., V + readout]."""
+        features = [net(observation[key]) for key, net in self.images.items()]
+        known = [self.vectors.normalise(observation)]
+        if self.image_readout is not None:
+            known.append(self.image_readout(torch.cat(features, -1)))
+        if self.mlp is not None:
+            features.append(self.mlp(symlog(known[0])))
+        return torch.cat(features, -1), torch.cat(known, -1)
 
 
 class ObservationDecoder(nn.Module):
     """Features [..., F] -> {key: [..., *shape]} in the task's own units.
 
-    Where the vectors stand in the features as they are (from `offset` on), the network only corrects them.
+    Where the features hold the vectors (from `offset` on), the network only corrects them.
     Features beyond the first `inputs` are not read.
     """
 

@@ -1,13 +1,13 @@
-"""Odometry: nets learn to see where the robot is from how far its actions have taken it.
+"""Odometry: image features learn where the robot is, by predicting how far its actions have moved it.
 
-    p_t = linear(what is seen at t)        loss = sum over action dimensions of  var_t(p_t - way_t) / var_t(way_t)
+    p_t = linear(features of o_t)          loss = sum over action dimensions of  var_t(p_t - way_t) / var_t(way_t)
     way_t = a_1 + ... + a_t                (variances over the steps of a window)
 
-That is an inverse model (Agrawal et al. 2016, arXiv 1606.07419) asked about every two steps of a window at once.
+That is an inverse model (Agrawal et al. 2016, arXiv 1606.07419) of every two steps of a window at once.
 Multi-step ones (Lamb et al. 2022, arXiv 2207.08229) name the first action between two steps; this one names the sum of
-all, and is linear, so that what it reads is a place. A robot is small and dark in an image, and its place is worth
-little to a decoder that learns to paint; to this it is everything.
-A command that is no velocity, such as a gripper's opening, has no way to tell: it costs its 1 and teaches nothing.
+all, and is linear, so that the features must hold a position. A robot covers few pixels of an image, so a decoder
+learns its position late; this loss depends on nothing else. A command that is no velocity, such as a gripper's opening,
+has no position to predict: it costs its 1 and teaches nothing.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ STANDSTILL = 1e-4
 
 
 class Odometer(nn.Module):
-    """Reads what is seen, [..., `inputs`], of which nothing may know the actions."""
+    """Reads image features [..., inputs], which must not depend on actions."""
 
     def __init__(self, inputs: int, actions: int):
         super().__init__()
         self.place = nn.Linear(inputs, actions)
 
-    def loss(self, seen: Tensor, windows: Windows) -> Tensor:
-        """[B, T, inputs] -> [B, T], in mean the share of all ways that is not read off images, summed over actions.
+    def loss(self, image_features: Tensor, windows: Windows) -> Tensor:
+        """[B, T, inputs] -> [B, T], in mean the share of the way's variance that is missed, summed over actions.
 
         Only a window's last episode counts, and of it what is real and has its actions recorded.
         """
-        action = windows.led.detach()
+        action = windows.previous_action.detach()
         episode = windows.first.cumsum(1)
         counts = windows.valid & (episode == episode[:, -1:]) & ~action.isnan().any(-1)
         way = action.nan_to_num().cumsum(1)
         travelled = deviation(way, counts).square()
         unit = travelled.sum((0, 1)) / counts.sum().clamp_min(1)
-        missed = deviation(self.place(seen) - way, counts).square()
+        missed = deviation(self.place(image_features) - way, counts).square()
         return (missed / unit.clamp_min(STANDSTILL)).sum(-1)
 
 

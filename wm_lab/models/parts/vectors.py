@@ -90,10 +90,10 @@ class LinearDynamicsPrior(nn.Module):
             if is_image(shape):
                 continue
             if key in spec.linear:
-                guess = torch.tensor(spec.linear[key], dtype=torch.float64)
+                fit = torch.tensor(spec.linear[key], dtype=torch.float64)
                 mean, std = (torch.tensor(values[key], dtype=torch.float64) for values in (spec.mean, spec.std))
                 own = slice(offset, offset + shape[0])
-                from_x, from_action, constant = guess[: shape[0]], guess[shape[0] : -1], guess[-1]
+                from_x, from_action, constant = fit[: shape[0]], fit[shape[0] : -1], fit[-1]
                 weight[own, own] = (std[:, None] * from_x / std).T.float()
                 weight[own, size:] = (from_action / std).T.float()
                 bias[own] = ((mean @ from_x + constant) / std).float()

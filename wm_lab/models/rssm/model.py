@@ -21,7 +21,7 @@ from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import BlockLinear, mlp, zero
 from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, Roll
-from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, Latent, balanced_kl, gaussian_for
+from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, StochasticLatent, balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
@@ -40,9 +40,9 @@ class RSSMConfig(AutoencoderConfig):
     """Share of the uniform distribution in a categorical latent, so that none is certain (DreamerV3)."""
     minimum_std: Positive = 0.1  # of a Gaussian latent, in units of its own scale
     heads_read: str = "auto"
-    """latent: z alone; all: z and h; auto: z where it holds the state. A planner finds what h can be talked into."""
+    """latent: z alone; all: z and h; auto: z where it holds the state. Planners exploit heads that read h."""
     dynamics_scale: Weight = 0.1
-    """Weight of pulling the prior to the posterior. DreamerV3 has 1; here a state vector's next value is all but
+    """Weight of pulling the prior to the posterior. DreamerV3 has 1; here a state vector's next value is nearly
     certain, and the open-loop loss teaches the dynamics already."""
     representation_scale: Weight = 0.001
     """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer; DreamerV3: 0.1."""
@@ -75,8 +75,8 @@ class RSSM(FeatureModel):
         super().__init__()
         self.config, self.spec = config, spec
         self.latent = make_latent(config, spec)
-        self.encoder = ObservationEncoder(config, spec, readings=self.latent.readings)
-        self.cell = Cell(config, self.latent, spec.action_size, self.encoder)
+        self.encoder = ObservationEncoder(config, spec, readout=self.latent.image_variables)
+        self.cell = RecurrentCell(config, self.latent, spec.action_size, self.encoder)
         holds_vectors = isinstance(self.latent, GaussianLatent)
         holds_state = holds_vectors and set(spec.observation) == {"state"}
         from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
@@ -86,8 +86,8 @@ class RSSM(FeatureModel):
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        token, seen = self.encoder(windows.observation)
-        h, z, posterior = self._filter(windows, token, seen, None)
+        token, known = self.encoder(windows.observation)
+        h, z, posterior = self._filter(windows, token, known, None)
         before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
         prior = self.cell.prior(h, before, windows.action)  # once for all steps, outside the loop
         dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
@@ -100,8 +100,8 @@ class RSSM(FeatureModel):
         return total, logs | {"kl": kl[windows.valid].mean()}
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[RSSMState, Imagination]:
-        token, seen = self.encoder(windows.observation)
-        h, z, _ = self._filter(windows, token, seen, state)
+        token, known = self.encoder(windows.observation)
+        h, z, _ = self._filter(windows, token, known, state)
         return RSSMState(h[:, -1], z[:, -1]), self.observed(self._features(h, z), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
@@ -120,14 +120,17 @@ class RSSM(FeatureModel):
         return after, self.imagined(start, features[:, None, None], actions[:, None, None])
 
     def _filter(
-        self, windows: Windows, token: Tensor, seen: Tensor, state: State | None
+        self, windows: Windows, token: Tensor, known: Tensor, state: State | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along steps observed as the encoder says."""
+        """h [B, T, D], z [B, T, Z] and posterior parameters [B, T, P] along observed steps.
+
+        `token` and `known` are what the encoder returns for them.
+        """
         b, steps = windows.shape
         keep = (~windows.first)[..., None].float()  # a reset forgets h, z and the previous action
         # Unbound once: to index step by step would make the backward pass fill a whole [B, T, ...] for every step.
         tokens = self.cell.token(token).unbind(1)
-        anchors = F.pad(seen, (0, self.latent.size - seen.shape[-1])).unbind(1)  # where z starts
+        mean_inits = F.pad(known, (0, self.latent.size - known.shape[-1])).unbind(1)
         actions = self.cell.action(windows.action * keep).unbind(1)
         noise = self._noise(steps, b)
         if state is None:
@@ -138,7 +141,7 @@ class RSSM(FeatureModel):
         out: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
         for t, kept in enumerate(keep.unbind(1)):
             h = self.cell.recur(h * kept, z * kept, actions[t])
-            posterior = self.cell.posterior(h, tokens[t], anchors[t])
+            posterior = self.cell.posterior(h, tokens[t], mean_inits[t])
             z = self._draw(posterior, noise, t)
             for series, value in zip(out, (h, z, posterior), strict=True):
                 series.append(value)
@@ -156,8 +159,8 @@ class RSSM(FeatureModel):
             noise = None if likely else self._noise(horizon, rows)
             now, embedded = state, self.cell.action(actions)  # once for all steps, outside the loop
             hs, zs = [], []
-            for t, (action, told) in enumerate(zip(actions.unbind(1), embedded.unbind(1), strict=True)):
-                now = self._advance(now, action, told, noise, t)
+            for t, (action, embedding) in enumerate(zip(actions.unbind(1), embedded.unbind(1), strict=True)):
+                now = self._advance(now, action, embedding, noise, t)
                 hs.append(now.h)
                 zs.append(now.z)
             return self._features(torch.stack(hs, 1), torch.stack(zs, 1))
@@ -165,7 +168,7 @@ class RSSM(FeatureModel):
         return roll
 
     def _advance(self, state: RSSMState, action: Tensor, embedded: Tensor, noise: Tensor | None, t: int) -> RSSMState:
-        """Beliefs [M] after an action [M, A] that nobody saw the outcome of."""
+        """Beliefs [M] after an action [M, A], its outcome unobserved."""
         h = self.cell.recur(state.h, state.z, embedded)
         return RSSMState(h, self._draw(self.cell.prior(h, state.z, action), noise, t))
 
@@ -177,17 +180,17 @@ class RSSM(FeatureModel):
         return self.latent.mode(parameters) if noise is None else self.latent.sample(parameters, noise[t])
 
 
-class Cell(nn.Module):
+class RecurrentCell(nn.Module):
     """One step of the recurrence. The caller hoists what does not depend on h: the action and observation halves."""
 
-    def __init__(self, config: RSSMConfig, latent: Latent, action_size: int, encoder: ObservationEncoder):
+    def __init__(self, config: RSSMConfig, latent: StochasticLatent, action_size: int, encoder: ObservationEncoder):
         super().__init__()
         deter, hidden, groups = config.deter, config.hidden, config.groups
         self.latent, self.groups = latent, groups
         self.from_h, self.from_z = mlp(deter, hidden, 1), mlp(latent.read_size, hidden, 1)
         self.from_action = mlp(action_size, hidden, 1)
         # The paper's block layer on [own block of h; from_h; from_z; from_action], as the sum of its parts: what all
-        # blocks share is one dense product, and the action's part waits for nobody.
+        # blocks share is one dense product, and the action's part does not wait for h.
         fan_in = deter + 3 * hidden * groups
         self.mix_own = BlockLinear(groups, deter, deter, fan_in)
         self.mix_hz, self.mix_action = (nn.Linear(parts * hidden, deter, bias=False) for parts in (2, 1))
@@ -201,7 +204,7 @@ class Cell(nn.Module):
         )
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
         if isinstance(latent, GaussianLatent):
-            latent.begin(self.posterior_out[-1])
+            latent.initialise(self.posterior_out[-1])
             zero(self.prior_out[-1])
 
     def action(self, action: Tensor) -> Tensor:
@@ -228,15 +231,15 @@ class Cell(nn.Module):
         return x.transpose(0, 1).flatten(1)
 
     def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
-        """p(z_t | h_t); a Gaussian one corrects the linear guess from z_{t-1} and a_{t-1}."""
-        return self.latent.distribution(self.prior_out(h), self.latent.forecast(before, action))
+        """p(z_t | h_t); a Gaussian one corrects the linear prediction from z_{t-1} and a_{t-1}."""
+        return self.latent.distribution(self.prior_out(h), self.latent.linear_prediction(before, action))
 
-    def posterior(self, h: Tensor, token: Tensor, anchor: Tensor) -> Tensor:
+    def posterior(self, h: Tensor, token: Tensor, mean_init: Tensor) -> Tensor:
         """q(z_t | h_t, o_t)"""
-        return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), anchor)
+        return self.latent.distribution(self.posterior_out(self.posterior_h(h) + token), mean_init)
 
 
-def make_latent(config: RSSMConfig, spec: DataSpec) -> Latent:
+def make_latent(config: RSSMConfig, spec: DataSpec) -> StochasticLatent:
     if config.latent == "categorical":
         return CategoricalLatent(config.variables, config.classes, config.unimix)
     return gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)

@@ -2,13 +2,13 @@
 
 DIAMOND (Alonso et al. 2024, arXiv 2405.12399), and the same for state vectors:
 
-    x_{t+1} = guess(x_t, a_t) + unit * y      y ~ denoiser(noise; x_{t-k+1..t}, a_t)      reward and end from x_{t+1}
+    x_{t+1} = prediction(x_t, a_t) + unit * y   y ~ denoiser(noise; x_{t-k+1..t}, a_t)   reward and end from x_{t+1}
     loss = denoising (EDM) + reward + continue + open loop
 
 There is no latent: a frame x is what is observed, normalised vectors and pixels in [-1, 1]. What is diffused is how it
-departs from a guess, the best linear one for vectors and "as before" for an image, in units of typical one-step
-changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image. Only where images are
-all there is, which show no velocity, heads read the action that led to a frame beside it.
+departs from a prediction, the linear one for vectors and "as before" for an image, in units of typical one-step
+changes. Vectors come first, from an MLP, and tell the U-Net where the robot will be in the image. Where only images are
+observed, which show no velocity, heads read the previous action beside a frame's features.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.feature_model import FeatureModel
-from wm_lab.models.parts.heads import Heads, Roll, told_by_a_share
+from wm_lab.models.parts.heads import Heads, Roll, loss_of_a_share
 from wm_lab.models.parts.images import ImageEncoder, images_alone
 from wm_lab.models.video_diffusion.config import VideoDiffusionConfig
 from wm_lab.models.video_diffusion.next_frame import NextImage, NextVector
@@ -37,8 +37,8 @@ ROWS = 64
 @dataclass
 class FramesState(State):
     frames: Tensor  # [B, k, Z], the newest last; an episode's first frame stands for those before it
-    action: Tensor  # [B, A], the one that led here
-    seen: Tensor  # [B, R] the newest one, as networks read it
+    action: Tensor  # [B, A], the previous action
+    features: Tensor  # [B, R] of the newest, as networks read it
 
 
 class VideoDiffusion(FeatureModel):
@@ -53,13 +53,13 @@ class VideoDiffusion(FeatureModel):
         self.encoder: nn.Module | None = None
         size = frames.vectors.read_size
         if frames.image_key is not None:
-            eye = ImageEncoder(spec, frames.image_key, config.depth, config.points)
-            self.encoder = nn.Sequential(eye, mlp(eye.size, config.units, 1))
+            image_encoder = ImageEncoder(spec, frames.image_key, config.depth, config.points)
+            self.encoder = nn.Sequential(image_encoder, mlp(image_encoder.size, config.units, 1))
             size += config.units
         self.vector = NextVector(config.denoiser, config.context, spec, frames, size) if frames.width else None
         self.image = NextImage(config.denoiser, config.context, spec, frames) if frames.side else None
-        self.recalls = images_alone(spec)
-        self.heads = Heads(config, spec, size + self.recalls * spec.action_size, size, frames, image_size=size)
+        self.heads_see_action = images_alone(spec)
+        self.heads = Heads(config, spec, size + self.heads_see_action * spec.action_size, size, frames, image_size=size)
         self.frames = frames
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -71,21 +71,25 @@ class VideoDiffusion(FeatureModel):
             )
         past, z = self._remember(windows, None)
         read = self._read(z)
-        terms = self.heads.losses(self._features(z, read, windows.led), windows, read, seen=read)
+        terms = self.heads.losses(self._features(z, read, windows.previous_action), windows, read, image_features=read)
         del terms["decoder"]  # a frame is the observation itself
 
         def denoising(chosen: Tensor) -> Tensor:
             rows, at = chosen // steps, chosen % steps
             return self._denoising(past(rows, (at - 1).clamp_min(0)), windows.action[rows, at], z[rows, at])
 
-        told = told_by_a_share(config.drawn_share, torch.Size([b, steps]), z.device, denoising)
-        begins = windows.first.index_fill(1, torch.tensor(0, device=z.device), True)  # what follows from nothing known
-        terms["denoising"] = config.denoising_scale * told * ~begins
+        denoising_loss = loss_of_a_share(config.drawn_share, torch.Size([b, steps]), z.device, denoising)
+        begins = windows.first.index_fill(
+            1, torch.tensor(0, device=z.device), True
+        )  # steps without a known step before
+        terms["denoising"] = config.denoising_scale * denoising_loss * ~begins
         share = math.ceil(config.drawn_share * b)
 
         def roll_from(rows: Tensor, t: Tensor) -> Roll:
             frames = past(rows, t)
-            return self._roll(FramesState(frames, windows.led[rows, t], self._read(frames[:, -1])), likely=True)
+            return self._roll(
+                FramesState(frames, windows.previous_action[rows, t], self._read(frames[:, -1])), likely=True
+            )
 
         return self.total_loss(terms, windows, roll_from, share)
 
@@ -94,8 +98,8 @@ class VideoDiffusion(FeatureModel):
         b, steps = windows.shape
         rows = torch.arange(b, device=z.device)
         read = self._read(z)
-        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.led[:, -1], read[:, -1])
-        return belief, self.observed(self._features(z, read, windows.led), windows)
+        belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.previous_action[:, -1], read[:, -1])
+        return belief, self.observed(self._features(z, read, windows.previous_action), windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)
@@ -103,15 +107,17 @@ class VideoDiffusion(FeatureModel):
         b, n = actions.shape[:2]
         rows, plans = state.expand(n), actions.flatten(0, 1)
         features = torch.cat([self._roll(rows[some])(plans[some]) for some in self._side_by_side(plans)])
-        return self.imagined(self._shown(state), features.unflatten(0, (b, n)), actions)
+        return self.imagined(self._state_features(state), features.unflatten(0, (b, n)), actions)
 
     def step(self, state: State, actions: Tensor) -> tuple[FramesState, Imagination]:
         assert isinstance(state, FramesState)
         self.check_actions(state, actions, "BA")
         parts = [self._advance(state[some], actions[some]) for some in self._side_by_side(actions)]
-        frames, seen = (torch.cat([getattr(part, name) for part in parts]) for name in ("frames", "seen"))
-        after = FramesState(frames, actions, seen)
-        return after, self.imagined(self._shown(state), self._shown(after)[:, None, None], actions[:, None, None])
+        frames, features = (torch.cat([getattr(part, name) for part in parts]) for name in ("frames", "features"))
+        after = FramesState(frames, actions, features)
+        return after, self.imagined(
+            self._state_features(state), self._state_features(after)[:, None, None], actions[:, None, None]
+        )
 
     def _side_by_side(self, futures: Tensor) -> list[slice]:
         """Which of so many futures [M, ...] are imagined together."""
@@ -140,13 +146,15 @@ class VideoDiffusion(FeatureModel):
             read.append(self.encoder(self.frames.picture(image)))
         return torch.cat(read, -1)
 
-    def _features(self, z: Tensor, read: Tensor, led: Tensor) -> Tensor:
+    def _features(self, z: Tensor, read: Tensor, previous_action: Tensor) -> Tensor:
         """[..., R + P], with images alone R + A + P: the pixels last, for `decode` alone."""
-        return torch.cat([read, led, z] if self.recalls else [read, z[..., self.frames.width :]], -1)
+        return torch.cat(
+            [read, previous_action, z] if self.heads_see_action else [read, z[..., self.frames.width :]], -1
+        )
 
-    def _shown(self, state: FramesState) -> Tensor:
+    def _state_features(self, state: FramesState) -> Tensor:
         """Features [B, F] of the present."""
-        return self._features(state.frames[:, -1], state.seen, state.action)
+        return self._features(state.frames[:, -1], state.features, state.action)
 
     def _denoising(self, past: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """EDM's loss [M] for past [M, k, Z] and action [M, A] that lead to target [M, Z]."""
@@ -168,13 +176,13 @@ class VideoDiffusion(FeatureModel):
             now, features = state, []
             for action in actions.unbind(1):
                 now = self._advance(now, action, likely)
-                features.append(self._shown(now))
+                features.append(self._state_features(now))
             return torch.stack(features, 1)
 
         return roll
 
     def _advance(self, state: FramesState, action: Tensor, likely: bool = False) -> FramesState:
-        """Beliefs [M] after an action [M, A] that nobody saw the outcome of.
+        """Beliefs [M] after an action [M, A], its outcome unobserved.
 
         While training the noise is random, as a sample's; `likely` starts from none also then, as planning will.
         """
@@ -182,7 +190,7 @@ class VideoDiffusion(FeatureModel):
         vectors, images = self.frames.split(state.frames)
         vector, image = vectors[:, -1], images[:, -1]
         if self.vector is not None:
-            vector = self.vector.sample(noise(vector), vectors, state.seen, action)
+            vector = self.vector.sample(noise(vector), vectors, state.features, action)
         if self.image is not None:
             image = self.image.sample(noise(image), images, vectors[:, -1], vector, action)
         present = self.frames.join(vector, image)

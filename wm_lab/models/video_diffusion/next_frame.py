@@ -1,4 +1,4 @@
-"""What comes next, drawn from noise: vectors by an MLP, images by a U-Net, each as its departure from a guess."""
+"""The next frame, drawn from noise: vectors by an MLP, images by a U-Net, each as its departure from a prediction."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class NextVector(nn.Module):
 
     def loss(self, target: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
         """[M, V]"""
-        guess = self.vectors.prior(past[:, -1], action)
-        return self.edm.loss(self._network(past, read, action), self.vectors.change(guess, target))
+        prediction = self.vectors.prior(past[:, -1], action)
+        return self.edm.loss(self._network(past, read, action), self.vectors.change(prediction, target))
 
     def sample(self, noise: Tensor, past: Tensor, read: Tensor, action: Tensor) -> Tensor:
-        guess = self.vectors.prior(past[:, -1], action)
-        after: Tensor = guess + self.vectors.step_std * self.edm.sample(self._network(past, read, action), noise)
+        prediction = self.vectors.prior(past[:, -1], action)
+        after: Tensor = prediction + self.vectors.step_std * self.edm.sample(self._network(past, read, action), noise)
         return after
 
     def _network(self, past: Tensor, read: Tensor, action: Tensor) -> Network:
@@ -68,10 +68,10 @@ class NextImage(nn.Module):
         return past[:, -1] + IMAGE_CHANGE * self.edm.sample(self._network(past, now, vector, action), noise)
 
     def _network(self, past: Tensor, now: Tensor, vector: Tensor, action: Tensor) -> Network:
-        # The vector's change, in its own units, says more of what will move than two nearly equal vectors.
-        told = torch.cat([action, now, self.vectors.change(now, vector)], -1)
+        # The vector's change in ordinary steps: two nearly equal vectors hide what will move.
+        condition = torch.cat([action, now, self.vectors.change(now, vector)], -1)
         known = past.flatten(1, 2) / self.edm.levels.sigma_data
-        return lambda x, noise: self.net(torch.cat([x, known], 1), self.condition(noise, told))
+        return lambda x, noise: self.net(torch.cat([x, known], 1), self.condition(noise, condition))
 
 
 class Condition(nn.Module):

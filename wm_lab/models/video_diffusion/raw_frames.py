@@ -74,8 +74,8 @@ class RawFrames(nn.Module):
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """Errors in units of ordinary changes, Huber's summed over vectors, an image's squared mean: [...]."""
         vector, image = self.split(features)
-        seen, picture = self.split(self.encode(observation))
-        total = self.vectors.error(vector, seen)
+        target, picture = self.split(self.encode(observation))
+        total = self.vectors.error(vector, target)
         if self.image_key is not None:
             total = total + self.image_scale * ((image - picture) / IMAGE_CHANGE).square().mean((-1, -2, -3))
         return total

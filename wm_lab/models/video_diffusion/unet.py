@@ -42,7 +42,7 @@ class UNet(nn.Module):
                 self.down.append(block(width, here))
                 skipped.append(here)
                 width = here
-        self.middle = nn.ModuleList([block(width, width), Attention(width), block(width, width)])
+        self.middle = nn.ModuleList([block(width, width), ImageAttention(width), block(width, width)])
         for level, here in reversed(list(enumerate(channels))):
             for _ in range(blocks + (level > 0)):
                 self.up.append(block(width + skipped.pop(), here))
@@ -51,7 +51,7 @@ class UNet(nn.Module):
                 self.up.append(nn.Sequential(nn.Upsample(scale_factor=2), Conv3x3(width, width)))
         last = Conv3x3(width, outputs * patch**2)
         self.leave = nn.Sequential(group_norm(width), nn.SiLU(), last, nn.PixelShuffle(patch))
-        silence(last)
+        zero_convolution(last)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         x, kept = self.enter(x), []
@@ -74,7 +74,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.norm1, self.norm2 = AdaptiveGroupNorm(inputs, condition), AdaptiveGroupNorm(outputs, condition)
         self.conv1, self.conv2 = Conv3x3(inputs, outputs), Conv3x3(outputs, outputs)
-        silence(self.conv2)
+        zero_convolution(self.conv2)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x, condition)))
@@ -95,21 +95,21 @@ class AdaptiveGroupNorm(nn.Module):
         return out
 
 
-class Attention(nn.Module):
-    """Every place of an image [M, C, S, S] looks at all others."""
+class ImageAttention(nn.Module):
+    """Self-attention among all places of an image [M, C, S, S]."""
 
     def __init__(self, channels: int, head: int = 32):
         super().__init__()
         self.heads = max(1, channels // head)
         self.norm, self.qkv = group_norm(channels), nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        silence(self.out)
+        zero_convolution(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self.qkv(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, -1))  # [M, 3, heads, C/heads, S*S]
         q, k, v = parts.transpose(-1, -2).unbind(1)
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2)
-        out: Tensor = x + self.out(seen.reshape(x.shape))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2)
+        out: Tensor = x + self.out(attended.reshape(x.shape))
         return out
 
 
@@ -153,7 +153,7 @@ def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
     return nn.GroupNorm(max(1, channels // GROUP), channels, affine=affine)
 
 
-def silence(layer: nn.Module) -> None:
+def zero_convolution(layer: nn.Module) -> None:
     """Make a convolution start by adding nothing."""
     assert isinstance(layer, nn.Conv2d)
     nn.init.zeros_(layer.weight)

@@ -16,7 +16,7 @@ DECODINGS = ("parallel", "maskgit", "autoregressive")
 @dataclass
 class LatentActionsConfig:
     levels: list[Level] = field(default_factory=list)
-    """Of each number of a code; [3, 3] are nine codes, Genie has eight. None: dynamics are told the actions."""
+    """Of each number of a code; [3, 3] are nine codes, Genie has eight. Empty: dynamics read the actions."""
     labelled: Share = 1.0
     """Share of the training episodes whose actions the model is shown."""
 
@@ -48,7 +48,7 @@ class VideoTokenConfig(AutoencoderConfig):
     refine_steps: Few = 3  # rounds of maskgit
     dynamics_scale: Weight = 0.1  # weight of the loss of the next tokens
     latent_actions: LatentActionsConfig = field(default_factory=LatentActionsConfig)
-    """Actions that are told from video, where few or none were recorded."""
+    """Actions inferred from video, where few or none were recorded."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

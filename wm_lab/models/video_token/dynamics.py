@@ -1,10 +1,10 @@
 """From the codes of a frame and the action that follows to the codes of the next: a transformer over groups of tokens.
 
     group of step t:   [ prompt_t | token_t,1 ... token_t,P ]        prompt: a_{t+1}, vector, context frame, all codes
-    its outputs:       [ h_{t+1}  | foretells token_t+1,1 ... P ]
+    its outputs:       [ h_{t+1}  | predict token_t+1,1 ... P ]
 
-A frame's next codes are thus foretold where its present ones stand, all in one pass. A token holds one code or several
-(`tokens` of them share out the frame's codes; those of one token are foretold independently, as STORM's are, arXiv
+The outputs at a frame's codes thus predict the next frame's, all in one pass. A token holds one code or several
+(`tokens` of them share out the frame's codes; those of one token are predicted independently, as in STORM, arXiv
 2310.09615, §3.1). A frame of a single token takes its prompt into it.
 
 `decoding` says in how many rounds the codes of a frame are settled, knowing those settled before:
@@ -13,7 +13,7 @@ A frame's next codes are thus foretold where its present ones stand, all in one 
     maskgit          the surest first, in `refine_steps` rounds (MaskGIT, arXiv 2202.04200, §3.2)
     autoregressive   one token a round, in order (IRIS, arXiv 2209.00588)
 
-The rounds are the business of one small block on top; the transformer reads every frame once whatever the decoding.
+The rounds run one small block on top; the transformer reads every frame once whatever the decoding.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class TokenDynamics(nn.Module):
             )
         self.fsq, self.tokens, self.per_token = fsq, tokens, codes // tokens
         self.transformer = Transformer(width, config.transformer_layers, config.num_heads, config.context)
-        # Attention alone takes hundreds of steps to find where an action moves what; so the prompt reads the whole
-        # frame, and has a word for each of its tokens.
+        # Attention alone takes hundreds of training steps to find what an action moves where. So the prompt reads the
+        # whole frame and adds something to each of its tokens.
         reads = prompt + (codes * fsq.dims if tokens > 1 else 0)
         self.prompt = mlp(reads, width, 1, self.group_size * width)
         self.embed = nn.Linear(self.per_token * fsq.dims, width)
@@ -65,44 +65,44 @@ class TokenDynamics(nn.Module):
     def group(self, codes: Tensor, prompt: Tensor) -> Tensor:
         """Codes [..., codes, dims] of a frame and what its prompt reads [..., I] -> [..., group_size, W]."""
         reads = prompt if self.tokens == 1 else torch.cat([prompt, codes.flatten(-2)], -1)
-        told = self.prompt(reads).unflatten(-1, (self.group_size, -1))
-        tokens = self.embed(self._packed(codes)) + self.place + told[..., -self.tokens :, :]
-        return tokens if self.tokens == 1 else torch.cat([told[..., :1, :], tokens], -2)
+        prompts = self.prompt(reads).unflatten(-1, (self.group_size, -1))
+        tokens = self.embed(self._packed(codes)) + self.place + prompts[..., -self.tokens :, :]
+        return tokens if self.tokens == 1 else torch.cat([prompts[..., :1, :], tokens], -2)
 
-    def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs of a group [..., group_size, W] -> h [..., W], and where tokens are foretold [..., tokens, W]."""
+    def parts(self, group: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs at a group [..., group_size, W] -> h [..., W], and those that predict tokens [..., tokens, W]."""
         # One matrix of rows: the logits of a slice would be a product for each candidate.
-        return outputs[..., 0, :], outputs[..., -self.tokens :, :].contiguous()
+        return group[..., 0, :], group[..., -self.tokens :, :].contiguous()
 
-    def loss(self, places: Tensor, codes: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, codes: Tensor) -> Tensor:
         """Cross-entropy of the codes [..., codes, dims] that came, summed over them: [...].
 
-        Where decoding takes rounds, a random part of the tokens is given, as in some round, and the rest is asked for;
+        Where decoding takes rounds, a random part of the tokens is given, as in some round, and the rest is predicted;
         the sum is scaled to all tokens.
         """
         codes = codes.detach()
         index = self.fsq.index(codes)
         if self.rounds == 1:
-            return self._surprise(self.logits(places), index).sum(-1)
-        share = torch.cos(0.5 * math.pi * torch.rand(*places.shape[:-2], 1, device=places.device))
-        order = torch.rand(places.shape[:-1], device=places.device).argsort(-1).argsort(-1)
+            return self._surprise(self.logits(outputs), index).sum(-1)
+        share = torch.cos(0.5 * math.pi * torch.rand(*outputs.shape[:-2], 1, device=outputs.device))
+        order = torch.rand(outputs.shape[:-1], device=outputs.device).argsort(-1).argsort(-1)
         asked = order < (share * self.tokens).ceil().clamp(1, self.tokens)
-        surprise = self._surprise(self._refined(places, self._packed(codes), ~asked), index)
+        surprise = self._surprise(self._refined(outputs, self._packed(codes), ~asked), index)
         return (surprise * asked).sum(-1) * self.tokens / asked.sum(-1)
 
-    def foretell(self, places: Tensor, likely: bool) -> Tensor:
-        """The next frame's codes [..., codes, dims] at its places [..., tokens, W]: drawn, or (`likely`) expected.
+    def predict(self, outputs: Tensor, likely: bool) -> Tensor:
+        """The next frame's codes [..., codes, dims] from outputs [..., tokens, W]: drawn, or (`likely`) expected.
 
         The expected code lets the gradient of an imagined future through, and moves smoothly with the actions that a
         planner tries. Once trained it is no more and no less accurate than the likeliest one (hand/reach and hand/push,
         at 1 to 20 steps).
         """
         if self.rounds == 1:
-            return self._choose(self.logits(places), likely).flatten(-3, -2)
-        settled = torch.zeros_like(places[..., 0], dtype=torch.bool)
-        codes = places.new_zeros(*places.shape[:-1], self.per_token * self.fsq.dims)
+            return self._choose(self.logits(outputs), likely).flatten(-3, -2)
+        settled = torch.zeros_like(outputs[..., 0], dtype=torch.bool)
+        codes = outputs.new_zeros(*outputs.shape[:-1], self.per_token * self.fsq.dims)
         for i in range(self.rounds):
-            logits = self._refined(places, codes, settled)
+            logits = self._refined(outputs, codes, settled)
             chosen = self._next(logits, settled, i) & ~settled
             codes = torch.where(chosen[..., None], self._choose(logits, likely).flatten(-2), codes)
             settled = settled | chosen
@@ -119,13 +119,13 @@ class TokenDynamics(nn.Module):
         chosen: Tensor = rank < max(count, i + 1)
         return chosen
 
-    def _refined(self, places: Tensor, codes: Tensor, settled: Tensor) -> Tensor:
+    def _refined(self, outputs: Tensor, codes: Tensor, settled: Tensor) -> Tensor:
         """Logits [..., tokens, per_token * size] where the packed codes of some tokens are settled."""
-        x = places + torch.where(settled[..., None], self.settled(codes), self.open) + self.place
+        x = outputs + torch.where(settled[..., None], self.settled(codes), self.open) + self.place
         step = torch.zeros(self.tokens, dtype=torch.long, device=x.device)
-        everyone = torch.ones(self.tokens, self.tokens, dtype=torch.bool, device=x.device)
-        seen = self.refiner(x.flatten(0, -3), step, everyone)
-        logits: Tensor = self.logits(seen.reshape(x.shape))
+        all_tokens = torch.ones(self.tokens, self.tokens, dtype=torch.bool, device=x.device)
+        refined = self.refiner(x.flatten(0, -3), step, all_tokens)
+        logits: Tensor = self.logits(refined.reshape(x.shape))
         return logits
 
     def _surprise(self, logits: Tensor, index: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""Actions that nobody recorded: a few codes for what can happen between two frames (Genie, arXiv 2402.15391, §2.1).
+"""Latent actions: a few codes for what can happen between two frames (Genie, arXiv 2402.15391, §2.1).
 
-    code_t = FSQ(infer(o_t - o_{t-1}))       what happened, such that code_t and o_{t-1} tell o_t
+    code_t = FSQ(infer(o_t - o_{t-1}))       what happened; code_t and o_{t-1} together predict o_t
     p(code_t | a_t) = adapt(a_t)             what an action would do: learnt where actions are known, used to plan
 
-Dynamics learn on the codes and never see an action. Codes are few, so they can only say what is new in a frame; and
-they know of images only what moved how, wherever it did, or the same move would have another code in every place. Genie
-codes by a VQ; FSQ has nothing in it that could collapse. An action that was not recorded is NaN in `Windows.action`.
+Dynamics learn on the codes and never see an action. Codes are few, so they hold only what is new in a frame. Of images
+they know how things moved, not where: otherwise the same motion would have another code in every place. Genie codes by
+a VQ; FSQ cannot collapse. An action that was not recorded is NaN in `Windows.action`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ DETECTORS = 32
 
 
 class LatentActions(nn.Module):
-    """Stands between the windows, which hold actions [..., A] or NaN, and dynamics that are told codes [..., dims]."""
+    """Turns the actions of windows, [..., A] or NaN, into the codes [..., dims] that the dynamics read."""
 
     def __init__(self, config: VideoTokenConfig, spec: DataSpec):
         super().__init__()
-        self.fsq, self.motion = FSQ(config.latent_actions.levels), Motion(spec)
+        self.fsq, self.motion = FSQ(config.latent_actions.levels), MotionDetectors(spec)
         self.infer_code = mlp(self.motion.size, config.units, config.layers, self.fsq.dims)
         # Spread over all levels: codes that begin alike would stay alike.
         self.spread = nn.BatchNorm1d(self.fsq.dims, affine=False)
@@ -40,11 +40,11 @@ class LatentActions(nn.Module):
         known = self.encoder.vectors.width + self.encoder.size + self.fsq.dims
         self.decoder = ObservationDecoder(config, spec, known, offset=0)
         self.adapter = mlp(spec.action_size, config.units, config.layers, self.fsq.size)
-        # The linear guess knows the recorded actions of all episodes; these dynamics must not.
+        # The linear prediction was fitted to the actions of all episodes, of which these dynamics must not know.
         self.spec = replace(spec, action_size=self.fsq.dims, linear={})
 
     def infer(self, windows: Windows) -> Tensor:
-        """What happened on the way to each step, read off two frames: [B, T, dims], zero at the first."""
+        """The code of what happened between the frame before and each frame: [B, T, dims], zero at the first."""
         raw = self.infer_code(self.motion(windows.observation))
         code = self.fsq(self.spread(raw.flatten(0, 1)).view_as(raw))
         return F.pad(code, (0, 0, 1, 0)) * ~windows.first[..., None]
@@ -53,21 +53,24 @@ class LatentActions(nn.Module):
         """What these actions [..., A] would do: the expected code [..., dims], smooth in the actions."""
         return self.fsq.expected(self.adapter(actions))
 
-    def watch(self, windows: Windows) -> tuple[Windows, dict[str, Tensor]]:
+    def infer_codes(self, windows: Windows) -> tuple[Windows, dict[str, Tensor]]:
         """For training: the windows with inferred codes for actions, and the losses [B, T] of codes and adapter."""
         code = self.infer(windows)
-        linked = F.pad(~windows.first[:, 1:], (1, 0))  # nobody saw what came before
+        linked = F.pad(~windows.first[:, 1:], (1, 0))  # the frame before the first is not known
         before, after = windows[:, :-1].observation, windows[:, 1:].observation
         token, vector = self.encoder(before)
-        foretold = F.pad(self.decoder.loss(torch.cat([vector, token, code[:, 1:]], -1), after), (1, 0))
+        reconstruction = F.pad(self.decoder.loss(torch.cat([vector, token, code[:, 1:]], -1), after), (1, 0))
         code = code.detach()
         logits = self.adapter(windows.action.nan_to_num()).float()
         surprise = F.cross_entropy(logits.flatten(0, 1), self.fsq.index(code).flatten(), reduction="none")
-        losses = {"happened": foretold * linked, "actions": surprise.view_as(linked) * linked * recorded(windows)}
+        losses = {
+            "latent_actions": reconstruction * linked,
+            "actions": surprise.view_as(linked) * linked * recorded(windows),
+        }
         return replace(windows, action=code), losses
 
-    def translate(self, windows: Windows) -> Windows:
-        """For filtering: codes of the actions that were taken; where they are not known, of what was seen to happen."""
+    def to_codes(self, windows: Windows) -> Windows:
+        """For filtering: codes of recorded actions; where none was recorded, of what happened between the frames."""
         known = recorded(windows)[..., None]
         code = self.adapt(windows.action.nan_to_num())
         if not known.all():
@@ -75,8 +78,8 @@ class LatentActions(nn.Module):
         return replace(windows, action=code)
 
 
-class Motion(nn.Module):
-    """What moved how from every step to the next: observations [B, T, ...] -> [B, T - 1, size].
+class MotionDetectors(nn.Module):
+    """How things moved from every step to the next: observations [B, T, ...] -> [B, T - 1, size].
 
     Detectors slide over the change of an image and only their strongest answers count, so a place leaves no trace.
     """
@@ -87,7 +90,7 @@ class Motion(nn.Module):
         self.units: dict[str, list[float]] = {}
         for key, shape in spec.observation.items():
             if is_image(shape):
-                # Nothing stands out where nothing moved, and padding keeps the borders from standing out.
+                # No bias: where nothing moved, the answer is 0. Padding treats borders alike.
                 self.detectors[key] = nn.Conv2d(3, DETECTORS, 8, 2, 7, bias=False)
             else:
                 self.units[key] = spec.std_change.get(key, [1.0] * shape[0])

@@ -1,12 +1,12 @@
-"""A frame as codes: images beside a context frame, vectors by what the linear guess got wrong.
+"""A frame as codes: images relative to a context frame, vectors by the error of the linear prediction.
 
-- An *image* is coded on a 4x4 grid relative to the first frame that was seen (iVideoGPT, arXiv 2405.15223, §3.1): what
-  never changes need not be said again, so 16 codes suffice. (Not relative to the previous frame, which imagination
-  would first have to decode.) A few more say where the image's keypoints are by now. The first frame itself counts
-  uncoded: some channels of each cell, and its keypoints with some of their looks.
-- A *vector* is coded by the correction to its linear drift, in units of one-step changes, given the previous vector
-  and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart; these are
-  fractions of one step. To decode is one small network, so imagination carries the vector along.
+- An *image* is coded on a 4x4 grid relative to the first observed frame (iVideoGPT, arXiv 2405.15223, §3.1): what never
+  changes is not coded again, so 16 codes suffice. (Not relative to the previous frame, which imagination would first
+  have to decode.) A few more code where the image's keypoints are. The first frame itself is the context, without
+  codes: some channels of each cell, and its keypoints with some of their appearance.
+- A *vector* is coded by the correction to its linear prediction, in units of one-step changes, given the previous
+  vector and the action (as in Δ-IRIS, arXiv 2406.19320, §3.1). Absolute codes of a few levels are centimetres apart;
+  these are fractions of one step. One small network decodes them, so imagination carries the vector along.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from wm_lab.world_model import DataSpec
 GRID = 16
 """Codes of an image: the 4x4 cells that the encoder halves it down to."""
 
-PLACES = 4
-"""More of them, for where its keypoints are, if it has any."""
+POINT_CODES = 4
+"""Further codes of an image, for where its keypoints are, if it has any."""
 
-LOOKS = 32
-"""Linear readings of how all keypoints of the context's image look."""
+APPEARANCE = 32
+"""Numbers for how all keypoints of the context's image look."""
 
 
-class Look(NamedTuple):
-    """At one image of every frame."""
+class ImageFeatures(NamedTuple):
+    """Of one image of every frame, before it is coded."""
 
     cells: Tensor  # [..., 16, channels]
-    points: Tensor  # [..., 3 * points] where they are, and how clearly
-    looks: Tensor  # [..., points * channels] how it looks there
+    points: Tensor  # [..., 3 * points] where keypoints are, and how clearly
+    appearance: Tensor  # [..., points * channels] how the image looks there
 
 
 class Images(nn.Module):
@@ -51,47 +51,47 @@ class Images(nn.Module):
         super().__init__()
         points, channels = config.points, config.context_channels
         self.fsq, self.point_size = fsq, 3 * points
-        self.codes_each = GRID + (PLACES if points else 0)
-        self.context_sizes = [GRID * channels, self.point_size, LOOKS if points else 0]
+        self.codes_each = GRID + (POINT_CODES if points else 0)
+        self.context_sizes = [GRID * channels, self.point_size, APPEARANCE if points else 0]
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
         self.to_context, self.to_cells = nn.ModuleDict(), nn.ModuleDict()
-        self.to_looks, self.to_places = nn.ModuleDict(), nn.ModuleDict()
+        self.to_appearance, self.to_points = nn.ModuleDict(), nn.ModuleDict()
         for key, shape in spec.observation.items():
             if is_image(shape):
                 encoder = ImageEncoder(spec, key, config.depth, points)
-                seen = encoder.channels
+                width = encoder.channels
                 self.encoders[key] = encoder
-                self.to_context[key] = nn.Linear(seen, channels)
-                self.to_cells[key] = nn.Linear(seen + channels, fsq.dims)
+                self.to_context[key] = nn.Linear(width, channels)
+                self.to_cells[key] = nn.Linear(width + channels, fsq.dims)
                 if encoder.points is not None:
-                    self.to_looks[key] = nn.Linear(encoder.points.size - self.point_size, LOOKS)
-                    self.to_places[key] = nn.Linear(2 * self.point_size, PLACES * fsq.dims)
+                    self.to_appearance[key] = nn.Linear(encoder.points.size - self.point_size, APPEARANCE)
+                    self.to_points[key] = nn.Linear(2 * self.point_size, POINT_CODES * fsq.dims)
                 shown = self.codes_each * fsq.dims + sum(self.context_sizes)
                 self.decoders[key] = ImageDecoder(shown, spec, key, config.depth)
         self.codes = len(self.encoders) * self.codes_each
         self.context_size = len(self.encoders) * sum(self.context_sizes)
 
-    def look(self, observation: dict[str, Tensor]) -> tuple[list[Look], Tensor]:
-        """What every image shows on its own, and the context that these frames would make."""
-        seen, contexts = [], []
+    def features(self, observation: dict[str, Tensor]) -> tuple[list[ImageFeatures], Tensor]:
+        """Features of every image on its own, and the context that these frames would make."""
+        features, contexts = [], []
         for key, encoder in self.encoders.items():
             grid = GRID * encoder.channels  # type: ignore[operator]
-            maps, points, looks = encoder(observation[key]).tensor_split([grid, grid + self.point_size], -1)
-            seen.append(Look(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points, looks))
-            contexts += [self.to_context[key](seen[-1].cells).flatten(-2), points]
+            maps, points, appearance = encoder(observation[key]).tensor_split([grid, grid + self.point_size], -1)
+            features.append(ImageFeatures(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points, appearance))
+            contexts += [self.to_context[key](features[-1].cells).flatten(-2), points]
             if self.point_size:
-                contexts.append(self.to_looks[key](looks))
-        return seen, torch.cat(contexts, -1)
+                contexts.append(self.to_appearance[key](appearance))
+        return features, torch.cat(contexts, -1)
 
-    def encode(self, looks: list[Look], context: Tensor) -> Tensor:
-        """What is seen, and the context that holds at each frame -> codes."""
+    def encode(self, features: list[ImageFeatures], context: Tensor) -> Tensor:
+        """Features, and the context that holds at each frame -> codes."""
         raw = []
-        for key, look, around in zip(self.encoders, looks, self._by_image(context), strict=True):
+        for key, own, around in zip(self.encoders, features, self._by_image(context), strict=True):
             cells, points, _ = around.split(self.context_sizes, -1)
-            raw.append(self.to_cells[key](torch.cat([look.cells, cells.unflatten(-1, (GRID, -1))], -1)))
+            raw.append(self.to_cells[key](torch.cat([own.cells, cells.unflatten(-1, (GRID, -1))], -1)))
             if self.point_size:
-                places = self.to_places[key](torch.cat([look.points, points], -1))
-                raw.append(places.unflatten(-1, (PLACES, -1)))
+                point_codes = self.to_points[key](torch.cat([own.points, points], -1))
+                raw.append(point_codes.unflatten(-1, (POINT_CODES, -1)))
         codes: Tensor = self.fsq(torch.cat(raw, -2))
         return codes
 
@@ -114,10 +114,10 @@ class VectorCodes(Vectors):
             known = self.read_size + spec.action_size
             self.encoder = mlp(self.size + known, config.units, config.layers, self.codes * fsq.dims)
             self.decoder = mlp(self.codes * fsq.dims + known, config.units, config.layers, self.size)
-            zero(self.decoder[-1])  # untrained, it is the linear guess
+            zero(self.decoder[-1])  # untrained, it is the linear prediction
 
     def encode(self, vector: Tensor, before: Tensor, action: Tensor) -> Tensor:
-        """What became of `before` [..., V] under the action [..., A] that led to `vector` -> codes."""
+        """Codes of the change from `before` [..., V] to `vector`, which the action [..., A] led to."""
         correction = symlog(self.change(self.prior(before, action), vector))
         raw = self.encoder(torch.cat([correction, self.read(before), action], -1))
         codes: Tensor = self.fsq(raw.unflatten(-1, (self.codes, -1)))
@@ -144,11 +144,11 @@ class Tokenizer(nn.Module):
         return codes[..., : self.images.codes, :], codes[..., self.images.codes :, :]
 
     def advance(self, codes: Tensor, before: Tensor, action: Tensor) -> Tensor:
-        """The vectors after a step that went as the codes say, [..., V] -> [..., V]."""
+        """The vectors after a step with these codes, [..., V] -> [..., V]."""
         return self.vectors.decode(self.split(codes)[1], before, action) if self.vectors.codes else before
 
 
-class FrameDecoder(nn.Module):
+class TokenDecoder(nn.Module):
     """Reads a frame off features [..., F] that hold [vector, its geometry, codes, context] from `offset` on."""
 
     def __init__(self, tokenizer: Tokenizer, offset: int, image_scale: float):
