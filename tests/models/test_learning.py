@@ -101,6 +101,7 @@ def test_an_ensemble_doubts_what_lies_outside_of_its_data(kind):
     assert doubt[1] > 1.5 * doubt[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_pixels_a_moving_square_is_foreseen(kind):
     torch.manual_seed(0)

@@ -77,10 +77,10 @@ def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray) -> Interval:
 
     def correlation(kept: np.ndarray) -> float:
         pairs = kept[first] & kept[second]
-        ranks = [_ranks(order[pairs]) for order in orders]
-        if not all(np.ptp(rank) > 0 for rank in ranks):
+        ranks = np.stack([_ranks(order[pairs]) for order in orders])  # [2, P]
+        if not (np.ptp(ranks, 1) > 0).all():
             return float("nan")
-        return float(np.corrcoef(*ranks)[0, 1])
+        return float(np.corrcoef(ranks)[0, 1])
 
     return jackknife(correlation, trajectory, least=-1.0, most=1.0)
 
@@ -88,8 +88,8 @@ def spearman(a: np.ndarray, b: np.ndarray, trajectory: np.ndarray) -> Interval:
 def _ranks(order: np.ndarray) -> np.ndarray:
     """Ranks of integers [P] that are few enough to be counted; what is equal has their mean."""
     counts = np.bincount(order)
-    middle: np.ndarray = np.cumsum(counts) - (counts - 1) / 2
-    return middle[order]
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[order]
+    return ranks
 
 
 def silhouette(apart: np.ndarray, labels: np.ndarray, trajectory: np.ndarray) -> Interval:
