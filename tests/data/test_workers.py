@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.data.crew import Adder
+from tests.data.adder import Adder
 from wm_lab.data.worker import Worker
-from wm_lab.data.workers import Workers, crew
+from wm_lab.data.workers import Workers, pool_of
 from wm_lab.errors import UserError
 
 ADD = partial(Adder, 100)
@@ -39,7 +39,7 @@ def test_results_come_in_order_from_processes_that_stay(pool):
     assert max(calls for _, _, calls in second) > 5, "tools are built once and kept"
 
 
-def test_one_crew_takes_up_other_tools_without_starting_anew(pool):
+def test_one_pool_takes_up_other_tools_without_starting_anew(pool):
     before = pool.map(ADD, [1, 2])
     other = pool.map(partial(Adder, 200), [1, 2])
     assert [value for value, _, _ in other] == [201, 202]
@@ -86,7 +86,7 @@ def test_an_error_crosses_the_process_border_with_its_type_and_the_item(pool):
     with pytest.raises(UserError, match="the dial is broken") as caught:
         pool.map(ADD, [1, "fail", 2], name=lambda item: f"item <{item}>")
     assert "item <fail>" in caught.value.__notes__[0]
-    assert "crew.py" in str(caught.value.__cause__), "the worker's own traceback is the cause"
+    assert "adder.py" in str(caught.value.__cause__), "the worker's own traceback is the cause"
 
 
 def test_a_worker_that_dies_is_named_with_what_it_was_doing_and_replaced(pool):
@@ -123,7 +123,7 @@ def test_what_a_cluster_signals_to_all_processes_is_left_to_the_parent(pool, sen
     assert pids(pool.map(ADD, [1, 2])) == before
 
 
-def test_a_crew_that_nobody_sent_home_does_not_keep_its_parent_from_leaving(tmp_path):
+def test_a_pool_that_nobody_sent_home_does_not_keep_its_parent_from_leaving(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(FORGETFUL)
     here = Path(__file__).parents[2]
@@ -134,19 +134,19 @@ def test_a_crew_that_nobody_sent_home_does_not_keep_its_parent_from_leaving(tmp_
 
 FORGETFUL = """
 from functools import partial
-from tests.data.crew import Adder
+from tests.data.adder import Adder
 from wm_lab.data.workers import Workers
 if __name__ == "__main__":
-    crew = Workers(2)
-    print(len(crew.map(partial(Adder, 1), [1, 2])))
+    pool = Workers(2)
+    print(len(pool.map(partial(Adder, 1), [1, 2])))
 """
 
 
-def test_a_crew_that_was_handed_in_stays_and_one_of_its_own_goes(pool):
-    with crew(pool) as hands:
+def test_a_pool_that_was_handed_in_stays_and_one_of_its_own_goes(pool):
+    with pool_of(pool) as hands:
         mine = pids(hands.map(ADD, [1, 2]))
     assert hands is pool and all(alive(pid) for pid in mine)
-    with crew(2) as hands:
+    with pool_of(2) as hands:
         theirs = pids(hands.map(ADD, [1, 2]))
     assert not any(alive(pid) for pid in theirs)
 
@@ -159,7 +159,7 @@ def test_a_negative_count_is_refused():
 INTERRUPTED = """
 import sys
 from functools import partial
-from tests.data.crew import Adder
+from tests.data.adder import Adder
 from wm_lab.data.workers import Workers
 if __name__ == "__main__":
     try:

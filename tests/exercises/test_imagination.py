@@ -19,13 +19,15 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.imagination.answer import ratio_verdict
-from wm_lab.exercises.imagination.exercise import ImaginationConfig, ImaginationExercise, Judge
+from wm_lab.exercises.imagination.config import ImaginationConfig
+from wm_lab.exercises.imagination.exercise import ImaginationExercise
 from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames, image_key
+from wm_lab.exercises.imagination.judging import Judge
 from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
+from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit_probe
+from wm_lab.exercises.imagination.stretches import draw, fair, places, reach
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.readout import LinearProbe, decoded_state, fit_probe
-from wm_lab.experiment.stretches import draw, fair, places, reach
 from wm_lab.settings import read_config
 
 HORIZON, CONTEXT = 10, 3
@@ -142,7 +144,7 @@ def test_plans_that_end_their_episode_are_counted_and_not_judged(store, monkeypa
             executed.windows.terminal[:, -1] = True  # nothing is left to be foretold after it
             return executed
 
-        monkeypatch.setattr("wm_lab.exercises.imagination.exercise.execute", cut)
+        monkeypatch.setattr("wm_lab.exercises.imagination.judging.execute", cut)
         return answer(store)
 
     some, none = ended([0, 3]), ended(slice(None))

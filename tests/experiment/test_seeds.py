@@ -17,7 +17,8 @@ from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import ARRAYS
 from wm_lab.exercises.exercise import Answer
-from wm_lab.exercises.imagination.exercise import ImaginationConfig, ImaginationExercise
+from wm_lab.exercises.imagination.config import ImaginationConfig
+from wm_lab.exercises.imagination.exercise import ImaginationExercise
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
@@ -193,8 +194,8 @@ def _counting():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_news_of_an_item_are_heard_before_its_result(workers):
     heard: list[tuple[int, int]] = []
-    with Workers(workers) as crew:
-        done = crew.map(_counting, [2, 3], hear=lambda item, news: heard.append((item, news)))
+    with Workers(workers) as pool:
+        done = pool.map(_counting, [2, 3], hear=lambda item, news: heard.append((item, news)))
     assert done == [2, 3]
     assert sorted(heard) == [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
 

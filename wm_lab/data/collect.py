@@ -33,7 +33,7 @@ from wm_lab.data.rollout import (
 )
 from wm_lab.data.shard import EPISODE, MANIFEST, read_manifest
 from wm_lab.data.shard_writer import ShardWriter, step_columns
-from wm_lab.data.workers import Workers, crew
+from wm_lab.data.workers import Workers, pool_of
 from wm_lab.errors import UserError
 from wm_lab.tasks.task import TaskSpec
 
@@ -61,7 +61,7 @@ def collect(
 
     `description` says in JSON's terms who `policy` is (an expert, a model's key in the store); it is kept as provenance
     and must be the same when a killed collection is called again. A folder that is complete is left as it is.
-    `workers` is a crew, which stays, or how many processes to start for this call alone (None: one per core).
+    `workers` is a pool, which stays, or how many processes to start for this call alone (None: one per core).
     Raises UserError where the folder holds another collection, or the task cannot be played.
     """
     config = config or PlayConfig()
@@ -91,8 +91,8 @@ def collect(
             advance(played.pop("episodes"), **played)
 
     build = partial(_build_collector, folder, task, policy, exploration, config)
-    with crew(workers) as hands:
-        hands.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
+    with pool_of(workers) as pool:
+        pool.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
     _join(folder, batches, task_spec, exploration, round_number, provenance)
     shutil.rmtree(folder / GROUPS)
     (folder / PLAN).unlink()

@@ -13,7 +13,7 @@ from functools import partial
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.record import GroupRecord
-from wm_lab.data.workers import Workers, crew
+from wm_lab.data.workers import Workers, pool_of
 from wm_lab.errors import UserError
 from wm_lab.policy import Policy
 from wm_lab.tasks.task import Task
@@ -58,7 +58,7 @@ def play(
 ) -> list[Episode]:
     """One episode per seed, in the order of the seeds and the same whatever `workers` is.
 
-    workers: a crew, which stays, or how many processes to start for this call alone (None: one per core)
+    workers: a pool, which stays, or how many processes to start for this call alone (None: one per core)
     """
     config = config or PlayConfig()
 
@@ -67,8 +67,8 @@ def play(
             advance(len(episodes), **counts(episodes))
 
     build = partial(_build_player, task, policy, config)
-    with crew(workers) as hands:
-        groups = hands.map(build, split_into_groups(seeds, config.group), name=describe_group, done=tell)
+    with pool_of(workers) as pool:
+        groups = pool.map(build, split_into_groups(seeds, config.group), name=describe_group, done=tell)
     return [episode for group in groups for episode in group]
 
 

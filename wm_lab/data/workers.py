@@ -1,4 +1,4 @@
-"""A crew of processes that stays for a whole run and is handed one kind of tools after another.
+"""A pool of processes that stays for a whole run and is handed one kind of tools after another.
 
 A worker needs seconds to load torch and MuJoCo and milliseconds to build a task and a policy; so the processes stay
 while the work changes, and work that is a single item is done in this process.
@@ -30,14 +30,14 @@ class Workers:
     """`count` processes (None: one per core, 0 or 1: this one alone), started when first needed.
 
     Whatever is done in this process is done on one thread like in a worker, so the numbers are the same.
-    A closed crew may be used again; it starts anew.
+    A closed pool may be used again; it starts anew.
     """
 
     def __init__(self, count: int | None = None) -> None:
         if count is not None and count < 0:
             raise UserError(f"workers={count} is negative; use null for one per core, or 1 for a single process")
         self.count = cores() if count is None else max(1, count)
-        self._crew: list[Worker] = []
+        self._pool: list[Worker] = []
         self._here: tuple[object, Callable[[Any], Any]] | None = None  # key and tools of this process
 
     def map(
@@ -86,7 +86,7 @@ class Workers:
             worker.give(build, items[index])
             busy[worker.pipe] = worker, index
 
-        for worker, index in zip(self._crew, todo, strict=False):
+        for worker, index in zip(self._pool, todo, strict=False):
             give(worker, index)
         while busy:
             for pipe in wait(list(busy)):
@@ -97,7 +97,7 @@ class Workers:
                     if worker not in stayed:
                         raise
                     del busy[pipe]
-                    self._crew[self._crew.index(worker)] = another = Worker()
+                    self._pool[self._pool.index(worker)] = another = Worker()
                     give(another, index)
                     continue
                 stayed.discard(worker)
@@ -112,18 +112,18 @@ class Workers:
 
         Idle ones may have been killed, or may be dying still: what these do not answer is handed to another.
         """
-        self._crew = [worker for worker in self._crew if worker.alive]
-        stayed = set(self._crew)
-        while len(self._crew) < min(self.count, items):
-            self._crew.append(Worker())
+        self._pool = [worker for worker in self._pool if worker.alive]
+        stayed = set(self._pool)
+        while len(self._pool) < min(self.count, items):
+            self._pool.append(Worker())
         return stayed
 
     def close(self) -> None:
         """Send everybody home; whoever is still busy is stopped."""
-        crew, self._crew, self._here = self._crew, [], None
-        for worker in crew:
+        dismissed, self._pool, self._here = self._pool, [], None
+        for worker in dismissed:
             worker.dismiss()
-        for worker in crew:
+        for worker in dismissed:
             worker.see_off()
 
     def __enter__(self) -> Self:
@@ -167,8 +167,8 @@ class Workers:
 
 
 @contextmanager
-def crew(workers: Workers | int | None) -> Iterator[Workers]:
-    """The crew that was handed in, which stays, or one of so many workers for the time of the block."""
+def pool_of(workers: Workers | int | None) -> Iterator[Workers]:
+    """The pool that was handed in, which stays, or one of so many workers for the time of the block."""
     if isinstance(workers, Workers):
         yield workers
     else:

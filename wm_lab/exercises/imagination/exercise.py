@@ -9,20 +9,13 @@ between them is exploitation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from wm_lab.data.dataset import Dataset
-from wm_lab.data.replay import snapshots
-from wm_lab.domains import Amount, Count, Resamples, Several, Steps, Window
 from wm_lab.errors import UserError
 from wm_lab.evaluation.assessment import MODEL, OVERALL, Assessment
-from wm_lab.evaluation.bootstrap import RESAMPLES
 from wm_lab.evaluation.json_files import plain
-from wm_lab.evaluation.means import paired_difference
 from wm_lab.evaluation.trainings import over_assessments, over_ratios, over_trainings
 from wm_lab.evaluation.verdicts import by_group, exploitation_verdict, imagination_verdict, with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
@@ -36,48 +29,22 @@ from wm_lab.exercises.imagination.answer import (
     ratio_verdict,
     summary,
 )
+from wm_lab.exercises.imagination.config import ImaginationConfig
 from wm_lab.exercises.imagination.imagined_frames import (
     ImaginedFrames,
     frames_table,
     frames_verdict,
-    image_key,
     over_means,
 )
-from wm_lab.exercises.imagination.judging import Judge, Judged, Planned, trained_model
-from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
-from wm_lab.exercises.imagination.predictions import fit_linear
+from wm_lab.exercises.imagination.judging import Planned, judge_training, judges_plans
+from wm_lab.exercises.imagination.stretches import reach
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
-from wm_lab.experiment.readout import Readout, decoded_state, fit_probe
 from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.side_by_side import train_models
-from wm_lab.experiment.stretches import Stretches, draw, fair, reach
-from wm_lab.objectives import ObjectiveConfig, build_objective
-from wm_lab.planners.planner import Planner
 from wm_lab.reports.plots import horizon_curves
-from wm_lab.settings import build, read_config
-from wm_lab.tracking.progress import progress
-from wm_lab.world_model import WorldModel
-
-
-@dataclass
-class ImaginationConfig:
-    horizon: Steps = 20  # imagined steps
-    context: Window = 5  # observed steps before them; one shows no velocity, which a baseline goes on with
-    windows: Several = 400  # held-out windows, spread over unseen episodes, as many as validate
-    planned_windows: Amount = 100  # of them, the first ones, from which the planner proposes; 0: none
-    probe_windows: Count = 512  # training windows for the probe that reads states from a model that decodes none
-    resamples: Resamples = RESAMPLES  # of the bootstrap over episodes
-
-    def __post_init__(self) -> None:
-        if self.planned_windows == 1 or self.planned_windows > self.windows:
-            raise UserError(
-                f"exercise.planned_windows={self.planned_windows} must be 0, or from 2 to "
-                f"exercise.windows={self.windows}, whose first ones they are"
-            )
-
 
 CHOSE = "validation"
 """The split by which a checkpoint is chosen."""
@@ -104,14 +71,14 @@ class ImaginationExercise(Exercise):
                 f"{what} with data.validation_fraction={data.validation_fraction} holds out {held}, and an interval "
                 "over episodes needs 2; raise one of them"
             )
-        if self._plans(experiment):
+        if judges_plans(self.config, experiment.task):
             who = f"exercise.planned_windows={config.planned_windows}"
             require_way_back(experiment.task, who, "set exercise.planned_windows=0")
         if data.path is not None:
             require_truth(experiment.data.recording, task_spec, "exercise=imagination")
         told = [name for name in ("task_cost", "goal_distance") if experiment.settings.objective.get(name)]
         if (
-            self._plans(experiment)
+            judges_plans(self.config, experiment.task)
             and told
             and "state" not in task_spec.observation
             and not is_simulator(experiment.settings)
@@ -140,7 +107,7 @@ class ImaginationExercise(Exercise):
         """The answer over windows of the episodes in this split of `unseen`, of which enough are long enough."""
         train_models(experiment)
         trainings = experiment.trainings[:1] if is_simulator(experiment.settings) else experiment.trainings
-        every = [self._judged(each, unseen, split) for each in trainings]
+        every = [judge_training(each, self.config, unseen, split) for each in trainings]
         found = over_assessments([one.held_out for one in every])
         answer = Answer(
             verdicts=[imagination_verdict(found["all"], experiment.task_spec.control_hz)],
@@ -156,7 +123,7 @@ class ImaginationExercise(Exercise):
             answer.verdicts.append(groups)
         keep_curves(experiment, "held_out", found)
         shown = dict(found)
-        if self._plans(experiment):
+        if judges_plans(self.config, experiment.task):
             planned = self._add_planned(answer, experiment, [one.planned for one in every if one.planned is not None])
             shown |= {} if planned is None else {PLANNED: planned}
         elif not experiment.task.playable:
@@ -169,32 +136,6 @@ class ImaginationExercise(Exercise):
         answer.model = model_facts(experiment)
         return answer
 
-    def _judged(self, experiment: Experiment, unseen: Dataset, split: str) -> Judged:
-        """What the model of one training makes of the windows, which are the same for all."""
-        config = self.config
-        model = trained_model(experiment)
-        collection = experiment.data.dataset(rounds=0)
-        training = collection if is_simulator(experiment.settings) else experiment.data.dataset()
-        judge = Judge(
-            model=model,
-            readout=self._readout(model, training, experiment),
-            linear=fit_linear(training),
-            experiment=experiment,
-            std=np.array(collection.spec.std["state"]),
-            resamples=config.resamples,
-        )
-        key = image_key(model)
-        keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
-        stretches = draw(unseen, split, experiment.task, keys, config.windows, config.context, config.horizon)
-        frames = None if key is None else ImaginedFrames(model, key, stretches)
-        errors = judge.errors(stretches, "imagine held-out windows", frames)
-        planned = None
-        if self._plans(experiment):
-            some = stretches[: fair(stretches.episode, config.planned_windows)]
-            planned = self._planned(judge, unseen, some, errors[MODEL])
-        read_by = "decoder" if "state" in model.decoded_keys else "linear probe"
-        return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames)
-
     def _unseen(self, experiment: Experiment) -> tuple[Dataset, str]:
         """Episodes that no model learned from or was chosen on, as many as are held out to choose on: whose, and which.
 
@@ -205,19 +146,6 @@ class ImaginationExercise(Exercise):
         if len(experiment.data.recording.episodes("test")) > 1:
             return experiment.data.recording, "test"
         return experiment.data.recording, CHOSE
-
-    def _plans(self, experiment: Experiment) -> bool:
-        """Whether the planner's own sequences are judged, which somebody must execute."""
-        return self.config.planned_windows > 0 and experiment.task.playable
-
-    def _readout(self, model: WorldModel, training: Dataset, experiment: Experiment) -> Readout:
-        """The model's own decoder of states, or a probe that learns it from what was filtered in training episodes."""
-        config = self.config
-        if "state" in model.decoded_keys:
-            return decoded_state(model)
-        keys = model.observation_keys
-        known = draw(training, "train", experiment.task, keys, config.probe_windows, config.context, config.horizon)
-        return fit_probe(model, known)
 
     def _add_frames(self, answer: Answer, every: Sequence[ImaginedFrames], experiment: Experiment) -> None:
         """Images beside states: scores of all trainings, and something to look at of the first."""
@@ -230,35 +158,6 @@ class ImaginationExercise(Exercise):
         answer.numbers["frames"] = {"means": plain(means), **summary(found)}
         if experiment.run is not None:
             answer.pictures |= every[0].pictures(experiment.run.folder.plots, experiment.task_spec.control_hz)
-
-    def _planned(
-        self, judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]
-    ) -> Planned:
-        """The same starts with the planner's actions; `behaviour` holds the model's errors with the recorded ones."""
-        experiment, resamples = judge.experiment, self.config.resamples
-        settings, task = experiment.settings, experiment.task
-        # As far ahead as is judged, not as the planner would look, so that both distributions have every step.
-        horizon = self.config.horizon
-        looks = {"horizon": horizon, "action_block": min(settings.planner.get("action_block", 1), horizon)}
-        planner = build(Planner, {**settings.planner, **looks}, "planner", experiment.task_spec.action_size)
-        objective = build_objective(
-            read_config(ObjectiveConfig, settings.objective, "objective"), judge.model, task.cost
-        )
-        with progress("plan from held-out states", len(stretches)) as bar:
-            plans = propose(judge.model, planner, objective, stretches, task, bar.advance)
-        last_seen = stretches.step + stretches.context - 1
-        executed = execute(task, stretches, snapshots(task, data, stretches.episode, last_seen), plans.actions)
-        rows = np.flatnonzero(executed.lasting)  # where an episode is over, nothing moves that could be foretold
-        rows = rows[: fair(stretches.episode[rows], len(rows))]
-        if not len(rows):
-            return Planned(len(stretches), 0)
-        executed = executed[rows]
-        errors = judge.errors(executed, "imagine the planner's sequences")
-        ratio = partial(error_ratio, episode=executed.episode, resamples=resamples)
-        ratios = {name: ratio(errors[MODEL][name], behaviour[name][rows]) for name in errors[MODEL]}
-        means = partial(episode_means, episode=executed.episode)
-        gap = paired_difference(means(plans.predicted_return[rows]), means(realised_return(executed)))
-        return Planned(len(stretches), len(rows), judge.assess(errors, executed), ratios, gap)
 
     def _add_planned(self, answer: Answer, experiment: Experiment, every: Sequence[Planned]) -> Assessment | None:
         """What the trainings' planners lead to; None where nothing of one could be judged."""

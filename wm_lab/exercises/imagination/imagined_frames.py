@@ -22,7 +22,7 @@ from wm_lab.evaluation.trainings import by_leaf, over_trainings
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, ImaginedFutures
-from wm_lab.experiment.stretches import Stretches
+from wm_lab.exercises.imagination.stretches import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.tasks.task import Variable

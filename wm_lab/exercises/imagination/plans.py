@@ -19,8 +19,8 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.ratio import ratio_bounds
-from wm_lab.experiment.readout import STATE
-from wm_lab.experiment.stretches import Stretches
+from wm_lab.exercises.imagination.readout import STATE
+from wm_lab.exercises.imagination.stretches import Stretches
 from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator
