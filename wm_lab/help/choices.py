@@ -28,7 +28,7 @@ SETS = ("experiment", "hparams_search")
 """Groups whose choices set options of others, and have none of their own."""
 
 
-class Choice(NamedTuple):
+class GroupChoice(NamedTuple):
     group: str
     name: str
     words: str
@@ -65,13 +65,13 @@ def sections(conf: Path) -> dict[str, Section]:
     return found
 
 
-def choices(group: str, folders: Sequence[Path]) -> list[Choice]:
+def choices(group: str, folders: Sequence[Path]) -> list[GroupChoice]:
     """Every choice of a group, by name."""
     files = {_name(file, folder / group): file for folder in folders for file in (folder / group).rglob("*.yaml")}
-    return [Choice(group, name, words_of(files[name]), files[name]) for name in sorted(files)]
+    return [GroupChoice(group, name, words_of(files[name]), files[name]) for name in sorted(files)]
 
 
-def find(group: str, name: str, folders: Sequence[Path]) -> Choice:
+def find(group: str, name: str, folders: Sequence[Path]) -> GroupChoice:
     """The choice of this name; UserError offers the nearest where there is none."""
     known = {choice.name: choice for choice in choices(group, folders)}
     if name not in known:
@@ -79,7 +79,7 @@ def find(group: str, name: str, folders: Sequence[Path]) -> Choice:
     return known[name]
 
 
-def families(group: str, folders: Sequence[Path], choice: str | None = None) -> Iterator[tuple[Choice, list[str]]]:
+def families(group: str, folders: Sequence[Path], choice: str | None = None) -> Iterator[tuple[GroupChoice, list[str]]]:
     """(choice, the names of its variants): what is called like another choice and more is a variant of it.
 
     Of a folder of choices, those beside `choice` stand for themselves, and others are variants of the file of its name.

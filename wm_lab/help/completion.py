@@ -16,7 +16,7 @@ import yaml
 from wm_lab.errors import unknown
 from wm_lab.folders import CONF, config_folders
 from wm_lab.help.choices import Section, sections
-from wm_lab.help.source import Found, Source
+from wm_lab.help.python_source import Found, PythonSource
 
 WORDS = ("-sc", "--shell-completion")
 
@@ -129,7 +129,7 @@ def options_of(section: str, words: Sequence[str] = (), folders: Sequence[Path] 
 
     section: "" for the options of a run, such as `seed=1`
     """
-    source, known = Source(folders), sections(CONF)
+    source, known = PythonSource(folders), sections(CONF)
     root = source.find("wm_lab.config", "RootConfig")
     own = [option for option in source.options(root) if "." in option[0] or option[0] not in known] if root else []
     if not section:
@@ -148,7 +148,7 @@ def _chosen(section: Section, words: Sequence[str]) -> str:
     return typed[-1].partition(",")[0] if typed else section.choice or ""
 
 
-def _of_choice(group: str, name: str, folders: Sequence[Path], source: Source) -> Found | None:
+def _of_choice(group: str, name: str, folders: Sequence[Path], source: PythonSource) -> Found | None:
     """The dataclass of a choice's options: of the class that its YAML names, or of the schema that it builds on."""
     file = next((f for root in (CONF, *folders) if (f := root / group / f"{name}.yaml").is_file()), None)
     values: Any = {} if file is None else yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -166,7 +166,7 @@ def _of_choice(group: str, name: str, folders: Sequence[Path], source: Source) -
     return None
 
 
-def _of_schema(name: str, source: Source) -> Found | None:
+def _of_schema(name: str, source: PythonSource) -> Found | None:
     """What `config.py` registers under this name, or the class of a module of this name."""
     file = source.file("wm_lab.config")
     for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if file is not None else ():

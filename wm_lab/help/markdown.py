@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wm_lab.folders import CONF
-from wm_lab.help.choices import EVALUATION, SETS, Choice, Section, families, find, sections
+from wm_lab.help.choices import EVALUATION, SETS, GroupChoice, Section, families, find, sections
 from wm_lab.help.options import KINDS, RUN, Option, options_of
 
 BEGIN = """\
@@ -39,7 +39,7 @@ def page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _choices(section: Section) -> Iterator[Choice | None]:
+def _choices(section: Section) -> Iterator[GroupChoice | None]:
     """One for each class: all where each choice has its own, the usual one where they share a dataclass."""
     if section.choice is None:
         yield None
@@ -51,7 +51,7 @@ def _choices(section: Section) -> Iterator[Choice | None]:
         yield find(section.group, section.choice, [CONF])
 
 
-def _is_first(choice: Choice, section: Section) -> bool:
+def _is_first(choice: GroupChoice, section: Section) -> bool:
     """Whether this choice stands for those beside it in a folder, which are of one class."""
     return "/" not in choice.name or choice.name == section.choice
 

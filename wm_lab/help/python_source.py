@@ -18,7 +18,7 @@ class Found(NamedTuple):
     code: ast.ClassDef
 
 
-class Source:
+class PythonSource:
     """Python files by the names of their modules: the lab's own, and those in `folders` of a user's."""
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
