@@ -13,7 +13,7 @@ from wm_lab.data.statistics import METRIC, SCALE_FREE, floors_of, moments, sprea
 from wm_lab.data.windows import WindowSampler
 from wm_lab.evaluation.assessment import LINEAR, PERSISTENCE, assess, variable_errors
 from wm_lab.evaluation.baselines import LinearDynamics, persistence
-from wm_lab.formats.actions import ActionScale
+from wm_lab.formats.actions import RecordedScale
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.tasks.task import UNTOLD, TaskSpec, Variable
@@ -132,5 +132,5 @@ def test_a_task_that_says_its_units_has_floors_in_them():
 
 def test_actions_in_tiny_units_are_brought_to_the_range_of_others():
     raw = np.array([[0.5, -2e-5, 0.0], [-0.5, 1e-5, 0.0]])
-    scaled = ActionScale.of([raw], "it").normalise(raw)
+    scaled = RecordedScale.of([raw], "it").normalise(raw)
     np.testing.assert_allclose(scaled, [[0.5, -1, 0], [-0.5, 1, 0]])

@@ -6,7 +6,6 @@ Beside every file lies `outside/`, with a sound file and its numbers as bare byt
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tests.formats.harm import Harm, linked, piped
+
 Edit = Callable[[h5py.File], object]
-Harm = Callable[[Path], object]
-"""Of a robomimic file, or of a Minari folder."""
 
 STEPS, EPISODES = 6, 3
 MAIN = "data/main_data.hdf5"
@@ -172,25 +171,6 @@ def bytes_of(change: Callable[[bytes], bytes]) -> Harm:
     return harm
 
 
-def elsewhere(name: str, target: str) -> Harm:
-    """A file or folder of a Minari folder as a link to what lies outside."""
-
-    def harm(folder: Path) -> None:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-        path.symlink_to(target if target.startswith("/") else folder.parent / target)
-
-    return harm
-
-
-def piped(name: str) -> Harm:
-    def harm(folder: Path) -> None:
-        (folder / name).unlink()
-        os.mkfifo(folder / name)
-
-    return harm
-
-
 def metadata(text: str | bytes) -> Harm:
     data = text.encode() if isinstance(text, str) else text
     return lambda folder: (folder / "data/metadata.json").write_bytes(data)
@@ -317,10 +297,10 @@ OF_HDF5: dict[str, Harm] = {
 
 OBSERVED, ACTED = "episode_1/observations", "episode_1/actions"
 OF_MINARI: dict[str, Harm] = {
-    "the file as a link": elsewhere(MAIN, "outside/bait.hdf5"),
-    "the file as a link to /etc/passwd": elsewhere(MAIN, "/etc/passwd"),
-    "the metadata as a link": elsewhere("data/metadata.json", "/etc/passwd"),
-    "data as a link": elsewhere("data", "outside"),
+    "the file as a link": linked(MAIN, "outside/bait.hdf5"),
+    "the file as a link to /etc/passwd": linked(MAIN, "/etc/passwd"),
+    "the metadata as a link": linked("data/metadata.json", "/etc/passwd"),
+    "data as a link": linked("data", "outside"),
     "the file as a pipe": piped(MAIN),
     "the metadata as a pipe": piped("data/metadata.json"),
     "an external link to observations": put(OBSERVED, link(h5py.ExternalLink("../../outside/bait.hdf5", OBSERVED))),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -17,9 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.formats.harm import Harm, linked, piped
 from tests.formats.recording import TOP, change_features, change_info, change_tables, film, pa, pq, read_info, rename
-
-Harm = Callable[[Path], object]
 
 TABLE, EPISODES, TASKS = (
     "data/chunk-000/file-000.parquet",
@@ -46,25 +44,6 @@ def told(**changes: Any) -> Harm:
 def written(name: str, content: bytes | str) -> Harm:
     data = content.encode() if isinstance(content, str) else content
     return lambda folder: (folder / name).write_bytes(data)
-
-
-def linked(name: str, to: str) -> Harm:
-    """A file or folder as a link to where it leads from the folder's own parent."""
-
-    def harm(folder: Path) -> None:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-        path.symlink_to(to if to.startswith("/") else folder.parent / to)
-
-    return harm
-
-
-def piped(name: str) -> Harm:
-    def harm(folder: Path) -> None:
-        (folder / name).unlink()
-        os.mkfifo(folder / name)
-
-    return harm
 
 
 def featured(**changes: Any) -> Harm:

@@ -42,7 +42,7 @@ def test_simulation_equals_stepping_and_leaves_the_episode_alone(reacher: GymTas
     actions = np.random.default_rng(0).uniform(-1, 1, (2, 5, 2)).astype(np.float32)
     reacher.reset(seed=3)
     snapshot = reacher.snapshot()
-    states, _ = reacher.simulate(snapshot, actions)
+    (states,), _ = reacher.simulate_batch(snapshot[None], actions[None])
     np.testing.assert_array_equal(reacher.snapshot(), snapshot)
     np.testing.assert_array_equal([reacher.step(action)[0]["state"] for action in actions[1]], states[1])
 

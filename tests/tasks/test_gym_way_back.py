@@ -157,7 +157,7 @@ def test_the_running_episode_is_not_disturbed_by_futures() -> None:
     running = task.environment
     task.step(np.ones(1, np.float32))
     place = running.unwrapped.place
-    task.simulate(task.snapshot(), np.ones((4, 9, 1), np.float32))
+    task.simulate_batch(task.snapshot()[None], np.ones((1, 4, 9, 1), np.float32))
     assert task.environment is running and running.unwrapped.steps == 1 and running.unwrapped.place == place
 
 

@@ -104,7 +104,7 @@ def test_simulated_futures_are_those_that_stepping_would_bring(task: HandTask) -
     slow_states, slow_success = super(HandTask, task).simulate_batch(np.stack(snapshots), actions)
     assert np.abs(states.astype(float) - slow_states).max() <= 1e-9
     np.testing.assert_array_equal(success, slow_success)
-    one, _ = task.simulate(snapshots[1], actions[1])
+    (one,), _ = task.simulate_batch(snapshots[1][None], actions[1:2])
     np.testing.assert_array_equal(one, states[1])
     np.testing.assert_array_equal(task.states(np.stack(snapshots))[1], task.restore(snapshots[1])["state"])
 
@@ -127,8 +127,8 @@ def test_success_within_a_simulation_is_found_where_the_expert_finds_it(task: Ha
         actions.append(expert.act())
         if task.step(actions[-1])[4]["success"]:
             break
-    _, success = task.simulate(start, np.stack(actions)[None])
-    assert success[0, -1] and not success[0, :-1].any()
+    _, success = task.simulate_batch(start[None], np.stack(actions)[None, None])
+    assert success[0, 0, -1] and not success[0, 0, :-1].any()
 
 
 def test_experts_solve_held_out_starts(task: HandTask) -> None:

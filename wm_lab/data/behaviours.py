@@ -86,7 +86,7 @@ class Exploration(Policy):
         return self.policy.report(row) if self._led[row] else {}
 
 
-class Choice(NamedTuple):
+class DrawnBehaviour(NamedTuple):
     """What an episode's seed drew."""
 
     behaviour: str
@@ -101,7 +101,7 @@ class Disturbance(NamedTuple):
     noise: np.ndarray  # [S, A] what is added
 
 
-def choose(config: ExplorationConfig, seed: int) -> Choice:
+def choose(config: ExplorationConfig, seed: int) -> DrawnBehaviour:
     """The behaviour of the episode with this seed; pure, so that a record of it can be written anywhere."""
     generator = np.random.default_rng([EXPLORATION, seed])
     names = sorted(config.weights)  # the order in which a user wrote them must not matter
@@ -109,7 +109,7 @@ def choose(config: ExplorationConfig, seed: int) -> Choice:
     name = names[int(generator.choice(len(names), p=weights / weights.sum()))]
     drawn = float(generator.choice(config.strengths))
     fixed = BEHAVIOURS[name].strength
-    return Choice(name, drawn if fixed is None else fixed, generator)
+    return DrawnBehaviour(name, drawn if fixed is None else fixed, generator)
 
 
 def disturbance(config: ExplorationConfig, seed: int, steps: int, size: int) -> Disturbance:

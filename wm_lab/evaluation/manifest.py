@@ -36,7 +36,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Manifest:
-    """Episodes `seeds` of the task of `task_spec`, each at most `step_budget` control steps long."""
+    """Episodes `seeds` of the task of `card`, each at most `step_budget` control steps long."""
 
     card: dict[str, Any]  # the TaskSpec in JSON's terms: settings, success test, physics; this name is part of the hash
     seeds: tuple[int, ...]

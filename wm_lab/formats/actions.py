@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
-from wm_lab.formats.frames import Unreadable
+from wm_lab.formats.alignment import Unreadable
 
 FAINT = 0.01
 """Actions that never exceed this are in a unit far too large for [-1, 1], such as steps in metres."""
 
 
 @dataclass(frozen=True)
-class ActionScale:
+class RecordedScale:
     """Between a recording's actions and the lab's [-1, 1]. A dimension that fills some of it already stays as it is."""
 
     low: np.ndarray  # [A]
     high: np.ndarray  # [A]
 
     @classmethod
-    def of(cls, parts: Iterable[np.ndarray], name: str) -> ActionScale:
+    def of(cls, parts: Iterable[np.ndarray], name: str) -> RecordedScale:
         """The smallest that holds the actions [n, A] of all parts."""
         lows, highs = [], []
         for part in parts:

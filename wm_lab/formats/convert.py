@@ -12,7 +12,7 @@ import numpy as np
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.errors import UserError
 from wm_lab.formats import lerobot_writer
-from wm_lab.formats.frames import Unreadable
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.formats.source import Advance, Source
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.actions import ActionScale
-from wm_lab.formats.frames import Frames, Unreadable, yes_or_no
+from wm_lab.formats.actions import RecordedScale
+from wm_lab.formats.alignment import RecordedEpisode, Unreadable, yes_or_no
 from wm_lab.formats.lerobot_cameras import Cameras
 from wm_lab.formats.lerobot_columns import choose_columns
 from wm_lab.formats.lerobot_episodes import read_episodes
@@ -56,7 +56,7 @@ class LeRobot(Source):
         self._require_steps()
         self._rows: list[slice] = []  # of each kept episode in its file
         self._asked: list[int] = []  # task_index of each one's first frame
-        self.scale = ActionScale.of(self._scan(), self.name) if ours is None else self._as_ours(ours)
+        self.scale = RecordedScale.of(self._scan(), self.name) if ours is None else self._as_ours(ours)
         self.table = {"seed": self.kept}
         self._instructions = self._instruct()
         self.behaviours = ["recorded"]
@@ -198,12 +198,12 @@ class LeRobot(Source):
                 if asked is not None:
                     self._asked.append(int(asked[self._rows[-1].start]))
 
-    def _as_ours(self, ours: Ours) -> ActionScale:
+    def _as_ours(self, ours: Ours) -> RecordedScale:
         """The lab's own actions are in its units already."""
         if any((np.abs(action) > 1).any() for action in self._scan()):
             raise ours.damaged("the dataset has actions beyond [-1, 1], which none of the lab's has")
         size = sum(feature.size for feature in self._columns.action)
-        return ActionScale(-np.ones(size), np.ones(size))
+        return RecordedScale(-np.ones(size), np.ones(size))
 
     def _find(self, table: Parquet, runs: dict[int, slice | None], index: int, episode: int) -> slice:
         """The rows of an episode, which follow one another at the dataset's rate."""
@@ -231,7 +231,7 @@ class LeRobot(Source):
         """[L, A] as recorded"""
         return np.concatenate([table.values(f.name, f.size, rows) for f in self._columns.action], axis=1)
 
-    def _frames(self, table: Parquet, rows: slice) -> Frames:
+    def _frames(self, table: Parquet, rows: slice) -> RecordedEpisode:
         """An episode without its images."""
         parts = {key: table.values(f.name, f.size, rows) for key, f in self._columns.vectors.items()}
         if self._whole:
@@ -242,7 +242,7 @@ class LeRobot(Source):
         told = {role: table.values(f.name, 1, rows)[:, 0] for role, f in self._columns.flags.items()}
         flags = {role: yes_or_no(role, values) for role, values in told.items() if role != "reward"}
         ended = flags["done"] & ~flags["truncated"] if flags.keys() >= {"done", "truncated"} else None
-        return Frames(
+        return RecordedEpisode(
             observation=observation,
             action=self.scale.normalise(self._action(table, rows)),
             reward=told.get("reward"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
-from wm_lab.formats.actions import ActionScale
+from wm_lab.formats.actions import RecordedScale
 from wm_lab.formats.files import file_in, read_json, shortened
 from wm_lab.formats.lerobot_columns import OF_A_FILE
 from wm_lab.formats.lerobot_layout import OURS
@@ -28,7 +28,7 @@ class Ours:
     behaviours: list[str]
     provenance: dict[str, Any]
 
-    def require_sizes(self, shapes: Mapping[str, tuple[int, ...]], scale: ActionScale) -> None:
+    def require_sizes(self, shapes: Mapping[str, tuple[int, ...]], scale: RecordedScale) -> None:
         """UserError where the specification is of other actions, or of another state, than the folder holds, or where
         an observation cannot be kept under its name."""
         if self.task_spec.action_size != len(scale.low):

@@ -13,9 +13,9 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.actions import ActionScale, numbers_of_actions
+from wm_lab.formats.actions import RecordedScale, numbers_of_actions
+from wm_lab.formats.alignment import RecordedEpisode, Unreadable
 from wm_lab.formats.files import file_in, read_json
-from wm_lab.formats.frames import Frames, Unreadable
 from wm_lab.formats.hdf5 import json_mapping
 from wm_lab.formats.minari_storage import HDF5_FILE, ArrowStorage, Hdf5Storage, Storage
 from wm_lab.formats.observed import STATE, Observed
@@ -40,7 +40,7 @@ class Minari(Source):
         self.observed = Observed.choose(self.name, images, vectors, wishes.keys)
         self.lengths = np.array([self._steps(index) for index in range(len(self))])
         self._storage.require_held(self.rows * sum(values[:1].nbytes for values in found.values()))
-        self.scale = ActionScale.of(self._actions(), self.name)
+        self.scale = RecordedScale.of(self._actions(), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"dataset": words(told.get("dataset_id")), "algorithm": words(told.get("algorithm_name"))}
@@ -63,7 +63,7 @@ class Minari(Source):
                 episode = self._frames(number).arrive(number, self.observed.shapes)
             yield episode
 
-    def _frames(self, number: int) -> Frames:
+    def _frames(self, number: int) -> RecordedEpisode:
         wanted = frozenset((*self.observed.vectors, *self.observed.images))
         seen = self._storage.observations(number, wanted)
         if lost := wanted - seen.keys():
@@ -78,7 +78,7 @@ class Minari(Source):
         told = self._storage.told(number, len(action))
         state = self.observed.join({key: seen[key] for key in self.observed.vectors})
         images = {key: resized(seen[key], self.wishes.image_size) for key in self.observed.images}
-        return Frames({STATE: state, **images}, action, told.reward, told.success, terminal=told.terminal)
+        return RecordedEpisode({STATE: state, **images}, action, told.reward, told.success, terminal=told.terminal)
 
     def _steps(self, index: int) -> int:
         with self.reading(index):

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.formats.files import file_in, shortened
-from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.hdf5 import array, arrays, inside, members, open_hdf5, read, reading_hdf5, require_held, subgroup
 from wm_lab.formats.observed import STATE
 from wm_lab.formats.parquet import whole_table

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wm_lab.errors import UserError, unknown
-from wm_lab.formats.frames import Unreadable
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.tasks.task import Variable
 
 STATE = "state"

@@ -12,7 +12,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.data.shard import MANIFEST
 from wm_lab.data.splits import SPLITS
-from wm_lab.formats.actions import ActionScale
+from wm_lab.formats.actions import RecordedScale
 from wm_lab.formats.source import Source
 from wm_lab.tasks.task import TaskSpec
 
@@ -40,7 +40,7 @@ class Own(Source):
         if len(self.instructions) > 1:
             self.table["instruction"] = table.instruction
         self.notes: list[str] = []
-        self.scale = ActionScale(-np.ones(self.task_spec.action_size), np.ones(self.task_spec.action_size))
+        self.scale = RecordedScale(-np.ones(self.task_spec.action_size), np.ones(self.task_spec.action_size))
         self.origin = self.dataset.shards[0].manifest["provenance"]
 
     @property

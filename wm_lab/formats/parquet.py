@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.formats.files import shortened
-from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.parquet_footer import declared_numbers
 from wm_lab.formats.source import need
 

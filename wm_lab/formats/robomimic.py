@@ -22,9 +22,9 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.formats.actions import ActionScale, numbers_of_actions
+from wm_lab.formats.actions import RecordedScale, numbers_of_actions
+from wm_lab.formats.alignment import RecordedEpisode, Unreadable
 from wm_lab.formats.files import shortened
-from wm_lab.formats.frames import Frames, Unreadable
 from wm_lab.formats.hdf5 import (
     FAULTS,
     array,
@@ -70,7 +70,7 @@ class Robomimic(Source):
         self.lengths = np.array([self._steps(index) for index in range(len(self))])
         wanted = (found[self._recorded[key]] for key in (*self.observed.vectors, *self.observed.images))
         require_held(path, self.rows * sum(prod(shape[1:]) * dtype.itemsize for shape, dtype in wanted))
-        self.scale = ActionScale.of((self._actions(index, size) for index in range(len(self))), self.name)
+        self.scale = RecordedScale.of((self._actions(index, size) for index in range(len(self))), self.name)
         self.table = {"seed": self.kept}
         self.behaviours = ["recorded"]
         self.origin = {"environment": self._environment_name()}
@@ -85,10 +85,10 @@ class Robomimic(Source):
                 episode = self._frames(demo).arrive(seed, self.observed.shapes)
             yield episode
 
-    def _frames(self, demo: Any) -> Frames:
+    def _frames(self, demo: Any) -> RecordedEpisode:
         rewards = read(array(demo, "rewards")) if "rewards" in members(demo) else None
         action = self.scale.normalise(read(array(demo, "actions")))
-        return Frames(self._observe(demo), action, rewards, self._success(demo, rewards, len(action)))
+        return RecordedEpisode(self._observe(demo), action, rewards, self._success(demo, rewards, len(action)))
 
     def _observe(self, demo: Any) -> dict[str, np.ndarray]:
         """Everything that was seen, the outcome of the last action too where it was kept."""

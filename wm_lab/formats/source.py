@@ -16,9 +16,9 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.data.splits import SplitConfig, count_out
 from wm_lab.errors import UserError
-from wm_lab.formats.actions import ActionScale
+from wm_lab.formats.actions import RecordedScale
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.formats.files import shortened
-from wm_lab.formats.frames import Unreadable
 from wm_lab.formats.observed import Observed
 from wm_lab.formats.still import LARGEST
 from wm_lab.tasks.task import TaskSpec
@@ -51,7 +51,7 @@ class Source(ABC):
     behaviours: list[str]  # names that table["behaviour"] points at
     notes: list[str]  # a sentence for whatever was left out or changed
     origin: dict[str, Any]  # of the recording, in JSON's terms, as far as it is known
-    scale: ActionScale  # by which its actions came into [-1, 1]
+    scale: RecordedScale  # by which its actions came into [-1, 1]
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:
@@ -146,7 +146,7 @@ class Wishes:
 
 
 def describe(
-    name: str, observed: Observed, scale: ActionScale, lengths: np.ndarray, hz: float, instruction: str, physics: str
+    name: str, observed: Observed, scale: RecordedScale, lengths: np.ndarray, hz: float, instruction: str, physics: str
 ) -> TaskSpec:
     """The specification of a recording: all that its metadata tell of a task."""
     return TaskSpec(

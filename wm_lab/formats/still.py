@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.formats.alignment import Unreadable
 from wm_lab.formats.files import file_in, shortened
-from wm_lab.formats.frames import Unreadable
 
 KINDS = ("PNG", "JPEG", "WEBP")
 """What is decoded; Pillow knows others that run programs."""

@@ -23,7 +23,7 @@ JUMP = 50.0
 
 
 @dataclass
-class Column:
+class ColumnFacts:
     """Running facts of one column of numbers, per dimension [D]."""
 
     shape: tuple[int, ...]
@@ -68,7 +68,7 @@ class Column:
 class Survey:
     """Facts of a dataset; `images` are pictures of it, [episodes, frames, H, W, 3] of every camera."""
 
-    columns: dict[str, Column]
+    columns: dict[str, ColumnFacts]
     lengths: np.ndarray  # [E]
     solved: int
     touched: int
@@ -111,13 +111,13 @@ class Survey:
 
 def survey(source: Source, episodes: int = 0, frames: int = 0, advance: Advance | None = None) -> Survey:
     """Read everything once; pictures are of so many episodes and so many frames of each, evenly spread."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, ColumnFacts] = {}
     shown = set(np.linspace(0, len(source) - 1, episodes).round().astype(int).tolist()) if episodes else set()
     images: dict[str, list[np.ndarray]] = {}
     solved = touched = ended = bound = 0
     for index, episode in enumerate(source.episodes()):
         for name, values in _numbers(episode).items():
-            facts = columns.setdefault(name, Column(values.shape[1:], values.dtype.name))
+            facts = columns.setdefault(name, ColumnFacts(values.shape[1:], values.dtype.name))
             if not _is_image(values):
                 # Rows that the lab fills in at an episode's beginning were not recorded.
                 facts.add(values if name.startswith(OBSERVATION) else values[1:], index)

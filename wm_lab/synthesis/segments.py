@@ -13,7 +13,7 @@ import numpy as np
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
-from wm_lab.tasks.task import Motion
+from wm_lab.tasks.task import Relocation
 
 Observations = dict[str, np.ndarray]
 """{key: [M, steps, ...]}"""
@@ -25,7 +25,7 @@ class Starts:
 
     episode: np.ndarray  # [M] index into the dataset's table
     step: np.ndarray  # [M] actions played before
-    motion: np.ndarray | None = None  # [M] of `Motion`, where the episodes are relocated
+    motion: np.ndarray | None = None  # [M] of `Relocation`, where the episodes are relocated
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -112,5 +112,5 @@ class Segments:
         )
 
 
-def _moved(episode: Episode, motion: Motion) -> Episode:
+def _moved(episode: Episode, motion: Relocation) -> Episode:
     return replace(episode, observation={"state": motion.state(episode.state)}, action=motion.action(episode.action))

@@ -101,7 +101,7 @@ class Expert(ABC):
         """The next action [A] in [-1, 1] for the task's present state."""
 
 
-class Futures(NamedTuple):
+class SimulatedFutures(NamedTuple):
     """What became of N action sequences from each of B snapshots, in the true dynamics."""
 
     states: np.ndarray  # [B, N, H, D] float32
@@ -109,7 +109,7 @@ class Futures(NamedTuple):
     rewards: np.ndarray  # [B, N, H] float32, of arriving at each state
 
 
-class Motion(Protocol):
+class Relocation(Protocol):
     """Carries an episode over to another place, where the same actions, carried over too, do the same."""
 
     def state(self, state: np.ndarray) -> np.ndarray:
@@ -191,7 +191,7 @@ class Task(gymnasium.Env, ABC):
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.task_spec.name} does not say what its goal looks like")
 
-    def relocate(self, states: np.ndarray, random: np.random.Generator) -> Motion:
+    def relocate(self, states: np.ndarray, random: np.random.Generator) -> Relocation:
         """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
         raise LookupError(f"{self.task_spec.name} does not say where else an episode could happen")
 
@@ -208,14 +208,6 @@ class Task(gymnasium.Env, ABC):
     def rewards(self, snapshots: np.ndarray) -> np.ndarray:
         """Rewards [M] float32 of having arrived at snapshots [M, S]."""
         return self._worth(self.states(snapshots))
-
-    def simulate(self, snapshot: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Play N action sequences [N, H, A] from one snapshot, leaving the running episode where it is.
-
-        Returns states [N, H, D] float32 and success [N, H] bool.
-        """
-        states, success = self.simulate_batch(snapshot[None], actions[None])
-        return states[0], success[0]
 
     def simulate_batch(
         self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
@@ -237,10 +229,10 @@ class Task(gymnasium.Env, ABC):
         self.restore(here)
         return states, success
 
-    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> SimulatedFutures:
         """As `simulate_batch`, with what is paid on the way."""
         states, success = self.simulate_batch(snapshots, actions, threads)
-        return Futures(states, success, self._worth(states))
+        return SimulatedFutures(states, success, self._worth(states))
 
     def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Snapshots [M, S] one step after others [M, S], under actions [M, A] in [-1, 1].

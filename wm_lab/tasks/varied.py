@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.tasks.task import Expert, Futures, Task
+from wm_lab.tasks.task import Expert, SimulatedFutures, Task
 from wm_lab.tasks.variation import NONE, TRAIN, Factors, describe, draw
 
 SIZE = len(TRAIN)
@@ -102,11 +102,11 @@ class VariedTask(Task):
         states, success, _ = self.futures(snapshots, actions, threads)
         return states, success
 
-    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> SimulatedFutures:
         """One world after another: the futures of an episode share its factors."""
         here, found = self.snapshot(), []
         for snapshot, sequences in zip(snapshots, actions, strict=True):
             self.restore(snapshot)
             found.append(self._task.futures(snapshot[None, SIZE:], sequences[None], threads))
         self.restore(here)
-        return Futures(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        return SimulatedFutures(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from wm_lab.errors import UserError
-from wm_lab.tracking.environment import environment
+from wm_lab.tracking.machine import environment
 from wm_lab.tracking.plain import plain_value
 
 RESULT = "result.json"

@@ -30,7 +30,7 @@ class FetchExpert(Expert):
         return np.append(step, fingers).astype(np.float32)
 
 
-class ReachExpert(FetchExpert):
+class FetchReachExpert(FetchExpert):
     """Straight to the goal."""
 
     def act(self) -> np.ndarray:
@@ -38,7 +38,7 @@ class ReachExpert(FetchExpert):
         return self._move(self.goal, CLOSED)
 
 
-class PushExpert(FetchExpert):
+class FetchPushExpert(FetchExpert):
     """Go behind the block on the line to the goal, come down, and push along the line."""
 
     BEHIND = 0.075  # m, from the block's centre
@@ -66,7 +66,7 @@ class PushExpert(FetchExpert):
         return self._move(np.append(target, self.thing[2]), CLOSED, gain=8.0)
 
 
-class PickExpert(FetchExpert):
+class FetchPickExpert(FetchExpert):
     """Come down over the block with open fingers, close them, and carry it to the goal."""
 
     def act(self) -> np.ndarray:
@@ -81,7 +81,7 @@ class PickExpert(FetchExpert):
         return self._move(self.goal, CLOSED, gain=6.0)
 
 
-class SlideExpert(FetchExpert):
+class FetchSlideExpert(FetchExpert):
     """Get behind the puck, and hit it as hard as it is far from the goal."""
 
     POWER = (0.35, 1.1)  # action at no distance, and its growth with metres; fitted to how far pucks slid

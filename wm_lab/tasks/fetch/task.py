@@ -21,7 +21,7 @@ from wm_lab.tasks import dense
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
-from wm_lab.tasks.fetch.experts import PickExpert, PushExpert, ReachExpert, SlideExpert
+from wm_lab.tasks.fetch.experts import FetchPickExpert, FetchPushExpert, FetchReachExpert, FetchSlideExpert
 from wm_lab.tasks.raycast import Marker
 from wm_lab.tasks.task import Expert
 
@@ -30,7 +30,7 @@ OPEN = 0.05  # m, of each finger
 HELD = 0.49  # opening of the fingers, from 0 to 1, with a block between them
 
 
-class Known(NamedTuple):
+class FetchKind(NamedTuple):
     """What sets one Fetch task apart from the others."""
 
     cost: Callable[[Tensor], Tensor]
@@ -54,13 +54,16 @@ def _pick(x: Tensor) -> Tensor:
 
 
 KNOWN = {
-    "FetchReach": Known(_reach, ReachExpert, ("reach",), "Move the gripper to the pink ball."),
-    "FetchPush": Known(_push, PushExpert, ("contact",), "Push the block across the table to the pink ball."),
-    "FetchSlide": Known(
-        _push, SlideExpert, ("contact", "precise"), "Hit the puck so that it slides to the pink ball and stops there."
+    "FetchReach": FetchKind(_reach, FetchReachExpert, ("reach",), "Move the gripper to the pink ball."),
+    "FetchPush": FetchKind(_push, FetchPushExpert, ("contact",), "Push the block across the table to the pink ball."),
+    "FetchSlide": FetchKind(
+        _push,
+        FetchSlideExpert,
+        ("contact", "precise"),
+        "Hit the puck so that it slides to the pink ball and stops there.",
     ),
-    "FetchPickAndPlace": Known(
-        _pick, PickExpert, ("contact",), "Pick up the block and hold it where the pink ball is."
+    "FetchPickAndPlace": FetchKind(
+        _pick, FetchPickExpert, ("contact",), "Pick up the block and hold it where the pink ball is."
     ),
 }
 

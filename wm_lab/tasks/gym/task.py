@@ -25,11 +25,11 @@ from wm_lab.tasks.env_task import HEAD, Facts
 from wm_lab.tasks.gym import reacher
 from wm_lab.tasks.gym.environment import control_hz_of, function_at, open_environment, truth, variables_of
 from wm_lab.tasks.gym.way_back import PAID, GymnasiumTask
-from wm_lab.tasks.task import Expert, Futures, Variable
+from wm_lab.tasks.task import Expert, SimulatedFutures, Variable
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownEnvironment:
     """What must be known of an environment beyond Gymnasium's interface."""
 
     distance: Callable[[np.ndarray], float]  # state [D] -> what success compares with the tolerance
@@ -44,7 +44,7 @@ class Known:
 
 
 KNOWN = {
-    "Reacher-v5": Known(
+    "Reacher-v5": KnownEnvironment(
         distance=reacher.distance,
         measure="fingertip-to-target",
         tolerance=reacher.TOLERANCE,
@@ -143,14 +143,14 @@ class GymTask(GymnasiumTask):
             return super().rewards(snapshots)
         return snapshots[:, HEAD + len(self._state) + PAID].astype(np.float32)
 
-    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> Futures:
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> SimulatedFutures:
         if self.judges_states:
             return super().futures(snapshots, actions, threads)
         states = np.empty((*actions.shape[:3], len(self._state)), np.float32)
         success, rewards = np.zeros(actions.shape[:3], bool), np.zeros(actions.shape[:3], np.float32)
         for at, solved in self._played_out(snapshots, actions):
             states[at], success[at], rewards[at] = self._state, solved, self._paid
-        return Futures(states, success, rewards)
+        return SimulatedFutures(states, success, rewards)
 
     def render(self, size: int | None = None) -> np.ndarray:
         """By rays where MuJoCo knows what there is to see, else the environment's own picture."""

@@ -21,9 +21,9 @@ from gymnasium.envs.registration import EnvSpec
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import HEAD, EnvTask
+from wm_lab.tasks.gym.commands import Replay
 from wm_lab.tasks.gym.contents import all_in_mujoco
 from wm_lab.tasks.gym.probe import Repeats, probe
-from wm_lab.tasks.gym.replay import Replay
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.task import defining_options
 from wm_lab.tasks.variation import Factors

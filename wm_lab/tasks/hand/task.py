@@ -18,8 +18,8 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.hand.costs import COSTS, goal_state
 from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
 from wm_lab.tasks.hand.goals import GOALS, check_difficulty, draw_start, solved
-from wm_lab.tasks.hand.motion import HandMotion
 from wm_lab.tasks.hand.physics import ACTIONS, HandPhysics
+from wm_lab.tasks.hand.relocation import HandRelocation
 from wm_lab.tasks.hand.scene import CAMERA, CONTROL_HZ, SCENE_REVISION
 from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.raycast import RayCamera
@@ -132,8 +132,8 @@ class HandTask(Task):
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
 
-    def relocate(self, states: np.ndarray, random: np.random.Generator) -> HandMotion:
-        return HandMotion.draw(self.layout, self._physics, states, random)
+    def relocate(self, states: np.ndarray, random: np.random.Generator) -> HandRelocation:
+        return HandRelocation.draw(self.layout, self._physics, states, random)
 
     def expert(self) -> HandExpert:
         return EXPERTS[self._goal.name](self)

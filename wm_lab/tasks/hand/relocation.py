@@ -23,7 +23,7 @@ MIRRORS = (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)  # of x and y; both
 
 
 @dataclass(frozen=True)
-class HandMotion:
+class HandRelocation:
     """(x, y) -> mirror * (x, y) + shift; everything that the scene holds goes along."""
 
     layout: Layout

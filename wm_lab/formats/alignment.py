@@ -21,7 +21,7 @@ class Unreadable(Exception):
 
 
 @dataclass
-class Frames:
+class RecordedEpisode:
     """One recorded episode as everybody else keeps it: L actions, and what was seen before each of them.
 
     Rewards and flags are of the action; None: nobody said. A column [L, 1] of them is as good as [L].

@@ -8,7 +8,7 @@ import torch
 
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.hand.goals import GOALS, HAND_START, REACH, TURNED
-from wm_lab.tasks.hand.motion import MIRRORS, SETPOINT, HandMotion
+from wm_lab.tasks.hand.relocation import MIRRORS, SETPOINT, HandRelocation
 from wm_lab.tasks.hand.state import TCP
 
 STEPS = 30
@@ -24,8 +24,8 @@ def push() -> HandTask:
     return HandTask(HandConfig(goal="push"))
 
 
-def motion(task: HandTask, mirror: tuple[float, float], shift: tuple[float, float] = (0.013, -0.021)) -> HandMotion:
-    return HandMotion(task.layout, task._physics, mirror, shift)
+def motion(task: HandTask, mirror: tuple[float, float], shift: tuple[float, float] = (0.013, -0.021)) -> HandRelocation:
+    return HandRelocation(task.layout, task._physics, mirror, shift)
 
 
 def episode(task: HandTask, seed: int, skip: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -46,8 +46,8 @@ def departure(task: HandTask, mirror: tuple[float, float], seed: int, skip: int)
     """Largest difference [D] between moving what happened and what happens to a moved scene; steps in contact."""
     snapshot, actions, states, contact = episode(task, seed, skip)
     moved = motion(task, mirror)
-    played, _ = task.simulate(moved.snapshot(snapshot), moved.action(actions)[None])
-    return np.abs(played[0] - moved.state(states)).max(0), contact
+    played, _ = task.simulate_batch(moved.snapshot(snapshot)[None], moved.action(actions)[None, None])
+    return np.abs(played[0, 0] - moved.state(states)).max(0), contact
 
 
 @pytest.mark.parametrize("mirror", [(1.0, 1.0), (-1.0, 1.0)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wm_lab.formats.frames import Frames, Unreadable
+from wm_lab.formats.alignment import RecordedEpisode, Unreadable
 
 SHAPES = {"state": (1,)}
 ACTION = np.array([[0.1], [0.2], [0.3], [0.4]], np.float32)
@@ -13,7 +13,7 @@ ACTION = np.array([[0.1], [0.2], [0.3], [0.4]], np.float32)
 
 def frames(observations, **told):
     seen = np.arange(observations, dtype=np.float32)[:, None]
-    return Frames({"state": seen}, ACTION, **{name: np.array(values) for name, values in told.items()})
+    return RecordedEpisode({"state": seen}, ACTION, **{name: np.array(values) for name, values in told.items()})
 
 
 def column(values):
@@ -68,10 +68,13 @@ def test_a_column_of_rewards_is_as_good_as_a_row():
         (frames(4, reward=[1.0, 2.0, 3.0]), r"rewards of \[3\] for 4 actions"),
         (frames(4, reward=np.zeros((4, 2))), r"rewards of \[4, 2\] for 4 actions"),
         (frames(4, success=[True]), "flags of success"),
-        (Frames({"state": np.zeros((4, 2))}, ACTION), r"state of \[2\], where others have \[1\]"),
-        (Frames({"state": np.zeros((1, 1))}, ACTION[:1]), "one observation"),
-        (Frames({"state": np.zeros((1, 1))}, ACTION[:0]), "no actions"),
-        (Frames({"state": np.zeros((4, 1)), "top": np.zeros((5, 1))}, ACTION), "4 observations of some keys and 5"),
+        (RecordedEpisode({"state": np.zeros((4, 2))}, ACTION), r"state of \[2\], where others have \[1\]"),
+        (RecordedEpisode({"state": np.zeros((1, 1))}, ACTION[:1]), "one observation"),
+        (RecordedEpisode({"state": np.zeros((1, 1))}, ACTION[:0]), "no actions"),
+        (
+            RecordedEpisode({"state": np.zeros((4, 1)), "top": np.zeros((5, 1))}, ACTION),
+            "4 observations of some keys and 5",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_told(broken, said):
