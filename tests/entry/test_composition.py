@@ -41,6 +41,7 @@ def loaders():
     GlobalHydra.instance().clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 def test_a_job_is_composed_as_hydra_does_it(loaders, job):
     own, sweep, master = loaders

@@ -56,6 +56,7 @@ COMBINATIONS = {  # the others are tested where they are checked, in tests/exerc
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("override", "sentence"), (NAMES | COMBINATIONS).items())
 def test_a_mistake_is_one_sentence_before_any_work(tmp_path, override, sentence):
     ended = wm_lab(tmp_path, *QUIET, override)
@@ -90,6 +91,7 @@ def test_a_sweep_of_mistakes_leaves_nothing_behind(tmp_path, mistake):
     assert ended.code == 2 and not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subdir", ["same", "'${seed}'", "x/same"])
 def test_two_jobs_of_a_sweep_that_would_share_a_folder_are_refused(tmp_path, subdir):
     ended = wm_lab(tmp_path, "-m", *QUIET, "seed=0,1", "planner=cem,mppi", f"hydra.sweep.subdir={subdir}")

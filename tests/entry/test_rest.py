@@ -104,6 +104,7 @@ def test_a_folder_that_only_the_launcher_can_name_is_its_own_process_s_business(
     assert bench.launched(SEEDS[:1]) == {0: SEEDS[0]}
 
 
+@pytest.mark.slow
 def test_processes_are_not_even_started_for_a_sweep_that_is_finished(furnished):
     sweep = ("-m", *SMALL, "planner=cem,mppi")
     assert wm_lab(furnished, *sweep).code == 0

@@ -119,6 +119,7 @@ def test_copied_numbers_are_found_whatever_their_scale():
 # The whole exercise
 
 
+@pytest.mark.slow
 def test_a_turned_state_is_read_without_error_and_strangers_states_are_not(answer):
     """The features are the state, turned: all is captured, by the untrained encoder too, which is the same."""
     found = answer.numbers
@@ -170,6 +171,7 @@ def test_a_contact_sheet_lays_pictures_out_as_the_map_does():
     assert sheet[[0, 0, -1, -1], [0, -1, 0, -1], 0].tolist() == [10, 20, 30, 40], "up is up"
 
 
+@pytest.mark.slow
 def test_one_command_answers_for_a_hand_that_sees_pixels(tmp_path):
     options = (
         "exercise=latent",

@@ -127,6 +127,7 @@ def test_starts_that_were_solved_are_counted_in_the_answer(tmp_path):
     assert starts_verdict(redrawn, 30) == [told] and starts_verdict(0, 30) == []
 
 
+@pytest.mark.slow
 def test_a_task_that_only_pays_is_told_by_returns_with_intervals_and_attribution(tmp_path):
     wanted = settings("task=gym", "task.id=tests.tasks.toy_envs:Line-v0", "data=random", "trainer.length=4")
     exercise = {"clone": False, "advised": False, "greedy": False, "episodes": 3, "oracle_episodes": 2}
@@ -213,6 +214,7 @@ def test_hints_are_no_part_of_a_tasks_identity(tmp_path):
     assert identity(wanted.task) != identity(changed(wanted, tmp_path, task={"tolerance": 0.03}).task)
 
 
+@pytest.mark.slow
 def test_a_plan_in_the_true_simulator_realises_its_predicted_return_also_from_workers(tmp_path):
     wanted = replace(changed(settings(), tmp_path), workers=2)
     arm = replace(PlanningArm("simulator", wanted.with_objective(TRUE_COST), SIMULATOR), group=1)
@@ -222,6 +224,7 @@ def test_a_plan_in_the_true_simulator_realises_its_predicted_return_also_from_wo
     np.testing.assert_allclose(outcomes.predicted, outcomes.realised, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_varies_in_evaluation_leaves_training_data_and_models_as_they_are(tmp_path):
     wanted = changed(settings("data=on_policy", "data.rounds=1"), tmp_path)
     varied = changed(wanted, tmp_path, evaluation={"variation": "physics"})

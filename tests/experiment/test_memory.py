@@ -19,6 +19,7 @@ def test_weights_are_counted_without_being_made():
     assert memory(torch.device("cpu")) > 2**28
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

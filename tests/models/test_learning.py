@@ -82,6 +82,7 @@ def test_a_tiny_batch_is_learnt_by_heart(kind):
     assert goes_on[0, -1] < 0.2 and goes_on[1:].min() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_ensemble_doubts_what_lies_outside_of_its_data(kind):
     torch.manual_seed(4)

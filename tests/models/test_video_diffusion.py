@@ -51,6 +51,7 @@ def linear() -> VideoDiffusion:
     return model
 
 
+@pytest.mark.slow
 def test_it_forecasts_a_linear_world_nearly_as_well_as_the_worlds_own_matrices(linear):
     held_out = play(256, 10, seed=1)
     start, truth = held_out.observation["state"][:, :1], held_out.observation["state"][:, 1:]
