@@ -7,12 +7,12 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
 
-class MortalLauncher(JoblibLauncher):  # type: ignore[misc] # which has no types
+class MortalLauncher(JoblibLauncher):  # type: ignore[misc]  # which tells no types
     """What `wm_lab.launchers.sweep` puts in place of it: joblib's own processes stay five minutes after a kill."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from wm_lab.parent import leave_with  # late, for every Hydra program of this environment reads this file
 
         self.joblib |= {"initializer": leave_with, "initargs": (os.getpid(),)}
-        returns: Sequence[JobReturn] = super().launch(job_overrides, initial_job_idx)
-        return returns
+        ended: Sequence[JobReturn] = super().launch(job_overrides, initial_job_idx)
+        return ended
