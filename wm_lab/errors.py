@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,13 @@ from difflib import get_close_matches
 
 MISTAKE = 2
 """Exit code of whatever the user can mend."""
+
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What the system says of a full disk; a write to an open file names none."""
+
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""What it says where nothing may be written."""
 
 
 TOLD = 80

@@ -17,26 +17,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.command_line import HELP
-from wm_lab.errors import UserError, unknown
+from wm_lab.errors import FULL, REFUSED, UserError, unknown
 from wm_lab.moved import answer
 from wm_lab.template_words import called_here
 
-DISK = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-}
+DISK = FULL | REFUSED | {errno.EFBIG, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 """Refusals of the file system that the user can do something about."""
-
-FULL = {errno.ENOSPC, errno.EDQUOT}
-"""Those that need no file to be understood; a write to an open one names none."""
 
 EXTRAS = {
     "hydra/launcher/submitit_slurm": ("hydra/launcher=slurm", "slurm"),

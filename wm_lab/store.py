@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from wm_lab.errors import UserError
+from wm_lab.errors import FULL, REFUSED, UserError
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,6 @@ FORMAT = 1
 RECIPE = "recipe.json"
 HASH_LENGTH = 12  # hex digits in folder names: 48 bits, so a clash among a million artifacts has odds of about 1 in 500
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
