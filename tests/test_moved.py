@@ -97,6 +97,14 @@ def test_an_old_option_on_the_command_line_is_answered_too(tmp_path):
     assert ended.code == 2 and "model.size is called model.variables now" in ended.complaint
 
 
+@pytest.mark.parametrize(
+    "task", ["wm_lab.tasks.hand.HandTask", "wm_lab.tasks.gym.GymTask", "wm_lab.data.recording.RecordedTask"]
+)
+def test_what_a_harder_task_gets_more_of_is_found_under_its_old_name(task):
+    with pytest.raises(UserError, match=r"task\.effort is called task\.budget_multiplier now"):
+        complete({"_target_": task, "effort": 2.0}, "task")
+
+
 def test_options_that_became_a_section_are_gathered_in_it():
     old = {"steps": 3, "layers": 1, "max_precision": 50.0, "noise_mean": -0.4, "units": 8}
     new = {"denoiser": {"steps": 3, "layers": 1}, "min_step_std": 0.02, "units": 8}
