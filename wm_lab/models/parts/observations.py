@@ -83,7 +83,8 @@ class ObservationDecoder(nn.Module):
         features = features[..., : self.inputs]
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, net in self.images.items():
-            error = net.contrast.error(net(features), observation[key])  # type: ignore[union-attr,operator]
+            assert isinstance(net, ImageDecoder)
+            error = net.contrast.error(net(features), observation[key])
             total = total + self.image_scale * error
         return total + self.vectors.error(self._vector(features), self.vectors.normalise(observation))
 

@@ -155,6 +155,6 @@ def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
 
 def zero_convolution(layer: nn.Module) -> None:
     """Make a convolution start by adding nothing."""
-    assert isinstance(layer, nn.Conv2d)
+    assert isinstance(layer, nn.Conv2d) and layer.bias is not None
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.bias)

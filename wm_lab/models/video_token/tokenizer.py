@@ -75,7 +75,8 @@ class Images(nn.Module):
         """Features of every image on its own, and the context that these frames would make."""
         features, contexts = [], []
         for key, encoder in self.encoders.items():
-            grid = GRID * encoder.channels  # type: ignore[operator]
+            assert isinstance(encoder, ImageEncoder)
+            grid = GRID * encoder.channels
             maps, points, appearance = encoder(observation[key]).tensor_split([grid, grid + self.point_size], -1)
             features.append(ImageFeatures(maps.unflatten(-1, (-1, GRID)).transpose(-1, -2), points, appearance))
             contexts += [self.to_context[key](features[-1].cells).flatten(-2), points]
@@ -167,8 +168,9 @@ class TokenDecoder(nn.Module):
         vector, images = self._parts(features)
         total = torch.zeros(features.shape[:-1], device=features.device)
         for key, image in images.items():
-            contrast = self.tokenizer.images.decoders[key].contrast
-            error = contrast.error(image, observation[key])  # type: ignore[union-attr,operator]
+            decoder = self.tokenizer.images.decoders[key]
+            assert isinstance(decoder, ImageDecoder)
+            error = decoder.contrast.error(image, observation[key])
             total = total + self.image_scale * error
         vectors = self.tokenizer.vectors
         return total + vectors.error(vector, vectors.normalise(observation))
