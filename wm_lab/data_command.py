@@ -12,13 +12,12 @@ import sys
 from pathlib import Path
 
 from wm_lab import __version__
-from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.errors import FULL, MISTAKE, UserError, complain
 from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.detect import open_source
 from wm_lab.formats.own import Own
 from wm_lab.formats.source import Source, Wishes
 from wm_lab.formats.survey import survey
-from wm_lab.mistakes import FULL
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import print_tables
