@@ -53,7 +53,7 @@ def test_every_episode_is_counted_by_its_behaviour_and_found_again(tmp_path):
         assert answer.verdicts[0].startswith("data: 40 episodes of toy/point with 800 steps")
     with PointExperiment(settings(tmp_path)) as again:
         collected(again)
-        assert "collection" not in again.seconds, "nothing is collected twice"
+        assert "collection" not in again.tools.seconds, "nothing is collected twice"
 
 
 @pytest.mark.slow
