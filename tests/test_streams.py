@@ -17,6 +17,7 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -35,6 +36,7 @@ def test_an_odd_place_is_one_sentence(tmp_path, script, words):
     assert ended.stderr.startswith("wm-lab: ") and len(ended.stderr.splitlines()) == 1 and words in ended.stderr
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_where_nobody_listens_or_only_ascii_is_understood(tmp_path):
     small = "model=simulator scale=smoke tracking=disabled exercise.episodes=2 exercise.oracle_episodes=2 workers=1"
     assert shell(f"{WM_LAB} {small} >&- 2>&-", tmp_path).returncode == 0

@@ -61,6 +61,7 @@ def test_imagination_is_judged_on_the_held_out_episodes_and_plans_nothing(experi
     assert held["episodes"] == len(unseen)
 
 
+@pytest.mark.slow
 def test_latents_are_of_episodes_that_neither_trained_nor_chose_the_model(experiment):
     exercise = LatentExercise(LatentConfig(scenes=EPISODES, frames=5, perplexities=[5], resamples=100))
     exercise.check(experiment)

@@ -76,6 +76,7 @@ def same(a: Answer, b: Answer, *, but: frozenset[str] = frozenset()) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_two_training_seeds_are_the_two_single_runs_on_the_same_data(two, tmp_path):
     alone = [asked(learning(tmp_path, seed=seed))[0] for seed in (0, 1)]
     for name in ("mpc", "bc", "mpc_bc", "greedy"):
@@ -89,6 +90,7 @@ def test_two_training_seeds_are_the_two_single_runs_on_the_same_data(two, tmp_pa
     assert [told["seed"] for told in two.numbers["policy_selection"]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_what_trains_side_by_side_ends_as_what_trains_in_turn(two, tmp_path):
     beside, trained = asked(learning(tmp_path, seeds=2, workers=2))
     assert same(two, beside)
@@ -126,6 +128,7 @@ def test_rows_and_metric_are_over_seeds_and_episodes(two):
     assert told["success"] == np.mean([run.success.mean() for run in two.outcomes["mpc"]])
 
 
+@pytest.mark.slow
 def test_each_round_of_a_training_is_collected_with_its_own_model(tmp_path):
     data = {"episodes": 40, "validation_fraction": 0.25, "rounds": 1, "round_episodes": 4}
     trainer = {"round_steps": 4, **learning(tmp_path).trainer}
@@ -149,6 +152,7 @@ class Curves:
         self.names |= {name for name in scalars if name.endswith("/loss") and "validation" not in name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_curves_of_every_training_are_kept_under_names_of_their_own(tmp_path, workers):
     with Experiment(learning(tmp_path, seeds=2, workers=workers)) as experiment:

@@ -163,6 +163,7 @@ def test_a_frame_is_settled_in_as_many_rounds_as_the_decoding_says_and_read_once
     assert known == sorted(set(known)), "every round settles something"
 
 
+@pytest.mark.slow
 def test_a_partly_seen_linear_system_is_forecast_nearly_as_well_as_by_its_kalman_filter():
     world, context = LinearWorld(), 5
     data, held_out = world.play(1024, 10, seed=0), world.play(512, 10, seed=1)
@@ -176,6 +177,7 @@ def test_a_partly_seen_linear_system_is_forecast_nearly_as_well_as_by_its_kalman
     assert rmse(imagined(model, held_out, context), truth) > 1.1 * found, "the actions tell where"
 
 
+@pytest.mark.slow
 def test_a_tiny_batch_is_learnt_by_heart():
     torch.manual_seed(3)
     data = windows_of(torch.randn(4, 6, 3), torch.rand(4, 6, 2) * 2 - 1, torch.randn(4, 6))

@@ -136,6 +136,7 @@ def test_a_module_that_only_a_checkpoint_names_is_never_imported(tmp_path, monke
     assert not (tmp_path / "exploded").exists() and "evilmod" not in sys.modules
 
 
+@pytest.mark.slow
 def test_a_module_that_the_configuration_names_is_imported_also_in_another_process(tmp_path, monkeypatch):
     monkeypatch.setenv("WM_LAB_MODULES", "")
     source = Path(module.__file__).read_text()
