@@ -15,7 +15,7 @@ from row import Rng, Row, holds, seeds_of
 from wm_lab.evaluation.embedding import trustworthiness, tsne
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.probes import Explained, Probe, mlp, read, ridge
+from wm_lab.evaluation.probes import Explained, Probe, cross_validate, mlp, ridge
 from wm_lab.evaluation.structure import (
     distances,
     effective_rank,
@@ -107,7 +107,7 @@ def _r2(
         for _ in range(seeds):
             blur = spread * rng.exponential()  # what this training's latent adds to every feature
             seen, unseen = (part + blur * rng.normal(size=part.shape) for part in (x, reader.x))
-            one.append(read(seen, y, trajectory, probe).explained(slice(None)).interval(RESAMPLES))
+            one.append(cross_validate(seen, y, trajectory, probe).explained(slice(None)).interval(RESAMPLES))
             reader.learn(seen, y, trajectory, unseen)
         found.append(over_trainings(one, most=1.0))
     return _held(found, reader.r2)
@@ -123,7 +123,7 @@ def _gain(seeds: int, trajectories: int, features: int, noise: float, rng: Rng, 
         told: list[Explained] = []
         for reader, blur in zip(readers, (0.0, 0.5), strict=True):
             seen, unseen = (part + blur * rng.normal(size=part.shape) for part in (x, reader.x))
-            told.append(read(seen, y, trajectory, ridge).explained(slice(None)))
+            told.append(cross_validate(seen, y, trajectory, ridge).explained(slice(None)))
             reader.learn(seen, y, trajectory, unseen)
         found.append(told[0].minus(told[1], RESAMPLES))
     return _held(found, readers[0].r2 - readers[1].r2)
