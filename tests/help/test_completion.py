@@ -133,3 +133,7 @@ def test_an_answer_takes_less_than_half_a_second_and_loads_no_pytorch(command, t
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "yaml" in loaded and loaded.isdisjoint({"torch", "hydra", "omegaconf", "numpy"})
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_a_command_without_a_word_asks_for_no_completion():
+    assert answer([]) is None

@@ -56,7 +56,7 @@ def test_a_step_believes_what_it_would_had_its_guess_been_observed():
     guess = data[:, -1:].map(torch.clone)
     guess.observation, guess.action, guess.first[:] = model.decode(seen.map(lambda v: v[:, 0])), actions[:, None], False
     observed = model.encode(guess, model.encode(data))
-    for name in ("position", "h", "g", "seen"):
+    for name in ("position", "h", "g", "frame"):
         torch.testing.assert_close(getattr(after, name), getattr(observed, name), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after.cache.keys, observed.cache.keys, rtol=1e-4, atol=1e-4)
 

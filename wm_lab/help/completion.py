@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ SCRIPTS = {
 
 def answer(words: Sequence[str]) -> str | None:
     """What `-sc` asks for, None where it is not among the words."""
-    asked = [following for word, following in zip(words, [*words[1:], ""], strict=True) if word in WORDS]
+    asked = [following for word, following in pairwise([*words, ""]) if word in WORDS]
     if not asked:
         return None
     if asked[0].startswith("query="):
