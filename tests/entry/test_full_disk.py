@@ -25,6 +25,7 @@ def mounted(tmp_path) -> Path:
         pytest.skip("this system lets nobody mount a file system")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "extra"), [("planning", ""), ("export", "pyarrow")])
 def test_a_full_disk_is_told_in_a_sentence_and_with_room_the_same_command_ends_in_the_same_numbers(
     mounted, command, extra

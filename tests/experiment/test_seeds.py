@@ -195,6 +195,7 @@ def _counting():
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_news_of_an_item_are_heard_before_its_result(workers):
     heard: list[tuple[int, int]] = []

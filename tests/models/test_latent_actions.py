@@ -53,6 +53,7 @@ def test_codes_recover_the_moves_of_video_without_actions(taught):
     assert normalized_mutual_info_score(move[:, 1:].flatten(), code[:, 1:].flatten()) > 0.95
 
 
+@pytest.mark.slow
 def test_few_labelled_episodes_teach_which_action_does_what(taught):
     held_out, _ = play(128, 1)
     truth = held_out.observation["pixels"][:, 3:].float()

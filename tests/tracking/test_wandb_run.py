@@ -243,6 +243,7 @@ def test_an_unreachable_server_costs_little_and_the_run_goes_on_offline(
     assert (shown.history[0]["loss"], shown.exit_code) == (0.5, 0)
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_never_answers_costs_no_more_than_the_limit(
     tmp_path: Path, logged_in: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +275,7 @@ LIMIT = 3.0  # seconds, of what a server that fails may cost
 SLACK = 4.0  # for the client's own start, its service's end and a busy machine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD)
 def test_a_server_that_answers_but_refuses_costs_little_and_no_record(
     tmp_path: Path, logged_in: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
@@ -293,6 +295,7 @@ def test_a_server_that_answers_but_refuses_costs_little_and_no_record(
     assert f"`wandb sync {folder}`" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requests", [1, 2, 3, 5])
 def test_a_server_that_dies_early_costs_little_and_no_record(
     tmp_path: Path, logged_in: pytest.MonkeyPatch, requests: int
@@ -310,6 +313,7 @@ def test_a_server_that_dies_early_costs_little_and_no_record(
     wait_until(lambda: any(row.get("loss") == 0.5 for file in kept for row in read_run_file(file).history))
 
 
+@pytest.mark.slow
 def test_after_a_server_has_failed_the_next_run_of_the_process_is_shown(
     tmp_path: Path, logged_in: pytest.MonkeyPatch
 ) -> None:
