@@ -76,6 +76,7 @@ class Outer:
     [
         ({"steps": 0}, r"^lab.steps=0 must be a whole number from 1 to 100000000$"),
         ({"few": [1, 2, -3]}, r"^lab.few=\[1, 2, -3\] holds -3, where each must be a whole number from 1"),
+        ({"few": [[1]]}, r"^lab.few=\[\[1\]\] holds \[1\], where each must be a whole number from 1"),
         ({"parts": {"a": 0.0, "b": 1}}, r"^lab.parts.b=1 must be a finite number of at least 0 and below 1$"),
         ({"maybe": NAN}, r"^lab.maybe=nan must be a finite number above 0 and at most 1000000$"),
         ({"inner": {"rate": INF}}, r"^lab.inner.rate=inf "),

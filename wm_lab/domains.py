@@ -125,7 +125,7 @@ def _check(hint: Any, value: Any, name: str) -> None:
     elif get_origin(inner) is list and isinstance(value, list):
         element, domain = taken_apart(get_args(inner)[0])
         for found in value:
-            if domain is not None and _is_outside(found, domain):
+            if domain is not None and (isinstance(found, list | Mapping) or _is_outside(found, domain)):
                 raise UserError(
                     f"{name}={shortened(value)} holds {shortened(found)}, where each must be {_asked(element, domain)}"
                 )
