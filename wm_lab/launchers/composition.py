@@ -90,7 +90,7 @@ class SweepLoader(ConfigLoader):
         return self.loader.compute_defaults_list(*given, **named)
 
     def _sets_a_value(self, override: Override, master: DictConfig) -> bool:
-        """Whether this surely chooses no option of a group; where in doubt, Hydra composes."""
+        """Whether this certainly chooses no option of a group; where in doubt, Hydra composes."""
         key = override.key_or_group
         known = "." in key or (key in master and not isinstance(master._get_node(key), Container))
         apart = override.package is not None or override.is_hydra_override() or override.is_sweep_override()

@@ -99,7 +99,7 @@ class GymTask(GymnasiumTask):
         self._test = None if config.success is None else function_at(config.success, "task.success")
         self._chosen = None if config.expert is None else function_at(config.expert, "task.expert")
         super().__init__(config, partial(open_environment, config.id, config.episode_steps, config.make))
-        self._rehearse()
+        self._dry_run()
 
     def cost(self, state: Tensor) -> Tensor:
         if self._known is None:
@@ -196,7 +196,7 @@ class GymTask(GymnasiumTask):
     def _starts_solved(self, info: dict[str, Any]) -> bool:
         return self._solved(info)
 
-    def _rehearse(self) -> None:
+    def _dry_run(self) -> None:
         """Refuse, before any work, an environment that does not keep its promises."""
         name, nothing = self.config.id, np.zeros(self.action_space.shape or ())
         self.begin(seed=0)
