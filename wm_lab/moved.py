@@ -70,6 +70,9 @@ OPTIONS: dict[str, dict[str, Option]] = {
         "noise_mean": Constant(-0.4),
         "noise_std": Constant(1.2),
     },
+    "wm_lab.planners.planner.PlannerConfig": {"momentum": Constant(0.0), "low": Constant(-1.0), "high": Constant(1.0)},
+    "wm_lab.planners.cem.CEMConfig": {"return_best": Constant(False)},
+    "wm_lab.planners.mppi.MPPIConfig": {"relative": Constant(True), "adapt_std": Constant(True)},
     "wm_lab.exercises.augmentation.exercise.AugmentationConfig": {"doses": Renamed("synthetic_ratios")},
     "wm_lab.exercises.planning.exercise.PlanningConfig": {"practice": Renamed("validation_episodes")},
 }

@@ -15,9 +15,8 @@ from wm_lab.planners.planner import Planner, PlannerConfig, Score
 
 @dataclass
 class CEMConfig(PlannerConfig):
-    return_best: bool = False
-    """Return the best candidate instead of the elites' mean. The mean is the safer choice under a learned model: the
-    best of many candidates is also the one whose score the model overrates most."""
+    """The plan is the elites' mean: the best of many candidates is also the one whose score a learned model overrates
+    most."""
 
 
 class CEM(Planner):
@@ -43,6 +42,6 @@ class CEM(Planner):
             knots = self.candidates(mean, std, noise, self.injected(elites, proposals))
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
-            mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, c.momentum, c.std_min)
+            mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, c.std_min)
             proposals = None  # only in the first iteration
-        return self.finish(score, mean, std, elites, take_best=c.return_best)
+        return self.finish(score, mean, std, elites)

@@ -26,8 +26,10 @@ class Elites(NamedTuple):
         """[B, E] bool, those with a finite score."""
         return self.scores > -torch.inf
 
-    def fit(self, weights: Tensor, mean: Tensor, std: Tensor, momentum: float, std_min: float) -> tuple[Tensor, Tensor]:
-        """Move mean and std [B, K, A] to the elites' weighted moments, keeping `momentum` of the old ones.
+    def fit(self, weights: Tensor, mean: Tensor, std: Tensor, std_min: float) -> tuple[Tensor, Tensor]:
+        """Move mean and std [B, K, A] to the elites' weighted moments.
+
+        Nothing of the old ones is kept: momentum only slows a search that starts anew at every step of control.
 
         weights: [B, E] >= 0, zero where not valid; a row without any weight keeps its mean and std.
         """
@@ -36,6 +38,6 @@ class Elites(NamedTuple):
         new_mean = (normalised * self.knots).sum(dim=1)
         new_std = (normalised * (self.knots - new_mean[:, None]).square()).sum(dim=1).sqrt()
         refit = (total > 0)[:, :, None]  # [B, 1, 1]
-        mean = torch.where(refit, torch.lerp(new_mean, mean, momentum), mean)
-        std = torch.where(refit, torch.lerp(new_std, std, momentum).clamp_min(std_min), std)
+        mean = torch.where(refit, new_mean, mean)
+        std = torch.where(refit, new_std.clamp_min(std_min), std)
         return mean, std

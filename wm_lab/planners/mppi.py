@@ -19,17 +19,15 @@ class MPPIConfig(PlannerConfig):
     """Only the `elites` best candidates have weight; with `elites` equal to `candidates` this is the original MPPI."""
 
     inverse_temperature: Weight = 3.0
-    """weight = exp(inverse_temperature * score): 0 averages the elites, a large one takes the best of them."""
-
-    relative: bool = True
-    """Measure scores in units of the elites' mean distance to the best one, so that one temperature fits every task."""
-
-    adapt_std: bool = True
-    """Fit the spread to the weighted elites as TD-MPC does; False samples with `std_init` in every iteration."""
+    """weight = exp(inverse_temperature * score), in units of the elites' mean distance to the best score, so that one
+    temperature fits every task: 0 averages the elites, a large one takes the best of them."""
 
 
 class MPPI(Planner):
-    """Path integral control (Williams et al. 2017), over elites and several iterations (TD-MPC, Hansen et al. 2022)."""
+    """Path integral control (Williams et al. 2017), over elites and several iterations (TD-MPC, Hansen et al. 2022).
+
+    The spread is fitted to the weighted elites too, as in TD-MPC.
+    """
 
     Config = MPPIConfig
     config: MPPIConfig
@@ -44,24 +42,21 @@ class MPPI(Planner):
     ) -> Plan:
         c = self.config
         mean, std, elites = self.begin(len(generators), warm_start)
-        sigma = std
         for noise in self.noise(generators):  # [B, N, K, A]
-            knots = self.candidates(mean, sigma, noise, self.injected(elites, proposals))
+            knots = self.candidates(mean, std, noise, self.injected(elites, proposals))
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
-            weights = elite_weights(elites, c.inverse_temperature, c.relative)  # [B, E]
-            mean, std = elites.fit(weights, mean, std, c.momentum, c.std_min)
-            sigma = std if c.adapt_std else sigma
+            weights = elite_weights(elites, c.inverse_temperature)  # [B, E]
+            mean, std = elites.fit(weights, mean, std, c.std_min)
             proposals = None  # only in the first iteration
-        return self.finish(score, mean, sigma, elites, take_best=False)
+        return self.finish(score, mean, std, elites)
 
 
-def elite_weights(elites: Elites, inverse_temperature: float, relative: bool) -> Tensor:
+def elite_weights(elites: Elites, inverse_temperature: float) -> Tensor:
     """Unnormalised weights [B, E]; the best elite has 1, unusable ones 0."""
     valid = elites.valid
-    # Relative to the best, so that no score is too large for the exponential.
+    # Below the best, so that no score is too large for the exponential, in units of the mean distance to it.
     advantage = torch.where(valid, elites.scores - elites.scores[:, :1], 0.0)  # <= 0
-    if relative:
-        mean = advantage.sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp_min(1)
-        advantage = -advantage / mean.clamp_max(-torch.finfo(advantage.dtype).tiny)
-    return torch.where(valid, torch.exp(inverse_temperature * advantage), 0.0)
+    mean = advantage.sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp_min(1)
+    relative = -advantage / mean.clamp_max(-torch.finfo(advantage.dtype).tiny)
+    return torch.where(valid, torch.exp(inverse_temperature * relative), 0.0)

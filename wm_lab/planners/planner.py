@@ -9,12 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from wm_lab.domains import Amount, Batch, Domain, Few, Positive, ShareBelowOne, Spread, Steps
+from wm_lab.domains import Amount, Batch, Few, Positive, Spread, Steps
 from wm_lab.errors import UserError
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.plan import Plan, to_knots, to_steps
@@ -22,8 +22,8 @@ from wm_lab.planners.plan import Plan, to_knots, to_steps
 Score = Callable[[Tensor], Tensor]
 """actions [B, N, H, A] -> scores [B, N], higher is better."""
 
-Bound = Annotated[float, Domain(least=-1, most=1)]
-"""Of an action; what a robot takes lies in [-1, 1]."""
+LEAST_ACTION, MOST_ACTION = -1.0, 1.0
+"""What a robot takes, in every dimension; tasks scale it."""
 
 
 @dataclass
@@ -38,9 +38,6 @@ class PlannerConfig:
     std_init: list[Positive] = field(default_factory=lambda: [0.6])  # one for all action dimensions, or one each
     std_min: Spread = 0.05  # floor of the spread
     keep_elites: Amount = 4  # elites that compete again in the next iteration, and in the next plan
-    momentum: ShareBelowOne = 0.0  # share of the old mean and std that a refit keeps
-    low: Bound = -1.0  # least action
-    high: Bound = 1.0  # largest action
 
     def __post_init__(self) -> None:
         if self.elites > self.candidates:
@@ -53,8 +50,6 @@ class PlannerConfig:
                 f"planner.keep_elites={self.keep_elites} must lie between 0 and planner.elites={self.elites}, "
                 f"and below planner.candidates={self.candidates}"
             )
-        if self.low >= self.high:
-            raise UserError(f"planner.low={self.low} must be below planner.high={self.high}")
 
 
 class Planner(ABC):
@@ -146,7 +141,7 @@ class Planner(ABC):
     def begin(self, rows: int, warm_start: Plan | None) -> tuple[Tensor, Tensor, Elites]:
         """Mean and std [B, K, A] of the first candidates, and the elites of the previous plan."""
         plan = self.blank(rows) if warm_start is None else warm_start
-        mean = plan.mean.clamp(self.config.low, self.config.high)
+        mean = plan.mean.clamp(LEAST_ACTION, MOST_ACTION)
         return mean, self.std_init.expand_as(mean), Elites(plan.elites, plan.elite_scores)
 
     def noise(self, generators: Sequence[torch.Generator]) -> Tensor:
@@ -183,7 +178,7 @@ class Planner(ABC):
         if injected is not None:
             places = knots[:, 1 : 1 + injected.shape[1]]
             places.copy_(torch.where(injected.isnan(), places, injected))
-        return knots.clamp_(self.config.low, self.config.high)
+        return knots.clamp_(LEAST_ACTION, MOST_ACTION)
 
     @torch.no_grad()
     def rate(self, score: Score, knots: Tensor) -> Tensor:
@@ -193,24 +188,22 @@ class Planner(ABC):
             raise ValueError(f"score returned shape {tuple(scores.shape)} for {tuple(knots.shape[:2])} candidates")
         return scores.to(knots.dtype).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
-    def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites, take_best: bool) -> Plan:
-        """The plan of a finished search: the mean (or the best elite), rated by a last call of `score`.
+    def finish(self, score: Score, mean: Tensor, std: Tensor, elites: Elites) -> Plan:
+        """The plan of a finished search: the mean, rated by a last call of `score`.
 
         The mean of elites from two sides of an obstacle runs into it. A mean that scores below the worst of its elites
         is such a one: the best elite replaces it, in this plan and as the start of the next search.
         """
         best, best_score = elites.knots[:, 0], elites.scores[:, 0]
         succeeded = best_score > -torch.inf
-        chosen = torch.where(succeeded[:, None, None], best, mean) if take_best else mean
-        chosen_score = self.rate(score, chosen[:, None])[:, 0]
+        mean_score = self.rate(score, mean[:, None])[:, 0]
         worst = elites.scores.masked_fill(~elites.valid, torch.inf).amin(dim=1)  # inf where there are none
-        multimodal = succeeded & (chosen_score < worst)
-        use_best = multimodal[:, None, None]
-        chosen = torch.where(use_best, best, chosen)
+        multimodal = succeeded & (mean_score < worst)
+        chosen = torch.where(multimodal[:, None, None], best, mean)
         return Plan(
             actions=to_steps(chosen, self.config.horizon, self.config.action_block),
-            score=torch.where(multimodal, best_score, chosen_score),
-            mean=torch.where(use_best, best, mean),
+            score=torch.where(multimodal, best_score, mean_score),
+            mean=chosen,
             std=std.expand_as(mean),
             elites=elites.knots,
             elite_scores=elites.scores,

@@ -42,4 +42,4 @@ class RandomShooting(Planner):
             best = Elites.of(*pool, self.config.elites)
             injected = None  # they were scored in the first iteration
         succeeded = best.valid[:, 0, None, None]
-        return self.finish(score, torch.where(succeeded, best.knots[:, 0], mean), std, best, take_best=True)
+        return self.finish(score, torch.where(succeeded, best.knots[:, 0], mean), std, best)
