@@ -29,6 +29,7 @@ class BehaviourCloningConfig:
     layers: Depth = 3  # hidden layers
     dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations fails once it leaves their states
     image_features: Width = 128  # size of each image's embedding
+    fine: bool = False  # sees gaps between points and their moves to the millimetre, too: for precise tasks
 
     def __post_init__(self) -> None:
         if self.execute > self.chunk:
@@ -52,8 +53,8 @@ class BehaviourCloning(nn.Module):
     def __init__(self, config: BehaviourCloningConfig, spec: DataSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = FrameEncoder(spec, config.image_features)
-        width, layers = config.history * self.encoder.size, []
+        self.encoder = FrameEncoder(spec, config.image_features, config.fine)
+        width, layers = config.history * self.encoder.size + (config.history - 1) * self.encoder.move_size, []
         for _ in range(config.layers):
             layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
             layers += [nn.Dropout(config.dropout)] if config.dropout else []
@@ -66,7 +67,7 @@ class BehaviourCloning(nn.Module):
 
     def forward(self, history: Mapping[str, Tensor]) -> Tensor:
         """The next actions [..., chunk, A] in [-1, 1]; history: {key: [..., history, *shape]}, oldest first."""
-        return self._predict(self.encoder(history)).clamp(-1, 1)
+        return self._predict(self.encoder(history), self.encoder.points(history)).clamp(-1, 1)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Huber error of the chunks that follow every step of windows [B, T], where past and future are known."""
@@ -76,10 +77,11 @@ class BehaviourCloning(nn.Module):
         start = torch.where(windows.first, now, -1).cummax(dim=1).values  # [B, T] of the episode; -1: before the window
 
         frames = self.encoder(windows.observation)  # [B, T, E]
+        points = self.encoder.points(windows.observation)  # [B, T, P, 3]
         lags = now[:, None] + torch.arange(1 - c.history, 1, device=device)  # [T, history]
         history = torch.maximum(lags[None], start.clamp_min(0)[..., None])  # the first observation repeats
         batch = torch.arange(len(frames), device=device)[:, None, None]
-        predicted = self._predict(frames[batch, history])  # [B, T, chunk, A]
+        predicted = self._predict(frames[batch, history], points[batch, history])  # [B, T, chunk, A]
         past_known = (start >= 0) | (now >= c.history - 1)
 
         ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)  # [T, chunk]
@@ -94,7 +96,8 @@ class BehaviourCloning(nn.Module):
         error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
         return loss, {"loss": loss.detach(), "action_error": error.detach()}
 
-    def _predict(self, frames: Tensor) -> Tensor:
-        """Unclipped chunks [..., chunk, A] from encoded frames [..., history, E]."""
-        chunks: Tensor = self.head(frames.flatten(-2)).unflatten(-1, (self.config.chunk, self.spec.action_size))
+    def _predict(self, frames: Tensor, points: Tensor) -> Tensor:
+        """Unclipped chunks [..., chunk, A] from frames [..., history, E] as encoded, and their points [..., P, 3]."""
+        seen = torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1)
+        chunks: Tensor = self.head(seen).unflatten(-1, (self.config.chunk, self.spec.action_size))
         return chunks

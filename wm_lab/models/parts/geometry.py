@@ -50,12 +50,21 @@ class PairwiseGeometry(nn.Module):
         pairs = list(combinations(range(len(starts)), 2))
         corners = [(at, *pair) for at in range(len(starts)) for pair in pairs if at not in pair]
         self.register_buffer("corners", torch.tensor(corners, dtype=torch.long).reshape(-1, 3).T, persistent=False)
-        self.size = 4 * len(first) + len(corners)
+        self.pairs = len(first)
+        self.size = 4 * self.pairs + len(corners)
+
+    def points(self, z: Tensor) -> Tensor:
+        """[..., Z] -> [..., points, 3] in decimetres"""
+        return torch.addcmul(self.mean, z[..., self.index], self.std).unflatten(-1, (-1, 3))
+
+    def gaps(self, points: Tensor) -> Tensor:
+        """[..., points, 3] -> [..., pairs, 3], in the same unit"""
+        return points[..., self.first, :] - points[..., self.second, :]
 
     def forward(self, z: Tensor) -> Tensor:
         """[..., Z] -> [..., 4 * pairs + corners]"""
-        points = torch.addcmul(self.mean, z[..., self.index], self.std).unflatten(-1, (-1, 3))
-        gaps = points[..., self.first, :] - points[..., self.second, :]
+        points = self.points(z)
+        gaps = self.gaps(points)
         at, one, other = (points[..., corner, :] for corner in self.corners)
         ways = torch.stack([one - at, other - at], -3)  # [..., 2, corners, 3]
         lengths = _length(ways) + FAR_ENOUGH
