@@ -27,6 +27,8 @@ class PairwiseGeometry(nn.Module):
 
     mean: Tensor
     std: Tensor
+    first: Tensor
+    second: Tensor
     corners: Tensor
 
     def __init__(self, spec: DataSpec):
@@ -55,7 +57,9 @@ class PairwiseGeometry(nn.Module):
 
     def points(self, z: Tensor) -> Tensor:
         """[..., Z] -> [..., points, 3] in decimetres"""
-        return torch.addcmul(self.mean, z[..., self.index], self.std).unflatten(-1, (-1, 3))
+        coordinates = torch.addcmul(self.mean, z[..., self.index], self.std)
+        points: Tensor = coordinates.unflatten(-1, (-1, 3))
+        return points
 
     def gaps(self, points: Tensor) -> Tensor:
         """[..., points, 3] -> [..., pairs, 3], in the same unit"""
