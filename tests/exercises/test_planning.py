@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from tests.data.toy import ConstantPolicy, PointTask
-from tests.evaluation.examples import outcomes, solved
+from tests.evaluation.examples import outcomes, solved, task_spec
 from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.comparison import Difference
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.verdicts import planning_verdict, starts_verdict
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.evaluation.verdicts import clone_verdict, planning_verdict, starts_verdict
 from wm_lab.exercises.planning import PlanningExercise
-from wm_lab.exercises.planning.answer import corrected_as_in, paired
+from wm_lab.exercises.planning.answer import against_clone, corrected_as_in, paired
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
@@ -305,11 +306,26 @@ def test_a_decision_is_timed_for_one_robot_alone():
 def test_planning_is_held_against_the_true_dynamics_over_the_episodes_of_both():
     solved_first = outcomes(solved(70, of=100), "mpc")
     oracle = outcomes([True] * 10, "simulator", manifest=solved_first.manifest.first(10))
-    clone = outcomes(~solved(70, of=100), "bc", manifest=solved_first.manifest)
-    against = {pair.b: pair for pair in paired({"mpc": solved_first, "bc": clone, "simulator": oracle})}
+    greedy = outcomes(~solved(70, of=100), "greedy", manifest=solved_first.manifest)
+    against = {pair.b: pair for pair in paired({"mpc": solved_first, "greedy": greedy, "simulator": oracle})}
     assert (against["simulator"].difference.value, against["simulator"].difference.n) == (0.0, 10)
-    assert (against["bc"].difference.value, against["bc"].difference.n) == (pytest.approx(0.4), 100)
-    assert against["bc"].p_adjusted == pytest.approx(2 * against["bc"].p), "two questions were asked"
+    assert (against["greedy"].difference.value, against["greedy"].difference.n) == (pytest.approx(0.4), 100)
+    assert against["greedy"].p_adjusted == pytest.approx(2 * against["greedy"].p), "two questions were asked"
+
+
+def test_planning_is_held_against_the_clone_in_success_in_staying_and_in_steps():
+    manifest = freeze(task_spec(), 100)  # of 60 steps
+    clone = outcomes(solved(80, of=100), "bc", manifest, success_at_end=solved(40, of=100))
+    quick = outcomes(solved(80, of=100), "mpc", manifest, steps_to_success=np.where(solved(80, of=100), 10.0, np.nan))
+    found = {d.measure: d for d in against_clone("toy/push", {"bc": clone, "mpc": quick})}
+    assert (found["steps"].rate_a.value, found["steps"].rate_b.value) == (20.0, 28.0), "a failure counts as 60 steps"
+    assert found["success"].difference.value == 0 and found["still there"].difference.value == pytest.approx(0.4)
+    assert found["steps"].better == "mpc" == found["still there"].better, "fewer steps are better"
+    assert found["still there"].p_adjusted == pytest.approx(2 * found["still there"].p), "of three the second"
+    told = clone_verdict(list(found.values()))
+    assert told.startswith("in this training, planning against cloning on toy/push: success 0.80 against 0.80, cannot")
+    assert "; still there 0.80 against 0.40, better by 0.40 [0.3" in told
+    assert told.endswith("; steps 20.0 against 28.0, better by 8.0 [7.0, 8.8]; n=100."), told
 
 
 def test_a_sentence_claims_nothing_that_its_row_of_the_table_does_not():

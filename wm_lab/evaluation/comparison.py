@@ -17,6 +17,21 @@ Results = Mapping[str, Mapping[str, Arm]]
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What one arm may do better than another in the same episodes."""
+
+    name: str  # in tables
+    values: str  # what of `Outcomes` holds it, [E]
+    less: bool = False  # the less of it the better
+
+
+SUCCESS, STILL_THERE = Measure("success", "success"), Measure("still there", "success_at_end")
+STEPS, RETURN = Measure("steps", "steps_or_budget", less=True), Measure("return", "episode_return")
+
+MEASURES = {measure.name: measure for measure in (SUCCESS, STILL_THERE, STEPS, RETURN)}
+
+
+@dataclass(frozen=True)
 class SuccessRow:
     """One arm on one task."""
 
@@ -24,7 +39,7 @@ class SuccessRow:
     arm: str
     tags: tuple[str, ...]
     success: Interval  # first hit
-    at_end: Interval  # still there at the end of the step budget
+    at_end: Interval  # still there in the last step played
     steps: Interval  # mean control steps to success, over the solved episodes (its n)
     episode_return: Interval
     decision_ms: float  # median over episodes of wall milliseconds per decision
@@ -34,7 +49,7 @@ class SuccessRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm a minus arm b, paired over the same episodes: of success rates, or of mean returns."""
+    """Arm a minus arm b, paired over the same episodes: of success rates, or of the means of another measure."""
 
     name: str  # a task or a task type
     a: str
@@ -46,6 +61,12 @@ class Difference:
     p_adjusted: float  # Holm, over all the differences that were asked for together
     tasks: tuple[str, ...]
     seeds: int = 1  # training seeds behind it, of the arm that has more
+    measure: str = SUCCESS.name
+
+    @property
+    def better(self) -> str:
+        """The arm that does better by the estimate alone."""
+        return self.a if (self.difference.value > 0) != MEASURES[self.measure].less else self.b
 
 
 @dataclass(frozen=True)
@@ -107,11 +128,16 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
 
 def compare_returns(a: Arm, b: Arm, name: str | None = None) -> Difference:
     """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
+    return compare_in(RETURN, a, b, name)
+
+
+def compare_in(measure: Measure, a: Arm, b: Arm, name: str | None = None) -> Difference:
+    """Arm a minus arm b in this measure over the same episodes of one task."""
     first, second = runs([*runs(a), *runs(b)])[0], runs(b)[0]  # refuses to pair different manifests
-    mine, theirs = paired(stack(a, "episode_return"), stack(b, "episode_return"))
+    mine, theirs = paired(stack(a, measure.values), stack(b, measure.values))
     difference, p = paired_test(mine, theirs)
     task, rates = first.manifest.task, (over_seeds(mine), over_seeds(theirs))
-    return Difference(name or task, first.arm, second.arm, *rates, difference, p, p, (task,), len(mine))
+    return Difference(name or task, first.arm, second.arm, *rates, difference, p, p, (task,), len(mine), measure.name)
 
 
 def attribute(

@@ -35,6 +35,10 @@ class Interval(NamedTuple):
         """The whole interval lies inside [-margin, margin]."""
         return -margin <= self.low and self.high <= margin
 
+    def turned(self) -> Interval:
+        """The same of the difference the other way round."""
+        return Interval(-self.high, -self.value, -self.low, self.n)
+
     def bounds(self) -> str:
         """`0.92 [0.85, 0.96]`, with as many decimals as the width of the interval deserves."""
         if not isfinite(self.value):

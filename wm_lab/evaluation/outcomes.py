@@ -25,7 +25,7 @@ class Outcomes:
     arm: str  # "mpc", "bc", "expert", ...
     manifest: Manifest
     success: np.ndarray  # bool, the success test held at some step
-    success_at_end: np.ndarray  # bool, it held at the last step of the budget
+    success_at_end: np.ndarray  # bool, it held at the last step played
     steps_to_success: np.ndarray  # float, control steps to the first hit; NaN where there was none
     episode_return: np.ndarray  # float, sum of rewards over the step budget
     decision_ms: np.ndarray  # float, wall milliseconds of one decision for one robot alone (a median, the same for all)
@@ -44,6 +44,11 @@ class Outcomes:
             object.__setattr__(self, name, array)
         if np.any(self.success != np.isfinite(self.steps_to_success)):
             raise UserError(f"arm {self.arm!r}: steps_to_success must be a number exactly where success is true")
+
+    @property
+    def steps_or_budget(self) -> np.ndarray:
+        """Control steps [E] to the first hit; the whole step budget where there was none."""
+        return np.where(self.success, self.steps_to_success, float(self.manifest.step_budget))
 
     def first(self, episodes: int) -> Outcomes:
         """The same arm on the first episodes of its manifest."""

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import harmless
-from wm_lab.evaluation.comparison import Attribution, Difference, SuccessRow
+from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
 from wm_lab.evaluation.verdicts import is_significant
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Table:
 
 def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     """Every arm of every task."""
-    columns = ("task", "arm", "success", "at end", "steps", "return", "predicted − realised", "ms/decision", "n")
+    columns = ("task", "arm", "success", "still there", "steps", "return", "predicted − realised", "ms/decision", "n")
     body = [
         (
             row.task,
@@ -93,7 +93,10 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     ]
     starts = [i for i in range(1, len(rows)) if rows[i].task != rows[i - 1].task]
     counts = what_n_counts(row.seeds for row in rows)
-    caption = f"95 % intervals. Success: first hit. Steps: mean to success, solved episodes. {counts}"
+    caption = (
+        "95 % intervals. Success: first hit. Still there: success in the last step played. Steps: mean to success, "
+        f"solved episodes. {counts}"
+    )
     return Table(title, columns, blank_repeats(body), frozenset({"task", "arm"}), caption, starts)
 
 
@@ -134,8 +137,8 @@ def difference_table(
             _number(d.rate_a.value, 2),
             _number(d.rate_b.value, 2),
             d.difference.bounds(),
-            f"{d.p_adjusted:.3f}" if d.p_adjusted >= 0.001 else "<0.001",
-            (d.a if d.difference.positive else d.b) if is_significant(d) else "cannot tell",
+            _p(d.p_adjusted),
+            d.better if is_significant(d) else "cannot tell",
             counted(d.difference.n, d.seeds),
         )
         for d in differences
@@ -143,6 +146,32 @@ def difference_table(
     counts = what_n_counts(d.seeds for d in differences)
     caption = f"Same episodes for both arms. {method}; Holm over {corrected_over}. {counts}"
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
+
+
+def clone_table(differences: Sequence[Difference]) -> Table:
+    """Planning arms against the clone that was trained on the same demonstrations, in every measure."""
+    columns = ("task", "arm", "measure", "planning", "clone", "planning − clone", "p (Holm)", "says", "n")
+    body = [
+        (
+            d.name,
+            d.a,
+            d.measure,
+            *(_number(rate.value, 1 if MEASURES[d.measure].less else 2) for rate in (d.rate_a, d.rate_b)),
+            d.difference.bounds(),
+            _p(d.p_adjusted),
+            d.better if is_significant(d) else "cannot tell",
+            counted(d.difference.n, d.seeds),
+        )
+        for d in differences
+    ]
+    starts = [i for i in range(1, len(body)) if body[i][:2] != body[i - 1][:2]]
+    counts = what_n_counts(d.seeds for d in differences)
+    caption = (
+        "Same episodes for both. Still there: success in the last step played. Steps: to success, the fewer the "
+        f"better; an episode without success counts as its whole budget. {OF_RATES}; Holm over the rows. {counts}"
+    )
+    left = frozenset({"task", "arm", "measure", "says"})
+    return Table("Planning against the clone", columns, blank_repeats(body), left, caption, starts)
 
 
 def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where success is lost") -> Table:
@@ -171,6 +200,10 @@ def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Say a group's name once."""
     same = [i > 0 and rows[i][0] == rows[i - 1][0] for i in range(len(rows))]
     return [("" if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def _number(value: float, decimals: int) -> str:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from wm_lab.evaluation.comparison import (
+    STEPS,
+    STILL_THERE,
+    SUCCESS,
     Attribution,
     Difference,
     SuccessRow,
@@ -14,6 +17,7 @@ from wm_lab.evaluation.comparison import (
     attribute,
     compare,
     compare_by_type,
+    compare_in,
     compare_returns,
     success_rows,
 )
@@ -22,6 +26,7 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
+    clone_verdict,
     exploitation_verdict,
     planning_verdict,
     privileged_verdict,
@@ -34,7 +39,14 @@ from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.reports.plots import success_bars, success_latency
-from wm_lab.reports.tables import OF_RETURNS, attribution_table, difference_table, return_table, success_table
+from wm_lab.reports.tables import (
+    OF_RETURNS,
+    attribution_table,
+    clone_table,
+    difference_table,
+    return_table,
+    success_table,
+)
 
 REWARD, COST = "_reward", "_cost"
 """Suffixes of arms that judge by the learned reward alone, or by the task's cost on decoded states alone."""
@@ -45,9 +57,12 @@ ORACLE = "simulator"
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
 
+AGAINST_CLONE = [("selected", "bc"), ("local", "bc"), ("value", "bc"), (ADVISED, "bc"), ("mpc", "bc")]
+"""Planning arms and the clone, held against each other in each of these:"""
+
+IN = (SUCCESS, STILL_THERE, STEPS)
+
 PAIRS = [
-    ("mpc", "bc"),
-    (ADVISED, "bc"),
     (ADVISED, "mpc"),
     (RERANKED, "mpc"),
     ("mpc", "policy"),
@@ -55,7 +70,7 @@ PAIRS = [
     ("mpc", "mpc_offline"),
     ("mpc", ORACLE),
 ]
-"""Who is held against whom, over the episodes that both have played."""
+"""Who else is held against whom, over the episodes that both have played."""
 
 RIVALS = [("mpc", "random"), ("mpc", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
@@ -69,14 +84,17 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     seeds = 0 if is_simulator(experiment.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
         return _answer_by_returns(experiment, manifest, arms, rows, seeds)
-    pairs = paired(arms)
-    by_type = corrected_as_in(pairs, compare_by_type({task: shared}, "mpc", "bc"))
+    pairs, clones = paired(arms), against_clone(task, arms)
+    by_type = corrected_as_in(clones, compare_by_type({task: shared}, "mpc", "bc"))
     rivals = beatable(pairs)
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
-    tables = [success_table(rows), *([difference_table(pairs)] if pairs else [])]
+    verdicts += [clone_verdict([d for d in clones if d.a == arm]) for arm in dict.fromkeys(d.a for d in clones)]
+    tables = [success_table(rows), *([clone_table(clones)] if clones else [])]
+    tables += [difference_table(pairs)] if pairs else []
     numbers: dict[str, Any] = {
         "manifest": manifest.hash,
         "rows": plain(rows),
+        "against_clone": plain(clones),
         "differences": plain(pairs),
         "by_type": plain(by_type),
     }
@@ -95,7 +113,7 @@ def corrected_as_in(pairs: Sequence[Difference], by_type: Sequence[Difference]) 
 
     So the sentence claims nothing that its own row of the table does not.
     """
-    p_of = {(d.a, d.b): d.p_adjusted for d in pairs}
+    p_of = {(d.a, d.b): d.p_adjusted for d in pairs if d.measure == SUCCESS.name}
     return [replace(d, p_adjusted=p_of.get((d.a, d.b), d.p_adjusted)) for d in by_type]
 
 
@@ -113,6 +131,18 @@ def paired(
     return adjust(differences)
 
 
+def against_clone(task: str, arms: Mapping[str, Arm]) -> list[Difference]:
+    """Every planning arm that was played against the clone, in every measure."""
+    return adjust(
+        [
+            compare_in(measure, arms[arm], arms[clone], task)
+            for arm, clone in AGAINST_CLONE
+            if arm in arms and clone in arms
+            for measure in IN
+        ]
+    )
+
+
 def beatable(pairs: Sequence[Difference]) -> list[Difference]:
     """All but those with the true dynamics: nobody hopes to beat the truth."""
     return [pair for pair in pairs if pair.b != ORACLE]
@@ -126,7 +156,7 @@ def _answer_by_returns(
     seeds: int,
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
-    pairs = paired(arms, [*PAIRS, *RIVALS], compare_returns)
+    pairs = paired(arms, [*AGAINST_CLONE, *PAIRS, *RIVALS], compare_returns)
     verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}

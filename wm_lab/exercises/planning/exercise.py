@@ -58,8 +58,8 @@ class PlanningConfig:
     oracle_episodes: Amount = 50
     """Of them, the first ones, for arms that plan in the true simulator: slow; 0: no such arms."""
     play_on: Amount | None = 5
-    """Steps played after the first success, to see whether it lasts: "at end" is success in the last of them, and
-    returns count up to there. null: every episode runs to the task's limit."""
+    """Steps played after the first success, to see whether it lasts: "still there" is success in the last of them,
+    and returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     advised: bool = True  # planning with proposals of the clone
     validation_episodes: Amount = 0
