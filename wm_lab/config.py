@@ -36,6 +36,7 @@ SECTIONS: dict[str, type | None] = {
     "task": None,
     "model": None,
     "planner": None,
+    "local_planner": None,
     "objective": ObjectiveConfig,
     "mpc": MPCConfig,
     "bc": None,
@@ -99,6 +100,8 @@ class RootConfig:
     """The world model."""
     planner: Any = MISSING
     """How plans are searched for in it."""
+    local_planner: Any = MISSING
+    """How plans are searched for around what a clone proposes."""
     objective: Any = MISSING
     """What plans are judged by."""
     mpc: Any = MISSING

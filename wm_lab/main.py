@@ -58,7 +58,13 @@ from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
 
-KINDS: dict[str, type] = {"exercise": Exercise, "task": Task, "model": WorldModel, "planner": Planner}
+KINDS: dict[str, type] = {
+    "exercise": Exercise,
+    "task": Task,
+    "model": WorldModel,
+    "planner": Planner,
+    "local_planner": Planner,
+}
 """What the class of a section must be."""
 
 INTERRUPTED = 130

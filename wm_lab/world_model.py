@@ -32,6 +32,7 @@ class DataSpec:
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
     `changes` says which dimensions of every vector key change within an episode; of the others `std_change` is a floor.
+    `action_std` is the standard deviation of each action dimension; empty where it is not known.
     """
 
     observation: dict[str, tuple[int, ...]]
@@ -43,6 +44,7 @@ class DataSpec:
     points: dict[str, list[int]] = field(default_factory=dict)
     instructions: list[str] = field(default_factory=list)
     changes: dict[str, list[bool]] = field(default_factory=dict)
+    action_std: list[float] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -20,6 +20,7 @@ from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.data.splits import SPLITS, SplitConfig, assign, count_out, uniform_hash
 from wm_lab.data.statistics import FRAMES, METRIC, image_moments
 from wm_lab.errors import UserError
+from wm_lab.world_model import DataSpec
 
 CONFIG = DataConfig(episodes=60, round_episodes=30)
 
@@ -48,6 +49,16 @@ def test_rounds_are_read_as_one_dataset_and_keep_the_splits(shards):
     assert set(both.table.behaviour[60:]) == {"noisy_policy"}
     np.testing.assert_array_equal(both.episode(75).state, Dataset.open(shards[1]).episode(15).state)
     assert alone.digest != both.digest
+
+
+def test_the_spread_of_actions_is_that_of_the_training_split_and_counts_no_first_row(shards):
+    data = Dataset.open(shards[0])
+    played = np.concatenate([data.episode(e).action[1:] for e in data.episodes("train")])
+    np.testing.assert_allclose(data.spec.action_std, played.std(0, dtype=np.float64))
+    told = data.spec.to_dict()
+    assert DataSpec.from_dict(told) == data.spec
+    del told["action_std"]
+    assert DataSpec.from_dict(told).action_std == [], "as a checkpoint from before it was kept says"
 
 
 def test_a_split_is_a_function_of_the_episode_seed_alone():

@@ -66,7 +66,9 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     assert answer.tables[-1].rows[0] == ("0", "the clone", "4", answer.tables[-1].rows[0][3], "4", "plays on as mpc_bc")
     assert advised.success.all() and not planned.success.any()
     np.testing.assert_array_equal(advised.episode_return, clone.episode_return)
-    assert (validated, tested) == (2, 5), "expert, random, noop, bc and mpc: the clone's test is not played again"
+    assert (validated, tested) == (2, 6), (
+        "expert, random, noop, bc, mpc and local: the clone's test is not played again"
+    )
 
 
 def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
@@ -75,14 +77,14 @@ def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["mpc_bc"]
     assert answer.verdicts[-1] == "policy selection: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
     assert answer.outcomes["mpc_bc"][0].success.all() and not answer.outcomes["bc"][0].success.any()
-    assert (validated, tested) == (2, 6)
+    assert (validated, tested) == (2, 7)
 
 
 def test_without_validation_episodes_advised_planning_is_tested_as_it_is(tmp_path):
     with experiment_of(tmp_path) as experiment:
         answer, validated, tested = asked(experiment, validation_episodes=0)
     assert "policy_selection" not in answer.numbers and not any("selection" in verdict for verdict in answer.verdicts)
-    assert (validated, tested) == (0, 6)
+    assert (validated, tested) == (0, 7)
 
 
 def selection(clone: int, planning: int, returns: tuple[float, float]) -> PolicySelection:

@@ -19,6 +19,7 @@ from wm_lab.experiment.arms import (
     scripted_arms,
 )
 from wm_lab.planners import CEM
+from wm_lab.policies.proposals import BCProposals
 from wm_lab.settings import TARGET
 
 STORE = Path("store") / "model"
@@ -48,7 +49,10 @@ RECIPES = [
         PlanningArm("greedy", ASKED.with_planner({"horizon": 1, "action_block": 1}), MODEL),
         {**LEARNED, "planner": {**LEARNED["planner"], "horizon": 1, "action_block": 1}},
     ),
-    (PlanningArm("mpc_bc", ASKED, MODEL, proposals=CLONE), {**LEARNED, "proposals": "bc-2"}),
+    (
+        PlanningArm("mpc_bc", ASKED, MODEL, proposals=CLONE),
+        {**LEARNED, "proposals": "bc-2", "proposals_revision": BCProposals.REVISION},
+    ),
     (PlanningArm("mpc_reranked", ASKED, MODEL, reranker=SECOND), {**LEARNED, "reranker": "slow-3"}),
     (PlanningArm("mpc_reranked", ASKED, MODEL, reranker=SIMULATOR), {**LEARNED, "reranker": "simulator"}),
     (

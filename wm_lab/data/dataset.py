@@ -166,7 +166,18 @@ class Dataset:
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
         points = [v["start"] for v in self.task_spec["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
         size = self.task_spec["action_size"]
-        return DataSpec(shapes, size, mean, std, std_change, linear, {"state": points}, self.instructions, changes)
+        return DataSpec(
+            shapes,
+            size,
+            mean,
+            std,
+            std_change,
+            linear,
+            {"state": points},
+            self.instructions,
+            changes,
+            self._action_std(),
+        )
 
     @property
     def floors(self) -> Floors:
@@ -187,6 +198,12 @@ class Dataset:
         """Compare every byte of every shard with its checksum; UserError names the first file that differs."""
         for shard in self.shards:
             shard.verify()
+
+    def _action_std(self) -> list[float]:
+        """Of each action dimension, over the training split's recorded actions; empty where none was recorded."""
+        played = np.concatenate([rows[1:] for rows in self._training_rows("action")])  # row 0 holds no action
+        known = played[np.isfinite(played).all(1)]
+        return known.std(0, dtype=np.float64).tolist() if len(known) else []
 
     def _training_rows(self, column: str) -> list[np.ndarray]:
         table = self.table

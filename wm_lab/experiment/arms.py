@@ -17,7 +17,7 @@ from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC, MPCConfig
-from wm_lab.policies.proposals import BCProposals
+from wm_lab.policies.proposals import BCProposals, demonstrated_share
 from wm_lab.policies.reactive import ReactivePolicy
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig
 from wm_lab.policy import Policy
@@ -146,6 +146,8 @@ class PlanningArm(Arm):
         }
         if revision := getattr(target(Planner, settings.planner, "planner"), "REVISION", 0):
             recipe["planner_revision"] = revision
+        if self.proposals is not None:
+            recipe["proposals_revision"] = BCProposals.REVISION
         if self.reranker is not None:  # without, the name stays what it was before there were two models
             recipe["reranker"] = _stored(self.reranker)
         return recipe
@@ -190,10 +192,16 @@ def planning(
     """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, and the reranker
     chooses."""
     config = read_config(MPCConfig, settings.mpc, "mpc")
-    config = replace(config, execute=min(config.execute, settings.planner["horizon"]))  # greedy planning sees one step
     search = build(Planner, settings.planner, "planner", task.task_spec.action_size)
+    config = replace(config, execute=min(config.execute, search.config.horizon))  # greedy planning sees one step
     weights = read_config(ObjectiveConfig, settings.objective, "objective")
-    proposals = None if clone is None else BCProposals(config.proposals, clone)
+    proposals = None
+    if clone is not None:
+        advice = config.proposals
+        if search.needs_proposals:  # and reads the first alone
+            advice = replace(advice, count=min(advice.count, 1))
+        proposals = BCProposals(advice, clone)
+        search.narrow(demonstrated_share(clone.spec))
     second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
     return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
 

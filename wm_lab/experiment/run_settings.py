@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wm_lab.settings import TARGET
 from wm_lab.tasks.variation import NONE, EvaluationConfig
 
 RERANKER = "model@exercise.reranker"
@@ -35,6 +36,7 @@ class Settings:
     device: str = "cpu"
     workers: int | None = None
     store: Path = Path("outputs/store")
+    local_planner: Section = field(default_factory=lambda: {TARGET: "wm_lab.planners.local.Local"})
     evaluation: Section = field(default_factory=lambda: asdict(EvaluationConfig()))
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -63,6 +65,10 @@ class Settings:
     def with_planner(self, options: Section) -> Settings:
         """The same run with other options of its planner."""
         return replace(self, planner={**self.planner, **options})
+
+    def locally(self) -> Settings:
+        """The same run as one that plans around a clone's plan, anew at every step: a short search can afford it."""
+        return replace(self, planner=self.local_planner, mpc={**self.mpc, "execute": 1})
 
     def with_objective(self, weights: dict[str, float]) -> Settings:
         """The same run with other weights of its objective."""

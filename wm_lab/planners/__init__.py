@@ -1,6 +1,7 @@
 """Planners: pure optimisers of action sequences."""
 
 from wm_lab.planners.cem import CEM, CEMConfig
+from wm_lab.planners.local import Local, LocalConfig
 from wm_lab.planners.mppi import MPPI, MPPIConfig
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, PlannerConfig, Score
@@ -10,6 +11,8 @@ __all__ = [
     "CEM",
     "MPPI",
     "CEMConfig",
+    "Local",
+    "LocalConfig",
     "MPPIConfig",
     "Plan",
     "Planner",

@@ -42,6 +42,6 @@ class CEM(Planner):
             knots = self.candidates(mean, std, noise, self.injected(elites, proposals))
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
-            mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, c.std_min)
+            mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, self.std_min)
             proposals = None  # only in the first iteration
         return self.finish(score, mean, std, elites)

@@ -26,11 +26,12 @@ class Elites(NamedTuple):
         """[B, E] bool, those with a finite score."""
         return self.scores > -torch.inf
 
-    def fit(self, weights: Tensor, mean: Tensor, std: Tensor, std_min: float) -> tuple[Tensor, Tensor]:
+    def fit(self, weights: Tensor, mean: Tensor, std: Tensor, std_min: Tensor) -> tuple[Tensor, Tensor]:
         """Move mean and std [B, K, A] to the elites' weighted moments.
 
         Nothing of the old ones is kept: momentum only slows a search that starts anew at every step of control.
 
+        std_min: [A], the floor of std
         weights: [B, E] >= 0, zero where not valid; a row without any weight keeps its mean and std.
         """
         total = weights.sum(dim=1, keepdim=True)

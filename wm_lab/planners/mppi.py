@@ -47,7 +47,7 @@ class MPPI(Planner):
             scores = self.rate(score, knots)  # [B, N]
             elites = Elites.of(knots, scores, c.elites)
             weights = elite_weights(elites, c.inverse_temperature)  # [B, E]
-            mean, std = elites.fit(weights, mean, std, c.std_min)
+            mean, std = elites.fit(weights, mean, std, self.std_min)
             proposals = None  # only in the first iteration
         return self.finish(score, mean, std, elites)
 

@@ -62,6 +62,8 @@ class Planner(ABC):
     """
 
     Config: type[PlannerConfig]
+    needs_proposals: ClassVar[bool] = False
+    """Whether it searches around a proposal, and cannot begin without one."""
     REVISION: ClassVar[int] = 0
     """Raise it with any change of what is found: played episodes of different revisions do not mix."""
 
@@ -74,7 +76,8 @@ class Planner(ABC):
         self.config = config
         self.action_size = action_size
         self.knots = -(-config.horizon // config.action_block)
-        self.std_init = torch.tensor(list(config.std_init)).expand(action_size).clamp_min(config.std_min)
+        self.std_init = torch.tensor(list(config.std_init)).expand(action_size).clamp_min(config.std_min)  # [A]
+        self.std_min = torch.full((action_size,), float(config.std_min))  # [A]
 
     @abstractmethod
     def plan(
@@ -133,7 +136,12 @@ class Planner(ABC):
 
     def to(self, device: torch.device | str) -> Self:
         """Search on another device; noise is still drawn where the generators live, so it stays the same."""
-        self.std_init = self.std_init.to(device)
+        self.std_init, self.std_min = self.std_init.to(device), self.std_min.to(device)
+        return self
+
+    def narrow(self, share: Tensor) -> Self:
+        """Search every action dimension only so far: `share` [A] in [0, 1] of its spread, and of the spread's floor."""
+        self.std_init, self.std_min = self.std_init * share, self.std_min * share
         return self
 
     # The steps that searches are made of, in the order they take them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -15,24 +15,43 @@ from wm_lab.errors import UserError
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment
-from wm_lab.world_model import State, WorldModel
+from wm_lab.world_model import DataSpec, State, WorldModel
 
 CORRELATION = 0.8
 """Of the noise in neighbouring steps: uncorrelated noise averages out before the robot has moved."""
 
 
+FULL_SPREAD = 0.5
+"""Deviation of a demonstrated action from which on its dimension is disturbed in full."""
+
+
+def demonstrated_share(spec: DataSpec) -> Tensor:
+    """How far each action dimension may be disturbed, [A] in [0, 1]: min(1, demonstrated deviation / FULL_SPREAD).
+
+    A clone is lost where its demonstrator never went: a hand that was always held upright and is tilted by a degree or
+    two is brought back by nobody. Ones where no deviation is known, as of clones that were trained before it was kept.
+    """
+    if not spec.action_std:
+        return torch.ones(spec.action_size)
+    return (torch.tensor(spec.action_std) / FULL_SPREAD).clamp_max(1.0)
+
+
 @dataclass
 class ProposalsConfig:
     count: Annotated[int, Domain(least=0, most=2**17)] = 0  # sequences that join each search; 0: none
-    noise: Spread = 0.3  # standard deviation added to the last one, rising from 0 for the first
+    noise: Spread = 0.3
+    """Standard deviation added to the last one, rising from 0 for the first; less where demonstrations moved less."""
 
 
 class BCProposals:
     """Sequences [R, P, H, A] that a cloned policy would execute (MBOP, Argenson & Dulac-Arnold 2021).
 
     Where the model decodes the policy's observations, the policy acts closed loop on imagined observations, chunk by
-    chunk. Where it does not, the present chunk is executed and its last action held.
+    chunk. Where it does not, the present chunk is executed and its last action held. The first one is free of noise.
     """
+
+    REVISION: ClassVar[int] = 1
+    """Raise it with any change of what is proposed: played episodes of different revisions do not mix."""
 
     def __init__(self, config: ProposalsConfig, net: BehaviourCloning) -> None:
         if config.count < 1:
@@ -86,7 +105,10 @@ class BCProposals:
         }
 
     def _noise(self, horizon: int, generators: list[torch.Generator]) -> Tensor:
-        """Temporally correlated noise [R, P, H, A]; its scale rises from 0 for the first proposal to `noise`."""
+        """Temporally correlated noise [R, P, H, A]; its scale rises from 0 for the first proposal to `noise`.
+
+        Of each action dimension it is the share that was demonstrated.
+        """
         count = self.config.count
         shape = (count, horizon, self.net.spec.action_size)
         white = torch.stack([torch.randn(shape, generator=g) for g in generators])
@@ -94,4 +116,4 @@ class BCProposals:
         for step in range(1, horizon):
             steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * white[:, :, step])
         scale = torch.linspace(0, self.config.noise, count) if count > 1 else torch.zeros(1)
-        return scale[:, None, None] * torch.stack(steps, dim=2)
+        return scale[:, None, None] * demonstrated_share(self.net.spec) * torch.stack(steps, dim=2)

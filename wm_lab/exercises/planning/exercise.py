@@ -61,6 +61,7 @@ class PlanningConfig:
     """Steps played after the first success, to see whether it lasts: "still there" is success in the last of them,
     and returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
+    local: bool = True  # planning around what the clone proposes, where there is one
     advised: bool = True  # planning with proposals of the clone
     validation_episodes: Amount = 0
     """Episodes of its own that advised planning plays before the test, and the clone too: whoever solves more of them
@@ -128,6 +129,8 @@ class PlanningExercise(Exercise):
         """UserError where an arm that plans with a learned model could not make its first decision."""
         config = self.config
         dry_run(settings, task)
+        if config.clone and config.local:
+            dry_run(settings.locally(), task, advised=True)
         if config.advised:
             dry_run(settings, task, advised=True)
         if config.greedy:
@@ -197,6 +200,8 @@ class PlanningExercise(Exercise):
             yield ReactiveArm("policy", settings, model)
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
+        if clone is not None and config.local:
+            yield PlanningArm("local", settings.locally(), model, proposals=clone)
         if clone is not None and config.advised:
             yield advised_arm(experiment, config.validation_episodes, config.play_on)
         if config.reranker is not None:
