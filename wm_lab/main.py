@@ -32,6 +32,7 @@ from wm_lab.folders import CONF, config_folders, share_user_code
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.metric import check_metric, metrics_of, require_test
 from wm_lab.mistakes import explain
+from wm_lab.names import file_name
 from wm_lab.planners.planner import Planner
 from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import run_table
@@ -152,13 +153,15 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
     """Plots, tables, page and numbers into the run folder and to the tracker."""
     exercise = experiment.settings.label("exercise")
-    plots = {name: save(figure, record.folder.plots / f"{name}.svg") for name, figure in answer.figures.items()}
+    plots = {
+        name: save(figure, record.folder.plots / f"{file_name(name)}.svg") for name, figure in answer.figures.items()
+    }
     for name, plot in plots.items():
         record.image(name, plot)
     for name, picture in answer.pictures.items():
         (record.video if picture.suffix == ".gif" else record.image)(name, picture)
     for table in answer.tables:
-        record.table(table.title, table.columns, table.rows)
+        record.table(table.title, *table.tidy())
     save_outcomes(record.folder.path, answer.outcomes)
     manifests = [runs(arm)[0].manifest for arm in answer.outcomes.values()]
     page = write_page(

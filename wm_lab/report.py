@@ -1,6 +1,6 @@
 """The command `wm-lab-report FOLDER…`: any runs, wherever they lie, as one page with tables and figures.
 
-Writes report.html (complete in itself), report.md and tables/*.csv, and prints the same tables.
+Writes report.html (complete in itself), report.md and tables/*.csv (with --latex also *.tex), and prints the tables.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ def cli() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run, or a folder that holds runs")
     parser.add_argument("--output", type=Path, help="where to write (default: the first FOLDER)")
     parser.add_argument("--title", help="of the page (default: the name of the first FOLDER)")
+    parser.add_argument("--latex", action="store_true", help="also write each table as tables/*.tex (booktabs)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     arguments = parser.parse_args()
     try:
         require_folder()
-        report(arguments.folders, arguments.output, arguments.title)
+        report(arguments.folders, arguments.output, arguments.title, arguments.latex)
     except UserError as error:
         complain(error, "wm-lab-report")
         sys.exit(MISTAKE)
 
 
-def report(folders: list[Path], output: Path | None = None, title: str | None = None) -> Path:
+def report(folders: list[Path], output: Path | None = None, title: str | None = None, latex: bool = False) -> Path:
     """The page of these runs; UserError where there are fewer than two."""
     answer = answer_sweep(folders)
     if answer is None:
         raise UserError(f"{folders[0]} holds one run, whose own report.html says it all; name at least two")
     try:
-        page = write_report(output or folders[0], title or folders[0].absolute().name, answer)
+        page = write_report(output or folders[0], title or folders[0].absolute().name, answer, latex)
     except OSError as error:
         raise UserError(f"the report cannot be written ({error}); choose another folder with --output") from error
     print_answer(answer, page)

@@ -22,7 +22,7 @@ from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")
 
-MEASURED = {"ms/decision", "train s", "frames/s"}
+MEASURED = {"ms_per_decision", "train_s", "frames_per_s"}
 """Columns that depend on the machine's mood."""
 
 KILLED = """

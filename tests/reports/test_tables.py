@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
 from wm_lab.evaluation.manifest import freeze
+from wm_lab.names import file_name
 from wm_lab.reports.tables import Table, attribution_table, difference_table, success_table
 from wm_lab.reports.terminal import print_answer
 
@@ -86,3 +87,36 @@ def test_the_attribution_table_names_each_gap():
     )
     row = attribution_table({"toy/push": gaps}).rows[0]
     assert [cell[:4] for cell in row] == ["toy/", "0.03", "0.10", "0.35", "0.48", "0.25", "100"]
+
+
+def test_a_program_reads_one_value_a_column_whole_and_with_nothing_blanked():
+    columns, rows = success_table(success_rows(results())).tidy()
+    assert " ".join(columns[:7]) == "task arm success success_low success_high still_there still_there_low"
+    assert [row[0] for row in rows] == ["toy/push"] * 3 + ["toy/reach"] * 3
+    push = dict(zip(columns, rows[0], strict=True))
+    assert push["success"] == 0.92 and 0.850 < push["success_low"] < 0.851 and push["n"] == 100
+    assert push["predicted_minus_realised"] is None, "what nobody knows is empty"
+
+
+def test_comma_separated_values_have_no_signs_that_only_people_read():
+    text = Table("T", ("p (Holm)", "train s", "mpc − bc"), [("–", "1,234", "×3")], frozenset()).csv()
+    assert text == "p_holm,train_s,mpc_minus_bc\n,1234,×3\n"
+
+
+def test_latex_spells_what_it_would_take_for_its_own():
+    table = Table("T", ("name", "R²"), [("50% & more_of_it", "0.92 [0.85, 0.96]"), ("a × b", "–")], frozenset({"name"}))
+    assert table.latex().splitlines()[1:] == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"name & R$^2$ \\",
+        r"\midrule",
+        r"50\% \& more\_of\_it & 0.92 [0.85, 0.96] \\",
+        r"a $\times$ b & -- \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_files_have_plain_names():
+    assert file_name("Linear: R² on unseen / trajectories") == "linear-r2-on-unseen-trajectories"
+    assert file_name("−–") == "minus" and file_name("汉") == "table"

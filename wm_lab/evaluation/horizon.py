@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.evaluation.bootstrap import percentile_bounds, tail_probability
+from wm_lab.evaluation.told import Told
 
 
 class Horizon(NamedTuple):
@@ -20,12 +21,11 @@ class Horizon(NamedTuple):
     limit: int
     n: int  # episodes
 
-    def bounds(self) -> str:
+    def bounds(self) -> Told:
         """`12 [9, >20]`; just `>20` where every resample outlasts the data."""
-        if self.low >= self.limit:
-            return self._step(self.low)
         low, value, high = (self._step(step) for step in (self.low, self.value, self.high))
-        return f"{value} [{low}, {high}]"
+        values = {"": self.value, "low": self.low, "high": self.high, "limit": self.limit}
+        return Told(low if self.low >= self.limit else f"{value} [{low}, {high}]", values)
 
     def __str__(self) -> str:
         return f"{self.bounds()} (n={self.n})"

@@ -7,8 +7,6 @@ what failed or is missing is named with the command that runs it.
 
 from __future__ import annotations
 
-import csv
-import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +22,7 @@ from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
+from wm_lab.names import file_name
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, distinct, sweep_cells
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
@@ -149,16 +148,17 @@ def _alone(record: RunRecord) -> None:
     where_table([record])
 
 
-def write_report(folder: Path, title: str, answer: SweepAnswer) -> Path:
-    """report.html, report.md and tables/*.csv in `folder`; the page holds everything itself."""
+def write_report(folder: Path, title: str, answer: SweepAnswer, latex: bool = False) -> Path:
+    """report.html, report.md and tables/*.csv (latex: and *.tex) in `folder`; the page holds everything itself."""
     folder.mkdir(parents=True, exist_ok=True)
-    plots = {name: save(figure, folder / "plots" / f"{_slug(name)}.svg") for name, figure in answer.figures.items()}
+    plots = {name: save(figure, folder / "plots" / f"{file_name(name)}.svg") for name, figure in answer.figures.items()}
     tables = [*answer.tables, *answer.details]
     for table in tables:
-        file = folder / "tables" / f"{_slug(table.title)}.csv"
+        file = folder / "tables" / f"{file_name(table.title)}.csv"
         file.parent.mkdir(exist_ok=True)
-        with file.open("w", newline="", encoding="utf-8") as out:
-            csv.writer(out).writerows([table.columns, *table.rows])
+        file.write_text(table.csv(), encoding="utf-8")
+        if latex:
+            file.with_suffix(".tex").write_text(table.latex(), encoding="utf-8")
     text = [
         f"# {title}\n",
         *(f"- {verdict}" for verdict in answer.verdicts),
@@ -328,7 +328,3 @@ def _pairable(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:
     """Equally many seeds, or one against many."""
     runs([*a, *b])
     return len(a) == len(b) or 1 in (len(a), len(b))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-").lower()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.told import Told
 from wm_lab.reports.cells import MAIN_ARM, SweepCell
 from wm_lab.reports.runs import RunRecord
-from wm_lab.reports.tables import Table, blank_repeats
+from wm_lab.reports.tables import Table, blank_repeats, counted, number
 
 MEGA = 1e6
 
@@ -100,16 +100,17 @@ def _cell_row(cell: SweepCell, steps: Sequence[str]) -> tuple[str, ...]:
         cell.task,
         cell.choice,
         f"{cell.variable} [{cell.unit}]" if errors else "–",
-        *(f"{errors[step].value:.3g}" if step in errors else "–" for step in steps),
-        "–" if useful is None else f"{useful[0]}{'+' if useful[0] == useful[1] else ''}",
+        *(Told(f"{errors[step].value:.3g}", {"": errors[step].value}) if step in errors else "–" for step in steps),
+        "–" if useful is None else _claimed(*useful),
         "–" if row is None else row.success.bounds(),
-        "–" if row is None else _number(row.decision_ms, 1),
-        _number(cell.fact("frames_per_second"), 0),
-        _number(cell.fact("parameters") / MEGA, 2),
-        _number(cell.fact("seconds"), 0),
-        "–" if row is None else f"{row.success.n}" + (f" × {row.seeds}" if row.seeds > 1 else ""),
+        "–" if row is None else number(row.decision_ms, 1),
+        number(cell.fact("frames_per_second"), 0, ","),
+        number(cell.fact("parameters") / MEGA, 2),
+        number(cell.fact("seconds"), 0, ","),
+        "–" if row is None else counted(row.success.n, row.seeds),
     )
 
 
-def _number(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+def _claimed(steps: int, limit: int) -> Told:
+    """`12`, or `20+` where the data end first."""
+    return Told(f"{steps}{'+' if steps == limit else ''}", {"": steps, "limit": limit})

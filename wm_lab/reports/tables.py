@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from csv import writer
 from dataclasses import dataclass, field
 from html import escape
+from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
+from wm_lab.evaluation.told import Told
 from wm_lab.evaluation.verdicts import is_significant
+from wm_lab.names import column_name
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -58,6 +63,38 @@ class Table:
         parts = [f"**{self.title}**", "", line(cells[0]), line(rule), *map(line, cells[1:])]
         return "\n".join([*parts, "", self.caption] if self.caption else parts) + "\n"
 
+    def tidy(self) -> tuple[list[str], list[list[float | str | None]]]:
+        """Columns and rows for programs: one value each, an interval as estimate, `_low` and `_high`, nothing blanked.
+
+        Numbers are whole and not rounded as in the other forms; what is not known is None.
+        """
+        cells = [[_values(cell) for cell in row] for row in self.rows]
+        parts = [
+            list(dict.fromkeys(part for row in cells for part in row[i])) or [""] for i in range(len(self.columns))
+        ]
+        places = [(i, part) for i in range(len(self.columns)) for part in parts[i]]
+        names: list[str] = []
+        for i, part in places:
+            name = column_name(f"{self.columns[i]} {part}")
+            names.append(name if name not in names else f"{name}_{i + 1}")
+        return names, [[row[i].get(part) for i, part in places] for row in cells]
+
+    def csv(self) -> str:
+        """What `tidy` says, as comma-separated values."""
+        columns, rows = self.tidy()
+        text = StringIO()
+        writer(text, lineterminator="\n").writerows([columns, *rows])
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A `tabular` of the package booktabs; the caption is a comment, for a paper has its own."""
+        style = "".join("l" if name in self.left else "r" for name in self.columns)
+        lines = [f"% {self.title}. {self.caption}".rstrip(), rf"\begin{{tabular}}{{{style}}}", r"\toprule"]
+        lines += [_latex_row(self.columns), r"\midrule"]
+        for i, row in enumerate(self.rows):
+            lines += [r"\midrule"] * (i in self.groups) + [_latex_row(row)]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
     def html(self) -> str:
         """Heading, `<table>` in a box that scrolls by itself, caption; the page brings the style."""
         styles = ["prose" if name in self.prose else "" if name in self.left else "number" for name in self.columns]
@@ -74,6 +111,37 @@ class Table:
         return f'<h3>{escape(self.title)}</h3>\n<div class="scroll">{table}</div>\n{note}'
 
 
+THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "−": "$-$",
+    "×": r"$\times$",
+    "²": "$^2$",
+    "ρ": r"$\rho$",
+    "<": "$<$",
+    ">": "$>$",
+}
+"""How LaTeX spells signs that mean something to it, or that its old engines lack."""
+
+
+def _values(cell: str) -> Mapping[str, float | str | None]:
+    """{part: value} of a cell."""
+    if isinstance(cell, Told):
+        return cell.values
+    if cell == "–":
+        return {"": None}
+    return {"": cell.replace(",", "") if THOUSANDS.fullmatch(cell) else cell}
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join("".join(LATEX.get(sign, sign) for sign in cell) for cell in cells) + r" \\"
+
+
 def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
     """Every arm of every task."""
     columns = ("task", "arm", "success", "still there", "steps", "return", "predicted − realised", "ms/decision", "n")
@@ -83,10 +151,10 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
             row.arm,
             row.success.bounds(),
             row.at_end.bounds(),
-            _number(row.steps.value, 0),
-            _number(row.episode_return.value, 2),
+            number(row.steps.value, 0),
+            number(row.episode_return.value, 2),
             row.predicted_minus_realised.bounds(),
-            _number(row.decision_ms, 1),
+            number(row.decision_ms, 1),
             counted(row.success.n, row.seeds),
         )
         for row in rows
@@ -109,7 +177,7 @@ def return_table(rows: Sequence[SuccessRow], title: str = "Returns") -> Table:
             row.arm,
             row.episode_return.bounds(),
             row.predicted_minus_realised.bounds(),
-            _number(row.decision_ms, 1),
+            number(row.decision_ms, 1),
             counted(row.episode_return.n, row.seeds),
         )
         for row in rows
@@ -134,10 +202,10 @@ def difference_table(
     body = [
         (
             d.name,
-            _number(d.rate_a.value, 2),
-            _number(d.rate_b.value, 2),
+            number(d.rate_a.value, 2),
+            number(d.rate_b.value, 2),
             d.difference.bounds(),
-            _p(d.p_adjusted),
+            p_value(d.p_adjusted),
             d.better if is_significant(d) else "cannot tell",
             counted(d.difference.n, d.seeds),
         )
@@ -156,9 +224,9 @@ def clone_table(differences: Sequence[Difference]) -> Table:
             d.name,
             d.a,
             d.measure,
-            *(_number(rate.value, 1 if MEASURES[d.measure].less else 2) for rate in (d.rate_a, d.rate_b)),
+            *(number(rate.value, 1 if MEASURES[d.measure].less else 2) for rate in (d.rate_a, d.rate_b)),
             d.difference.bounds(),
-            _p(d.p_adjusted),
+            p_value(d.p_adjusted),
             d.better if is_significant(d) else "cannot tell",
             counted(d.difference.n, d.seeds),
         )
@@ -197,17 +265,21 @@ def _one_name(names: Sequence[str], stand_in: str) -> str:
 
 
 def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Say a group's name once."""
+    """Say a group's name once; programs are told it in every row."""
     same = [i > 0 and rows[i][0] == rows[i - 1][0] for i in range(len(rows))]
-    return [("" if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
+    return [(Told("", {"": row[0]}) if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
 
 
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+def number(value: float, decimals: int, thousands: str = "") -> Told:
+    if not isfinite(value):
+        return Told("–", {"": None})
+    return Told(f"{value:{thousands}.{decimals}f}", {"": value})
 
 
-def _number(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if isfinite(value) else "–"
+def p_value(p: float) -> Told:
+    if not isfinite(p):
+        return Told("–", {"": None})
+    return Told(f"{p:.3f}" if p >= 0.001 else "<0.001", {"": p})
 
 
 def what_n_counts(seeds: Iterable[int]) -> str:
@@ -217,5 +289,5 @@ def what_n_counts(seeds: Iterable[int]) -> str:
     return "n: episodes × training seeds; without seeds, of what learns nothing or was trained once."
 
 
-def counted(episodes: int, seeds: int) -> str:
-    return f"{episodes} × {seeds}" if seeds > 1 else str(episodes)
+def counted(episodes: int, seeds: int) -> Told:
+    return Told(f"{episodes} × {seeds}" if seeds > 1 else str(episodes), {"": episodes, "seeds": seeds})

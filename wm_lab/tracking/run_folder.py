@@ -15,7 +15,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from wm_lab.errors import UserError
+from wm_lab.names import file_name
 from wm_lab.tracking.machine import environment
 from wm_lab.tracking.plain import plain_value
 
@@ -93,9 +93,9 @@ class RunFolder:
             self._metrics.flush()
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-        """Write tables/<name>.csv."""
+        """Write tables/<name>.csv, the name in plain ASCII."""
         with self._spoken():
-            path = self._folder("tables") / (re.sub(r"[^\w.-]+", "-", name) + ".csv")
+            path = self._folder("tables") / f"{file_name(name)}.csv"
             with path.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([columns, *rows])
         return path

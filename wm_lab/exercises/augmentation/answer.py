@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.told import Told
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict
 from wm_lab.exercises.augmentation.clone_arms import FILTERED, REAL, AugmentationArm
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
-from wm_lab.reports.tables import Table, counted, what_n_counts
+from wm_lab.reports.tables import Table, counted, p_value, what_n_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def augmentation_table(
                 if is_significant(difference)
                 else "cannot tell"
             )
-            gap = (difference.difference.bounds(), _p(difference.p_adjusted), says)
+            gap = (difference.difference.bounds(), p_value(difference.p_adjusted), says)
         n = counted(row.success.n, row.seeds)
         body.append((str(clone.count), clone.arm, _ratio(clone), row.success.bounds(), *gap, n))
     columns = ("N", "trained on", "ratio", "success", f"− {REAL}", "p (Holm)", "says", "n")
@@ -160,14 +160,8 @@ def _when(clone: AugmentationArm) -> str:
     return f"{clone.count} demonstrations{ratio}"
 
 
-def _ratio(clone: AugmentationArm) -> str:
-    return "–" if clone.ratio is None else f"×{clone.ratio:g}"
-
-
-def _p(value: float) -> str:
-    if not isfinite(value):
-        return "–"
-    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+def _ratio(clone: AugmentationArm) -> Told:
+    return Told("–" if clone.ratio is None else f"×{clone.ratio:g}", {"": clone.ratio})
 
 
 def _groups(clones: Sequence[AugmentationArm]) -> list[int]:

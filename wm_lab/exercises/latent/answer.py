@@ -214,8 +214,7 @@ def _sample(found: Findings) -> str:
 
 def short(interval: Interval) -> str:
     """`0.92 [0.85, 0.96]`, never with more decimals: an R² of 0.999998 is 1."""
-    low, value, high, _ = interval
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if isfinite(value) else "–"
+    return interval.bounds(decimals=2)
 
 
 def explained(r2: Interval) -> str:
