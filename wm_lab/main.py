@@ -93,7 +93,7 @@ def run(cfg: DictConfig) -> Answer:
             facts={"device": settings.device, "physics": experiment.task_spec.physics},
             job_type=settings.label("exercise"),
         ) as record:
-            experiment.tools.run = record
+            experiment.begin(record)
             log.info(
                 "%s on %s, device %s, %s",
                 settings.label("exercise"),

@@ -23,6 +23,7 @@ from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
 from wm_lab.exercises.planning.policy_selection import PolicySelection, selection_verdict
 from wm_lab.experiment.arms import PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
+from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import read_config
 
@@ -188,7 +189,7 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
     data = {"mixture": {"random": 1.0}, "rounds": 1, "advised": True}
     wanted = experiment_of(tmp_path, data=data).settings
     with pytest.raises(UserError, match=r"data.advised=true asks a clone for advice, and toy/point has no expert"):
-        check_playing(wanted, Unshown())
+        check_playing(DryRun(wanted, Unshown()), Unshown())
 
 
 @pytest.mark.parametrize(
@@ -215,8 +216,8 @@ def test_advice_for_rounds_that_are_not_collected_is_refused():
 def test_advice_that_no_search_has_room_for_is_refused_before_any_work(tmp_path):
     wanted = hand_settings("data=on_policy", "data.advised=true")
     with Experiment(changed(wanted, tmp_path)) as experiment:
-        check_playing(experiment.settings, experiment.task)
+        check_playing(experiment.dry_run, experiment.task)
     crowded = changed(wanted, tmp_path, mpc={"proposals": {"count": 400, "noise": 0.3}})
     with pytest.raises(UserError, match="400 proposals"), Experiment(crowded) as experiment:
-        check_playing(experiment.settings, experiment.task)
+        check_playing(experiment.dry_run, experiment.task)
     assert not list(tmp_path.iterdir())

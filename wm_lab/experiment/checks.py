@@ -7,12 +7,11 @@ import torch
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator
-from wm_lab.experiment.dry_run import blank_spec, build_model, dry_run, dry_run_training
+from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.memory import require_memory
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.planners.planner import Planner
-from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET, build, read_config, target
 from wm_lab.tasks.task import Task
@@ -23,24 +22,21 @@ CLONING = ("clone", "advised")
 """Options of exercises that need an expert, and can be switched off."""
 
 
-def check_training(settings: Settings, task: Task) -> None:
+def check_training(dry_run: DryRun) -> None:
     """Raise UserError where the model cannot be built for the task, or not learn from windows of this length."""
+    settings, task = dry_run.settings, dry_run.task
     require_memory(settings, task)
-    with torch.random.fork_rng():
-        model = build_model(settings, task)
     _check_trainer(settings, task, "trainer")
     if not is_simulator(settings):
-        dry_run_training(model, read_config(TrainerConfig, settings.trainer, "trainer").length)
+        dry_run.train()
 
 
-def check_playing(settings: Settings, task: Task) -> None:
-    """Raise UserError where nobody could collect, plan or clone."""
-    task_spec = task.task_spec
+def check_playing(dry_run: DryRun, task: Task) -> None:
+    """Raise UserError where nobody could collect, plan or clone in the task as it is evaluated."""
+    settings, task_spec = dry_run.settings, task.task_spec
     data = read_config(DataConfig, settings.data, "data")
     _check_expert(settings, task, data)
-    with torch.random.fork_rng():
-        build(Planner, settings.planner, "planner", task_spec.action_size)
-        clone = build(BehaviourCloning, settings.bc, "bc", blank_spec(task))
+    build(Planner, settings.planner, "planner", task_spec.action_size)
     mpc = read_config(MPCConfig, settings.mpc, "mpc")
     horizon, steps = settings.planner["horizon"], task_spec.episode_steps
     if mpc.execute > horizon:
@@ -49,7 +45,8 @@ def check_playing(settings: Settings, task: Task) -> None:
         raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {task_spec.name}; lower it")
     check_objective(settings, task)
     _check_trainer(settings, task, "bc_trainer")
-    sees, predicts, length = clone.config.history, clone.config.chunk, settings.bc_trainer["length"]
+    clone = dry_run.clone.config
+    sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
     if sees + predicts > length:
         raise UserError(
             f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
@@ -58,7 +55,7 @@ def check_playing(settings: Settings, task: Task) -> None:
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
     if data.advised:
-        dry_run(settings, task, advised=True)
+        dry_run.plan(advised=True)
 
 
 def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:

@@ -6,50 +6,110 @@ ensemble: such things show only when a plan is made. Making one from noise costs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import torch
+from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.experiment.arms import is_simulator, planning
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.models.parts.images import is_image
+from wm_lab.planners.plan import Plan
+from wm_lab.planners.planner import Planner, Score
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
-from wm_lab.settings import build
+from wm_lab.settings import build, read_config
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
 from wm_lab.tasks.true_dynamics import JudgedSimulator
+from wm_lab.training.config import TrainerConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
-
-def dry_run(
-    settings: Settings,
-    task: Task,
-    *,
-    advised: bool = False,
-    true_dynamics: bool = False,
-    reranker: Settings | None = None,
-) -> None:
-    """Raise UserError where an arm of these settings could not make its first decision.
-
-    advised: with proposals of a cloned policy
-    true_dynamics: of the simulator, judged by the model
-    reranker: settings whose model is the second one, which chooses among the elites
-    """
-    if "iterations" in settings.planner:
-        settings = settings.with_planner({"iterations": 1})  # the others would only repeat it
-    with torch.random.fork_rng():
-        model: WorldModel = build_model(settings, task).to(settings.device)
-        if true_dynamics:
-            model = JudgedSimulator(Simulator(SimulatorConfig(), task), model)
-        clone = build(BehaviourCloning, settings.bc, "bc", blank_spec(task)).to(settings.device) if advised else None
-        second = None if reranker is None else build_model(reranker, task).to(settings.device)
-        policy = planning(settings, task, model, clone, second)
-        Player(lambda: task, policy, PlayConfig(steps=1, group=1))([0])
+IMAGINED = 2
+"""Candidates of a search that a dry run imagines."""
 
 
-def dry_run_training(model: WorldModel, steps: int) -> None:
-    """Raise UserError where a model cannot learn from windows of so many steps, as when its context is longer."""
-    with torch.random.fork_rng(), torch.no_grad():
-        model.loss(blank_windows(model.spec, steps))
+class DryRun:
+    """What these settings describe before anything was learnt: built once, and tried by every arm."""
+
+    def __init__(self, settings: Settings, task: Task) -> None:
+        self.settings, self.task = settings, task
+
+    @cached_property
+    def model(self) -> WorldModel:
+        with torch.random.fork_rng():
+            return build_model(self.settings, self.task).to(self.settings.device)
+
+    @cached_property
+    def clone(self) -> BehaviourCloning:
+        with torch.random.fork_rng():
+            spec = blank_spec(self.task)
+            return build(BehaviourCloning, self.settings.bc, "bc", spec).to(self.settings.device)
+
+    def train(self) -> None:
+        """Raise UserError where the model cannot learn from its windows, as when its context is longer."""
+        steps = read_config(TrainerConfig, self.settings.trainer, "trainer").length
+        with torch.random.fork_rng(), torch.no_grad():
+            self.model.train().loss(blank_windows(self.model.spec, steps).to(self.settings.device))
+
+    def plan(
+        self,
+        changed: Settings | None = None,
+        *,
+        advised: bool = False,
+        true_dynamics: bool = False,
+        reranker: DryRun | None = None,
+    ) -> None:
+        """Raise UserError where an arm could not make its first decision.
+
+        changed: settings with another planner or objective; None: the run's own
+        advised: with proposals of a cloned policy
+        true_dynamics: of the simulator, judged by the model
+        reranker: has the second model, which chooses among the elites
+        """
+        settings = self.settings if changed is None else changed
+        if "iterations" in settings.planner:
+            settings = settings.with_planner({"iterations": 1})  # the others would only repeat it
+        model = self.model
+        with torch.random.fork_rng():
+            if true_dynamics:
+                model = JudgedSimulator(Simulator(SimulatorConfig(), self.task), model)
+            clone = self.clone if advised else None
+            policy = planning(settings, self.task, model, clone, None if reranker is None else reranker.model)
+            policy.planner = FewImagined(policy.planner)
+            Player(lambda: self.task, policy, PlayConfig(steps=1, group=1))([0])
+
+
+class FewImagined(Planner):
+    """A planner that has few of its candidates imagined, and believes the others to come out like them."""
+
+    def __init__(self, planner: Planner) -> None:
+        super().__init__(planner.config, planner.action_size)
+        self.planner = planner
+
+    def blank(self, rows: int) -> Plan:
+        return self.planner.blank(rows)
+
+    def plan(
+        self,
+        score: Score,
+        generators: Sequence[torch.Generator],
+        warm_start: Plan | None = None,
+        proposals: Tensor | None = None,
+    ) -> Plan:
+        return self.planner.plan(_of_few(score), generators, warm_start, proposals)
+
+    def rerank(self, plan: Plan, score: Score) -> Plan:
+        return self.planner.rerank(plan, _of_few(score))
+
+
+def _of_few(score: Score) -> Score:
+    def few(actions: Tensor) -> Tensor:
+        scores = score(actions[:, :IMAGINED])
+        return scores[:, torch.arange(actions.shape[1], device=scores.device) % scores.shape[1]]
+
+    return few
 
 
 def build_model(settings: Settings, task: Task) -> WorldModel:

@@ -13,6 +13,7 @@ from wm_lab.errors import UserError
 from wm_lab.experiment.arms import PlanningArm
 from wm_lab.experiment.checks import check_playing, check_training
 from wm_lab.experiment.collections import Collections
+from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.run_settings import Settings
@@ -34,6 +35,7 @@ class Experiment:
         self.data = Collections(self.tools, self.collector)
         self.models = Models(self.tools, self.data)
         self.evaluations = Evaluations(self.tools)
+        self._dry_run: DryRun | None = None
 
     @property
     def settings(self) -> Settings:
@@ -47,6 +49,17 @@ class Experiment:
     @property
     def task_spec(self) -> TaskSpec:
         return self.tools.task_spec
+
+    @property
+    def dry_run(self) -> DryRun:
+        """Model and clone as they are built, for checks; `begin` lets go of them."""
+        self._dry_run = self._dry_run or DryRun(self.settings, self.task)
+        return self._dry_run
+
+    def begin(self, run: Run) -> None:
+        """From checks to work, which the run receives the metrics of."""
+        self._dry_run = None
+        self.tools.run = run
 
     @property
     def run(self) -> Run | None:
@@ -74,9 +87,9 @@ class Experiment:
 
     def check(self) -> None:
         """Raise UserError for settings that cannot work together, before anything is made."""
-        check_training(self.settings, self.task)
+        check_training(self.dry_run)
         if self.task.playable:
-            check_playing(self.settings, self.tools.evaluated)
+            check_playing(self.dry_run, self.tools.evaluated)
         if self.data.config.path is not None:
             require_episodes(self.data.recording, "train")
 

@@ -32,7 +32,6 @@ from wm_lab.exercises.augmentation.synthetic_data import Synthesis, SynthesisCon
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
-from wm_lab.experiment.dry_run import build_model, dry_run
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.synthesis.filters import FilterConfig
@@ -91,7 +90,7 @@ class AugmentationExercise(Exercise):
                 f"exercise.counts={list(config.counts)} asks for more than there are: "
                 f"demonstrations={settings.demonstrations}; raise demonstrations or lower exercise.counts"
             )
-        model = build_model(settings, experiment.task)
+        model = experiment.dry_run.model
         hidden = [key for key in task_spec.observation if key not in model.decoded_keys]
         if hidden:
             raise UserError(
@@ -114,7 +113,7 @@ class AugmentationExercise(Exercise):
         if kind == "relocate":
             require_relocatable(experiment.task)
         if kind == "planner":
-            dry_run(settings, experiment.task)
+            experiment.dry_run.plan()
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config

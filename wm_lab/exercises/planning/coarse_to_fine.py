@@ -12,27 +12,27 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm, is_simulator
 from wm_lab.experiment.checks import check_training
-from wm_lab.experiment.dry_run import dry_run
+from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import RERANKER, Section, Settings
 from wm_lab.experiment.scoring import imagined_steps
 from wm_lab.reports.tables import Table
 from wm_lab.settings import complete, require_section
-from wm_lab.tasks.task import Task
 
 RERANKED = "mpc_reranked"
 
 
-def check_reranker(settings: Settings, task: Task, section: Section) -> None:
+def check_reranker(experiment: Experiment, section: Section) -> None:
     """Raise UserError where the second model could not be trained or asked."""
+    settings = experiment.settings
     if is_simulator(settings):
         raise UserError(
             "model=simulator plans in the truth, which no second model can correct; choose a learned model, or set "
             f"{RERANKER}=null"
         )
-    second = second_settings(settings, section)
-    check_training(second, task)
-    dry_run(settings, task, reranker=second)
+    second = DryRun(second_settings(settings, section), experiment.task)
+    check_training(second)
+    experiment.dry_run.plan(reranker=second)
 
 
 def reranked_arm(experiment: Experiment, section: Section) -> PlanningArm:

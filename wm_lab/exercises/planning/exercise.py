@@ -43,9 +43,7 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
-from wm_lab.experiment.dry_run import dry_run
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.tasks.task import Task
 
@@ -108,11 +106,11 @@ class PlanningExercise(Exercise):
         if config.ranking:
             require_way_back(task, f"exercise.ranking={config.ranking}", "set exercise.ranking=0")
         if config.reranker is not None:
-            check_reranker(settings, task, config.reranker)
+            check_reranker(experiment, config.reranker)
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
-            dry_run(settings.with_objective(truth(task)), task)
+            experiment.dry_run.plan(settings.with_objective(truth(task)))
             return
         if config.attribution and tuple(experiment.task_spec.observation) != ("state",):
             raise UserError(
@@ -123,22 +121,22 @@ class PlanningExercise(Exercise):
         if config.validation_episodes:
             # Raises where data were recorded on their starts.
             experiment.data.validation_manifest(config.validation_episodes)
-        self._dry_run(settings, task)
+        self._check_arms(experiment)
 
-    def _dry_run(self, settings: Settings, task: Task) -> None:
+    def _check_arms(self, experiment: Experiment) -> None:
         """UserError where an arm that plans with a learned model could not make its first decision."""
-        config = self.config
-        dry_run(settings, task)
+        config, settings, plan = self.config, experiment.settings, experiment.dry_run.plan
+        plan()
         if config.clone and config.local:
-            dry_run(settings.locally(), task, advised=True)
+            plan(settings.locally(), advised=True)
         if config.advised:
-            dry_run(settings, task, advised=True)
+            plan(advised=True)
         if config.greedy:
-            dry_run(settings.with_planner(GREEDY), task)
+            plan(settings.with_planner(GREEDY))
         if config.attribution:
-            for weights in self._judges(task).values():
-                dry_run(settings.with_objective(weights), task)
-            dry_run(settings.with_objective(LEARNED_REWARD), task, true_dynamics=True)
+            for weights in self._judges(experiment.task).values():
+                plan(settings.with_objective(weights))
+            plan(settings.with_objective(LEARNED_REWARD), true_dynamics=True)
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config

@@ -44,15 +44,14 @@ class PairwiseGeometry(nn.Module):
             mean += spec.mean.get(key, [0.0] * shape[0])
             std += spec.std.get(key, [1.0] * shape[0])
         self.index = [start + axis for start in starts for axis in range(3)]
-        first, second = torch.triu_indices(len(starts), len(starts), 1)
-        self.register_buffer("first", first, persistent=False)
-        self.register_buffer("second", second, persistent=False)
+        pairs = list(combinations(range(len(starts)), 2))
+        self.register_buffer("first", torch.tensor([one for one, _ in pairs], dtype=torch.long), persistent=False)
+        self.register_buffer("second", torch.tensor([two for _, two in pairs], dtype=torch.long), persistent=False)
         self.register_buffer("mean", torch.tensor(mean)[self.index] * 10, persistent=False)
         self.register_buffer("std", torch.tensor(std)[self.index] * 10, persistent=False)
-        pairs = list(combinations(range(len(starts)), 2))
         corners = [(at, *pair) for at in range(len(starts)) for pair in pairs if at not in pair]
         self.register_buffer("corners", torch.tensor(corners, dtype=torch.long).reshape(-1, 3).T, persistent=False)
-        self.pairs = len(first)
+        self.pairs = len(pairs)
         self.size = 4 * self.pairs + len(corners)
 
     def points(self, z: Tensor) -> Tensor:
