@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import mujoco
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from wm_lab.tasks.hand import HandConfig, HandTask
+from wm_lab.tasks.lit_camera import LitCamera
 from wm_lab.tasks.raycast import Marker, RayCamera, View
 
 SCENE = """
@@ -94,6 +96,47 @@ def test_the_goal_can_be_seen(goal: str) -> None:
     task._physics.data.mocap_pos[0, 2] = -5.0
     assert np.any(task.render() != first["pixels"])
     assert np.array_equal(task.restore(goal_there)["pixels"], first["pixels"])
+
+
+def test_the_hand_is_seen_wherever_it_can_go() -> None:
+    task = HandTask(HandConfig(goal="push", observation="pixels"))
+    for corner in itertools.product((-0.3, 0.3), (-0.3, 0.3), (-0.15, 0.2)):
+        task._physics.data.qpos[:3] = corner
+        red, green, blue = np.moveaxis(task.render().astype(int), -1, 0)
+        assert np.any((green > 2 * red) & (blue > 2 * red)), f"no fingers in sight at {corner}"
+
+
+def test_only_what_is_seen_is_told_by_the_look() -> None:
+    """Data of states are those that they were, whatever pictures look like."""
+    seen = {name: HandTask(HandConfig(observation=name)).task_spec.physics for name in ("state", "depth", "pixels")}
+    assert "look" not in seen["state"] + seen["depth"] and "look" in seen["pixels"]
+
+
+def test_a_shadow_lies_where_something_stands_before_the_lamp(
+    scene: tuple[mujoco.MjModel, mujoco.MjData],
+) -> None:
+    model, data = scene
+    image = LitCamera(model, 64, 64, "down", lamp=(-3.0, 0.0, 2.0)).render(data)
+    assert image[32, 62, 2] < 0.8 * image[10, 62, 2], "the floor behind the box is darker than beside it"
+    assert np.array_equal(image[32, 4], image[31, 4]) and image[32, 4, 2] > image[32, 62, 2]
+
+
+def test_a_ball_that_is_half_there_shows_what_is_behind_it(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:
+    model, data = scene
+    camera = LitCamera(model, 65, 65, "down", lamp=(-3.0, 0.0, 2.0))
+    half = camera.render(data, [Marker((-0.5, 0.0, 1.0), 0.2, (1.0, 0.0, 0.0), opacity=0.5)])
+    assert half[32, 16, 0] > 50 and half[32, 16, 2] > 50
+    assert np.array_equal(camera.render(data), LitCamera(model, 65, 65, "down", lamp=(-3.0, 0.0, 2.0)).render(data))
+
+
+def test_what_never_moves_is_looked_at_once_and_the_picture_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = HandTask(HandConfig(goal="stack", observation="pixels"))
+    task.reset(seed=1)
+    expert = task.expert()
+    for _ in range(20):
+        quick, *_ = task.step(expert.act())
+    monkeypatch.setattr(LitCamera, "_may_hit", lambda self, origin, rays, balls: np.ones(len(rays), bool))
+    np.testing.assert_array_equal(quick["pixels"], task.render())
 
 
 def test_every_observation_is_what_the_card_says() -> None:

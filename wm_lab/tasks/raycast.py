@@ -49,6 +49,15 @@ class Marker(NamedTuple):
     position: tuple[float, float, float]  # m
     radius: float  # m
     color: tuple[float, float, float] = (1.0, 0.4, 1.0)  # RGB in [0, 1]
+    opacity: float = 1.0  # in (0, 1]; below 1, what is behind it shines through where there is a lamp
+
+
+class Hits(NamedTuple):
+    """What R rays hit first."""
+
+    geom: np.ndarray  # [R] int32, -1: nothing
+    distance: np.ndarray  # [R] m
+    normal: np.ndarray | None  # [R, 3], where the release of MuJoCo gives them
 
 
 class RayCamera:
@@ -62,51 +71,51 @@ class RayCamera:
         self._camera = model.camera(camera).id if isinstance(camera, str) else None
         self._fixed = camera if isinstance(camera, View) else _free_view(model)
         self._fading = FADING / max(1.0, model.stat.extent / ROOM)
-        rays = width * height
-        self._geom = np.zeros(rays, np.int32)
-        self._distance = np.zeros(rays)
-        self._normals = np.zeros(3 * rays)
+        self._groups = VISIBLE_GROUPS
         self._colors = _geom_colors(model)
         self._aim: View | None = None
         self.factors: Factors = TRAIN
         """Of variation, which the next pictures will show."""
-        self._directions = np.zeros((rays, 3))
+        self._directions = np.zeros((width * height, 3))
 
     def render(self, data: mujoco.MjData, markers: Sequence[Marker] = ()) -> np.ndarray:
         """An image [height, width, 3] uint8 of the present state, which is left as it is."""
-        self._cast(data)
-        if _GIVES_NORMALS:
-            facing = np.abs(self._normals.reshape(-1, 3) @ LIGHT)
-            shade = AMBIENT + (1 - AMBIENT) * facing
+        view = self._follow(data)
+        hit = self._cast(view.position, self._directions)
+        if hit.normal is not None:
+            shade = AMBIENT + (1 - AMBIENT) * np.abs(hit.normal @ LIGHT)
         else:
-            shade = np.exp(-self._fading * self._distance)
-        shade[self._geom < 0] = 1.0
-        image = self._colors[self._geom] * shade[:, None].astype(np.float32)
+            shade = np.exp(-self._fading * hit.distance)
+        shade[hit.geom < 0] = 1.0
+        image = self._colors[hit.geom] * shade[:, None].astype(np.float32)
         for marker in markers:
-            self._draw(image, marker, self._view().position)
+            self._draw(image, hit, marker, view.position)
+        return self._finished(image)
+
+    def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
+        """Distances [height, width] float32 in metres along the rays; `farthest` where a ray hits nothing nearer."""
+        hit = self._cast(self._follow(data).position, self._directions)
+        distance = np.where(hit.geom < 0, farthest, hit.distance)
+        return np.minimum(distance, farthest).astype(np.float32).reshape(self.size)
+
+    def _draw(self, image: np.ndarray, hit: Hits, marker: Marker, eye: np.ndarray) -> None:
+        """Paint a ball where it stands before everything else; what is drawn hides what is drawn behind it later."""
+        centre = np.asarray(marker.position) - eye
+        distance, seen = ball_hits(self._directions, centre, marker.radius)
+        seen &= (hit.geom < 0) | (distance < hit.distance)
+        facing = np.abs((self._directions[seen] * distance[seen, None] - centre) @ LIGHT) / marker.radius
+        image[seen] = 255 * np.asarray(marker.color) * (AMBIENT + (1 - AMBIENT) * facing)[:, None]
+        hit.distance[seen], hit.geom[seen] = distance[seen], np.maximum(hit.geom[seen], 0)
+
+    def _finished(self, image: np.ndarray) -> np.ndarray:
+        """Colours [rays, 3] in [0, 255] as a picture, varied as `factors` say."""
         if self.factors != TRAIN:
             image = paint(image, self.factors)
         picture: np.ndarray = image.astype(np.uint8).reshape(*self.size, 3)
         return picture
 
-    def depth(self, data: mujoco.MjData, farthest: float) -> np.ndarray:
-        """Distances [height, width] float32 in metres along the rays; `farthest` where a ray hits nothing nearer."""
-        self._cast(data)
-        distance = np.where(self._geom < 0, farthest, self._distance)
-        return np.minimum(distance, farthest).astype(np.float32).reshape(self.size)
-
-    def _draw(self, image: np.ndarray, marker: Marker, eye: np.ndarray) -> None:
-        """Paint a ball where it stands before everything else; what is drawn hides what is drawn behind it later."""
-        centre = np.asarray(marker.position) - eye
-        along = self._directions @ centre  # [rays] m, to the point of each ray that is nearest to the centre
-        inside = marker.radius**2 - (centre @ centre - along**2)
-        distance = along - np.sqrt(np.maximum(inside, 0.0))
-        seen = (inside > 0) & (distance > 0) & ((self._geom < 0) | (distance < self._distance))
-        facing = np.abs((self._directions[seen] * distance[seen, None] - centre) @ LIGHT) / marker.radius
-        image[seen] = 255 * np.asarray(marker.color) * (AMBIENT + (1 - AMBIENT) * facing)[:, None]
-        self._distance[seen], self._geom[seen] = distance[seen], np.maximum(self._geom[seen], 0)
-
-    def _cast(self, data: mujoco.MjData) -> None:
+    def _follow(self, data: mujoco.MjData) -> View:
+        """Take on the state of `data`, and aim the rays of the picture; returns where they come from."""
         model, scene = self._model, self._scene
         # After a step or a restore, positions of geoms lag behind the state. They are brought up to date elsewhere, for
         # some environments read them before they step, and would go on differently for having been looked at.
@@ -118,21 +127,27 @@ class RayCamera:
         if self._aim is None or self._aim.fovy != view.fovy or not np.array_equal(self._aim.rotation, view.rotation):
             self._aim = view._replace(rotation=view.rotation.copy())
             self._directions = _rays(*self.size, view)
-        normals = (self._normals,) if _GIVES_NORMALS else ()
+        return view
+
+    def _cast(self, origin: np.ndarray, directions: np.ndarray) -> Hits:
+        """What rays from one point along unit directions [R, 3] hit first."""
+        rays = len(directions)
+        hits = Hits(np.zeros(rays, np.int32), np.zeros(rays), np.zeros((rays, 3)) if _GIVES_NORMALS else None)
         mujoco.mj_multiRay(
-            model,
-            scene,
-            view.position,
-            self._directions.reshape(-1),
-            VISIBLE_GROUPS,
+            self._model,
+            self._scene,
+            origin,
+            directions.reshape(-1),
+            self._groups,
             1,  # static geoms are seen too
             -1,  # no body is excluded
-            self._geom,
-            self._distance,
-            *normals,
-            len(self._distance),
+            hits.geom,
+            hits.distance,
+            *(() if hits.normal is None else (hits.normal.reshape(-1),)),
+            rays,
             CUTOFF,
         )
+        return hits
 
     def _view(self) -> View:
         view = self._fixed
@@ -140,6 +155,14 @@ class RayCamera:
             rotation = self._scene.cam_xmat[self._camera].reshape(3, 3)
             view = View(self._scene.cam_xpos[self._camera], rotation, float(self._model.cam_fovy[self._camera]))
         return view if self.factors == TRAIN else View(*place(*view, self._model.stat.center, self.factors))
+
+
+def ball_hits(directions: np.ndarray, centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distances [R] along unit directions [R, 3] to a ball around `centre` [3], and which of them reach it [R]."""
+    along = directions @ centre  # [R] m, to the point of each ray that is nearest to the centre
+    inside = radius**2 - (centre @ centre - along**2)
+    distance = along - np.sqrt(np.maximum(inside, 0.0))
+    return distance, (inside > 0) & (distance > 0)
 
 
 def _rays(height: int, width: int, view: View) -> np.ndarray:

@@ -7,6 +7,7 @@ The gripper's six velocity commands drive `intvelocity` actuators: their set-poi
 from __future__ import annotations
 
 SCENE_REVISION = 2  # raise it with any change of the scene: data and results of different scenes do not mix
+LOOK_REVISION = 2  # of pictures: raise it where they alone change; data from pixels of different looks do not mix
 CONTROL_HZ = 20.0
 SUBSTEPS = 10  # of 5 ms each in one control step
 MAX_SPEED = 0.6  # m/s, of a full-scale translation command
@@ -21,8 +22,12 @@ PEG_HALF = (0.015, 0.05)  # m, half the width and half the height of the peg
 HOLE_HALF = 0.019  # m, half the width of the hole: 4 mm of clearance on either side of the peg
 WALL_HALF = 0.02  # m, half the thickness and half the height of the walls around the hole
 
-BLOCK_COLORS = (".9 .2 .2 1", ".2 .8 .3 1", ".2 .4 .95 1")
-CAMERA = "front"
+BLOCK_COLORS = (".95 .16 .13 1", ".2 .82 .26 1", ".15 .38 1 1")
+DEPTH_CAMERA = "front"
+CAMERA = "whole"  # sees wherever the hand can go
+LAMP = (-0.7, -1.5, 2.6)  # m, over the viewer's left shoulder: shadows fall beside what throws them
+GOAL_RADIUS = 0.024  # m, of the goal's ball in pictures
+GOAL_GROUP = 2  # of geoms that show the goal to depth alone: in pictures a marker does
 
 
 def scene_xml(blocks: int, peg: bool) -> str:
@@ -40,15 +45,16 @@ def scene_xml(blocks: int, peg: bool) -> str:
   <default>
     <geom solref=".01 1"/>
     <default class="finger">
-      <geom type="box" size=".012 .006 .035" mass=".05" rgba=".15 .15 .2 1" friction="2 .05 .001" condim="4"/>
+      <geom type="box" size=".012 .006 .035" mass=".05" rgba=".2 .82 .88 1" friction="2 .05 .001" condim="4"/>
     </default>
     <default class="slide"><joint type="slide" damping="5"/></default>
     <default class="turn"><joint type="hinge" damping=".1"/></default>
     <default class="grip"><joint type="slide" range="0 {FINGER_OPEN}" damping="3" armature=".02"/></default>
   </default>
   <worldbody>
-    <camera name="{CAMERA}" pos="0 -.62 .6" xyaxes="1 0 0 0 .602 .799" fovy="36"/>
-    <geom name="table" type="plane" size=".5 .5 .1" rgba=".55 .5 .45 1" friction="1 .01 .001"/>
+    <camera name="{DEPTH_CAMERA}" pos="0 -.62 .6" xyaxes="1 0 0 0 .602 .799" fovy="36"/>
+    <camera name="{CAMERA}" pos="0 -2.25 3.054" xyaxes="1 0 0 0 .788 .616" fovy="12"/>
+    <geom name="table" type="plane" size=".5 .5 .1" rgba=".35 .39 .46 1" friction="1 .01 .001"/>
     <body name="goal" mocap="true">{_hole() if peg else _marker()}</body>
     <body name="hand" pos="0 0 {HAND_HEIGHT}" gravcomp="1">
       <joint name="x" class="slide" axis="1 0 0" range="-.3 .3"/>
@@ -58,7 +64,7 @@ def scene_xml(blocks: int, peg: bool) -> str:
       <joint name="pitch" class="turn" axis="0 1 0" range="-.8 .8"/>
       <joint name="roll" class="turn" axis="1 0 0" range="-.8 .8"/>
       <inertial pos="0 0 0" mass="1" diaginertia=".004 .004 .004"/>
-      <geom name="palm" type="box" size=".02 .06 .015" pos="0 0 .05" rgba=".35 .35 .4 1"/>
+      <geom name="palm" type="box" size=".02 .06 .015" pos="0 0 .05" rgba=".96 .96 .96 1"/>
       <body name="left" gravcomp="1">
         <joint name="left" class="grip" axis="0 1 0"/>
         <geom name="left" class="finger" pos="0 .006 0"/>
@@ -96,7 +102,9 @@ def _block(index: int, peg: bool) -> str:
 
 def _marker() -> str:
     """A sphere to look at; it touches nothing."""
-    return '<geom name="goal" type="sphere" size=".02" contype="0" conaffinity="0" rgba="1 .4 1 1"/>'
+    return (
+        f'<geom name="goal" type="sphere" size=".02" group="{GOAL_GROUP}" contype="0" conaffinity="0" rgba="1 .4 1 1"/>'
+    )
 
 
 def _hole() -> str:

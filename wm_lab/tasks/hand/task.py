@@ -20,9 +20,19 @@ from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
 from wm_lab.tasks.hand.goals import GOALS, check_difficulty, draw_start, solved
 from wm_lab.tasks.hand.physics import ACTIONS, HandPhysics
 from wm_lab.tasks.hand.relocation import HandRelocation
-from wm_lab.tasks.hand.scene import CAMERA, CONTROL_HZ, SCENE_REVISION
+from wm_lab.tasks.hand.scene import (
+    CAMERA,
+    CONTROL_HZ,
+    DEPTH_CAMERA,
+    GOAL_GROUP,
+    GOAL_RADIUS,
+    LAMP,
+    LOOK_REVISION,
+    SCENE_REVISION,
+)
 from wm_lab.tasks.hand.state import PROPRIO
-from wm_lab.tasks.raycast import RayCamera
+from wm_lab.tasks.lit_camera import LitCamera
+from wm_lab.tasks.raycast import Marker, RayCamera
 from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
@@ -85,7 +95,8 @@ class HandTask(Task):
         self._physics = HandPhysics(goal)
         self._goal_position = np.zeros(3)
         self._steps = 0
-        self._cameras: dict[tuple[int, int], RayCamera] = {}
+        self._depth_camera: RayCamera | None = None
+        self._camera: LitCamera | None = None
         self._factors = TRAIN
         self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
         self._keys = OBSERVATIONS[config.observation]
@@ -187,20 +198,25 @@ class HandTask(Task):
     def render(self, size: int | None = None) -> np.ndarray:
         """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
         size = self.config.image_size if size is None else size
-        return self._camera(size, size).render(self._physics.data)
+        if self._camera is None or self._camera.size != (size, size):
+            self._camera = LitCamera(self._physics.model, size, size, CAMERA, LAMP, hidden_group=GOAL_GROUP)
+        self._camera.factors = self._factors
+        return self._camera.render(self._physics.data, self._markers())
+
+    def _markers(self) -> list[Marker]:
+        """The goal, where it is no hole."""
+        if self._goal.name == "insert":
+            return []
+        return [Marker(tuple(self._physics.data.mocap_pos[0].tolist()), GOAL_RADIUS)]
 
     def _proprio(self) -> np.ndarray:
         return self._state[:PROPRIO]
 
     def _depth(self) -> np.ndarray:
-        return self._camera(*DEPTH_RAYS).depth(self._physics.data, FARTHEST).ravel()
-
-    def _camera(self, height: int, width: int) -> RayCamera:
-        if (height, width) not in self._cameras:
-            self._cameras[height, width] = RayCamera(self._physics.model, width, height, CAMERA)
-        camera = self._cameras[height, width]
-        camera.factors = self._factors
-        return camera
+        if self._depth_camera is None:
+            self._depth_camera = RayCamera(self._physics.model, DEPTH_RAYS[1], DEPTH_RAYS[0], DEPTH_CAMERA)
+        self._depth_camera.factors = self._factors
+        return self._depth_camera.depth(self._physics.data, FARTHEST).ravel()
 
     def _look(self) -> None:
         self._state = self.layout.observe(self._physics.present, self._goal_position)
@@ -221,6 +237,7 @@ class HandTask(Task):
             "proprio": (PROPRIO,),
             "depth": (DEPTH_RAYS[0] * DEPTH_RAYS[1],),
         }
+        look = f", look {LOOK_REVISION}" if "pixels" in self._keys else ""
         return TaskSpec(
             name=f"hand/{goal.name}",
             observation={key: shapes[key] for key in self._keys},
@@ -230,7 +247,7 @@ class HandTask(Task):
             tags=goal.tags,
             instruction=goal.instruction,
             success_test=f"{goal.measure}<{self._tolerance:g}@{SUCCESS_REVISION}",
-            physics=f"mujoco {mujoco.__version__}, hand scene {SCENE_REVISION}",
+            physics=f"mujoco {mujoco.__version__}, hand scene {SCENE_REVISION}{look}",
             variables=layout.variables(dict.fromkeys(goal.toleranced, self._tolerance)),
             settings=defining_options(config) | {"tolerance": self._tolerance, "episode_steps": self._episode_steps},
         )
