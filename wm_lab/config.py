@@ -38,6 +38,7 @@ SECTIONS: dict[str, type | None] = {
     "planner": None,
     "local_planner": None,
     "objective": ObjectiveConfig,
+    "value": None,
     "mpc": MPCConfig,
     "bc": None,
     "data": DataConfig,
@@ -50,6 +51,7 @@ SECTIONS: dict[str, type | None] = {
 DISCOVERED = {
     "model": "wm_lab.models",
     "planner": "wm_lab.planners",
+    "value": "wm_lab.values",
     "task": "wm_lab.tasks",
     "exercise": "wm_lab.exercises",
 }
@@ -104,6 +106,8 @@ class RootConfig:
     """How plans are searched for around what a clone proposes."""
     objective: Any = MISSING
     """What plans are judged by."""
+    value: Any = MISSING
+    """What they are judged by beyond their horizon."""
     mpc: Any = MISSING
     """How plans are acted on, over and over."""
     bc: Any = MISSING

@@ -55,6 +55,7 @@ from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import TrackingConfig
+from wm_lab.values.value import Value
 from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ KINDS: dict[str, type] = {
     "model": WorldModel,
     "planner": Planner,
     "local_planner": Planner,
+    "value": Value,
 }
 """What the class of a section must be."""
 
@@ -116,7 +118,9 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     """Plain, resolved and complete settings."""
     plain = resolved(cfg)
     choices = HydraConfig.get().runtime.choices
-    labels = {group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "scale")}
+    labels = {
+        group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "value", "scale")
+    }
     if choices.get(RERANKER) is not None:
         labels[RERANKER] = str(choices[RERANKER])
     settings = Settings(

@@ -53,7 +53,7 @@ class Objective:
     def steps(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """The weighted sum of all terms at every step, [B, N, H]."""
         values = [weight * term(imagination, actions) for weight, term in self.terms]
-        return torch.stack(values).sum(dim=0) if len(values) > 1 else values[0]
+        return torch.stack(values).sum(dim=0) if values else torch.zeros_like(imagination.reward)
 
     @property
     def goal(self) -> GoalDistance | None:

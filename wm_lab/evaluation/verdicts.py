@@ -21,6 +21,7 @@ ARM_WORDS = {
     "mpc": "planning",
     "bc": "cloning",
     "mpc_bc": "planning with cloned proposals",
+    "value": "planning with a value",
     "simulator": "true dynamics",
 }
 """How arms are called in a sentence; others by their own name."""

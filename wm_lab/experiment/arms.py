@@ -27,9 +27,11 @@ from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.tasks.varied import vary
 from wm_lab.training.checkpoint import load_model
+from wm_lab.values.none import NoValue
+from wm_lab.values.value import Value
 from wm_lab.world_model import ActsItself, WorldModel
 
-Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning)
+Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning | Value)
 
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
@@ -119,6 +121,7 @@ class PlanningArm(Arm):
     judge: checkpoint of the model that judges the true dynamics; None: whoever imagines judges, which for the true
         dynamics is the task's own cost
     proposals: checkpoint of a cloned policy that advises the search
+    value: checkpoint of what judges plans beyond their horizon; None: nothing does
     reranker: what chooses among the elites of a search; None: the search itself
     """
 
@@ -127,6 +130,7 @@ class PlanningArm(Arm):
     judge: Path | None = None
     proposals: Path | None = None
     reranker: Dynamics | None = None
+    value: Path | None = None
 
     def __post_init__(self) -> None:
         if self.judge is not None and self.dynamics != SIMULATOR:
@@ -150,6 +154,8 @@ class PlanningArm(Arm):
             recipe["proposals_revision"] = BCProposals.REVISION
         if self.reranker is not None:  # without, the name stays what it was before there were two models
             recipe["reranker"] = _stored(self.reranker)
+        if self.value is not None:  # likewise
+            recipe["value"] = _stored(self.value)
         return recipe
 
     def build(self) -> Audited:
@@ -167,10 +173,11 @@ class PlanningArm(Arm):
         device = self.settings.device
         clone = None if self.proposals is None else _load(BehaviourCloning, self.proposals, task.task_spec, device)
         second = None if self.reranker is None else self._world(self.reranker, task)
+        value = None if self.value is None else _load(Value, self.value, task.task_spec, device)
         if self.judge is None:
-            return planning(self.settings, task, self._world(self.dynamics, task), clone, second)
+            return planning(self.settings, task, self._world(self.dynamics, task), clone, second, value)
         judged = JudgedSimulator(_simulator(task), _load(WorldModel, self.judge, task.task_spec, device))
-        return planning(self.settings, task, judged, clone, second)
+        return planning(self.settings, task, judged, clone, second, value)
 
     def _world(self, dynamics: Dynamics, task: Task) -> WorldModel:
         if isinstance(dynamics, Path):
@@ -188,9 +195,10 @@ def planning(
     model: WorldModel,
     clone: BehaviourCloning | None = None,
     reranker: WorldModel | None = None,
+    value: Value | None = None,
 ) -> MPC:
-    """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, and the reranker
-    chooses."""
+    """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, the value judges
+    what comes after the horizon, and the reranker chooses, by the objective alone."""
     config = read_config(MPCConfig, settings.mpc, "mpc")
     search = build(Planner, settings.planner, "planner", task.task_spec.action_size)
     config = replace(config, execute=min(config.execute, search.config.horizon))  # greedy planning sees one step
@@ -203,7 +211,10 @@ def planning(
         proposals = BCProposals(advice, clone)
         search.narrow(demonstrated_share(clone.spec))
     second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
-    return MPC(config, model, search, build_objective(weights, model, task.cost), proposals, second)
+    objective = build_objective(weights, model, task.cost)
+    if value is not None:
+        objective = value.added_to(objective, model, task)
+    return MPC(config, model, search, objective, proposals, second)
 
 
 def scripted_arms() -> list[Arm]:
@@ -233,6 +244,15 @@ def is_simulator(settings: Settings) -> bool:
 def acts_itself(settings: Settings) -> bool:
     """Whether the chosen model is a policy too."""
     return issubclass(target(WorldModel, settings.model, "model"), ActsItself)
+
+
+def value_class(settings: Settings) -> type[Value]:
+    return target(Value, settings.value, "value")
+
+
+def values_ahead(settings: Settings) -> bool:
+    """Whether a value was asked for, beyond the horizon of plans."""
+    return value_class(settings) is not NoValue
 
 
 def _random() -> Policy:

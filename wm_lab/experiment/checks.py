@@ -6,7 +6,7 @@ import torch
 
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.arms import is_simulator, value_class, values_ahead
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.memory import require_memory
 from wm_lab.experiment.run_settings import Settings
@@ -44,6 +44,7 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
     if horizon > steps:
         raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {task_spec.name}; lower it")
     check_objective(settings, task)
+    _check_value(dry_run)
     _check_trainer(settings, task, "bc_trainer")
     clone = dry_run.clone.config
     sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
@@ -103,6 +104,19 @@ def check_objective(settings: Settings, task: Task) -> None:
                 f"objective.goal_distance={weights.goal_distance} needs a goal, and {missing.args[0]}; choose "
                 "objective=reward"
             ) from missing
+
+
+def _check_value(dry_run: DryRun) -> None:
+    """Raise UserError where the task, or the model, cannot have the value that was asked for."""
+    settings = dry_run.settings
+    if not values_ahead(settings):
+        return
+    if is_simulator(settings) and value_class(settings).reads_model:
+        raise UserError(
+            f"value={settings.label('value')} reads what a world model has learnt, and model=simulator learns nothing; "
+            "choose another model, or another value"
+        )
+    dry_run.plan(valued=True)
 
 
 def require_way_back(task: Task, who: str, instead: str) -> None:

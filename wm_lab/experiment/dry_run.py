@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, Player
-from wm_lab.experiment.arms import is_simulator, planning
+from wm_lab.device import device_of
+from wm_lab.errors import UserError
+from wm_lab.experiment.arms import is_simulator, planning, value_class
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.models.parts.images import is_image
 from wm_lab.planners.plan import Plan
@@ -24,6 +26,7 @@ from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.training.config import TrainerConfig
+from wm_lab.values.value import Value
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 IMAGINED = 2
@@ -58,6 +61,7 @@ class DryRun:
         changed: Settings | None = None,
         *,
         advised: bool = False,
+        valued: bool = False,
         true_dynamics: bool = False,
         reranker: DryRun | None = None,
     ) -> None:
@@ -65,6 +69,7 @@ class DryRun:
 
         changed: settings with another planner or objective; None: the run's own
         advised: with proposals of a cloned policy
+        valued: with the value of these settings
         true_dynamics: of the simulator, judged by the model
         reranker: has the second model, which chooses among the elites
         """
@@ -76,7 +81,9 @@ class DryRun:
             if true_dynamics:
                 model = JudgedSimulator(Simulator(SimulatorConfig(), self.task), model)
             clone = self.clone if advised else None
-            policy = planning(settings, self.task, model, clone, None if reranker is None else reranker.model)
+            second = None if reranker is None else reranker.model
+            value = build_value(settings, self.task, blank_spec(self.task), model) if valued else None
+            policy = planning(settings, self.task, model, clone, second, value and value.to(settings.device))
             policy.planner = FewImagined(policy.planner)
             Player(lambda: self.task, policy, PlayConfig(steps=1, group=1))([0])
 
@@ -115,6 +122,23 @@ def _of_few(score: Score) -> Score:
 def build_model(settings: Settings, task: Task) -> WorldModel:
     """The chosen world model before it has learnt anything; UserError where it cannot be built for the task."""
     return build(WorldModel, settings.model, "model", task if is_simulator(settings) else blank_spec(task))
+
+
+def build_value(settings: Settings, task: Task, spec: DataSpec, model: WorldModel | None) -> Value:
+    """The chosen value before it has learnt anything; UserError where the task cannot have it."""
+    kind = value_class(settings)
+    features = 0
+    if kind.reads_model:
+        assert model is not None
+        device = device_of(model)
+        with torch.no_grad():
+            features = model.eval().observe(blank_windows(model.spec, 1).to(device))[1].features.shape[-1]
+    try:
+        facts = kind.facts(task, features)
+    except LookupError as missing:
+        name = settings.label("value")
+        raise UserError(f"value={name} needs a goal, and {missing.args[0]}; choose value=return or none") from missing
+    return build(Value, settings.value | facts, "value", spec)
 
 
 def blank_windows(spec: DataSpec, steps: int) -> Windows:

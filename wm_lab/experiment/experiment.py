@@ -70,7 +70,8 @@ class Experiment:
         """Who collects the on-policy round of this number: planning with the model of the round before."""
         adviser = self.models.clone() if self.data.config.advised else None
         model = self.models.world_model(number - 1)
-        return PlanningArm("collector", self.settings.without_variation(), model, proposals=adviser)
+        value = self.models.value(number - 1)
+        return PlanningArm("collector", self.settings.without_variation(), model, proposals=adviser, value=value)
 
     @cached_property
     def trainings(self) -> list[Self]:

@@ -13,14 +13,16 @@ from torch import nn
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
+from wm_lab.experiment.arms import value_class, values_ahead
 from wm_lab.experiment.collections import Collections
+from wm_lab.experiment.dry_run import build_value
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, read_config, target
 from wm_lab.tracking.progress import progress
-from wm_lab.training.checkpoint import load_model
+from wm_lab.training.checkpoint import load_model, save_model
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.trainer import BEST, train
 from wm_lab.world_model import WorldModel
@@ -63,6 +65,13 @@ class Models:
         """Checkpoint of the policy cloned from the demonstrations, or from `mix`."""
         return self.train(self.clone_training(mix))
 
+    def value(self, rounds: int | None = None) -> Path | None:
+        """Checkpoint of the value learned from what the world model learned from; None where none was asked for."""
+        if not values_ahead(self._tools.settings):
+            return None
+        training = self.value_training(rounds)
+        return self._fit(training) if value_class(self._tools.settings).reckoned else self.train(training)
+
     def model_training(self, rounds: int | None = None, other: Settings | None = None) -> Training:
         """How `world_model` is trained; what it goes on from is trained now."""
         config = self._data.config
@@ -87,6 +96,26 @@ class Models:
         prefix = "train" if other is None else f"train_{settings.label('model')}"
         prefix = f"{prefix}_{rounds}" if rounds else prefix
         return Training(recipe, make, dataset, trainer, newest_weights(dataset, newest), name, prefix)
+
+    def value_training(self, rounds: int | None = None) -> Training:
+        """How `value` is trained; the world model whose features it reads is trained now."""
+        settings, rounds = self._tools.settings, self._data.config.rounds if rounds is None else rounds
+        kind = value_class(settings)
+        checkpoint = self.world_model(rounds) if kind.reads_model else None  # none of the simulator, which is refused
+        dataset = self._data.dataset(rounds)
+
+        def make() -> nn.Module:
+            model = None if checkpoint is None else load_model(checkpoint, WorldModel, self._tools.device)
+            value = build_value(settings, self._tools.task, dataset.spec, model)
+            value.prepare(dataset, model)
+            return value
+
+        trainer = kind.trainer(read_config(kind.Config, settings.value, "value"), int(dataset.table.length.max()) + 1)
+        recipe = self._recipe(settings.label("value"), settings.value, trainer, dataset)
+        if checkpoint is not None:
+            recipe["features_of"] = checkpoint.parent.name
+        name = settings.label("value") + (f", round {rounds}" if rounds else "")
+        return Training(recipe, make, dataset, trainer, None, name, f"value_{rounds}" if rounds else "value")
 
     def clone_training(self, mix: TrainingMix | None = None) -> Training:
         """How `clone` is trained."""
@@ -144,6 +173,17 @@ class Models:
                 )
 
         return tools.store.get("model", training.recipe, work) / BEST
+
+    def _fit(self, training: Training) -> Path:
+        """The checkpoint of what is reckoned from the data at once."""
+
+        def work(folder: Path) -> None:
+            training.dataset.verify()
+            with self._tools.clock(f"reckon {training.name}"):
+                model = training.make()
+                save_model(folder / BEST, model, model.state_dict())
+
+        return self._tools.store.get("model", training.recipe, work) / BEST
 
     def _plain_mix(self) -> TrainingMix:
         demonstrations = self._data.demonstrations()

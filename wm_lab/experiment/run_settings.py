@@ -31,6 +31,7 @@ class Settings:
     trainer: Section
     bc_trainer: Section
     demonstrations: int
+    value: Section = field(default_factory=lambda: {"_target_": "wm_lab.values.none.NoValue"})
     seed: int = 0
     seeds: int = 1  # trainings of everything that learns
     device: str = "cpu"

@@ -16,6 +16,7 @@ GROUPS = (
     "model",
     "planner",
     "objective",
+    "value",
     "data",
     "scale",
     "tracking",

@@ -185,7 +185,8 @@ class Session:
             with self._precision():
                 losses = [self.model.loss(windows.to(self.device)) for windows in self.validation]  # type: ignore[operator]
         total = float(torch.stack([loss for loss, _ in losses]).mean())
-        if total < self.best:
+        follows_itself = getattr(self.model, "follows_itself", False)
+        if total < self.best or (follows_itself and math.isfinite(total)):
             self.best = total
             save_model(self.folder / BEST, self.model, self.model.state_dict(), step=self.step, validation_loss=total)
         self.model.load_state_dict(training)

@@ -57,7 +57,13 @@ ORACLE = "simulator"
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
 
-AGAINST_CLONE = [("selected", "bc"), ("local", "bc"), ("value", "bc"), (ADVISED, "bc"), ("mpc", "bc")]
+VALUED = "value"
+"""Plans are judged by a value too, beyond their horizon."""
+
+LOCAL_VALUED = "local_value"
+"""The same around the clone's own plan."""
+
+AGAINST_CLONE = [(arm, "bc") for arm in ("selected", "local", VALUED, LOCAL_VALUED, ADVISED, "mpc")]
 """Planning arms and the clone, held against each other in each of these:"""
 
 IN = (SUCCESS, STILL_THERE, STEPS)
@@ -65,6 +71,8 @@ IN = (SUCCESS, STILL_THERE, STEPS)
 PAIRS = [
     (ADVISED, "mpc"),
     (RERANKED, "mpc"),
+    (VALUED, "mpc"),
+    (LOCAL_VALUED, "local"),
     ("mpc", "policy"),
     ("mpc", "greedy"),
     ("mpc", "mpc_offline"),

@@ -2,15 +2,16 @@
 
 Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
 (`bc`), planning advised by the clone (`mpc_bc`, or the clone itself where validation episodes say so), planning whose
-elites a second model re-ranks (`mpc_reranked`), greedy one-step planning (`greedy`), planning in the true simulator on
-the true cost with the same budget (`simulator`), the scripted expert, random, do-nothing. The 2×2 of {learned, true}
-dynamics and {learned, true} cost says whether the planner, the cost or the model loses what the expert has.
+elites a second model re-ranks (`mpc_reranked`), planning with a value beyond the horizon (`value`, `local_value`),
+greedy one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`),
+the scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
+planner, the cost or the model loses what the expert has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, planning_answer
+from wm_lab.exercises.planning.answer import COST, LOCAL_VALUED, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.policy_selection import (
     ADVISED,
@@ -183,6 +184,8 @@ class PlanningExercise(Exercise):
             yield from self._learned_arms(experiment)
         elif first_training:
             yield self._true(experiment, "mpc")
+            if (value := experiment.models.value()) is not None:
+                yield replace(self._true(experiment, VALUED), value=value)
 
     def _learned_arms(self, experiment: Experiment) -> Iterator[Arm]:
         """Those for which something is trained, and with the first training the true simulator above them."""
@@ -194,6 +197,7 @@ class PlanningExercise(Exercise):
             yield from self._learned(experiment, experiment.models.world_model(rounds=0), "mpc_offline")
         model = experiment.models.world_model()
         yield from self._learned(experiment, model, "mpc")
+        yield from self._valued(experiment, model, clone)
         if acts_itself(settings):
             yield ReactiveArm("policy", settings, model)
         if config.greedy:
@@ -210,7 +214,15 @@ class PlanningExercise(Exercise):
             rewarded = settings.with_objective(LEARNED_REWARD)
             yield PlanningArm(TRUE_LEARNED, rewarded, SIMULATOR, judge=model).slowly()
 
-    def _true(self, experiment: Experiment, name: str) -> Arm:
+    def _valued(self, experiment: Experiment, model: Path, clone: Path | None) -> Iterator[Arm]:
+        """Planning with a value, where one was asked for: over the whole box, and around the clone's plan."""
+        if (value := experiment.models.value()) is None:
+            return
+        yield PlanningArm(VALUED, experiment.settings, model, value=value)
+        if clone is not None and self.config.local:
+            yield PlanningArm(LOCAL_VALUED, experiment.settings.locally(), model, proposals=clone, value=value)
+
+    def _true(self, experiment: Experiment, name: str) -> PlanningArm:
         """Planning in the true simulator, by the task's own cost."""
         return PlanningArm(name, experiment.settings.with_objective(truth(experiment.task)), SIMULATOR).slowly()
 
