@@ -35,7 +35,7 @@ from wm_lab.mistakes import explain
 from wm_lab.names import file_name
 from wm_lab.planners.planner import Planner
 from wm_lab.reports.page import write_page
-from wm_lab.reports.provenance import run_table
+from wm_lab.reports.provenance import main_artifacts, run_table, used_table
 from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
@@ -105,7 +105,7 @@ def run(cfg: DictConfig) -> Answer:
             )
             answer = exercise.run(experiment)
             keep(answer, record, experiment)
-    show(answer, folder)
+    print_answer(answer, folder, main_artifacts(experiment.tools.used, settings.store))
     return answer
 
 
@@ -172,7 +172,11 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
         record.folder.path / "report.html",
         f"{exercise}: {experiment.task_spec.name}",
         verdicts=answer.verdicts,
-        tables=[*answer.tables, run_table(read_run(record.folder.path), manifests, experiment.tools.seconds)],
+        tables=[
+            *answer.tables,
+            run_table(read_run(record.folder.path), manifests, experiment.tools.seconds),
+            used_table(experiment.tools.used, experiment.settings.store),
+        ],
         figures=plots | answer.pictures,
         texts={"settings": (record.folder.path / "config.yaml").read_text(encoding="utf-8")},
     )
@@ -189,14 +193,11 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
             "numbers": answer.numbers,
             "model": answer.model,
             "seconds": experiment.tools.seconds,
+            "store": os.path.relpath(experiment.settings.store, record.folder.path),
+            "used": [used._asdict() for used in experiment.tools.used],
             **metrics_of(exercise, answer.numbers, answer.outcomes),
         }
     )
-
-
-def show(answer: Answer, folder: Path) -> None:
-    """The answer on the terminal, the verdict last."""
-    print_answer(answer, folder)
 
 
 def cli() -> None:

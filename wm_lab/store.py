@@ -50,6 +50,14 @@ class Artifact(NamedTuple):
     recipe: dict[str, Any]
 
 
+class Used(NamedTuple):
+    """An artifact that a run works with."""
+
+    what: str  # "world model", "clone", "collection", "outcomes of mpc", ...
+    seed: int  # of the training that asked for it
+    place: str  # below the store, such as "model/rssm-hand-reach-1f0c9a3b5d7e"
+
+
 class Store:
     """Content-addressed folders below `root`; safe among processes that share the file system."""
 
@@ -119,7 +127,8 @@ class Store:
         """Hold this artifact's lock, saying once who is waited for."""
         place.parent.mkdir(parents=True, exist_ok=True)
         key = workshop.name.removeprefix(".building-")
-        lock = FileLock(workshop.with_name(f".lock-{key}"))
+        lock_file = workshop.with_name(f".lock-{key}")
+        lock = FileLock(lock_file)
         holder = workshop.with_name(f".holder-{key}")  # a file of its own: taking the lock empties the lock file
         try:
             lock.acquire(timeout=0)
@@ -133,6 +142,8 @@ class Store:
             yield
         finally:
             holder.unlink(missing_ok=True)
+            if place.exists():  # whoever gets the lock hereafter finds it, and so may have another file than this one
+                lock_file.unlink(missing_ok=True)
             lock.release()
 
     @contextmanager

@@ -26,6 +26,19 @@ def test_one_command_collects_trains_plans_and_answers(lab):
         assert (run / name).stat().st_size > 0, name
 
 
+def test_a_run_names_what_it_used_and_where_it_lies(lab):
+    (run, *_) = runs(lab.folder)
+    result = json.loads((run / "result.json").read_text())
+    store = run / result["store"]
+    places = {used["what"]: used["place"] for used in result["used"]}
+    assert {"world model", "collection", "outcomes of mpc", "outcomes of expert"} <= places.keys()
+    assert all((store / place / "recipe.json").is_file() for place in places.values())
+    page = (run / "report.html").read_text()
+    assert all(place in page for place in places.values())
+    assert f"world model: {store.resolve() / places['world model']}" in lab.ended.out
+    assert not list(store.glob("*/.lock-*")), "locks do not pile up"
+
+
 @pytest.mark.slow
 def test_without_a_word_the_default_question_is_asked(tmp_path):
     with mock.patch("wm_lab.main.run", side_effect=UserError("far enough")) as run:

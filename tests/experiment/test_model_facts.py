@@ -25,7 +25,7 @@ def experiment(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(
         settings=settings,
         data=SimpleNamespace(config=SimpleNamespace(rounds=1)),
-        tools=SimpleNamespace(store=store, device=torch.device("cpu")),
+        tools=SimpleNamespace(keep=lambda what, *artifact: store.get(*artifact), device=torch.device("cpu")),
         models=SimpleNamespace(world_model=lambda rounds=1: folder / f"model-{rounds}" / BEST),
     )
 

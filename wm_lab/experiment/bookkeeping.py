@@ -1,4 +1,4 @@
-"""Keeping count while an exercise works: running totals for a progress bar, seconds for the result."""
+"""Keeping count while an exercise works: running totals for a progress bar, seconds and artifacts for the result."""
 
 from __future__ import annotations
 

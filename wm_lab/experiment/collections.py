@@ -46,12 +46,14 @@ class Collections:
         if self.config.path is not None:
             return self.recording
         rounds = self.config.rounds if rounds is None else rounds
-        return self._open([self._collection(self.config), *(self._round(k + 1) for k in range(rounds))])
+        return self._open([self._collection("collection", self.config), *(self._round(k + 1) for k in range(rounds))])
 
     @cached_property
     def recording(self) -> Dataset:
         """The dataset at `data.path`."""
-        return open_recording(self.config, self._tools.task_spec)
+        dataset = open_recording(self.config, self._tools.task_spec)
+        self._tools.note("recording", str(dataset.shards[0].folder.absolute()))
+        return dataset
 
     def held_out(self) -> int:
         """How many episodes there are, or will be, to validate on."""
@@ -64,7 +66,7 @@ class Collections:
         wanted = replace(self.config, mixture={"expert": 1.0}, rounds=0, advised=False)
         seeds = self.config.demonstration_seeds(self._tools.settings.demonstrations if count is None else count)
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.
-        return self._open([self._collection(wanted, PlayConfig(stop_after_success=REST), seeds)])
+        return self._open([self._collection("demonstrations", wanted, PlayConfig(stop_after_success=REST), seeds)])
 
     def normaliser(self, demonstrations: Dataset) -> tuple[Dataset, ...]:
         """Whose statistics a clone of these demonstrations normalises by: theirs, and those of the collection that the
@@ -81,7 +83,7 @@ class Collections:
         """
         if not self._tools.task.playable:
             return self.recording.only(self.recording.episodes("test")[:episodes])
-        return self._open([self._collection(self.config, seeds=list(self.manifest(episodes).seeds))])
+        return self._open([self._collection("test episodes", self.config, seeds=list(self.manifest(episodes).seeds))])
 
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
@@ -101,7 +103,9 @@ class Collections:
     def _open(self, folders: list[Path]) -> Dataset:
         return Dataset.open(*folders, split=self.config.split())
 
-    def _collection(self, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None) -> Path:
+    def _collection(
+        self, what: str, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None
+    ) -> Path:
         task_spec, seeds = self._tools.task_spec, config.seeds() if seeds is None else seeds
         recipe = {
             "name": task_spec.name,
@@ -111,7 +115,8 @@ class Collections:
             "play": asdict(play or PlayConfig()),
             "seeds": seeds,
         }
-        return self._collect(recipe, CollectionPolicy(ExpertPolicy, {"name": "expert"}, config.exploration()), 0, play)
+        player = CollectionPolicy(ExpertPolicy, {"name": "expert"}, config.exploration())
+        return self._collect(what, recipe, player, 0, play)
 
     def _round(self, number: int) -> Path:
         arm, task_spec, exploration = self._collector(number), self._tools.task_spec, self.config.round_exploration()
@@ -124,9 +129,12 @@ class Collections:
             "seeds": self.config.seeds(number),
         }
         description = {"name": arm.name, "key": self._tools.store.key("policy", arm.recipe())}
-        return self._collect(recipe, CollectionPolicy(arm.build, description, exploration), number)
+        player = CollectionPolicy(arm.build, description, exploration)
+        return self._collect(f"collection, round {number}", recipe, player, number)
 
-    def _collect(self, recipe: Section, player: CollectionPolicy, number: int, play: PlayConfig | None = None) -> Path:
+    def _collect(
+        self, what: str, recipe: Section, player: CollectionPolicy, number: int, play: PlayConfig | None = None
+    ) -> Path:
         tools, seeds = self._tools, recipe["seeds"]
         title = f"collect {tools.task_spec.name}" + (" by planning" if number else "")
 
@@ -145,7 +153,7 @@ class Collections:
                     advance=tally(bar),
                 )
 
-        return tools.store.get("dataset", recipe, make)
+        return tools.keep(what, "dataset", recipe, make)
 
 
 class CollectionPolicy(NamedTuple):

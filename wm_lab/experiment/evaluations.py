@@ -51,7 +51,7 @@ class Evaluations:
             latency = decision_milliseconds(make, arm.build, manifest.seeds[0], tools.workers)
             outcomes_of(arm.name, manifest, episodes, tools.settings.seed, latency).save(folder / OUTCOMES)
 
-        found = Outcomes.load(tools.store.get("outcomes", recipe, work) / OUTCOMES)
+        found = Outcomes.load(tools.keep(f"outcomes of {arm.name}", "outcomes", recipe, work) / OUTCOMES)
         # The same play may go by several names, and what learns nothing is played once for all seeds.
         return replace(found, arm=arm.name, seed=tools.settings.seed)
 
@@ -64,5 +64,5 @@ class Evaluations:
             write_json(folder / STARTS, {"redrawn": int(np.count_nonzero(redrawn))})
 
         recipe = {"name": tools.task_spec.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
-        count: int = read_json(tools.store.get("starts", recipe, work) / STARTS, "count of starts")["redrawn"]
+        count: int = read_json(tools.keep("starts", "starts", recipe, work) / STARTS, "count of starts")["redrawn"]
         return count

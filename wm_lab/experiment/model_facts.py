@@ -37,8 +37,8 @@ def model_facts(experiment: Experiment) -> dict[str, float | None] | None:
         write_json(folder / SPEED, {"frames_per_second": imagination_speed(model, experiment.tools.device)})
 
     # Measured once and kept, so that a repeated run says the same.
-    speed = experiment.tools.store.get(
-        "speed", {"name": experiment.settings.label("model"), "model": folders[-1].name}, measure
+    speed = experiment.tools.keep(
+        "speed", "speed", {"name": experiment.settings.label("model"), "model": folders[-1].name}, measure
     )
     return {
         "parameters": trainings[-1].get("parameters"),

@@ -38,6 +38,7 @@ class Training(NamedTuple):
     weights: list[float] | None  # share of each batch from each shard
     name: str  # of what is trained, for progress and clock
     prefix: str  # of its curves
+    what: str  # the run calls it: "world model", "clone"
 
 
 class TrainingProgress(NamedTuple):
@@ -95,7 +96,9 @@ class Models:
 
         prefix = "train" if other is None else f"train_{settings.label('model')}"
         prefix = f"{prefix}_{rounds}" if rounds else prefix
-        return Training(recipe, make, dataset, trainer, newest_weights(dataset, newest), name, prefix)
+        what = "world model" if other is None else "second model"
+        what += f" before round {rounds + 1}" if rounds < config.rounds else ""
+        return Training(recipe, make, dataset, trainer, newest_weights(dataset, newest), name, prefix, what)
 
     def value_training(self, rounds: int | None = None) -> Training:
         """How `value` is trained; the world model whose features it reads is trained now."""
@@ -131,6 +134,7 @@ class Models:
             weights=mix.weights,
             name=f"bc {mix.name}".strip(),
             prefix=f"bc_{mix.name}" if mix.name else "bc",
+            what=f"clone of {mix.name}" if mix.name else "clone",
         )
 
     def is_trained(self, training: Training) -> bool:
@@ -172,7 +176,7 @@ class Models:
                     log=log,
                 )
 
-        return tools.store.get("model", training.recipe, work) / BEST
+        return tools.keep(training.what, "model", training.recipe, work) / BEST
 
     def _fit(self, training: Training) -> Path:
         """The checkpoint of what is reckoned from the data at once."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +15,7 @@ from wm_lab.experiment.arms import evaluated_task
 from wm_lab.experiment.bookkeeping import Clock
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.settings import build, read_config
-from wm_lab.store import Store
+from wm_lab.store import Store, Used
 from wm_lab.tasks.task import HINTS, Task, TaskSpec
 from wm_lab.tasks.variation import NONE
 from wm_lab.tracking.run import Run
@@ -37,6 +40,8 @@ class Tools:
         torch.set_num_threads(read_config(TrainerConfig, settings.trainer, "trainer").threads)
         self.seconds: dict[str, float] = {} if shared is None else shared.seconds
         """What was made in this run, and how long it took."""
+        self.used: list[Used] = [] if shared is None else shared.used
+        """What the run works with, made now or before, in the order in which it was asked for."""
 
     @cached_property
     def make_task(self) -> TaskFactory:
@@ -60,6 +65,18 @@ class Tools:
     @property
     def task_spec(self) -> TaskSpec:
         return self.task.task_spec
+
+    def keep(self, what: str, kind: str, recipe: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+        """The artifact's folder (`Store.get`); the run's result tells it as `what`."""
+        folder = self.store.get(kind, recipe, build)
+        self.note(what, f"{kind}/{folder.name}")
+        return folder
+
+    def note(self, what: str, place: str) -> None:
+        """The run uses what lies there: below the store, or anywhere by its whole path."""
+        used = Used(what, self.settings.seed, place)
+        if used not in self.used:
+            self.used.append(used)
 
     def clock(self, name: str) -> Clock:
         return Clock(self.seconds, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table
+from wm_lab.store import Used
 
 VERSIONS = ("torch", "mujoco", "numpy")
 """Packages that numbers depend on most; environment.json has them all."""
@@ -27,6 +29,23 @@ def run_table(record: RunRecord, manifests: Iterable[Manifest], seconds: Mapping
         ("git", git),
     ]
     return Table("What was run", ("what", "value"), rows, frozenset(("what", "value")), prose=frozenset({"value"}))
+
+
+def used_table(used: Sequence[Used], store: Path) -> Table:
+    """What a run worked with, and where that lies."""
+    rows = [(each.what, str(each.seed), each.place) for each in used]
+    caption = f"Places are below the store, {store}. wm-lab-store lists, checks and prunes it."
+    return Table("What was used", ("what", "seed", "place"), rows, frozenset({"what", "place"}), caption)
+
+
+MAIN = ("world model", "clone", "collection", "recording", "demonstrations")
+"""What the end of a run tells on the terminal; the page tells all."""
+
+
+def main_artifacts(used: Sequence[Used], store: Path) -> dict[str, Path]:
+    """{what: where} of the first training's model, clone and data."""
+    first = used[0].seed if used else 0
+    return {each.what: store / each.place for each in used if each.what in MAIN and each.seed == first}
 
 
 def where_table(records: Sequence[RunRecord]) -> Table:

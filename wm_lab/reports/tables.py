@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
+from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.told import Told
 from wm_lab.evaluation.verdicts import is_significant
 from wm_lab.names import column_name
@@ -151,8 +152,8 @@ def success_table(rows: Sequence[SuccessRow], title: str = "Success") -> Table:
             row.arm,
             row.success.bounds(),
             row.at_end.bounds(),
-            number(row.steps.value, 0),
-            number(row.episode_return.value, 2),
+            estimate(row.steps, 0),
+            estimate(row.episode_return, 2),
             row.predicted_minus_realised.bounds(),
             number(row.decision_ms, 1),
             counted(row.success.n, row.seeds),
@@ -274,6 +275,11 @@ def number(value: float, decimals: int, thousands: str = "") -> Told:
     if not isfinite(value):
         return Told("–", {"": None})
     return Told(f"{value:{thousands}.{decimals}f}", {"": value})
+
+
+def estimate(interval: Interval, decimals: int) -> Told:
+    """The value alone, where the bounds would make a row too wide for people."""
+    return Told(number(interval.value, decimals), interval.bounds().values)
 
 
 def p_value(p: float) -> Told:

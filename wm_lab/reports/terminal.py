@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,14 +30,15 @@ class Printable(Protocol):
     def tables(self) -> Sequence[Table]: ...
 
 
-def print_answer(answer: Printable, where: Path) -> None:
-    """Print the answer to standard output."""
+def print_answer(answer: Printable, where: Path, used: Mapping[str, Path] | None = None) -> None:
+    """Print the answer to standard output, and where it and what it used ({what: place}) lie."""
     console = _console()
     for table in answer.tables:
         console.print(_shortened(table).rich())
     for i, verdict in enumerate(answer.verdicts):
         console.print(verdict, style="bold" if i == 0 else None, markup=False)
-    console.print(f"results: {where}", soft_wrap=True, markup=False)
+    for what, place in {"results": where, **(used or {})}.items():
+        console.print(f"{what}: {place}", soft_wrap=True, markup=False)
 
 
 def print_tables(tables: Sequence[Table]) -> None:

@@ -246,4 +246,4 @@ class Synthesis:
             with Clock(self.experiment.tools.seconds, "synthesis"):
                 make(folder)
 
-        return self.experiment.tools.store.get("dataset", recipe, timed)
+        return self.experiment.tools.keep("synthetic data", "dataset", recipe, timed)

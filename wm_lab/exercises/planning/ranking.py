@@ -59,7 +59,7 @@ def ranking(
         rho = np.concatenate(each)[:decisions]
         write_json(folder / RHO, {"rho": plain(rho), "episode": plain(episode[:decisions])})
 
-    found = read_json(experiment.tools.store.get("ranking", recipe, measure) / RHO, "measurement of ranking")
+    found = read_json(experiment.tools.keep("ranking", "ranking", recipe, measure) / RHO, "measurement of ranking")
     rho = np.array(found["rho"], float)  # [decisions, iterations]
     each = [mean_rho(column, np.array(found["episode"])) for column in rho.T]
     columns = ("arm", *(f"iteration {i + 1}" for i in range(len(each))), "decisions", "n")
