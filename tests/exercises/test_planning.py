@@ -328,6 +328,13 @@ def test_planning_is_held_against_the_clone_in_success_in_staying_and_in_steps()
     assert told.endswith("; steps 20.0 against 28.0, better by 8.0 [7.0, 8.8]; n=100."), told
 
 
+def test_robustness_is_refused_where_nothing_can_be_solved(tmp_path):
+    lines = settings("task=gym", "task.id=tests.tasks.toy_envs:Line-v0", "data=random")
+    asked = {"clone": False, "advised": False, "robustness": True}
+    with pytest.raises(UserError, match=r"exercise.robustness=true counts success, and .* only pays"):
+        check(changed(lines, tmp_path, exercise=asked))
+
+
 def test_a_sentence_claims_nothing_that_its_row_of_the_table_does_not():
     rate, gap = Interval(0.5, 0.6, 0.7, 100), Interval(-0.38, -0.24, -0.09, 100)
     alone = Difference("contact", "mpc", "bc", rate, rate, gap, 0.018, 0.018, ("toy/push",), 3)

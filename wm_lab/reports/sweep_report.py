@@ -20,6 +20,7 @@ import numpy as np
 from wm_lab.evaluation.aggregates import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.nudges import nudge_differences, undisturbed
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
 from wm_lab.names import file_name
@@ -36,7 +37,15 @@ from wm_lab.reports.sweep_tables import (
     imagined_table,
     runs_table,
 )
-from wm_lab.reports.tables import OF_RATES, OF_RETURNS, Table, difference_table, return_table, success_table
+from wm_lab.reports.tables import (
+    OF_RATES,
+    OF_RETURNS,
+    Table,
+    difference_table,
+    return_table,
+    robustness_table,
+    success_table,
+)
 
 BEST_AND_REST = 2  # choices that it takes to compare
 
@@ -96,9 +105,12 @@ def _compare(
         {task: choices for task, choices in played.items() if _only_pays(choices) is pays} for pays in (False, True)
     )
     if tested:
-        answer.tables.append(success_table(success_rows(_arms(tested)), "Success of every arm"))
+        rows = success_rows({task: undisturbed(arms) for task, arms in _arms(tested).items()})
+        answer.tables.append(success_table(rows, "Success of every arm"))
     if paying:
         answer.tables.append(return_table(success_rows(_arms(paying)), "Returns of every arm"))
+    if nudged := nudge_differences(_by_choice(played)):
+        answer.tables.append(robustness_table(nudged))
     solving = {task: choices for task, choices in shown.items() if task in tested}
     if solving:
         answer.figures["success against thinking time"] = choice_latency(success_rows(solving))
@@ -209,6 +221,15 @@ def _arms(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
             for seeds, names in alike:
                 rows[name if len(names) == len(choices) else f"{name} ({_common(names)})"] = seeds
     return table
+
+
+def _by_choice(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
+    """The arms of every choice on every task, under a name for both where there are several choices."""
+    return {
+        task if len(choices) == 1 else f"{task}, {choice}": arms
+        for task, choices in played.items()
+        for choice, arms in choices.items()
+    }
 
 
 def _same(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.nudges import split_name
 from wm_lab.evaluation.told import Told
 from wm_lab.evaluation.verdicts import is_significant
 from wm_lab.names import column_name
@@ -241,6 +242,33 @@ def clone_table(differences: Sequence[Difference]) -> Table:
     )
     left = frozenset({"task", "arm", "measure", "says"})
     return Table("Planning against the clone", columns, blank_repeats(body), left, caption, starts)
+
+
+def robustness_table(differences: Sequence[Difference]) -> Table:
+    """What arms solve after a nudge of each group of action dimensions; see `nudge_differences`."""
+    columns = ("task", "arm", "disturbed", "success", "undisturbed", "difference", "p (Holm)", "says", "n")
+    body = [
+        (
+            d.name,
+            d.b,
+            split_name(d.a)[1],
+            d.rate_a.bounds(),
+            number(d.rate_b.value, 2),
+            d.difference.bounds(),
+            p_value(d.p_adjusted),
+            ("loses" if d.difference.negative else "gains") if is_significant(d) else "cannot tell",
+            counted(d.difference.n, d.seeds),
+        )
+        for d in differences
+    ]
+    starts = [i for i in range(1, len(body)) if body[i][:2] != body[i - 1][:2]]
+    caption = (
+        "Two steps of each episode with noise of .2 on the actions named, at a moment within the first three quarters "
+        f"of the expert's median way; the same for all arms. {OF_RATES}; Holm over the rows. "
+        f"{what_n_counts(d.seeds for d in differences)}"
+    )
+    left = frozenset({"task", "arm", "disturbed", "says"})
+    return Table("After a nudge", columns, blank_repeats(body), left, caption, starts)
 
 
 def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where success is lost") -> Table:

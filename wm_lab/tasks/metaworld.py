@@ -22,7 +22,7 @@ from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker, View
-from wm_lab.tasks.task import Expert
+from wm_lab.tasks.task import Expert, consecutive
 
 HAND, OPENING, THING, OTHER = slice(0, 3), 3, slice(4, 7), slice(11, 14)
 FRAME = 18  # numbers of one frame; a state holds this frame, the one before, and the goal
@@ -62,6 +62,10 @@ class MetaworldTask(EnvTask):
 
     def cost(self, state: Tensor) -> Tensor:
         return self._cost(state)
+
+    @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        return consecutive(position=3, fingers=1)
 
     def expert(self) -> Expert:
         return MetaworldExpert(self, self._policy())

@@ -22,7 +22,7 @@ from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.raycast import Marker
-from wm_lab.tasks.task import Expert
+from wm_lab.tasks.task import Expert, consecutive
 
 CUBES = {"cube-single-v0": 1, "cube-double-v0": 2, "cube-triple-v0": 3, "cube-quadruple-v0": 4}
 SUBGOAL_STEPS = 200  # that the library gives its own oracle for one subgoal
@@ -62,6 +62,10 @@ class OGBenchTask(EnvTask):
         lift = 0.06 * (1.0 - dense.near(aside, 0.03))
         way = dense.length(dense.join(aside, cube[..., 2] - goal[..., 2] - lift))
         return dense.carry(tip, 1.0 - state[..., OPENING], cube, way, held=HELD, above=0.06, radius=0.02)
+
+    @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        return consecutive(position=3, orientation=1, fingers=1)
 
     def expert(self) -> Expert:
         return CubeExpert(self._env)

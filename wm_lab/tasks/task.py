@@ -93,6 +93,15 @@ class TaskSpec:
         return cls(**{**values, "observation": shapes, "tags": tuple(values["tags"]), "variables": variables})
 
 
+def consecutive(**sizes: int) -> dict[str, tuple[int, ...]]:
+    """Groups of so many numbers that follow one another: `consecutive(position=3, fingers=1)`."""
+    found, start = {}, 0
+    for name, size in sizes.items():
+        found[name] = tuple(range(start, start + size))
+        start += size
+    return found
+
+
 class Expert(ABC):
     """A scripted controller bound to one running episode of one task; it may read the simulator."""
 
@@ -155,6 +164,11 @@ class Task(gymnasium.Env, ABC):
     def judges_states(self) -> bool:
         """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""
         return True
+
+    @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        """Dimensions of an action that move the same thing, by name; all are one where nobody tells them apart."""
+        return consecutive(action=self.task_spec.action_size)
 
     @property
     def repeatable(self) -> bool:

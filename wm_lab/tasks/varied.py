@@ -61,6 +61,10 @@ class VariedTask(Task):
         return self._task.judges_states
 
     @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        return self._task.action_groups
+
+    @property
     def repeatable(self) -> bool:
         return self._task.repeatable
 

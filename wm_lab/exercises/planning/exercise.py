@@ -17,6 +17,8 @@ from typing import Any
 
 from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
+from wm_lab.evaluation.json_files import plain
+from wm_lab.evaluation.nudges import nudge_differences, robustness_verdicts
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
@@ -30,6 +32,7 @@ from wm_lab.exercises.planning.policy_selection import (
     selection_verdict,
 )
 from wm_lab.exercises.planning.ranking import ranking
+from wm_lab.exercises.planning.robustness import play_nudged
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
     SIMULATOR,
@@ -46,6 +49,8 @@ from wm_lab.experiment.arms import (
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.policies.nudged import Nudge
+from wm_lab.reports.tables import robustness_table
 from wm_lab.tasks.task import Task
 
 GREEDY = {"horizon": 1, "action_block": 1}
@@ -67,6 +72,8 @@ class PlanningConfig:
     is the arm `mpc_bc` of the test. 0: nothing is selected, and `mpc_bc` plans."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
+    robustness: bool = False
+    """The clone and the planning arms again, two steps of each episode disturbed in one group of action dimensions."""
     offline: bool = True  # with on-policy rounds: also the model as it was before them
     ranking: Amount = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
@@ -106,6 +113,11 @@ class PlanningExercise(Exercise):
             require_way_back(task, f"exercise.oracle_episodes={config.oracle_episodes}", f"set {without}")
         if config.ranking:
             require_way_back(task, f"exercise.ranking={config.ranking}", "set exercise.ranking=0")
+        if config.robustness and not experiment.task_spec.success_test:
+            raise UserError(
+                f"exercise.robustness=true counts success, and {experiment.task_spec.name} only pays; set "
+                "exercise.robustness=false"
+            )
         if config.reranker is not None:
             check_reranker(experiment, config.reranker)
         if is_simulator(settings):
@@ -146,13 +158,12 @@ class PlanningExercise(Exercise):
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
         arms: dict[str, list[Outcomes]] = {}
-        planned: Arm | None = None
+        made: dict[str, list[Arm]] = {}
         for each in experiment.trainings:
             for arm in self._arms(each):
                 played = each.evaluations.play(arm, few if arm.slow else manifest, config.play_on)
                 arms.setdefault(arm.name, []).append(played)
-                if arm.name == "mpc" and planned is None:
-                    planned = arm
+                made.setdefault(arm.name, []).append(arm)
         answer = planning_answer(experiment, manifest, arms)
         if config.validation_episodes and ADVISED in arms:
             # All of it is in the store by now.
@@ -162,9 +173,13 @@ class PlanningExercise(Exercise):
             answer.verdicts.append(selection_verdict(selections))
             answer.numbers["policy_selection"] = [selection.numbers() for selection in selections]
             answer.tables.append(selection_table(selections))
+        if config.robustness:
+            nudged = play_nudged(experiment, made, arms, config.play_on)
+            _add_robustness(answer, experiment.task_spec.name, {**arms, **nudged})
         if config.reranker is not None:
             answer.numbers["decision"], table = cost_of_a_decision(experiment, config.reranker, manifest)
             answer.tables.append(table)
+        planned = made["mpc"][0]
         if config.ranking and isinstance(planned, PlanningArm):
             answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
@@ -239,3 +254,12 @@ class PlanningExercise(Exercise):
     def _judges(self, task: Task) -> dict[str, dict[str, float]]:
         """Either cost by the suffix of its arm; decoded states are left out where the task cannot tell their worth."""
         return {REWARD: LEARNED_REWARD} | ({COST: TRUE_COST} if task.judges_states else {})
+
+
+def _add_robustness(answer: Answer, task: str, arms: dict[str, list[Outcomes]]) -> None:
+    """What a nudge costs every arm, into the answer of the undisturbed test."""
+    differences = nudge_differences({task: arms})
+    answer.outcomes = arms
+    answer.verdicts += robustness_verdicts(differences, Nudge.steps)
+    answer.numbers["robustness"] = plain(differences)
+    answer.tables.append(robustness_table(differences))

@@ -23,7 +23,7 @@ from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.fetch.experts import FetchPickExpert, FetchPushExpert, FetchReachExpert, FetchSlideExpert
 from wm_lab.tasks.raycast import Marker
-from wm_lab.tasks.task import Expert
+from wm_lab.tasks.task import Expert, consecutive
 
 GRIP, THING, FINGERS = slice(0, 3), slice(3, 6), slice(9, 11)  # in the state of tasks with a thing
 OPEN = 0.05  # m, of each finger
@@ -95,6 +95,10 @@ class FetchTask(EnvTask):
 
     def cost(self, state: Tensor) -> Tensor:
         return self._known.cost(state)
+
+    @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        return consecutive(position=3, fingers=1)
 
     def expert(self) -> Expert:
         return self._known.expert(self)

@@ -33,7 +33,7 @@ from wm_lab.tasks.hand.scene import (
 from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.lit_camera import LitCamera
 from wm_lab.tasks.raycast import Marker, RayCamera
-from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, defining_options
+from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, consecutive, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
@@ -139,6 +139,10 @@ class HandTask(Task):
     def cost(self, state: Tensor) -> Tensor:
         cost: Tensor = self._cost(state.unbind(-1))
         return cost
+
+    @property
+    def action_groups(self) -> dict[str, tuple[int, ...]]:
+        return consecutive(position=3, orientation=3, fingers=1)
 
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
