@@ -27,6 +27,7 @@ from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import with_target
+from wm_lab.switch import structured
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.config import TrainerConfig
@@ -144,13 +145,13 @@ def register() -> None:
     """Make the schemas and resolvers known to Hydra; safe to call twice."""
     config_source.register()
     store = ConfigStore.instance()
-    store.store(name="root_schema", node=RootConfig)
-    store.store(group="schema", name="data", node=DataConfig)
-    store.store(group="schema", name="objective", node=ObjectiveConfig)
-    store.store(group="schema", name="trainer", node=TrainerConfig)
-    store.store(group="schema", name="scale", node=ScaleConfig)
-    store.store(group="schema/tracking", name="wandb", node=TrackingConfig)
-    store.store(group="schema/policy", name="mpc", node=MPCConfig)
+    store.store(name="root_schema", node=structured(RootConfig))
+    store.store(group="schema", name="data", node=structured(DataConfig))
+    store.store(group="schema", name="objective", node=structured(ObjectiveConfig))
+    store.store(group="schema", name="trainer", node=structured(TrainerConfig))
+    store.store(group="schema", name="scale", node=structured(ScaleConfig))
+    store.store(group="schema/tracking", name="wandb", node=structured(TrackingConfig))
+    store.store(group="schema/policy", name="mpc", node=structured(MPCConfig))
     store.store(group="schema/policy", name="behaviour_cloning", node=with_target(BehaviourCloning))
     for group, package in DISCOVERED.items():
         for name, kind in configurable(package):

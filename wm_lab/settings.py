@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from wm_lab import moved
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
+from wm_lab.switch import structured
 from wm_lab.template_words import called_here
 from wm_lab.trust import trust
 
@@ -50,7 +51,7 @@ def typed(kind: type | DictConfig, values: Mapping[str, Any], name: str) -> Dict
             raise UserError(told)
     require_known(values, known, name)
     with _told_by(name):
-        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(kind), values))
+        return cast(DictConfig, OmegaConf.merge(kind if isinstance(kind, DictConfig) else structured(kind), values))
 
 
 def require_known(values: Iterable[str], known: Iterable[str], name: str = "") -> None:
@@ -137,7 +138,7 @@ def with_target(kind: type) -> DictConfig:
     """The schema of the class: its config dataclass, which also says what it is for."""
     config = config_of(kind)
     both = make_dataclass(config.__name__, [(TARGET, str, field(default=".".join(public_name(kind))))], bases=(config,))
-    schema: DictConfig = OmegaConf.structured(both)
+    schema = structured(both)
     for name in schema:
         value = None if OmegaConf.is_missing(schema, name) else schema._get_node(name)
         if isinstance(value, DictConfig) and OmegaConf.get_type(value) is dict:
