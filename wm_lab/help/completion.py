@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -173,8 +174,9 @@ def _of_schema(name: str, source: PythonSource) -> Found | None:
     for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if file is not None else ():
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "store.store":
             told = {each.arg: ast.unparse(each.value).strip("'") for each in call.keywords}
-            if f"{told.get('group')}/{told['name']}" == f"schema/{name}" and "(" not in told["node"]:
-                return source.find("wm_lab.config", told["node"])
+            plain = re.fullmatch(r"structured\((\w+)\)", told["node"])
+            if f"{told.get('group')}/{told['name']}" == f"schema/{name}" and plain is not None:
+                return source.find("wm_lab.config", plain[1])
     module = name.rpartition("/")[2]
     found = (source.configured(f"wm_lab.{package}.{module}") for package in PACKAGES)
     return next((config for config in found if config is not None), None)
