@@ -15,6 +15,10 @@ def cli() -> None:
     try:  # before PyTorch is loaded, whose libraries end the process without a word of ours
         require_folder()
         require_memory()
+        if sys.argv[1:2] == ["play"]:
+            from wm_lab.play.command import cli as play
+
+            raise SystemExit(play(sys.argv[2:]))
         from wm_lab.help.screen import answer
 
         told = answer(sys.argv[1:])

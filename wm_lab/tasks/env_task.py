@@ -222,6 +222,11 @@ class EnvTask(Task):
         self._camera.factors = self._factors
         return self._camera.render(self._env.unwrapped.data, self._markers())
 
+    def in_picture(self, points: np.ndarray) -> np.ndarray:
+        if self._camera is None:  # nothing was rendered yet, or the environment draws itself
+            return super().in_picture(points)
+        return self._camera.project(points)
+
     def _prepare(self) -> None:
         """Ready what reads the simulation."""
         model = self._env.unwrapped.model

@@ -114,6 +114,14 @@ class RayCamera:
         picture: np.ndarray = image.astype(np.uint8).reshape(*self.size, 3)
         return picture
 
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Where points [..., 3] (m) stand in the last picture: [..., 2], fractions of its width and height."""
+        view, (height, width) = self._view(), self.size
+        local = (points - view.position) @ view.rotation
+        reach = np.tan(np.deg2rad(view.fovy) / 2) * -local[..., 2]
+        x, y = local[..., 0] / (reach * width / height), local[..., 1] / reach
+        return np.stack([(1 + x) / 2, (1 - y) / 2], axis=-1)
+
     def _follow(self, data: mujoco.MjData) -> View:
         """Take on the state of `data`, and aim the rays of the picture; returns where they come from."""
         model, scene = self._model, self._scene

@@ -205,6 +205,14 @@ class Task(gymnasium.Env, ABC):
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.task_spec.name} does not say what its goal looks like")
 
+    def snapshot_like(self, state: np.ndarray) -> np.ndarray:
+        """A snapshot [S] whose scene looks as a state [D] tells, such as one that a model decoded; for pictures."""
+        raise LookupError(f"{self.task_spec.name} does not say what its states look like")
+
+    def in_picture(self, points: np.ndarray) -> np.ndarray:
+        """Where points [..., 3] (m) stand in what `render` shows: [..., 2], fractions of its width and height."""
+        raise LookupError(f"{self.task_spec.name} does not say where its camera stands")
+
     def relocate(self, states: np.ndarray, random: np.random.Generator) -> Relocation:
         """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
         raise LookupError(f"{self.task_spec.name} does not say where else an episode could happen")

@@ -91,6 +91,13 @@ class HandPhysics:
         self.unpack(snapshot, self.data)
         self._read()
 
+    def with_goal(self, snapshot: np.ndarray, goal: np.ndarray) -> None:
+        """Have the marker of the goal stand at `goal` [3] in a snapshot [S]."""
+        _, (scratch,) = self._pool(1)
+        self.unpack(snapshot, scratch)
+        scratch.mocap_pos[0] = self._stand(goal)
+        self.pack(scratch, snapshot)
+
     def pack(self, data: mujoco.MjData, out: np.ndarray) -> None:
         mujoco.mj_getState(self.model, data, out, mjtState.mjSTATE_INTEGRATION)
 

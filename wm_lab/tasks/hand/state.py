@@ -88,6 +88,15 @@ class Layout:
         state[..., self.goal :] = goal
         return state
 
+    def pose(self, state: np.ndarray, physics: np.ndarray) -> None:
+        """Write what a state [D] tells into physics [P]: the inverse of `observe`, but for the blocks' velocities."""
+        physics[self._sources] = state[self._targets]
+        for block in range(self.blocks):
+            rotation = 1 + JOINTS + 7 * block + 3
+            turned = physics[rotation : rotation + 4]
+            length = np.linalg.norm(turned)
+            turned[:] = turned / length if length > 0 else (1.0, 0.0, 0.0, 0.0)
+
     def variables(self, tolerance: dict[str, float]) -> tuple[Variable, ...]:
         """The named pieces; `tolerance` holds those that success depends on."""
         pieces = [

@@ -96,7 +96,7 @@ class HandTask(Task):
         self._goal_position = np.zeros(3)
         self._steps = 0
         self._depth_camera: RayCamera | None = None
-        self._camera: LitCamera | None = None
+        self._cameras: dict[int, LitCamera] = {}  # by size
         self._factors = TRAIN
         self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
         self._keys = OBSERVATIONS[config.observation]
@@ -175,6 +175,13 @@ class HandTask(Task):
         self._look()
         return self._observe()
 
+    def snapshot_like(self, state: np.ndarray) -> np.ndarray:
+        snapshot = self.snapshot()
+        self.layout.pose(state, snapshot[: len(self._physics.present)])
+        snapshot[-4:-1] = state[self.layout.goal :]
+        self._physics.with_goal(snapshot[:-4], snapshot[-4:-1])
+        return snapshot
+
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         return self.layout.observe(snapshots[:, : len(self._physics.present)], snapshots[:, -4:-1])
 
@@ -202,16 +209,23 @@ class HandTask(Task):
     def render(self, size: int | None = None) -> np.ndarray:
         """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
         size = self.config.image_size if size is None else size
-        if self._camera is None or self._camera.size != (size, size):
-            self._camera = LitCamera(self._physics.model, size, size, CAMERA, LAMP, hidden_group=GOAL_GROUP)
-        self._camera.factors = self._factors
-        return self._camera.render(self._physics.data, self._markers())
+        return self._camera(size).render(self._physics.data, self._markers())
+
+    def _camera(self, size: int) -> LitCamera:
+        if size not in self._cameras:
+            self._cameras[size] = LitCamera(self._physics.model, size, size, CAMERA, LAMP, hidden_group=GOAL_GROUP)
+        self._cameras[size].factors = self._factors
+        return self._cameras[size]
 
     def _markers(self) -> list[Marker]:
         """The goal, where it is no hole."""
         if self._goal.name == "insert":
             return []
         return [Marker(tuple(self._physics.data.mocap_pos[0].tolist()), GOAL_RADIUS)]
+
+    def in_picture(self, points: np.ndarray) -> np.ndarray:
+        self.render()  # a camera knows where it stands once it has looked
+        return self._camera(self.config.image_size).project(points)
 
     def _proprio(self) -> np.ndarray:
         return self._state[:PROPRIO]
