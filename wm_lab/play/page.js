@@ -113,7 +113,7 @@ function notes() {
   const left = $("left-note"), number = history.length ? history[history.length - 1].number : 0;
   const solved = history.some(step => step.success);
   left.className = solved ? "note good" : "note";
-  left.textContent = state.forked ? "waits" : `step ${number}${solved ? ", solved" : number > hello.limit ? `, past the ${hello.limit} of a policy` : ""}`;
+  left.textContent = state.forked ? "waits" : state.paused && !number ? "press Play, or a key" : `step ${number}${solved ? ", solved" : number > hello.limit ? `, past the ${hello.limit} of a policy` : ""}`;
   $("right-note").classList.toggle("manner", !state.forked);
   $("right-note").textContent = state.forked ? "alone: what if?" : hello.manner;
   document.querySelector(".truth").classList.toggle("waiting", Boolean(state.forked));
@@ -146,7 +146,7 @@ function plot(canvas, steps, lines, fromZero) {
   if (!values.length) return;
   let low = fromZero ? 0 : Math.min(...values), high = Math.max(...values);
   if (high - low < 1e-9) { high += 0.5; low -= fromZero ? 0 : 0.5; }
-  const room = 38, right = width - room, x = i => steps.length < 2 ? 0 : i * right / (Math.max(steps.length, 60) - 1);
+  const room = 46, right = width - room, x = i => steps.length < 2 ? 0 : i * right / (Math.max(steps.length, 60) - 1);
   const y = value => 4 + (height - 8) * (1 - (value - low) / (high - low));
   pen.fillStyle = color("--fork");
   const alone = steps.findIndex(step => step.forked);
