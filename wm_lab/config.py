@@ -23,6 +23,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from wm_lab import config_source
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
+from wm_lab.experiment.clones import CloningConfig
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type | None] = {
     "value": None,
     "mpc": MPCConfig,
     "bc": None,
+    "cloning": CloningConfig,
     "data": DataConfig,
     "trainer": TrainerConfig,
     "bc_trainer": TrainerConfig,
@@ -86,6 +88,7 @@ class ScaleConfig:
     image_batch: Batch = 32  # the same where the task shows images, each as many numbers as hundreds of vectors
     image_length: Steps = 8  # steps of a window of images: many short ones show more episodes
     validations: Count = 10  # over a whole training
+    validation_episodes: Amount = 24  # that candidates play before the test, so that the best of them is chosen
     episode_steps: Steps | None = None  # of hand tasks; null: as many as the task deserves
     by_difficulty: bool = True  # whether harder tasks get more
     workers: Processes | None = None  # processes; null: one per core
@@ -113,6 +116,8 @@ class RootConfig:
     """How plans are acted on, over and over."""
     bc: Any = MISSING
     """The behaviour-cloning policy."""
+    cloning: CloningConfig = field(default_factory=CloningConfig)
+    """Which variants of it are tried."""
     data: Any = MISSING
     """What models learn from."""
     trainer: Any = MISSING

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tests.data.toy import SPEED
 from wm_lab.evaluation.json_files import write_json
+from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.run_settings import Settings
@@ -95,6 +96,7 @@ class PointExperiment(Experiment):
     def __init__(self, settings: Settings, training: int = 0, shared: Tools | None = None) -> None:
         super().__init__(settings, training, shared)
         self.models = PointModels(self.tools, self.data)
+        self.clones = Clones(self.tools, self.data, self.models, self.evaluations)
 
 
 def settings(store: Path, **changes: Any) -> Settings:
@@ -114,6 +116,7 @@ def settings(store: Path, **changes: Any) -> Settings:
         "objective": {},
         "mpc": {"execute": 1},
         "bc": {},
+        "cloning": {"validation_episodes": 0},
         "data": {"episodes": 40, "validation_fraction": 0.25},
         "trainer": {},
         "bc_trainer": {},

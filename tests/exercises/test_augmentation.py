@@ -115,11 +115,11 @@ def test_clones_trained_side_by_side_are_those_trained_one_by_one(answer, store,
             TrainingMix(real, "real", steps=STEPS),
             TrainingMix(mixed, "mixed", normaliser=experiment.data.normaliser(real), weights=[0.5, 0.5], steps=STEPS),
         ]
-        alone = [experiment.models.clone(mix) for mix in mixes]
+        alone = [experiment.clones.checkpoint(mix) for mix in mixes]
     with PointExperiment(replace(point_settings(tmp_path), workers=2)) as experiment:
         train_clones(experiment, [mixes])
         assert experiment.tools.seconds.pop("train bc real") > 0 and experiment.tools.seconds.pop("train bc mixed") > 0
-        together = [experiment.models.clone(mix) for mix in mixes]
+        together = [experiment.clones.checkpoint(mix) for mix in mixes]
         assert experiment.tools.seconds == {}, "they were trained before they were asked for"
     for mine, theirs in zip(alone, together, strict=True):
         assert mine != theirs and mine.parent.name == theirs.parent.name

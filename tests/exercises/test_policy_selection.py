@@ -174,7 +174,7 @@ def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_
     assert "round1" in collector and "round1" not in demonstrations, "the first collection is shared"
     recipe = json.loads((tmp_path / "dataset" / collector / "recipe.json").read_text())["recipe"]
     arm = PlanningArm(
-        "collector", experiment.settings, experiment.models.world_model(0), proposals=experiment.models.clone()
+        "collector", experiment.settings, experiment.models.world_model(0), proposals=experiment.clones.checkpoint()
     )
     assert recipe["policy"] == arm.recipe() and arm.recipe()["proposals"] is not None
 

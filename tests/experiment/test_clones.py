@@ -64,7 +64,7 @@ def test_what_an_expert_never_does_does_not_blind_its_clone():
 
 def test_a_clone_sees_by_its_demonstrations_and_the_collection(tmp_path):
     with experiment_of(tmp_path) as experiment:
-        checkpoint = experiment.models.clone()
+        checkpoint = experiment.clones.checkpoint()
         demonstrations, collection = experiment.data.demonstrations(), experiment.data.dataset()
     recipe = json.loads((checkpoint.parent / "recipe.json").read_text())["recipe"]
     assert recipe["data"] == demonstrations.digest, "it learns from the demonstrations alone"
@@ -78,19 +78,19 @@ def test_a_clone_sees_by_its_demonstrations_and_the_collection(tmp_path):
 
 def test_it_is_the_same_clone_with_rounds_and_without(tmp_path):
     with experiment_of(tmp_path) as experiment:
-        before = experiment.models.clone()
+        before = experiment.clones.checkpoint()
     with experiment_of(tmp_path, rounds=1) as experiment:
-        assert experiment.models.clone() == before, "who advises the collection of a round plays in the test"
+        assert experiment.clones.checkpoint() == before, "who advises the collection of a round plays in the test"
 
 
 def test_another_collection_makes_another_clone(tmp_path):
     with experiment_of(tmp_path) as experiment:
         demonstrations = experiment.data.demonstrations()
-        one = experiment.models.clone(TrainingMix(demonstrations, normaliser=(demonstrations,)))
-        two = experiment.models.clone(
+        one = experiment.clones.checkpoint(TrainingMix(demonstrations, normaliser=(demonstrations,)))
+        two = experiment.clones.checkpoint(
             TrainingMix(demonstrations, normaliser=experiment.data.normaliser(demonstrations))
         )
-        assert two == experiment.models.clone() != one
+        assert two == experiment.clones.checkpoint() != one
 
 
 def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
@@ -106,4 +106,4 @@ def test_a_recording_in_other_physics_is_seen_by_as_well(tmp_path):
     data = {"path": str(other), "validation_fraction": 0.25}
     with PointExperiment(settings(tmp_path, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data)) as experiment:
         both = pooled([experiment.data.demonstrations().spec, experiment.data.recording.spec])
-        assert load_model(experiment.models.clone(), BehaviourCloning).spec.mean == both.mean
+        assert load_model(experiment.clones.checkpoint(), BehaviourCloning).spec.mean == both.mean

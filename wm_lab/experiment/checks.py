@@ -7,11 +7,13 @@ import torch
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, value_class, values_ahead
-from wm_lab.experiment.dry_run import DryRun
+from wm_lab.experiment.clones import variants
+from wm_lab.experiment.dry_run import DryRun, blank_spec
 from wm_lab.experiment.memory import require_memory
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.planners.planner import Planner
+from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET, build, read_config, target
 from wm_lab.tasks.task import Task
@@ -46,13 +48,15 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
     check_objective(settings, task)
     _check_value(dry_run)
     _check_trainer(settings, task, "bc_trainer")
-    clone = dry_run.clone.config
-    sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
-    if sees + predicts > length:
-        raise UserError(
-            f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}; "
-            "lower them or raise it"
-        )
+    for name, section in variants(settings).items():
+        with torch.random.fork_rng():
+            clone = build(BehaviourCloning, section, "bc", blank_spec(dry_run.task)).config
+        sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
+        if sees + predicts > length:
+            raise UserError(
+                f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}"
+                f"{f', in cloning.variants.{name}' if name else ''}; lower them or raise it"
+            )
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
     if data.advised:

@@ -12,6 +12,7 @@ from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import PlanningArm
 from wm_lab.experiment.checks import check_playing, check_training
+from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Evaluations
@@ -35,6 +36,7 @@ class Experiment:
         self.data = Collections(self.tools, self.collector)
         self.models = Models(self.tools, self.data)
         self.evaluations = Evaluations(self.tools)
+        self.clones = Clones(self.tools, self.data, self.models, self.evaluations)
         self._dry_run: DryRun | None = None
 
     @property
@@ -68,7 +70,7 @@ class Experiment:
 
     def collector(self, number: int) -> PlanningArm:
         """Who collects the on-policy round of this number: planning with the model of the round before."""
-        adviser = self.models.clone() if self.data.config.advised else None
+        adviser = self.clones.checkpoint() if self.data.config.advised else None
         model = self.models.world_model(number - 1)
         value = self.models.value(number - 1)
         return PlanningArm("collector", self.settings.without_variation(), model, proposals=adviser, value=value)

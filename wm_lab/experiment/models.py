@@ -1,4 +1,4 @@
-"""The trained models of a run: its world model, and clones of demonstrations."""
+"""The trained models of a run: its world model, and policies cloned from demonstrations."""
 
 from __future__ import annotations
 
@@ -62,10 +62,6 @@ class Models:
         """
         return self.train(self.model_training(rounds, other))
 
-    def clone(self, mix: TrainingMix | None = None) -> Path:
-        """Checkpoint of the policy cloned from the demonstrations, or from `mix`."""
-        return self.train(self.clone_training(mix))
-
     def value(self, rounds: int | None = None) -> Path | None:
         """Checkpoint of the value learned from what the world model learned from; None where none was asked for."""
         if not values_ahead(self._tools.settings):
@@ -118,23 +114,24 @@ class Models:
         if checkpoint is not None:
             recipe["features_of"] = checkpoint.parent.name
         name = settings.label("value") + (f", round {rounds}" if rounds else "")
-        return Training(recipe, make, dataset, trainer, None, name, f"value_{rounds}" if rounds else "value")
+        prefix = f"value_{rounds}" if rounds else "value"
+        return Training(recipe, make, dataset, trainer, None, name, prefix, "value")
 
-    def clone_training(self, mix: TrainingMix | None = None) -> Training:
-        """How `clone` is trained."""
+    def clone_training(self, mix: TrainingMix | None, variant: str, bc: Section) -> Training:
+        """How a policy with these options, a variant of the run's clone, is cloned from the demonstrations or `mix`."""
         settings = self._tools.settings
         trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         mix = mix or self._plain_mix()
         trainer = replace(trainer, steps=mix.steps or trainer.steps)
         return Training(
-            recipe=self._recipe("bc", settings.bc, trainer, mix.dataset) | mix.recipe(),
-            make=lambda: build(BehaviourCloning, settings.bc, "bc", mix.spec),
+            recipe=self._recipe("bc", bc, trainer, mix.dataset) | mix.recipe(),
+            make=lambda: build(BehaviourCloning, bc, "bc", mix.spec),
             dataset=mix.dataset,
             trainer=trainer,
             weights=mix.weights,
-            name=f"bc {mix.name}".strip(),
-            prefix=f"bc_{mix.name}" if mix.name else "bc",
-            what=f"clone of {mix.name}" if mix.name else "clone",
+            name=" ".join(filter(None, ("bc", variant, mix.name))),
+            prefix="_".join(filter(None, ("bc", variant, mix.name))),
+            what=(f"clone of {mix.name}" if mix.name else "clone") + (f", {variant}" if variant else ""),
         )
 
     def is_trained(self, training: Training) -> bool:

@@ -27,6 +27,7 @@ class Settings:
     objective: Section
     mpc: Section
     bc: Section
+    cloning: Section
     data: Section
     trainer: Section
     bc_trainer: Section

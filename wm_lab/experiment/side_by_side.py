@@ -41,14 +41,26 @@ def train_models(experiment: Experiment, *, clone: bool = False, second: Setting
         ]
         if (clone or data.advised) and rounds == 0:
             experiment.data.demonstrations()
-            jobs += [CloneJob(each.tools.training) for each in experiment.trainings]
+            jobs += _awaited_clones(experiment)
+        _side_by_side(experiment, jobs)
+        if (clone or data.advised) and rounds == 0:
+            choose_clones(experiment)
+
+
+def choose_clones(experiment: Experiment) -> None:
+    """The variants of a clone that every training seed tries until it has chosen, those of one turn side by side."""
+    while len(jobs := _awaited_clones(experiment)) > 1:
         _side_by_side(experiment, jobs)
 
 
 def train_clones(experiment: Experiment, mixes: Sequence[Sequence[TrainingMix]]) -> None:
-    """Clones of every mix of every training seed, `mixes[training]`."""
-    if _alongside(experiment):
-        _side_by_side(experiment, [CloneJob(k, StoredMix.of(mix)) for k, each in enumerate(mixes) for mix in each])
+    """Clones of every mix of every training seed, `mixes[training]`, each as its training has chosen."""
+    if not _alongside(experiment):
+        return
+    choose_clones(experiment)
+    chosen = [each.clones.chosen for each in experiment.trainings]
+    jobs = [CloneJob(k, chosen[k], StoredMix.of(mix)) for k, each in enumerate(mixes) for mix in each]
+    _side_by_side(experiment, jobs)
 
 
 @dataclass(frozen=True)
@@ -93,13 +105,20 @@ class CloneJob:
     """A training of a clone; of the demonstrations where there is no mix."""
 
     number: int  # of the training seed
+    variant: str
     mix: StoredMix | None = None
 
     def training(self, experiment: Experiment) -> Training:
-        return experiment.models.clone_training(None if self.mix is None else self.mix.opened(experiment))
+        return experiment.clones.training(self.variant, None if self.mix is None else self.mix.opened(experiment))
 
 
 Job = ModelJob | CloneJob
+
+
+def _awaited_clones(experiment: Experiment) -> list[Job]:
+    """What each training seed must train before it can choose its clone."""
+    awaited = [(each.tools.training, each.clones.waiting_for()) for each in experiment.trainings]
+    return [CloneJob(number, variant) for number, variant in awaited if variant is not None]
 
 
 def _alongside(experiment: Experiment) -> bool:

@@ -51,7 +51,7 @@ class Section(NamedTuple):
         return self.group if self.group == self.name else f"{self.group}@{self.name}"
 
 
-EVALUATION = Section("evaluation", "evaluation", None)
+UNCHOSEN = {name: Section(name, name, None) for name in ("cloning", "evaluation")}
 """Of which nothing is chosen by name."""
 
 

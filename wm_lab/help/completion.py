@@ -17,7 +17,7 @@ import yaml
 
 from wm_lab.errors import unknown
 from wm_lab.folders import CONF, config_folders
-from wm_lab.help.choices import Section, sections
+from wm_lab.help.choices import UNCHOSEN, Section, sections
 from wm_lab.help.python_source import Found, PythonSource
 
 WORDS = ("-sc", "--shell-completion")
@@ -114,7 +114,7 @@ def _names(word: str, before: Sequence[str], folders: Sequence[Path]) -> Iterato
     for section in sections(CONF).values():
         yield f"{plus}{section.typed}="
         yield f"{plus}{section.name}."
-    yield f"{plus}evaluation."
+    yield from (f"{plus}{name}." for name in UNCHOSEN)
     yield f"{plus}hydra/launcher="
     begun, dot, _ = typed.partition(".")
     yield from (f"{plus}{option}=" for option, _ in options_of(begun if dot else "", before, folders))

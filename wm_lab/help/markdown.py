@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wm_lab.folders import CONF
-from wm_lab.help.choices import EVALUATION, SETS, GroupChoice, Section, families, find, sections
+from wm_lab.help.choices import SETS, UNCHOSEN, GroupChoice, Section, families, find, sections
 from wm_lab.help.options import KINDS, RUN, Option, options_of
 
 BEGIN = """\
@@ -26,7 +26,7 @@ HEADER = "| option | type | default | domain | what it is |\n|---|---|---|---|--
 def page() -> str:
     """The whole page."""
     parts = [BEGIN, "## Every run", "", table(options_of(RUN)), ""]
-    for section in (*sections(CONF).values(), EVALUATION):
+    for section in (*sections(CONF).values(), *UNCHOSEN.values()):
         if section.name in SETS:
             continue
         parts += [f"## {section.name}", ""]

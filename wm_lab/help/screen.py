@@ -15,7 +15,7 @@ import wm_lab
 from wm_lab.errors import unknown
 from wm_lab.folders import CONF, HERE, config_folders
 from wm_lab.help import completion
-from wm_lab.help.choices import EVALUATION, GROUPS, SETS, Section, choices, families, find, sections
+from wm_lab.help.choices import GROUPS, SETS, UNCHOSEN, Section, choices, families, find, sections
 from wm_lab.help.comments import comments_in
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def overview(folders: Sequence[Path], width: int) -> Iterator[str]:
     yield "OPTION           (and those of what is chosen: wm-lab --help GROUP=CHOICE)"
     source = (HERE / "config.py").read_text(encoding="utf-8")
     for name, words in comments_in(source, "RootConfig").items():
-        if name not in known and name != EVALUATION.name:
+        if name not in known and name not in UNCHOSEN:
             yield _line(f"{name:<17}", words, width)
 
 
@@ -90,7 +90,7 @@ def _rows(group: str, folders: Sequence[Path], chosen: str | None) -> Iterator[t
 
 def about(topic: str, folders: Sequence[Path], width: int) -> Iterator[str]:
     """Of `model`, `model=rssm` or `planner.horizon`."""
-    known = sections(CONF) | {EVALUATION.name: EVALUATION}
+    known = sections(CONF) | UNCHOSEN
     place, equals, name = topic.partition("=")
     place = place.lstrip("+~").rpartition("@")[2]
     head = place.partition(".")[0]

@@ -60,7 +60,7 @@ def trained(words: Sequence[str], clone: bool = False) -> Scene:
         experiment.check()
         experiment.require_playable("wm-lab play")
         dynamics: Dynamics = "simulator" if is_simulator(settings) else experiment.models.world_model()
-        policy = experiment.models.clone() if clone else None
+        policy = experiment.clones.checkpoint() if clone else None
     return scene(settings, dynamics, settings.label("model"), policy)
 
 

@@ -143,7 +143,7 @@ class AugmentationExercise(Exercise):
         arms: dict[str, list[Outcomes]] = {}
         for name in common:
             for each, its in zip(experiment.trainings, trained_on, strict=True):
-                arm = CloneArm(name, each.settings, each.models.clone(its[name].mix))
+                arm = CloneArm(name, each.settings, each.clones.checkpoint(its[name].mix))
                 arms.setdefault(name, []).append(each.evaluations.play(arm, manifest, 0))
         answer = self._answer(experiment, [trained_on[0][name] for name in common], arms)
         redrawn = experiment.evaluations.redrawn_starts(manifest)

@@ -47,6 +47,7 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.clones import clone_table
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
@@ -165,6 +166,10 @@ class PlanningExercise(Exercise):
                 arms.setdefault(arm.name, []).append(played)
                 made.setdefault(arm.name, []).append(arm)
         answer = planning_answer(experiment, manifest, arms)
+        if "bc" in arms and len(experiment.clones.sections) > 1:
+            clones = [each.clones for each in experiment.trainings]
+            answer.numbers["clone_selection"] = [each.numbers() for each in clones]
+            answer.tables.append(clone_table(clones))
         if config.validation_episodes and ADVISED in arms:
             # All of it is in the store by now.
             selections = [
@@ -205,7 +210,7 @@ class PlanningExercise(Exercise):
     def _learned_arms(self, experiment: Experiment) -> Iterator[Arm]:
         """Those for which something is trained, and with the first training the true simulator above them."""
         config, settings = self.config, experiment.settings
-        clone = experiment.models.clone() if config.clone else None
+        clone = experiment.clones.checkpoint() if config.clone else None
         if clone is not None:
             yield CloneArm("bc", settings, clone)
         if config.offline and experiment.data.config.rounds:

@@ -114,7 +114,7 @@ def advised_arm(experiment: Experiment, episodes: int, play_on: int | None) -> A
 
 
 def _candidates(experiment: Experiment, settings: Settings) -> list[Arm]:
-    clone = experiment.models.clone()
+    clone = experiment.clones.checkpoint()
     return [
         CloneArm("bc", settings, clone),
         PlanningArm(ADVISED, settings, experiment.models.world_model(), proposals=clone),
