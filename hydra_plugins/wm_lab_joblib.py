@@ -11,7 +11,7 @@ class MortalLauncher(JoblibLauncher):  # type: ignore[misc]  # which tells no ty
     """What `wm_lab.launchers.sweep` puts in place of it: joblib's own processes stay five minutes after a kill."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from wm_lab.parent import leave_with  # late, for every Hydra program of this environment reads this file
+        from wm_lab.system.parent import leave_with  # late, for every Hydra program of this environment reads this file
 
         self.joblib |= {"initializer": leave_with, "initargs": (os.getpid(),)}
         ended: Sequence[JobReturn] = super().launch(job_overrides, initial_job_idx)

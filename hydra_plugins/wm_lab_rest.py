@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wm_lab.hydra_internals import basic_sweeper
+from wm_lab.command_line.hydra_internals import basic_sweeper
 
 
 class RestSweeper(basic_sweeper.BasicSweeper):

@@ -7,7 +7,7 @@ import os
 import sys
 
 from wm_lab.errors import MISTAKE, UserError, complain
-from wm_lab.streams import prepare_streams, require_folder, require_memory
+from wm_lab.system.streams import prepare_streams, require_folder, require_memory
 
 
 def cli() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from wm_lab.command_line.folders import CONF
+from wm_lab.command_line.mistakes import explain
 from wm_lab.config import composed
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Answer
-from wm_lab.folders import CONF
 from wm_lab.main import run
-from wm_lab.mistakes import explain
 
 
 def ask(*overrides: str) -> Answer:

@@ -20,7 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
-from wm_lab import config_source
+from wm_lab.command_line import config_source
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
 from wm_lab.experiment.clones import CloningConfig
@@ -28,7 +28,7 @@ from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import with_target
-from wm_lab.switch import structured
+from wm_lab.settings.switch import structured
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.config import TrainerConfig

@@ -21,7 +21,7 @@ from wm_lab.formats.survey import survey
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import print_tables
-from wm_lab.streams import prepare_streams, require_folder
+from wm_lab.system.streams import prepare_streams, require_folder
 from wm_lab.tracking.progress import progress
 
 IMAGE_SIZE = 64

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.window_reader import WindowReader, require_length
-from wm_lab.device import device_of
 from wm_lab.errors import UserError, unknown
+from wm_lab.system.device import device_of
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import Imagination, State, Windows, WorldModel
 

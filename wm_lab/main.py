@@ -20,26 +20,24 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
-from wm_lab.command_line import understood
-from wm_lab.device import choose_device
+from wm_lab.command_line.arguments import understood
+from wm_lab.command_line.folders import CONF, config_folders, share_user_code
+from wm_lab.command_line.mistakes import explain
 from wm_lab.domains import check_domains
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import RERANKER, Settings
-from wm_lab.folders import CONF, config_folders, share_user_code
+from wm_lab.launchers.resume import finished_before, resumed
 from wm_lab.launchers.sweep import SweepWatch
-from wm_lab.metric import check_metric, metrics_of, require_test
-from wm_lab.mistakes import explain
-from wm_lab.names import file_name
 from wm_lab.planners.planner import Planner
+from wm_lab.reports.metric import check_metric, metrics_of, require_test
 from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import main_artifacts, run_table, used_table
 from wm_lab.reports.runs import read_run, save_outcomes
 from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
-from wm_lab.resume import finished_before, resumed
 from wm_lab.settings import (
     build,
     complete,
@@ -50,7 +48,9 @@ from wm_lab.settings import (
     require_section,
     target,
 )
-from wm_lab.streams import let_logs_fail, prepare_streams, require_folder
+from wm_lab.system.device import choose_device
+from wm_lab.system.names import file_name
+from wm_lab.system.streams import let_logs_fail, prepare_streams, require_folder
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty

@@ -13,7 +13,7 @@ from wm_lab import __version__
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.reports.sweep_report import answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
-from wm_lab.streams import prepare_streams, require_folder
+from wm_lab.system.streams import prepare_streams, require_folder
 
 
 def cli() -> None:

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.entry.command import ROOT
 from tests.extras import need
-from wm_lab.hydra_internals import basic_sweeper
+from wm_lab.command_line.hydra_internals import basic_sweeper
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.main import CONF
 

@@ -18,7 +18,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from tests.entry.command import QUIET, SMALL, artifacts, wm_lab
-from wm_lab.mistakes import explain
+from wm_lab.command_line.mistakes import explain
 
 NAMES = {
     "model=rsmm": r"'rsmm'; did you mean rssm",

@@ -16,8 +16,8 @@ from tests.reports.test_sweep_report import write_run, write_status
 from wm_lab.evaluation.json_files import write_json
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import Rest
+from wm_lab.launchers.resume import place
 from wm_lab.main import CONF
-from wm_lab.resume import place
 
 SEEDS = [[f"seed={seed}"] for seed in range(5)]
 

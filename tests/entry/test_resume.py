@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from tests.entry.command import SMALL, start, wm_lab
 from tests.reports.test_sweep_report import write_run
+from wm_lab.command_line.mistakes import explain
 from wm_lab.errors import UserError
+from wm_lab.launchers.resume import finished_before, resumed
 from wm_lab.launchers.sweep import Sweep
-from wm_lab.mistakes import explain
-from wm_lab.resume import finished_before, resumed
 from wm_lab.tracking import Mode, TrackingConfig
 
 SWEEP = ("-m", *SMALL, "planner=cem,mppi")

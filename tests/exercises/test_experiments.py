@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from tests.exercises.hand_lab import changed, check, settings
 from tests.extras import need
-from wm_lab.hydra_internals import basic_sweeper
+from wm_lab.command_line.hydra_internals import basic_sweeper
 from wm_lab.main import CONF
 
 NEEDED = {"suite": ("ogbench", "tasks")}

@@ -22,7 +22,7 @@ from wm_lab.exercises.imagination.exercise import ImaginationExercise
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
-from wm_lab.metric import metrics_of
+from wm_lab.reports.metric import metrics_of
 
 CONFIG = PlanningConfig(4, oracle_episodes=2, attribution=False, validation_episodes=3)
 

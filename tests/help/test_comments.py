@@ -6,8 +6,8 @@ from dataclasses import fields, is_dataclass
 from typing import get_type_hints
 
 from tests.test_domains import schemas
+from wm_lab.command_line.folders import CONF
 from wm_lab.domains import taken_apart
-from wm_lab.folders import CONF
 from wm_lab.help.choices import words_of
 from wm_lab.help.comments import comments, comments_in
 from wm_lab.settings import TARGET

@@ -14,8 +14,8 @@ import pytest
 
 from tests.entry.command import ROOT
 from tests.entry.user_lab import write
+from wm_lab.command_line.folders import CONF
 from wm_lab.errors import UserError
-from wm_lab.folders import CONF
 from wm_lab.help.choices import sections
 from wm_lab.help.completion import answer, complete, options_of
 from wm_lab.help.options import RUN

@@ -10,9 +10,9 @@ from rich.console import Console
 from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.evaluation.comparison import attribute, compare_by_type, success_rows
 from wm_lab.evaluation.manifest import freeze
-from wm_lab.names import file_name
 from wm_lab.reports.tables import Table, attribution_table, difference_table, success_table
 from wm_lab.reports.terminal import print_answer
+from wm_lab.system.names import file_name
 
 
 def results() -> dict:

@@ -13,7 +13,7 @@ import yaml
 from tests.entry.command import ROOT, wm_lab
 from tests.tracking.wandb_server import KEY, ServedRun, WandbServer
 from tests.tracking.wandb_sweeps import SWEEP, SweepServer
-from wm_lab.metric import TOLD_BY
+from wm_lab.reports.metric import TOLD_BY
 from wm_lab.tracking.wandb_run import LONGEST_TAG
 
 pytestmark = pytest.mark.slow

@@ -24,7 +24,7 @@ import numpy as np
 
 from wm_lab.data.shard_check import fault_of_columns, fault_of_manifest
 from wm_lab.errors import UserError
-from wm_lab.seal import sealed, unsealed
+from wm_lab.system.seal import sealed, unsealed
 from wm_lab.tasks.task import TaskSpec
 
 FORMAT = "wm_lab shard"

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from wm_lab.errors import UserError
-from wm_lab.parent import die_with_parent, in_main_thread
+from wm_lab.system.parent import die_with_parent, in_main_thread
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 GRACE = 2.0  # seconds to learn how a worker died

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.errors import UserError
-from wm_lab.seal import sealed, unsealed
+from wm_lab.system.seal import sealed, unsealed
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.rollout import PlayConfig, Player
-from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, planning, value_class
 from wm_lab.experiment.run_settings import Settings
@@ -22,6 +21,7 @@ from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, Score
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, read_config
+from wm_lab.system.device import device_of
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
 from wm_lab.tasks.true_dynamics import JudgedSimulator

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from wm_lab.command_line.folders import CONF, config_folders
 from wm_lab.errors import unknown
-from wm_lab.folders import CONF, config_folders
 from wm_lab.help.choices import UNCHOSEN, Section, sections
 from wm_lab.help.python_source import Found, PythonSource
 

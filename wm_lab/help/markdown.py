@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wm_lab.folders import CONF
+from wm_lab.command_line.folders import CONF
 from wm_lab.help.choices import SETS, UNCHOSEN, GroupChoice, Section, families, find, sections
 from wm_lab.help.options import KINDS, RUN, Option, options_of
 

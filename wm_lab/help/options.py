@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from omegaconf import MISSING
 
 from wm_lab import config as schema
+from wm_lab.command_line.folders import CONF, share_user_code
 from wm_lab.domains import taken_apart
-from wm_lab.folders import CONF, share_user_code
 from wm_lab.help.comments import comments
 from wm_lab.settings import TARGET, config_of, plain_values, target
 from wm_lab.tracking.wandb_run import TrackingConfig

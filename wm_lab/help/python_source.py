@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from wm_lab.folders import HERE
+from wm_lab.command_line.folders import HERE
 
 
 class Found(NamedTuple):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import wm_lab
+from wm_lab.command_line.folders import CONF, HERE, config_folders
 from wm_lab.errors import unknown
-from wm_lab.folders import CONF, HERE, config_folders
 from wm_lab.help import completion
 from wm_lab.help.choices import GROUPS, SETS, UNCHOSEN, Section, choices, families, find, sections
 from wm_lab.help.comments import comments_in

@@ -18,7 +18,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from wm_lab.resume import finished_before
+from wm_lab.launchers.resume import finished_before
 
 log = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from wm_lab.command_line.hydra_internals import basic_sweeper, replace_config_loader
 from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.json_files import write_json
-from wm_lab.hydra_internals import basic_sweeper, replace_config_loader
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of
+from wm_lab.launchers.resume import LOCK, code_hash, command, place
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep_report import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
-from wm_lab.resume import LOCK, code_hash, command, place
 from wm_lab.settings import plain_values, read_config
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig

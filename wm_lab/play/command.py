@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wm_lab.command_line import understood
+from wm_lab.command_line.folders import CONF, share_user_code
+from wm_lab.command_line.mistakes import explain
 from wm_lab.errors import MISTAKE, UserError, complain
-from wm_lab.folders import CONF, share_user_code
-from wm_lab.mistakes import explain
 from wm_lab.play.scene import Choices, trained
 
 PROGRAM = "wm-lab play"

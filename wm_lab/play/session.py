@@ -15,11 +15,11 @@ import torch
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.record import SNAPSHOT
-from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.play.gap import Gap
 from wm_lab.policies.beliefs import Beliefs, one_step
 from wm_lab.policy import Moment, Policy
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, WorldModel
 

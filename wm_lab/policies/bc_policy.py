@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from wm_lab.device import device_of
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment, Policy
+from wm_lab.system.device import device_of
 
 
 class BCPolicy(Policy):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.policy import Moment
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import State, Windows, WorldModel
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
 from wm_lab.policies.beliefs import Beliefs, one_step
 from wm_lab.policy import Moment
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, WorldModel
 

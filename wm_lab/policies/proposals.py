@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.device import device_of
 from wm_lab.domains import Domain, Spread
 from wm_lab.errors import UserError
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment
+from wm_lab.system.device import device_of
 from wm_lab.world_model import DataSpec, State, WorldModel
 
 CORRELATION = 0.8

@@ -15,7 +15,7 @@ from typing import Any
 
 from wm_lab.errors import UserError, harmless, shortened
 from wm_lab.evaluation.outcomes import Arm, Outcomes, runs
-from wm_lab.seal import unsealed
+from wm_lab.system.seal import unsealed
 from wm_lab.tracking.run_folder import RESULT, RunFolder
 
 STATUS = "status.json"

@@ -23,7 +23,6 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.nudges import nudge_differences, undisturbed
 from wm_lab.evaluation.outcomes import Outcomes, runs
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
-from wm_lab.names import file_name
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, distinct, sweep_cells
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute
@@ -46,6 +45,7 @@ from wm_lab.reports.tables import (
     robustness_table,
     success_table,
 )
+from wm_lab.system.names import file_name
 
 BEST_AND_REST = 2  # choices that it takes to compare
 

@@ -17,7 +17,7 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.nudges import split_name
 from wm_lab.evaluation.told import Told
 from wm_lab.evaluation.verdicts import is_significant
-from wm_lab.names import column_name
+from wm_lab.system.names import column_name
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import replay
-from wm_lab.device import device_of
 from wm_lab.synthesis.segments import Observations, Starts
+from wm_lab.system.device import device_of
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig, SimulatorState
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import State, Windows, WorldModel

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from wm_lab.errors import UserError
-from wm_lab.names import file_name
+from wm_lab.system.names import file_name
 from wm_lab.tracking.machine import environment
 from wm_lab.tracking.plain import plain_value
 

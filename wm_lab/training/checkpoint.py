@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from wm_lab import moved
 from wm_lab.errors import UserError
-from wm_lab.settings import config_of, public_name, read_config
-from wm_lab.trust import is_trusted
+from wm_lab.settings import config_of, moved, public_name, read_config
+from wm_lab.settings.trust import is_trusted
 from wm_lab.world_model import DataSpec
 
 FORMAT = 1

@@ -27,7 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wm_lab.errors import UserError
-from wm_lab.parent import die_with_parent, in_main_thread
+from wm_lab.system.parent import die_with_parent, in_main_thread
 from wm_lab.world_model import Windows
 
 Loss = Callable[[Windows], tuple[Tensor, dict[str, Tensor]]]

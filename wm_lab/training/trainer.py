@@ -23,7 +23,7 @@ from wm_lab.data.dataset import Dataset
 from wm_lab.data.splits import SplitConfig
 from wm_lab.data.windows import WindowSampler
 from wm_lab.errors import UserError
-from wm_lab.seal import sealed
+from wm_lab.system.seal import sealed
 from wm_lab.training.checkpoint import fill, read, save_model, write
 from wm_lab.training.config import TrainerConfig, learning_rate
 from wm_lab.training.distributed import Place, together

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import WindowSampler
-from wm_lab.device import device_of
 from wm_lab.domains import Amount, Count, Domain, Few, Share, ShareBelowOne, Width
 from wm_lab.models.parts.blocks import mlp, zero
 from wm_lab.objectives import Objective
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.values.value import TrainedValueConfig, Value
 from wm_lab.world_model import DataSpec, Windows, WorldModel

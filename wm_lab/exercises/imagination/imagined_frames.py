@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wm_lab.device import device_of
 from wm_lab.evaluation.assessment import MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment, assess
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.image_metrics import psnr, rms_error, ssim
@@ -26,6 +25,7 @@ from wm_lab.exercises.imagination.predictions import FLOOR, ImaginedFutures
 from wm_lab.exercises.imagination.stretches import Stretches
 from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
 from wm_lab.reports.tables import Table, counted, what_n_counts
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Variable
 from wm_lab.world_model import WorldModel
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.record import SNAPSHOT
-from wm_lab.device import device_of
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import resample_counts
 from wm_lab.evaluation.interval import Interval
@@ -24,6 +23,7 @@ from wm_lab.exercises.imagination.stretches import Stretches
 from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Windows, WorldModel
 

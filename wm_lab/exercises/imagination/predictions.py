@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.device import device_of
 from wm_lab.evaluation.assessment import LINEAR, MODEL, PERSISTENCE, SHUFFLED
 from wm_lab.evaluation.baselines import LinearDynamics, constant_velocity, foreign_windows, persistence
 from wm_lab.exercises.imagination.readout import STATE, Readout
 from wm_lab.exercises.imagination.stretches import Stretches
+from wm_lab.system.device import device_of
 from wm_lab.world_model import Imagination, WorldModel
 
 VELOCITY, FLOOR = "constant_velocity", "decoder_floor"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.statistics import moving
-from wm_lab.device import device_of
 from wm_lab.exercises.imagination.stretches import Stretches
+from wm_lab.system.device import device_of
 from wm_lab.world_model import Imagination, WorldModel
 
 STATE = "state"

@@ -14,7 +14,7 @@ import torch
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.shard import OBSERVATION
 from wm_lab.data.window_reader import WindowReader
-from wm_lab.device import device_of
+from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Variable
 from wm_lab.world_model import Windows, WorldModel
 

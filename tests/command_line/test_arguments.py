@@ -7,7 +7,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from wm_lab.command_line import understood
+from wm_lab.command_line.arguments import understood
 from wm_lab.errors import UserError
 from wm_lab.main import CONF
 

@@ -11,8 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.errors import HydraException
 
+from wm_lab.command_line.hydra_internals import get_args_parser
 from wm_lab.errors import UserError, shortened
-from wm_lab.hydra_internals import get_args_parser
 
 HELP = "wm-lab --help shows what there is to choose"
 

@@ -8,7 +8,7 @@ import pytest
 from tests.evaluation.examples import outcomes, solved, task_spec
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import freeze
-from wm_lab.metric import metrics_of, require_test
+from wm_lab.reports.metric import metrics_of, require_test
 
 
 def test_a_task_that_only_pays_has_no_success_to_maximise():

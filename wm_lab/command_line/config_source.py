@@ -13,10 +13,10 @@ from pathlib import Path
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
+from wm_lab.command_line.hydra_internals import file_config_source, replace_config_source
+from wm_lab.command_line.user_yaml import flaw
 from wm_lab.errors import UserError
-from wm_lab.hydra_internals import file_config_source, replace_config_source
 from wm_lab.settings import TARGET, config_of, target, typed, with_target
-from wm_lab.user_yaml import flaw
 
 COMPLETED = ("exercise", "model", "planner", "policy", "task")
 """Groups whose choices are classes with a `Config`."""

@@ -15,12 +15,12 @@ from typing import Any, TypeVar, cast
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from wm_lab import moved
 from wm_lab.domains import check_domains
 from wm_lab.errors import UserError, shortened, unknown
-from wm_lab.switch import structured
-from wm_lab.template_words import called_here
-from wm_lab.trust import trust
+from wm_lab.settings import moved
+from wm_lab.settings.switch import structured
+from wm_lab.settings.template_words import called_here
+from wm_lab.settings.trust import trust
 
 TARGET = "_target_"
 

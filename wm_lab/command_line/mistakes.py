@@ -16,10 +16,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from wm_lab.command_line import HELP
+from wm_lab.command_line.arguments import HELP
 from wm_lab.errors import FULL, REFUSED, UserError, unknown
-from wm_lab.moved import answer
-from wm_lab.template_words import called_here
+from wm_lab.settings.moved import answer
+from wm_lab.settings.template_words import called_here
 
 DISK = FULL | REFUSED | {errno.EFBIG, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 """Refusals of the file system that the user can do something about."""

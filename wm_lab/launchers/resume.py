@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 import wm_lab
 from wm_lab.errors import UserError
 from wm_lab.reports.runs import JOBS, RunRecord, read_run
-from wm_lab.seal import unsealed
+from wm_lab.system.seal import unsealed
 
 RESUME = "sweep.resume"
 LOCK = ".lock"

@@ -11,10 +11,10 @@ from omegaconf import BooleanNode, DictConfig, OmegaConf
 from omegaconf.errors import ValidationError
 
 from wm_lab import config as schema
+from wm_lab.command_line.folders import CONF
+from wm_lab.command_line.mistakes import explain
 from wm_lab.config import composed
 from wm_lab.errors import UserError
-from wm_lab.folders import CONF
-from wm_lab.mistakes import explain
 from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
 from wm_lab.settings import read_config
 

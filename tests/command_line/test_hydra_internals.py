@@ -11,11 +11,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.sweeper import Sweeper
 
-from wm_lab import hydra_internals
-from wm_lab.folders import CONF
+from wm_lab.command_line import hydra_internals
+from wm_lab.command_line.folders import CONF
 from wm_lab.launchers.composition import SweepLoader
 
-ROOT = Path(hydra_internals.__file__).parents[1]
+ROOT = Path(hydra_internals.__file__).parents[2]
 CODE = [file for folder in ("wm_lab", "hydra_plugins", "scripts", "tests") for file in (ROOT / folder).rglob("*.py")]
 
 

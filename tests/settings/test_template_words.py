@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.entry.command import QUIET, wm_lab
-from wm_lab.template_words import CALLED_HERE, called_here
+from wm_lab.settings.template_words import CALLED_HERE, called_here
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ import torch
 from tests.entry.command import QUIET, wm_lab
 from tests.models.worlds import make
 from tests.training.examples import SIZES, small
-from wm_lab import moved
 from wm_lab.errors import UserError
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.video_diffusion import VideoDiffusionConfig
-from wm_lab.settings import build, complete, read_config, target
+from wm_lab.settings import build, complete, moved, read_config, target
 from wm_lab.training.checkpoint import load_model, write
 from wm_lab.world_model import DataSpec, WorldModel
 
