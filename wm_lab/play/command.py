@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from wm_lab.command_line import understood
+from wm_lab.command_line.arguments import understood
 from wm_lab.command_line.folders import CONF, share_user_code
 from wm_lab.command_line.mistakes import explain
 from wm_lab.errors import MISTAKE, UserError, complain
