@@ -13,6 +13,7 @@ import imagination
 import launchers
 import lesson_loop
 import measure
+import pictures
 import planner_overhead
 import report
 import rssm_step
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
+    "pictures": pictures.run,
     "windows": windows.run,
     "launchers": launchers.run,
     "report": report.run,

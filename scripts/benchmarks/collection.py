@@ -31,7 +31,7 @@ KINDS = (
     # 0.8 of what whole expert episodes under joblib gave without a dataset: 13.1k and 9.2k steps/s.
     Kind("push", "state", 480, 0.8 * 13_100),
     Kind("stack", "state", 256, 0.8 * 9_200),
-    Kind("push", "pixels", 128, 2_000),
+    Kind("push", "pixels", 128, 1_200),
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.lit_camera import LitCamera
+from wm_lab.tasks.overlay import Line, Overlay
 from wm_lab.tasks.raycast import Marker, RayCamera, View
 
 SCENE = """
@@ -94,7 +95,7 @@ def test_the_goal_can_be_seen(goal: str) -> None:
     first, _ = task.reset(seed=0)
     goal_there = task.snapshot()
     task._physics.data.mocap_pos[0, 2] = -5.0
-    assert np.any(task.render() != first["pixels"])
+    assert np.any(task._pixels() != first["pixels"])
     assert np.array_equal(task.restore(goal_there)["pixels"], first["pixels"])
 
 
@@ -102,7 +103,7 @@ def test_the_hand_is_seen_wherever_it_can_go() -> None:
     task = HandTask(HandConfig(goal="push", observation="pixels"))
     for corner in itertools.product((-0.3, 0.3), (-0.3, 0.3), (-0.15, 0.2)):
         task._physics.data.qpos[:3] = corner
-        red, green, blue = np.moveaxis(task.render().astype(int), -1, 0)
+        red, green, blue = np.moveaxis(task._pixels().astype(int), -1, 0)
         assert np.any((green > 2 * red) & (blue > 2 * red)), f"no fingers in sight at {corner}"
 
 
@@ -136,7 +137,7 @@ def test_what_never_moves_is_looked_at_once_and_the_picture_is_the_same(monkeypa
     for _ in range(20):
         quick, *_ = task.step(expert.act())
     monkeypatch.setattr(LitCamera, "_may_hit", lambda self, origin, rays, balls: np.ones(len(rays), bool))
-    np.testing.assert_array_equal(quick["pixels"], task.render())
+    np.testing.assert_array_equal(quick["pixels"], task._pixels())
 
 
 def test_every_observation_is_what_the_card_says() -> None:
@@ -148,8 +149,32 @@ def test_every_observation_is_what_the_card_says() -> None:
     assert seen["depth"].shape == (512,) and 0.2 < seen["depth"].min() < seen["depth"].max() <= 2.0
 
 
-def test_a_larger_picture_can_be_asked_for() -> None:
-    assert HandTask(HandConfig()).render(128).shape == (128, 128, 3)
+def test_people_are_shown_a_larger_picture() -> None:
+    task = HandTask(HandConfig())
+    assert task.render().shape == (240, 320, 3) and task.render((128, 96), "front").shape == (96, 128, 3)
+
+
+def test_a_ghost_stands_where_its_state_says_and_the_truth_stays() -> None:
+    task = HandTask(HandConfig(goal="push"))
+    task.reset(seed=0)
+    plain, state = task.render(), task.state().copy()
+    assert np.abs(task.render(overlay=Overlay(ghost=state)).astype(int) - plain).sum(-1)[:60].max() < 160
+    state[task.layout.position(0) : task.layout.position(0) + 2] = 0.2, -0.1  # the block alone, elsewhere
+    changed = np.argwhere(np.abs(task.render(overlay=Overlay(ghost=state)).astype(int) - plain).sum(-1) > 60)
+    x, y = task.in_picture(np.array([0.2, -0.1, 0.022])) * (320, 240)
+    assert np.abs(changed - (y, x)).max(axis=1).min() < 2, "something new is where the ghost's block is"
+    np.testing.assert_array_equal(task.render(), plain)
+
+
+def test_a_line_goes_through_the_places_that_it_names() -> None:
+    task = HandTask(HandConfig())
+    task.reset(seed=0)
+    points = np.array([[-0.2, -0.1, 0.0], [0.2, 0.1, 0.0]])
+    drawn = task.render(overlay=Overlay(lines=[Line(points, (1.0, 1.0, 0.0))]))
+    for x, y in (task.in_picture(points) * (320, 240)).astype(int):
+        assert drawn[y - 2 : y + 3, x - 2 : x + 3, 0].max() > 180
+    behind = [Line(points - np.array([0.0, 5.0, 0.0]))]
+    np.testing.assert_array_equal(task.render(overlay=Overlay(lines=behind)), task.render())
 
 
 def test_no_gl_library_is_loaded() -> None:

@@ -19,6 +19,7 @@ from wm_lab.settings import build
 from wm_lab.tasks.fetch import FetchConfig, FetchTask
 from wm_lab.tasks.metaworld import MetaworldConfig, MetaworldTask
 from wm_lab.tasks.ogbench import OGBenchConfig, OGBenchTask
+from wm_lab.tasks.overlay import Overlay
 from wm_lab.tasks.point_maze import PointMazeConfig, PointMazeTask
 from wm_lab.tasks.task import Task
 
@@ -119,8 +120,17 @@ def test_the_cost_falls_by_more_than_half_on_the_experts_way(name: str) -> None:
 def test_the_goal_is_seen(name: str) -> None:
     played = task(name)
     played.reset(seed=5)
-    red, green, blue = np.moveaxis(played.render(64).astype(int), -1, 0)  # type: ignore[attr-defined]
+    red, green, blue = np.moveaxis(played._pixels().astype(int), -1, 0)  # type: ignore[attr-defined]
     assert np.any((red > 1.5 * green) & (blue > 1.5 * green))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_picture_for_people_shows_what_an_imagined_state_is_of(name: str) -> None:
+    played = task(name)
+    played.reset(seed=5)
+    assert played.points(played.state()), "where a ghost's things are"
+    ghost = played.state() + np.float32(0.05)
+    assert np.any(played.render((64, 48), overlay=Overlay(ghost=ghost)) != played.render((64, 48)))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -131,7 +141,7 @@ def test_an_episode_goes_on_as_it_would_have_unseen(name: str) -> None:
         for action in np.random.default_rng(0).uniform(-1, 1, (10, played.task_spec.action_size)).astype(np.float32):
             played.step(action)
             if look:
-                played.render(8)  # type: ignore[attr-defined]
+                played.render((8, 6))
         ends.append(played.state())
     np.testing.assert_array_equal(*ends)
 

@@ -57,7 +57,7 @@ class Pictures:
         """[size, size, 3] uint8"""
         if not self._drawable:
             return self._plan.draw(self.size, self._session.seen["state"])
-        image = np.asarray(self._session.task.render(self.size))  # type: ignore[call-arg]
+        image = np.asarray(self._session.task.render((self.size, self.size)))
         return image if image.shape[:2] == (self.size, self.size) else _fit(image, self.size)
 
     def dream(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class Pictures:
             return _fit(np.rint(seen[self._image]).clip(0, 255).astype(np.uint8), self.size)
         if self._stage is not None:
             self._stage.restore(self._stage.snapshot_like(seen["state"].astype(np.float64)))
-            return np.asarray(self._stage.render(self.size))  # type: ignore[call-arg]
+            return np.asarray(self._stage.render((self.size, self.size)))
         if "state" in seen:
             return self._plan.draw(self.size, seen["state"], self._session.seen["state"])
         return _graph(next(iter(seen.values())), self.size)

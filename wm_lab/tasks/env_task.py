@@ -23,13 +23,17 @@ from gymnasium import spaces
 from wm_lab.errors import UserError, unknown
 from wm_lab.tasks.action_scale import ActionScale
 from wm_lab.tasks.env_config import EnvConfig
+from wm_lab.tasks.lit_camera import LitCamera
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
-from wm_lab.tasks.raycast import Marker, RayCamera, View
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Line, Overlay
+from wm_lab.tasks.raycast import GOAL, Marker, RayCamera, View
 from wm_lab.tasks.task import Task, TaskSpec, Variable, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
+TRANSLUCENT = 0.6  # opacity of goals in pictures for people
+GHOST = (0.2, 0.95, 1.0)  # RGB of dots where a ghost's things are
 HEAD = 4  # numbers that lead a snapshot: seed of the start, steps played, whether it was terminated, or cut short
 
 
@@ -56,6 +60,7 @@ class EnvTask(Task):
         self._scale = ActionScale(actions)
         self.action_space = spaces.Box(-1.0, 1.0, (self._scale.size,), np.float32)
         self._camera: RayCamera | None = None
+        self._for_people: LitCamera | None = None
         self._factors = TRAIN
         self._seed = -1
         self._steps = 0
@@ -214,18 +219,33 @@ class EnvTask(Task):
         yield
         self._return_to(here)
 
-    def render(self, size: int | None = None) -> np.ndarray:
-        """An RGB image [size, size, 3] uint8, without any GL library."""
-        size = self.config.image_size if size is None else size
-        if self._camera is None or self._camera.size != (size, size):
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
+        """Without any GL library."""
+        model, chosen = self._env.unwrapped.model, self.camera if camera is None else camera
+        shown = self._for_people
+        if shown is None or shown.size != size[::-1] or shown.chosen is not chosen:
+            shown = self._for_people = LitCamera(model, *size, chosen)
+        shown.factors = self._factors
+        markers = [m._replace(opacity=TRANSLUCENT) if m.color == GOAL else m for m in self._markers()]
+        # How the whole robot would stand, a state of this task does not say; where its things would be, it does.
+        places = {} if overlay.ghost is None else self.points(np.asarray(overlay.ghost, float))
+        ghosts = [Line(place[None], GHOST) for place in places.values()]
+        return shown.picture(self._env.unwrapped.data, markers, lines=[*overlay.lines, *ghosts])
+
+    def _pixels(self) -> np.ndarray:
+        """The observation: smaller, in a light of its own, and quickly made."""
+        size = self.config.image_size
+        if self._camera is None:
             self._camera = RayCamera(self._env.unwrapped.model, size, size, self.camera)
         self._camera.factors = self._factors
         return self._camera.render(self._env.unwrapped.data, self._markers())
 
     def in_picture(self, points: np.ndarray) -> np.ndarray:
-        if self._camera is None:  # nothing was rendered yet, or the environment draws itself
+        if self._for_people is None:  # nothing was rendered yet, or the environment draws itself
             return super().in_picture(points)
-        return self._camera.project(points)
+        return self._for_people.project(points)
 
     def _prepare(self) -> None:
         """Ready what reads the simulation."""
@@ -260,7 +280,7 @@ class EnvTask(Task):
         return -float(self.cost(torch.from_numpy(self._state)))
 
     def _observe(self) -> dict[str, np.ndarray]:
-        return {"state": self._state} if self.config.observation == "state" else {"pixels": self.render()}
+        return {"state": self._state} if self.config.observation == "state" else {"pixels": self._pixels()}
 
     def _describe(self) -> TaskSpec:
         facts, observed = self._facts(), self._observe()

@@ -14,34 +14,32 @@ import mujoco
 import numpy as np
 
 from wm_lab.tasks.light import SHADOW_GAP, WITHIN_PIXEL, brightness, edges, lengths, normals, screen_normals
+from wm_lab.tasks.overlay import Line, draw_lines
 from wm_lab.tasks.raycast import VISIBLE_GROUPS, Marker, RayCamera, View, ball_hits
 
 ROOM = 1.5  # pixels around what moves that are looked at anew: their edges change with it
+OPACITY = 0.55  # of a ghost
+PALE = 0.35  # share of white in its colours
 AWAY = 1e6  # m, where what moves is put while the rest is looked at
 
 
-class Seen(NamedTuple):
-    """What R rays show."""
+class Found(NamedTuple):
+    """What R rays meet."""
 
-    color: np.ndarray  # [R, 3] in [0, 255]
     geom: np.ndarray  # [R], -1: nothing
+    distance: np.ndarray  # [R] m
     hits: np.ndarray  # [R, 3] m
-    normal: np.ndarray  # [R, 3]
-    label: np.ndarray  # [R] int, changes across edges
-
-    def put(self, there: np.ndarray, other: Seen) -> Seen:
-        """A copy with the rays `there` [K] replaced by the K of another."""
-        merged = Seen(*(part.copy() for part in self))
-        for mine, its in zip(merged, other, strict=True):
-            mine[there] = its
-        return merged
+    normal: np.ndarray  # [R, 3], zero where a shape does not tell its own
+    lit: np.ndarray  # [R] in [0, 1], how much of the lamp it sees
 
 
 class Backdrop(NamedTuple):
     """The picture of what never moves."""
 
     view: View
-    seen: Seen
+    color: np.ndarray  # [R, 3] in [0, 255]
+    label: np.ndarray  # [R] int, changes across edges
+    found: Found
     from_lamp: np.ndarray  # [R, 3], unit directions from the lamp to the hits
 
 
@@ -58,33 +56,69 @@ class LitCamera(RayCamera):
         hidden_group: int | None = None,
     ) -> None:
         super().__init__(model, width, height, camera)
+        self.chosen = camera
         if hidden_group is not None:
             self._groups = VISIBLE_GROUPS.copy()
             self._groups[hidden_group] = 0
         above = model.stat.center + np.array([-0.3, 0.2, 3.0]) * model.stat.extent
         self._lamp = above if lamp is None else np.asarray(lamp, float)
-        free = (model.body_weldid[model.geom_bodyid] != 0) | (model.body_mocapid[model.geom_bodyid] >= 0)
-        self._moving = np.flatnonzero(free)
+        led = model.body_mocapid[model.body_weldid[model.geom_bodyid]] >= 0  # such as goals
+        jointed = (model.body_weldid[model.geom_bodyid] != 0) & ~led
+        self._moving, self._jointed = np.flatnonzero(jointed | led), np.flatnonzero(jointed)
         self._backdrop: Backdrop | None = None
 
     def render(self, data: mujoco.MjData, markers: Sequence[Marker] = ()) -> np.ndarray:
-        return self._finished(self._image(data, markers))
+        return self.picture(data, markers)
+
+    def picture(
+        self,
+        data: mujoco.MjData,
+        markers: Sequence[Marker] = (),
+        ghost: mujoco.MjData | None = None,
+        lines: Sequence[Line] = (),
+    ) -> np.ndarray:
+        """An image [height, width, 3] uint8; what moves on joints is drawn once more, as a ghost."""
+        image = self._image(data, markers)
+        if ghost is not None:
+            self._haunt(image, ghost)
+        picture = self._finished(image)
+        return draw_lines(picture, lines, [self.project(line.points) for line in lines]) if lines else picture
+
+    def _haunt(self, image: np.ndarray, ghost: mujoco.MjData) -> None:
+        """Blend what moves in another state into colours [H * W, 3], whatever stands before it."""
+        eye = self._follow(ghost).position.copy()
+        there = np.flatnonzero(self._may_hit(eye, self._directions, np.zeros((0, 4))))
+        if not len(there):
+            return
+        count = len(WITHIN_PIXEL)
+        found = self._find(eye, self._within(there), ())
+        found.normal[_no_normal(found)] = self._back()
+        moves = np.isin(found.geom, self._jointed)[:, None]
+        shade = brightness(found.normal, self._lamp - found.hits, np.ones(len(found.hits)))[:, None]
+        color = moves * (PALE * 255.0 + (1 - PALE) * self._colors[found.geom] * shade)
+        moves, color = moves.reshape(len(there), count, 1), color.reshape(len(there), count, 3)
+        cover = OPACITY * moves.mean(axis=1)
+        mixed = color.sum(axis=1) / np.maximum(moves.sum(axis=1), 1)
+        image[there] += cover * (mixed - image[there])
+
+    def _back(self) -> np.ndarray:
+        """The direction [3] towards the viewer."""
+        assert self._aim is not None
+        return self._aim.rotation[:, 2]
 
     def _image(self, data: mujoco.MjData, markers: Sequence[Marker]) -> np.ndarray:
         """Colours [H * W, 3] in [0, 255]."""
-        view = self._follow(data)
-        still = self._still(view)
+        still = self._still(self._follow(data))
         eye = still.view.position
         balls = np.array([(*marker.position, marker.radius) for marker in markers]).reshape(-1, 4)
         changed = self._may_hit(eye, self._directions, balls) | self._may_hit(self._lamp, still.from_lamp, balls)
         there = np.flatnonzero(changed)
-        if not len(there):
-            return still.seen.color.copy()
-        seen = still.seen.put(there, self._look(eye, self._directions[there], markers))
-        if self._guess_normals(seen, eye, there):
-            again = self._look(eye, self._directions[there], markers, seen.normal[there])
-            seen = still.seen.put(there, again)
-        return self._smooth(seen, eye, markers, changed)
+        found = self._find(eye, self._directions[there], markers)
+        self._guess_normals(found, still.found, eye, there)
+        color, label, normal = still.color.copy(), still.label.copy(), still.found.normal.copy()
+        color[there], label[there] = self._shade(found, self._directions[there], eye, markers)
+        normal[there] = found.normal
+        return self._smooth(color, label, normal, eye, markers, changed)
 
     def _still(self, view: View) -> Backdrop:
         """The backdrop of a view, made anew where the camera has moved."""
@@ -92,13 +126,12 @@ class LitCamera(RayCamera):
             view = View(view.position.copy(), view.rotation.copy(), view.fovy)
             where = self._scene.geom_xpos[self._moving].copy()
             self._scene.geom_xpos[self._moving] = AWAY
-            seen = self._look(view.position, self._directions, ())
-            everywhere = np.arange(len(self._directions))
-            if self._guess_normals(seen, view.position, everywhere):
-                seen = self._look(view.position, self._directions, (), seen.normal)
-            seen.color[:] = self._smooth(seen, view.position, (), np.ones(len(everywhere), bool))
+            found, everywhere = self._find(view.position, self._directions, ()), np.arange(len(self._directions))
+            self._guess_normals(found, found, view.position, everywhere)
+            color, label = self._shade(found, self._directions, view.position, ())
+            color = self._smooth(color, label, found.normal, view.position, (), np.ones(len(everywhere), bool))
             self._scene.geom_xpos[self._moving] = where
-            self._backdrop = Backdrop(view, seen, _unit(seen.hits - self._lamp))
+            self._backdrop = Backdrop(view, color, label, found, _unit(found.hits - self._lamp))
         return self._backdrop
 
     def _may_hit(self, origin: np.ndarray, directions: np.ndarray, balls: np.ndarray) -> np.ndarray:
@@ -112,15 +145,25 @@ class LitCamera(RayCamera):
         found: np.ndarray = (directions @ (centres / far[:, None]).T >= np.cos(angle)).any(axis=1)
         return found
 
-    def _smooth(self, seen: Seen, eye: np.ndarray, markers: Sequence[Marker], changed: np.ndarray) -> np.ndarray:
-        """The colours, with the mean over four rays for pixels that changed and lie on an edge."""
-        image = seen.color
-        rough = np.flatnonzero(edges(seen.label.reshape(self.size)).ravel() & changed)
+    def _smooth(
+        self,
+        color: np.ndarray,
+        label: np.ndarray,
+        normal: np.ndarray,
+        eye: np.ndarray,
+        markers: Sequence[Marker],
+        changed: np.ndarray,
+    ) -> np.ndarray:
+        """Colours [H * W, 3], with the mean over four rays for pixels that changed and lie on an edge."""
+        rough = np.flatnonzero(edges(label.reshape(self.size)).ravel() & changed)
         if len(rough):
-            count = len(WITHIN_PIXEL)
-            finer = self._look(eye, self._within(rough), markers, np.repeat(seen.normal[rough], count, axis=0))
-            image[rough] = finer.color.reshape(len(rough), count, 3).mean(axis=1)
-        return image
+            count, within = len(WITHIN_PIXEL), self._within(rough)
+            found = self._find(eye, within, markers)
+            unknown = _no_normal(found)
+            found.normal[unknown] = np.repeat(normal[rough], count, axis=0)[unknown]
+            finer, _ = self._shade(found, within, eye, markers)
+            color[rough] = finer.reshape(len(rough), count, 3).mean(axis=1)
+        return color
 
     def _within(self, pixels: np.ndarray) -> np.ndarray:
         """Unit directions [P * 4, 3] of rays through four places within each of P pixels."""
@@ -139,43 +182,36 @@ class LitCamera(RayCamera):
         assert self._aim is not None
         return float(2 * np.tan(np.deg2rad(self._aim.fovy) / 2) / self.size[0])
 
-    def _look(
-        self, eye: np.ndarray, directions: np.ndarray, markers: Sequence[Marker], meshes: np.ndarray | None = None
-    ) -> Seen:
-        """What rays from the eye along unit directions [R, 3] show.
+    def _find(self, eye: np.ndarray, directions: np.ndarray, markers: Sequence[Marker]) -> Found:
+        """What rays from the eye along unit directions [R, 3] meet."""
+        met = self._cast(eye, directions)
+        hits = eye + directions * np.where(met.geom < 0, 1.0, met.distance)[:, None]
+        normal = normals(self._model, self._scene, met.geom, hits) if met.normal is None else met.normal
+        return Found(met.geom, met.distance, hits, normal, self._lit(hits, markers))
 
-        meshes: normals [R, 3] of surfaces whose shape does not tell them; None: they come out as zero.
-        """
-        found = self._cast(eye, directions)
-        hits = eye + directions * np.where(found.geom < 0, 1.0, found.distance)[:, None]
-        normal = found.normal
-        if normal is None:
-            normal = normals(self._model, self._scene, found.geom, hits)
-            if meshes is not None:
-                unknown = _no_normal(found.geom, normal)
-                normal[unknown] = meshes[unknown]
-        lit = self._lit(hits, markers)
-        shade = brightness(normal, self._lamp - hits, lit)
-        shade[found.geom < 0] = 1.0
-        color = self._colors[found.geom] * shade[:, None].astype(np.float32)
+    def _shade(
+        self, found: Found, directions: np.ndarray, eye: np.ndarray, markers: Sequence[Marker]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Colours [R, 3] in [0, 255] of what was met, with the markers before it, and labels [R]."""
+        geom, normal, nothing = found.geom, found.normal, found.geom < 0
+        shade = brightness(normal, self._lamp - found.hits, found.lit)
+        shade[nothing] = 1.0
+        color = self._colors[geom] * shade[:, None].astype(np.float32)
         # Faces of one box differ in their brightest direction.
-        label = (
-            16 * (found.geom.astype(int) + 1) + 8 * (lit > 0.5) + np.rint(3 * normal @ (0.27, 0.53, 0.8)).astype(int)
-        )
-        label[found.geom < 0] = 0
+        facing = np.rint(3 * normal @ (0.27, 0.53, 0.8)).astype(int)
+        label = np.where(nothing, 0, 16 * (geom.astype(int) + 1) + 8 * (found.lit > 0.5) + facing)
         for number, marker in enumerate(sorted(markers, key=lambda ball: -np.linalg.norm(ball.position - eye)), 1):
-            seen = self._blend(color, found.distance, found.geom, directions, eye, marker)
-            label += 100_000 * number * seen
-        return Seen(color, found.geom, hits, normal, label)
+            label += 100_000 * number * self._blend(color, found, directions, eye, marker)
+        return color, label
 
-    def _guess_normals(self, seen: Seen, eye: np.ndarray, there: np.ndarray) -> bool:
-        """Fill in normals that shapes do not tell from neighbours in the picture; returns whether there are any."""
-        unknown = there[_no_normal(seen.geom[there], seen.normal[there])]
-        if not len(unknown):
-            return False
-        guessed = screen_normals(seen.hits.reshape(*self.size, 3), eye, seen.geom.reshape(self.size))
-        seen.normal[unknown] = guessed.reshape(-1, 3)[unknown]
-        return True
+    def _guess_normals(self, found: Found, still: Found, eye: np.ndarray, there: np.ndarray) -> None:
+        """Fill in normals that shapes do not tell, from neighbours in the picture: `found` at the pixels `there`."""
+        unknown = _no_normal(found)
+        if unknown.any():
+            hits, geom = still.hits.copy(), still.geom.copy()
+            hits[there], geom[there] = found.hits, found.geom
+            guessed = screen_normals(hits.reshape(*self.size, 3), eye, geom.reshape(self.size)).reshape(-1, 3)
+            found.normal[unknown] = guessed[there[unknown]]
 
     def _lit(self, hits: np.ndarray, markers: Sequence[Marker]) -> np.ndarray:
         """How much of the lamp points [R, 3] see, [R] in [0, 1]."""
@@ -190,18 +226,12 @@ class LitCamera(RayCamera):
         return lit
 
     def _blend(
-        self,
-        color: np.ndarray,
-        distance: np.ndarray,
-        geom: np.ndarray,
-        directions: np.ndarray,
-        eye: np.ndarray,
-        marker: Marker,
+        self, color: np.ndarray, found: Found, directions: np.ndarray, eye: np.ndarray, marker: Marker
     ) -> np.ndarray:
         """Paint a ball over what stands behind it; returns where it is seen, [R] bool."""
         centre = np.asarray(marker.position) - eye
         reached, seen = ball_hits(directions, centre, marker.radius)
-        seen &= (geom < 0) | (reached < distance)
+        seen &= (found.geom < 0) | (reached < found.distance)
         surface = directions[seen] * reached[seen, None]
         lit = np.ones(len(surface))
         shade = brightness((surface - centre) / marker.radius, self._lamp - eye - surface, lit)
@@ -209,10 +239,10 @@ class LitCamera(RayCamera):
         return seen
 
 
-def _no_normal(geom: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Where something was hit whose shape does not tell its normal, [R] bool."""
-    found: np.ndarray = (geom >= 0) & (np.einsum("rk,rk->r", normal, normal) == 0)
-    return found
+def _no_normal(found: Found) -> np.ndarray:
+    """Where something was met whose shape does not tell its normal, [R] bool."""
+    unknown: np.ndarray = (found.geom >= 0) & (np.einsum("rk,rk->r", found.normal, found.normal) == 0)
+    return unknown
 
 
 def _same(one: View, other: View) -> bool:

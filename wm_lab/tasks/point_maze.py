@@ -98,6 +98,9 @@ class PointMazeTask(EnvTask):
         x, y, _, _, goal_x, goal_y = self._state.tolist()
         return [Marker((goal_x, goal_y, 0.2), 0.2), Marker((x, y, 0.2), 0.2, BALL)]
 
+    def points(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        return {"ball": np.concatenate([states[..., :2], np.full_like(states[..., :1], 0.4)], axis=-1)}
+
     def _facts(self) -> Facts:
         return Facts(
             name=f"point_maze/{self.config.id}",

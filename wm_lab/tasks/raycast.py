@@ -19,6 +19,7 @@ FADING = 0.5  # 1/m, how fast colours darken with distance where the release of 
 ROOM = 1.5  # m, extent of a model up to which they do; in a larger one they darken more slowly
 LIGHT = np.array([0.3, -0.3, 0.9]) / np.linalg.norm([0.3, -0.3, 0.9])  # where the light comes from
 AMBIENT = 0.45  # brightness of a face turned away from the light
+GOAL = (1.0, 0.4, 1.0)  # RGB in [0, 1], of whatever should be reached
 CUTOFF = 1e3  # m, nothing is seen beyond
 VISIBLE_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # MuJoCo's viewers hide groups 3 to 5 too
 
@@ -48,7 +49,7 @@ class Marker(NamedTuple):
 
     position: tuple[float, float, float]  # m
     radius: float  # m
-    color: tuple[float, float, float] = (1.0, 0.4, 1.0)  # RGB in [0, 1]
+    color: tuple[float, float, float] = GOAL  # RGB in [0, 1]
     opacity: float = 1.0  # in (0, 1]; below 1, what is behind it shines through where there is a lamp
 
 
@@ -115,10 +116,14 @@ class RayCamera:
         return picture
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Where points [..., 3] (m) stand in the last picture: [..., 2], fractions of its width and height."""
+        """Where points [..., 3] (m) stand in the last picture: [..., 2], fractions of its width and height.
+
+        NaN behind the camera.
+        """
         view, (height, width) = self._view(), self.size
         local = (points - view.position) @ view.rotation
-        reach = np.tan(np.deg2rad(view.fovy) / 2) * -local[..., 2]
+        ahead = np.where(local[..., 2] < 0, -local[..., 2], np.nan)
+        reach = np.tan(np.deg2rad(view.fovy) / 2) * ahead
         x, y = local[..., 0] / (reach * width / height), local[..., 1] / reach
         return np.stack([(1 + x) / 2, (1 - y) / 2], axis=-1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,11 @@ from torch import Tensor
 
 from wm_lab.domains import Positive, Steps
 from wm_lab.errors import UserError
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
 from wm_lab.tasks.variation import Factors
+
+if TYPE_CHECKING:
+    from wm_lab.tasks.raycast import View
 
 HINTS = ("budget_multiplier", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
@@ -216,6 +220,23 @@ class Task(gymnasium.Env, ABC):
     def relocate(self, states: np.ndarray, random: np.random.Generator) -> Relocation:
         """A random motion of the episode that shows `states` [L + 1, D] to where it might as well have begun."""
         raise LookupError(f"{self.task_spec.name} does not say where else an episode could happen")
+
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
+        """A picture [height, width, 3] uint8 for people, where `render_mode` is "rgb_array".
+
+        size: (width, height); camera: the task's own, another of its model by name, or a view of one's own
+        """
+        raise UserError(f"{self.task_spec.name} draws no pictures; set media=false")
+
+    def points(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """Where the things are whose places states [..., D] tell, [..., 3] m in the world each; without the goal."""
+        return {
+            v.name: states[..., v.slice]
+            for v in self.task_spec.variables
+            if v.unit == "m" and v.stop - v.start == 3 and v.name != "goal"
+        }
 
     def states(self, snapshots: np.ndarray) -> np.ndarray:
         """State observations [M, D] float32 at snapshots [M, S], leaving the running episode where it is."""

@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import UserError
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
+from wm_lab.tasks.raycast import View
 from wm_lab.tasks.task import Expert, SimulatedFutures, Task
 from wm_lab.tasks.variation import NONE, TRAIN, Factors, describe, draw
 
@@ -34,6 +36,7 @@ class VariedTask(Task):
                 f"{', '.join(task.task_spec.observation)}; set task.observation=pixels, or evaluation.variation=physics"
             )
         self._task, self._kind = task, kind
+        self.render_mode = task.render_mode
         self.task_spec = replace(task.task_spec, settings=task.task_spec.settings | {"variation": describe(kind)})
         self.reset(seed=0)
 
@@ -82,8 +85,13 @@ class VariedTask(Task):
     def expert(self) -> Expert:
         return self._task.expert()
 
-    def render(self) -> Any:
-        return self._task.render()
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
+        return self._task.render(size, camera, overlay)
+
+    def points(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        return self._task.points(states)
 
     def snapshot(self) -> np.ndarray:
         return np.concatenate([self._factors, self._task.snapshot()])

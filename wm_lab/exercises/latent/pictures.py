@@ -14,6 +14,9 @@ from wm_lab.exercises.latent.held_out_frames import HeldOutFrames
 from wm_lab.reports.maps import save_hoverable, scene_maps
 from wm_lab.tasks.task import Task, Variable
 
+THUMBNAIL = (96, 96)
+"""Width and height of a scene's picture, in pixels."""
+
 
 def draw_maps(
     flat: Mapping[str, np.ndarray], frames: HeldOutFrames, scenes: np.ndarray, variables: Sequence[Variable], path: Path
@@ -50,7 +53,7 @@ def thumbnails(task: Task, dataset: Dataset, frames: HeldOutFrames, scenes: np.n
     for snapshot in snapshots(task, dataset, frames.trajectory[scenes], frames.step[scenes]):
         task.restore(snapshot)
         try:
-            images.append(task.render())
+            images.append(task.render(THUMBNAIL))
         except UserError:  # it draws itself with a package that is not installed: no reason to lose the answer
             return None
-    return np.stack(images)  # type: ignore[arg-type]
+    return np.stack(images)

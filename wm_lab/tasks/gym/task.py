@@ -25,6 +25,8 @@ from wm_lab.tasks.env_task import HEAD, Facts
 from wm_lab.tasks.gym import reacher
 from wm_lab.tasks.gym.environment import control_hz_of, function_at, open_environment, truth, variables_of
 from wm_lab.tasks.gym.way_back import PAID, GymnasiumTask
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
+from wm_lab.tasks.raycast import View
 from wm_lab.tasks.task import Expert, SimulatedFutures, Variable
 
 
@@ -152,12 +154,18 @@ class GymTask(GymnasiumTask):
             states[at], success[at], rewards[at] = self._state, solved, self._paid
         return SimulatedFutures(states, success, rewards)
 
-    def render(self, size: int | None = None) -> np.ndarray:
-        """By rays where MuJoCo knows what there is to see, else the environment's own picture."""
-        if self._on_mujoco:
-            return super().render(size)
-        size = self.config.image_size if size is None else size
-        return np.asarray(Image.fromarray(self._env.render()).resize((size, size), Image.Resampling.BOX))
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
+        """By rays where MuJoCo knows what there is to see, else the environment's own picture with nothing over it."""
+        return super().render(size, camera, overlay) if self._on_mujoco else self._own_picture(size)
+
+    def _pixels(self) -> np.ndarray:
+        size = self.config.image_size
+        return super()._pixels() if self._on_mujoco else self._own_picture((size, size))
+
+    def _own_picture(self, size: tuple[int, int]) -> np.ndarray:
+        return np.asarray(Image.fromarray(self._env.render()).resize(size, Image.Resampling.BOX))
 
     def _keep(self) -> np.ndarray:
         return np.concatenate([[self._paid, self._return], self._numbers])

@@ -25,6 +25,8 @@ from wm_lab.tasks.gym.commands import Replay
 from wm_lab.tasks.gym.contents import all_in_mujoco
 from wm_lab.tasks.gym.probe import Repeats, probe
 from wm_lab.tasks.mujoco_memory import Memory, Touch
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
+from wm_lab.tasks.raycast import View
 from wm_lab.tasks.task import defining_options
 from wm_lab.tasks.variation import Factors
 
@@ -218,9 +220,15 @@ class GymnasiumTask(EnvTask):
             )
         return super().vary(factors)
 
-    def render(self, size: int | None = None) -> np.ndarray:
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
         self._look_at_the_model()
-        return super().render(size)
+        return super().render(size, camera, overlay)
+
+    def _pixels(self) -> np.ndarray:
+        self._look_at_the_model()
+        return super()._pixels()
 
     def _touches(self) -> bool:
         if not self._on_mujoco:
@@ -232,7 +240,8 @@ class GymnasiumTask(EnvTask):
         """Some environments make another model when they are reset."""
         model = self._env.unwrapped.model
         if model is not self._model:
-            self._model, self._camera, self._touch = model, None, Touch(model, self._robot())
+            self._model, self._touch = model, Touch(model, self._robot())
+            self._camera = self._for_people = None
 
     def _robot(self) -> int:
         """A body that the first motor at a joint moves, or else the first joint: some robots have tendons alone."""

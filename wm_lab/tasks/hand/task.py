@@ -32,11 +32,14 @@ from wm_lab.tasks.hand.scene import (
 )
 from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.lit_camera import LitCamera
-from wm_lab.tasks.raycast import Marker, RayCamera
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
+from wm_lab.tasks.raycast import Marker, RayCamera, View
 from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, consecutive, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
+PEOPLE = View.towards((0.0, 0.03, 0.17), eye=(0.4, -1.25, 1.12), fovy=29.0)  # over the corner of the table
+TRANSLUCENT = 0.75  # opacity of the goal in pictures for people
 DEPTH_RAYS = (16, 32)  # rows and columns: 512 numbers
 FARTHEST = 2.0  # m, of the depth observation
 
@@ -79,7 +82,7 @@ class HandConfig:
 
 
 class HandTask(Task):
-    """One goal of the hand family; `render` gives an image without any GL library."""
+    """One goal of the hand family; pictures are drawn without any GL library."""
 
     Config = HandConfig
     metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012 - the form Gymnasium asks for
@@ -96,9 +99,10 @@ class HandTask(Task):
         self._goal_position = np.zeros(3)
         self._steps = 0
         self._depth_camera: RayCamera | None = None
-        self._cameras: dict[int, LitCamera] = {}  # by size
+        self._eye: LitCamera | None = None
+        self._shown: LitCamera | None = None
         self._factors = TRAIN
-        self._views = {"state": self.state, "pixels": self.render, "proprio": self._proprio, "depth": self._depth}
+        self._views = {"state": self.state, "pixels": self._pixels, "proprio": self._proprio, "depth": self._depth}
         self._keys = OBSERVATIONS[config.observation]
         self.task_spec = self._describe()
         self.observation_space = spaces.Dict(
@@ -206,16 +210,30 @@ class HandTask(Task):
         self.restore(here)
         return after
 
-    def render(self, size: int | None = None) -> np.ndarray:
-        """An RGB image [size, size, 3] uint8; `size` defaults to that of the pixel observation."""
-        size = self.config.image_size if size is None else size
-        return self._camera(size).render(self._physics.data, self._markers())
+    def render(
+        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
+    ) -> np.ndarray:
+        chosen = PEOPLE if camera is None else camera
+        shown = self._shown
+        if shown is None or shown.size != size[::-1] or shown.chosen is not chosen:
+            shown = self._shown = LitCamera(self._physics.model, *size, chosen, LAMP, GOAL_GROUP)
+        shown.factors = self._factors
+        markers = [marker._replace(opacity=TRANSLUCENT) for marker in self._markers()]
+        ghost = None if overlay.ghost is None else self._posed(overlay.ghost)
+        return shown.picture(self._physics.data, markers, ghost, overlay.lines)
 
-    def _camera(self, size: int) -> LitCamera:
-        if size not in self._cameras:
-            self._cameras[size] = LitCamera(self._physics.model, size, size, CAMERA, LAMP, hidden_group=GOAL_GROUP)
-        self._cameras[size].factors = self._factors
-        return self._cameras[size]
+    def _posed(self, state: np.ndarray) -> mujoco.MjData:
+        """A simulation whose hand and blocks are where a state [D] says, which may be an imagined one."""
+        data = mujoco.MjData(self._physics.model)
+        self._physics.unpack(self.snapshot_like(np.asarray(state, float))[:-4], data)
+        return data
+
+    def _pixels(self) -> np.ndarray:
+        size = self.config.image_size
+        if self._eye is None:
+            self._eye = LitCamera(self._physics.model, size, size, CAMERA, LAMP, GOAL_GROUP)
+        self._eye.factors = self._factors
+        return self._eye.render(self._physics.data, self._markers())
 
     def _markers(self) -> list[Marker]:
         """The goal, where it is no hole."""
@@ -224,8 +242,10 @@ class HandTask(Task):
         return [Marker(tuple(self._physics.data.mocap_pos[0].tolist()), GOAL_RADIUS)]
 
     def in_picture(self, points: np.ndarray) -> np.ndarray:
-        self.render()  # a camera knows where it stands once it has looked
-        return self._camera(self.config.image_size).project(points)
+        if self._shown is None:  # a camera knows where it stands once it has looked
+            self.render()
+        assert self._shown is not None
+        return self._shown.project(points)
 
     def _proprio(self) -> np.ndarray:
         return self._state[:PROPRIO]
