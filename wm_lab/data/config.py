@@ -35,6 +35,7 @@ class DataConfig:
     """
 
     path: str | None = None  # of a dataset to train on; None: collect one
+    demonstrated: str | None = None  # a recording whose solved episodes get cloned; None: the expert's demonstrations
     episodes: Episodes = 400  # collected first
     mixture: dict[str, Weight] = field(
         default_factory=lambda: {"noisy_expert": 0.5, "random": 0.2, "perturb_recover": 0.3}
@@ -59,6 +60,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.path is not None:
             self.path = str(Path(self.path).expanduser())
+        if self.demonstrated is not None:
+            self.demonstrated = str(Path(self.demonstrated).expanduser())
         self.exploration()
         self.round_exploration()
         self.split()

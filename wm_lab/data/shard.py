@@ -81,8 +81,8 @@ class Shard:
 
     @property
     def imported(self) -> bool:
-        """Whether it is a recording of somebody else's, whose episodes have no seeds of their own."""
-        return "imported" in self.manifest["provenance"]
+        """Whether it is a recording, imported or of a person who played, whose few episodes are counted out."""
+        return not self.manifest["provenance"].keys().isdisjoint(("imported", "played"))
 
     @property
     def identity(self) -> int:

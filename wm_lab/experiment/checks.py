@@ -67,13 +67,14 @@ def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
     """Raise UserError where an expert is needed and there is none, naming all that this exercise can do without."""
     if task.has_expert:
         return
-    if data.advised:
+    shown = data.demonstrated is not None
+    if data.advised and not shown:
         raise UserError(
             f"data.advised=true asks a clone for advice, and {task.task_spec.name} has no expert to clone; "
             "set data.advised=false"
         )
     without = ["data=random"] if any(weight for name, weight in data.mixture.items() if name != "random") else []
-    if not is_simulator(settings):  # beside which nothing is cloned
+    if not is_simulator(settings) and not shown:  # beside which nothing is cloned
         without += [f"exercise.{name}=false" for name in CLONING if settings.exercise.get(name)]
     if needs_expert(settings):
         raise UserError(

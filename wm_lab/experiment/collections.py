@@ -16,6 +16,7 @@ from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, PolicyFactory
 from wm_lab.data.splits import assign
+from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
@@ -55,6 +56,21 @@ class Collections:
         self._tools.note("recording", str(dataset.shards[0].folder.absolute()))
         return dataset
 
+    @cached_property
+    def demonstrated(self) -> Dataset:
+        """The solved episodes of the dataset at `data.demonstrated`; UserError where they are too few to clone."""
+        dataset = open_recording(
+            replace(self.config, path=self.config.demonstrated, rounds=0, advised=False), self._tools.task_spec
+        )
+        solved = np.concatenate([shard.solved() for shard in dataset.shards])
+        chosen = dataset.only(np.flatnonzero(solved))
+        if not len(chosen.episodes("train")) or not len(chosen.episodes("validation")):
+            raise UserError(
+                f"data.demonstrated={self.config.demonstrated} holds {int(solved.sum())} solved episodes, too few to "
+                "train and validate a clone; record more, or raise data.validation_fraction"
+            )
+        return chosen
+
     def held_out(self) -> int:
         """How many episodes there are, or will be, to validate on."""
         if self.config.path is not None:
@@ -62,7 +78,12 @@ class Collections:
         return int((assign(np.array(self.config.seeds()), self.config.episodes, self.config.split()) == 1).sum())
 
     def demonstrations(self, count: int | None = None) -> Dataset:
-        """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for."""
+        """Undisturbed episodes of the expert, which is what gets cloned: so many, or as many as were asked for.
+
+        Or all of somebody else's, where `data.demonstrated` names them.
+        """
+        if self.config.demonstrated is not None:
+            return self.demonstrated
         wanted = replace(self.config, mixture={"expert": 1.0}, rounds=0, advised=False)
         seeds = self.config.demonstration_seeds(self._tools.settings.demonstrations if count is None else count)
         # They end soon after success: a clone that sees the expert rest at the goal most of the time learns to rest.

@@ -95,6 +95,8 @@ class Experiment:
             check_playing(self.dry_run, self.tools.evaluated)
         if self.data.config.path is not None:
             require_episodes(self.data.recording, "train")
+        if self.data.config.demonstrated is not None:
+            _ = self.data.demonstrated
 
     def require_playable(self, exercise: str) -> None:
         """Raise UserError unless there is a simulator to play in."""

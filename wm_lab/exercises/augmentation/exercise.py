@@ -80,6 +80,11 @@ class AugmentationExercise(Exercise):
         config, settings, task_spec = self.config, experiment.settings, experiment.task_spec
         experiment.require_playable("exercise=augmentation")
         require_way_back(experiment.task, "exercise=augmentation", "choose another exercise")
+        if experiment.data.config.demonstrated is not None:
+            raise UserError(
+                "exercise=augmentation goes back to demonstrations of the expert, whose number it varies; leave out "
+                "data.demonstrated, or ask exercise=planning"
+            )
         if is_simulator(settings):
             raise UserError(
                 "exercise=augmentation asks what a learnt model is worth, and model=simulator is the truth, which is "
