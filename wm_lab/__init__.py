@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing `typing` for 
 if TYPE_CHECKING:
     from wm_lab.api import ask as ask
     from wm_lab.data.dataset import Dataset as Dataset
+    from wm_lab.deploy.loaded_run import load_run as load_run
     from wm_lab.domains import Domain as Domain
     from wm_lab.errors import UserError as UserError
     from wm_lab.exercises.exercise import Answer as Answer
@@ -41,6 +42,7 @@ else:
     _HOMES = {
         "wm_lab.api": ("ask",),
         "wm_lab.data.dataset": ("Dataset",),
+        "wm_lab.deploy.loaded_run": ("load_run",),
         "wm_lab.domains": ("Domain",),
         "wm_lab.errors": ("UserError",),
         "wm_lab.exercises.exercise": ("Answer", "Exercise"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -24,10 +24,11 @@ from wm_lab.command_line import config_source
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
 from wm_lab.experiment.clones import CloningConfig
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
-from wm_lab.settings import with_target
+from wm_lab.settings import complete, with_target
 from wm_lab.settings.switch import structured
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
@@ -177,6 +178,23 @@ def composed(folder: Path, overrides: Sequence[str]) -> DictConfig:
         HydraConfig.instance().set_config(config)  # keeps what it needs of it
         del config["hydra"]
     return config
+
+
+def settings_of(plain: Mapping[str, Any], labels: dict[str, str], device: str, store: Path) -> Settings:
+    """What a run is asked, of its configuration as plain, resolved values.
+
+    Raises UserError for options that are none, KeyError for one that is missing.
+    """
+    return Settings(
+        **{name: complete(plain[name], name, kind) for name, kind in SECTIONS.items()},
+        demonstrations=plain["demonstrations"],
+        seed=plain["seed"],
+        seeds=plain["seeds"],
+        device=device,
+        workers=plain["workers"],
+        store=store,
+        labels=labels,
+    )
 
 
 def configurable(package: str) -> Iterator[tuple[str, type]]:

@@ -40,7 +40,6 @@ from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
 from wm_lab.settings import (
     build,
-    complete,
     config_of,
     plain_values,
     read_config,
@@ -123,16 +122,8 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     }
     if choices.get(RERANKER) is not None:
         labels[RERANKER] = str(choices[RERANKER])
-    settings = Settings(
-        **{name: complete(plain[name], name, kind) for name, kind in schema.SECTIONS.items()},
-        demonstrations=plain["demonstrations"],
-        seed=plain["seed"],
-        seeds=plain["seeds"],
-        device=choose_device(plain["device"]),
-        workers=plain["workers"],
-        store=Path(hydra.utils.to_absolute_path(schema.home(plain["outputs"]))) / "store",
-        labels=labels,
-    )
+    store = Path(hydra.utils.to_absolute_path(schema.home(plain["outputs"]))) / "store"
+    settings = schema.settings_of(plain, labels, choose_device(plain["device"]), store)
     tracking = read_config(TrackingConfig, plain["tracking"], "tracking")
     if tracking.group is None and is_multirun():
         tracking.group = Path(HydraConfig.get().sweep.dir).name

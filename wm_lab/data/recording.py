@@ -59,6 +59,15 @@ class RecordedTask(Task):
                     raise unknown("recorded observation", key, shapes)
             self.task_spec = replace(self.task_spec, observation={key: shapes[key] for key in config.observation})
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """In the units of the recording, of which its import made [-1, 1]."""
+        settings = self.task_spec.settings
+        if "action_low" not in settings:
+            return action
+        low, high = (np.array(settings[name]) for name in ("action_low", "action_high"))
+        found: np.ndarray = (low + high) / 2 + np.clip(action, -1, 1) * (high - low) / 2
+        return found.astype(np.float32)
+
     def state(self) -> np.ndarray:
         """The first state that was recorded."""
         return self._first

@@ -69,7 +69,10 @@ class Clones:
 
     def checkpoint(self, mix: TrainingMix | None = None) -> Path:
         """Of the chosen variant, trained on the demonstrations or on `mix`."""
-        return self._models.train(self.training(mix=mix))
+        found = self._models.train(self.training(mix=mix))
+        if mix is None:
+            self._tools.note("clone", f"model/{found.parent.name}")  # whatever its variant
+        return found
 
     @property
     def settings(self) -> Settings:

@@ -118,6 +118,10 @@ class EnvTask(Task):
         redrawn = self._begin(int(self.np_random.integers(2**31)) if seed is None else seed)
         return self._observe(), {"success": False, "contact": False, "redrawn": redrawn}
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """What the environment itself is handed."""
+        return self._scale(action)
+
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """An episode that has ended stays as it is: futures of equal length may go on beyond its end."""
         if not np.isfinite(action).all():

@@ -164,6 +164,10 @@ class Task(gymnasium.Env, ABC):
     def cost(self, state: Tensor) -> Tensor:
         """Dense cost of state observations, [..., D] -> [...], differentiable, lower is better."""
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """An action [A] in [-1, 1] in the robot's own units, as whoever drives it outside of the lab is told it."""
+        return action
+
     @property
     def judges_states(self) -> bool:
         """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""

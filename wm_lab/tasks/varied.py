@@ -53,6 +53,9 @@ class VariedTask(Task):
     def step(self, action: np.ndarray) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         return self._task.step(action)
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        return self._task.command(action)
+
     def state(self) -> np.ndarray:
         return self._task.state()
 

@@ -69,6 +69,11 @@ class HandPhysics:
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
         self._read()
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """What the actuators are told under an action [7]: m/s, rad/s and, of the fingers, m."""
+        told: np.ndarray = np.clip(action, -1.0, 1.0) * self._scale + self._offset
+        return told.astype(np.float32)
+
     def vary(self, factors: Factors) -> None:
         """Go on with these factors of variation."""
         self._mechanics.take_on(factors)

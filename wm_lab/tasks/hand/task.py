@@ -126,6 +126,10 @@ class HandTask(Task):
                 return self._observe(), {"success": False, "contact": False, "redrawn": redrawn}
             redrawn += 1
 
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """Velocities of x, y, z (m/s) and of yaw, pitch, roll (rad/s), and how far each finger is open (m)."""
+        return self._physics.command(action)
+
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control step of 50 ms under an action [7]."""
         total = float(sum(action.tolist()))

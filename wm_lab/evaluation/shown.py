@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-class Told(str):
+class Shown(str):
     """Text such as `0.92 [0.85, 0.96]` with its values, {"": 0.92, "low": 0.85, "high": 0.96}, by the part they are.
 
     The part "" is what the column is named for. It is a `str`, so a table prints it as it is.
@@ -13,7 +13,7 @@ class Told(str):
 
     values: Mapping[str, float | str | None]
 
-    def __new__(cls, text: str, values: Mapping[str, float | str | None] | None = None) -> Told:
-        told = super().__new__(cls, text)
-        told.values = values or {}
-        return told
+    def __new__(cls, text: str, values: Mapping[str, float | str | None] | None = None) -> Shown:
+        shown = super().__new__(cls, text)
+        shown.values = values or {}
+        return shown
