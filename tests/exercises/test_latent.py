@@ -29,9 +29,10 @@ from wm_lab.exercises.latent.answer import (
     phase_verdict,
     picture_verdict,
 )
-from wm_lab.exercises.latent.exercise import LatentConfig, LatentExercise, copied, random_encoder
+from wm_lab.exercises.latent.exercise import LatentConfig, LatentExercise
 from wm_lab.exercises.latent.held_out_frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
 from wm_lab.exercises.latent.pictures import shown_variable, thumbnails
+from wm_lab.exercises.latent.representations import copied, random_encoder
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.settings import read_config
 from wm_lab.tasks.task import Variable

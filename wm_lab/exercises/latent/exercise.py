@@ -11,40 +11,20 @@ is (the RSSM's Gaussian latent does); where this one's do, the answer says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Count, Domain, Resamples, Width, Window
 from wm_lab.errors import UserError
 from wm_lab.evaluation.bootstrap import RESAMPLES
-from wm_lab.evaluation.embedding import NEIGHBOURS, noise_trustworthiness, pca, trustworthiness, tsne
-from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.embedding import NEIGHBOURS
 from wm_lab.evaluation.json_files import plain
-from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.structure import (
-    distances,
-    effective_rank,
-    jackknife,
-    mutual_information,
-    neighbour_ratio,
-    silhouette,
-    spearman,
-    standardised,
-    straightness,
-)
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.latent.answer import (
     LATENT,
-    OBSERVATION,
-    PCA,
-    RANDOM,
-    STATE,
     Findings,
     latent_tables,
     latent_verdicts,
@@ -57,31 +37,23 @@ from wm_lab.exercises.latent.held_out_frames import (
     latents,
     observations,
     observed_vectors,
-    places,
     spread_over,
     targets,
 )
+from wm_lab.exercises.latent.measures import embed, moves, structure
 from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
 from wm_lab.exercises.latent.probing import ask
+from wm_lab.exercises.latent.representations import copied, random_encoder, representations
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
-from wm_lab.settings import build
-from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
-from wm_lab.world_model import DataSpec, WorldModel
+from wm_lab.world_model import WorldModel
 
 FEWEST = 2 * NEIGHBOURS + 1
 """Scenes: trustworthiness is defined for more than twice the neighbours that it asks for."""
-
-WIDEST = 256
-"""Features that probes and distances see; of a wider representation, its first principal components."""
-
-VERBATIM = 0.999
-"""Correlation with one feature from which on an observed number counts as copied."""
 
 
 @dataclass
@@ -158,22 +130,24 @@ class LatentExercise(Exercise):
 
     def _look(self, experiment: Experiment, data: Dataset) -> TrainingFindings:
         """What the latent of one training's model holds; the frames are the same for all."""
-        config = self.config
+        config, settings, variables = self.config, experiment.settings, experiment.task_spec.variables
         model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
         frames = gather(data, model.observation_keys)
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
-        spaces = self._spaces(experiment, model, posterior, frames)
-        truth, columns = targets(frames.state, experiment.task_spec.variables)
+        untrained = random_encoder(settings.model, model.spec, settings.seed).to(experiment.tools.device)
+        truth, columns = targets(frames.state, variables)
+        observed = observations(frames, model.observation_keys)
+        spaces = representations(posterior, latents(untrained, frames), observed, truth, config.components)
         sample = {name: x[chosen] for name, x in spaces.items()}
         r2, gains = ask(sample, truth[chosen], columns, frames.trajectory[chosen], config.resamples)
         scenes = spread_over(frames.phase, frames.trajectory)
-        flat, trust, noise = self._embed(spaces[LATENT][scenes])
+        flat, trust, noise = embed(spaces[LATENT][scenes], config.perplexities)
         found = Findings(
             r2=r2,
             gains=gains,
-            moves={name: _moves(truth[:, where], frames.trajectory) for name, where in columns.items()},
-            structure=self._structure(experiment, spaces, frames, chosen),
+            moves={name: moves(truth[:, where], frames.trajectory) for name, where in columns.items()},
+            structure=structure(spaces, frames, chosen, variables, config.neighbours, config.resamples),
             trustworthiness=trust,
             noise=noise,
             phases={name: int(n) for name in PHASES if (n := (frames.phase[chosen] == name).sum())},
@@ -182,101 +156,3 @@ class LatentExercise(Exercise):
             trajectories=len(data),
         )
         return TrainingFindings(found, flat, frames, scenes)
-
-    def _spaces(
-        self, experiment: Experiment, model: WorldModel, posterior: np.ndarray, frames: HeldOutFrames
-    ) -> dict[str, np.ndarray]:
-        """Every representation [M, F] of all frames."""
-        untrained = random_encoder(experiment.settings.model, model.spec, experiment.settings.seed).to(
-            experiment.tools.device
-        )
-        seen = observations(frames, model.observation_keys)
-        return {
-            LATENT: _narrow(standardised(posterior)),
-            RANDOM: _narrow(standardised(latents(untrained, frames))),
-            PCA: _narrow(seen, self.config.components),
-            OBSERVATION: _narrow(seen),
-            STATE: standardised(targets(frames.state, experiment.task_spec.variables)[0]),
-        }
-
-    def _structure(
-        self, experiment: Experiment, spaces: dict[str, np.ndarray], frames: HeldOutFrames, chosen: np.ndarray
-    ) -> dict[str, dict[str, Interval]]:
-        """{representation: {measure: interval}}; scenes are compared by where things are."""
-        resamples, k = self.config.resamples, self.config.neighbours
-        where, trajectory = (
-            places(frames.state, experiment.task_spec.variables).astype(float)[chosen],
-            frames.trajectory[chosen],
-        )
-        phase, to_go = frames.phase[chosen], frames.to_go[chosen]
-        scene, timed = distances(where), np.isfinite(to_go)
-        _, whose = np.unique(trajectory[timed], return_inverse=True)
-        wait = np.abs(to_go[timed][:, None] - to_go[timed])
-        found = {}
-        with progress("measure structure", len(spaces)) as bar:
-            for name, whole in spaces.items():
-                x = whole[chosen]
-                # The ceiling of "similar scenes" is the very distance that similarity is measured by.
-                apart = scene if name == STATE else distances(x)
-                found[name] = {
-                    "neighbours": neighbour_ratio(apart, scene, trajectory, k),
-                    "scene": spearman(apart, scene, trajectory),
-                    "steps_to_go": spearman(apart[np.ix_(timed, timed)], wait, whose),
-                    "silhouette": silhouette(apart, phase, trajectory),
-                    "information": mutual_information(x, phase, trajectory),
-                    "effective_rank": jackknife(partial(_rank, x), trajectory),
-                    "straightness": straightness(whole, frames.trajectory, resamples),
-                }
-                bar.advance(1)
-        return found
-
-    def _embed(self, x: np.ndarray) -> tuple[dict[str, np.ndarray], dict[int, Interval], dict[int, float]]:
-        """Pictures [E, 2] of the scenes' latents [E, F], how far to trust each t-SNE, and the best one of noise."""
-        flat, trust, noise = {"PCA": pca(x)}, {}, {}
-        fitting = [p for p in self.config.perplexities if p < len(x)]
-        with progress("embed", len(fitting)) as bar:
-            for perplexity in fitting:
-                flat[f"t-SNE, perplexity {perplexity}"] = y = tsne(x, perplexity)
-                trust[perplexity] = mean(trustworthiness(x, y))
-                noise[perplexity] = noise_trustworthiness(len(x), x.shape[1], perplexity)
-                bar.advance(1)
-        return flat, trust, noise
-
-
-def random_encoder(section: Section, spec: DataSpec, seed: int) -> WorldModel:
-    """The model of these settings with random weights.
-
-    Layers that training begins at zero are drawn like the others: an encoder that says nothing would be no bar.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = build(WorldModel, section, "model", spec)
-        for layer in model.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d) and not layer.weight.any():
-                layer.reset_parameters()
-    return model
-
-
-def copied(x: np.ndarray, seen: np.ndarray) -> float:
-    """Share of the observed numbers [M, O] that are one of the features [M, F] but for scale; 0 of none is 0."""
-    x, seen = standardised(x), standardised(seen)
-    if not seen.shape[1] or not x.shape[1]:
-        return 0.0
-    return float((np.abs(seen.T @ x / len(x)).max(1) > VERBATIM).mean())
-
-
-def _moves(values: np.ndarray, trajectory: np.ndarray) -> bool:
-    """Whether a variable [M, d] changes within any trajectory."""
-    return bool((np.diff(values, axis=0)[np.diff(trajectory) == 0] != 0).any())
-
-
-def _narrow(x: np.ndarray, widest: int = WIDEST) -> np.ndarray:
-    """Features [M, F], or the first principal components where there are more than `widest`."""
-    from sklearn import decomposition
-
-    widest = min(widest, len(x))
-    return x if x.shape[1] <= widest else decomposition.PCA(widest, random_state=0).fit_transform(x)
-
-
-def _rank(x: np.ndarray, kept: np.ndarray) -> float:
-    return effective_rank(x[kept])
