@@ -70,10 +70,10 @@ class Experiment:
 
     def collector(self, number: int) -> PlanningArm:
         """Who collects the on-policy round of this number: planning with the model of the round before."""
-        adviser = self.clones.checkpoint() if self.data.config.advised else None
+        proposals = self.clones.checkpoint() if self.data.config.advised else None
         model = self.models.world_model(number - 1)
         value = self.models.value(number - 1)
-        return PlanningArm("collector", self.settings.without_variation(), model, proposals=adviser, value=value)
+        return PlanningArm("collector", self.settings.without_variation(), model, proposals=proposals, value=value)
 
     @cached_property
     def trainings(self) -> list[Self]:

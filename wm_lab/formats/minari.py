@@ -75,10 +75,12 @@ class Minari(Source):
                     f"has {len(values)} observations of {key} and {len(action)} actions, and Minari keeps one "
                     "observation more than actions"
                 )
-        told = self._storage.told(number, len(action))
+        outcomes = self._storage.outcomes(number, len(action))
         state = self.observed.join({key: seen[key] for key in self.observed.vectors})
         images = {key: resized(seen[key], self.wishes.image_size) for key in self.observed.images}
-        return RecordedEpisode({STATE: state, **images}, action, told.reward, told.success, terminal=told.terminal)
+        return RecordedEpisode(
+            {STATE: state, **images}, action, outcomes.reward, outcomes.success, terminal=outcomes.terminal
+        )
 
     def _steps(self, index: int) -> int:
         with self.reading(index):

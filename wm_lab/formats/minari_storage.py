@@ -32,8 +32,8 @@ JPEG = b"\xff\xd8\xff"
 
 
 @dataclass
-class Told:
-    """What was told of every action."""
+class StepOutcomes:
+    """What every action led to."""
 
     reward: np.ndarray  # [L]
     terminal: np.ndarray  # [L]
@@ -62,7 +62,7 @@ class Storage(ABC):
         """UserError where so many bytes cannot be what is stored."""
 
     @abstractmethod
-    def told(self, number: int, steps: int) -> Told:
+    def outcomes(self, number: int, steps: int) -> StepOutcomes:
         """Of an episode of so many actions."""
 
 
@@ -94,12 +94,12 @@ class Hdf5Storage(Storage):
     def require_held(self, claimed: int) -> None:
         require_held(self._path, claimed)
 
-    def told(self, number: int, steps: int) -> Told:
+    def outcomes(self, number: int, steps: int) -> StepOutcomes:
         with self._episode(number) as episode:
             infos = subgroup(episode, "infos") if "infos" in members(episode) else {}
             said = read(array(infos, SUCCESS)) if infos and SUCCESS in members(infos) else None
             reward, terminal = read(array(episode, "rewards")), read(array(episode, "terminations"))
-            return Told(reward, terminal, _success(said, steps))
+            return StepOutcomes(reward, terminal, _success(said, steps))
 
     def _values(self, name: str, part: Any) -> np.ndarray:
         """[L + 1, ...] of numbers, or of images out of their JPEG files: rows of bytes that begin as one does."""
@@ -144,13 +144,13 @@ class ArrowStorage(Storage):
             found = self._flat(self._table(number).column("actions"))
             return {name: self._values(values, name)[:-1] for name, values in found.items()}
 
-    def told(self, number: int, steps: int) -> Told:
+    def outcomes(self, number: int, steps: int) -> StepOutcomes:
         with self._reading():
             table = self._table(number)
             reward, terminal = (self._values(table.column(name), name) for name in ("rewards", "terminations"))
             infos = self._flat(table.column("infos")) if "infos" in table.column_names else {}
             said = self._values(infos[SUCCESS], SUCCESS) if SUCCESS in infos else None
-            return Told(reward[:-1], terminal[:-1], _success(said, steps))
+            return StepOutcomes(reward[:-1], terminal[:-1], _success(said, steps))
 
     def require_held(self, claimed: int) -> None:
         """Every file is as large as what it holds, or packed by a scheme that `_table` has unpacked already."""

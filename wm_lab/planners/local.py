@@ -18,7 +18,8 @@ from wm_lab.planners.planner import LEAST_ACTION, MOST_ACTION, Planner, PlannerC
 
 @dataclass
 class LocalConfig(PlannerConfig):
-    """Few steps ahead, close to the proposal and in one go: where it goes the model knows, and the adviser knows on."""
+    """Few steps ahead, close to the proposal and in one go: where it goes the model knows, and from there the proposal
+    policy does."""
 
     horizon: Steps = 4  # steps to look ahead
     candidates: Batch = 128  # sequences scored in an iteration

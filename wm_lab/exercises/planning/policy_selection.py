@@ -1,8 +1,8 @@
 """Before the test, advised planning and the clone that advises it play validation episodes; one of them goes on.
 
-A model cannot tell from within how far it is to be trusted against its adviser: the plans predicted best are those
-that it overrates most. Trying can tell. The episodes are a validation set: their starts are nobody's data and nobody's
-test, and all that is learnt from them is which of the two plays on.
+A model cannot tell from within how far it is to be trusted against its proposal policy: the plans predicted best are
+those that it overrates most. Trying can tell. The episodes are a validation set: their starts are nobody's data and
+nobody's test, and all that is learnt from them is which of the two plays on.
 """
 
 from __future__ import annotations
