@@ -173,7 +173,7 @@ def test_arguments_reach_the_constructor_and_are_part_of_the_task() -> None:
         Plain.__init__(self)
         self.end = end
 
-    register("Shown", __init__=init)
+    register("Told", __init__=init)
     near = GymTask(GymConfig(id="LooseTold-v0", make={"end": 2.0}))
     assert near._env.unwrapped.end == 2.0
     assert (

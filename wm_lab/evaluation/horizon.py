@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wm_lab.evaluation.bootstrap import percentile_bounds, tail_probability
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 
 
 class Horizon(NamedTuple):
@@ -21,11 +21,11 @@ class Horizon(NamedTuple):
     limit: int
     n: int  # episodes
 
-    def bounds(self) -> Shown:
+    def bounds(self) -> TableCell:
         """`12 [9, >20]`; just `>20` where every resample outlasts the data."""
         low, value, high = (self._step(step) for step in (self.low, self.value, self.high))
         values = {"": self.value, "low": self.low, "high": self.high, "limit": self.limit}
-        return Shown(low if self.low >= self.limit else f"{value} [{low}, {high}]", values)
+        return TableCell(low if self.low >= self.limit else f"{value} [{low}, {high}]", values)
 
     def __str__(self) -> str:
         return f"{self.bounds()} (n={self.n})"

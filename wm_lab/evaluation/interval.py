@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor, isfinite, log10
 from typing import Any, NamedTuple
 
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 
 LEVEL = 0.95
 """Confidence level of every interval in the lab unless a caller says otherwise."""
@@ -41,13 +41,13 @@ class Interval(NamedTuple):
         """The same of the difference the other way round."""
         return Interval(-self.high, -self.value, -self.low, self.n)
 
-    def bounds(self, decimals: int | None = None) -> Shown:
+    def bounds(self, decimals: int | None = None) -> TableCell:
         """`0.92 [0.85, 0.96]`, with so many decimals, or as many as the width of the interval deserves."""
         if not isfinite(self.value):
-            return Shown("–", {"": None, "low": None, "high": None})
+            return TableCell("–", {"": None, "low": None, "high": None})
         decimals = self._decimals() if decimals is None else decimals
         text = f"{self.value:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
-        return Shown(text, {"": self.value, "low": self.low, "high": self.high})
+        return TableCell(text, {"": self.value, "low": self.low, "high": self.high})
 
     def __str__(self) -> str:
         return f"{self.bounds()} (n={self.n})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.reports.cells import MAIN_ARM, SweepCell
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table, blank_repeats, counted, number
@@ -100,7 +100,10 @@ def _cell_row(cell: SweepCell, steps: Sequence[str]) -> tuple[str, ...]:
         cell.task,
         cell.choice,
         f"{cell.variable} [{cell.unit}]" if errors else "–",
-        *(Shown(f"{errors[step].value:.3g}", {"": errors[step].value}) if step in errors else "–" for step in steps),
+        *(
+            TableCell(f"{errors[step].value:.3g}", {"": errors[step].value}) if step in errors else "–"
+            for step in steps
+        ),
         "–" if useful is None else _claimed(*useful),
         "–" if row is None else row.success.bounds(),
         "–" if row is None else number(row.decision_ms, 1),
@@ -111,6 +114,10 @@ def _cell_row(cell: SweepCell, steps: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _claimed(steps: int, limit: int) -> Shown:
+def _error(value: float) -> TableCell:
+    return TableCell(f"{value:.3g}", {"": value})
+
+
+def _claimed(steps: int, limit: int) -> TableCell:
     """`12`, or `20+` where the data end first."""
-    return Shown(f"{steps}{'+' if steps == limit else ''}", {"": steps, "limit": limit})
+    return TableCell(f"{steps}{'+' if steps == limit else ''}", {"": steps, "limit": limit})

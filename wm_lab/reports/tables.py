@@ -15,7 +15,7 @@ from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.nudges import split_name
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.evaluation.verdicts import is_significant
 from wm_lab.system.names import column_name
 
@@ -133,7 +133,7 @@ LATEX = {
 
 def _values(cell: str) -> Mapping[str, float | str | None]:
     """{part: value} of a cell."""
-    if isinstance(cell, Shown):
+    if isinstance(cell, TableCell):
         return cell.values
     if cell == "–":
         return {"": None}
@@ -296,24 +296,24 @@ def _one_name(names: Sequence[str], stand_in: str) -> str:
 def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Say a group's name once; programs are told it in every row."""
     same = [i > 0 and rows[i][0] == rows[i - 1][0] for i in range(len(rows))]
-    return [(Shown("", {"": row[0]}) if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
+    return [(TableCell("", {"": row[0]}) if again else row[0], *row[1:]) for again, row in zip(same, rows, strict=True)]
 
 
-def number(value: float, decimals: int, thousands: str = "") -> Shown:
+def number(value: float, decimals: int, thousands: str = "") -> TableCell:
     if not isfinite(value):
-        return Shown("–", {"": None})
-    return Shown(f"{value:{thousands}.{decimals}f}", {"": value})
+        return TableCell("–", {"": None})
+    return TableCell(f"{value:{thousands}.{decimals}f}", {"": value})
 
 
-def estimate(interval: Interval, decimals: int) -> Shown:
+def estimate(interval: Interval, decimals: int) -> TableCell:
     """The value alone, where the bounds would make a row too wide for people."""
-    return Shown(number(interval.value, decimals), interval.bounds().values)
+    return TableCell(number(interval.value, decimals), interval.bounds().values)
 
 
-def p_value(p: float) -> Shown:
+def p_value(p: float) -> TableCell:
     if not isfinite(p):
-        return Shown("–", {"": None})
-    return Shown(f"{p:.3f}" if p >= 0.001 else "<0.001", {"": p})
+        return TableCell("–", {"": None})
+    return TableCell(f"{p:.3f}" if p >= 0.001 else "<0.001", {"": p})
 
 
 def what_n_counts(seeds: Iterable[int]) -> str:
@@ -323,5 +323,5 @@ def what_n_counts(seeds: Iterable[int]) -> str:
     return "n: episodes × training seeds; without seeds, of what learns nothing or was trained once."
 
 
-def counted(episodes: int, seeds: int) -> Shown:
-    return Shown(f"{episodes} × {seeds}" if seeds > 1 else str(episodes), {"": episodes, "seeds": seeds})
+def counted(episodes: int, seeds: int) -> TableCell:
+    return TableCell(f"{episodes} × {seeds}" if seeds > 1 else str(episodes), {"": episodes, "seeds": seeds})

@@ -10,7 +10,7 @@ import numpy as np
 
 from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.evaluation.verdicts import is_significant, planning_verdict
 from wm_lab.exercises.augmentation.clone_arms import FILTERED, REAL, AugmentationArm
 from wm_lab.reports import style
@@ -160,8 +160,8 @@ def _when(clone: AugmentationArm) -> str:
     return f"{clone.count} demonstrations{ratio}"
 
 
-def _ratio(clone: AugmentationArm) -> Shown:
-    return Shown("–" if clone.ratio is None else f"×{clone.ratio:g}", {"": clone.ratio})
+def _ratio(clone: AugmentationArm) -> TableCell:
+    return TableCell("–" if clone.ratio is None else f"×{clone.ratio:g}", {"": clone.ratio})
 
 
 def _groups(clones: Sequence[AugmentationArm]) -> list[int]:

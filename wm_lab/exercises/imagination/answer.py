@@ -8,7 +8,7 @@ from typing import Any
 from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.json_files import plain
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.reports.tables import Table, counted, what_n_counts
 
 GROUPS = {"all": "all windows", "contact": "in contact", "free": "free motion"}
@@ -64,7 +64,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         for name in [OVERALL, *(v for v in a.units if v != OVERALL and (i == 0 or v in a.tolerances))]
     ]
     new = [i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]]
-    said = [(group if i == 0 or i in new else Shown("", {"": group})) for i, (group, _, _) in enumerate(rows)]
+    said = [(group if i == 0 or i in new else TableCell("", {"": group})) for i, (group, _, _) in enumerate(rows)]
     errors = Table(
         "Median error of imagined states",
         ("windows", "variable", "unit", *(f"at {step}" for step in steps), "n"),

@@ -17,7 +17,7 @@ from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.image_metrics import psnr, rms_error, ssim
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.means import mean
-from wm_lab.evaluation.shown import Shown
+from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.evaluation.trainings import by_leaf, over_trainings
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.imagination.plans import episode_means
@@ -144,7 +144,7 @@ def frames_table(means: Mapping[str, Mapping[str, Mapping[int, Interval]]], seed
     """PSNR and SSIM of every predictor at the marks."""
     rows = [
         (
-            WORDS.get(name, name) if i == 0 else Shown("", {"": WORDS.get(name, name)}),
+            WORDS.get(name, name) if i == 0 else TableCell("", {"": WORDS.get(name, name)}),
             word,
             *(mean.bounds() for mean in scores.values()),
             counted(_n(scores), seeds),
