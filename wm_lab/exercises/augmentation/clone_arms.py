@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.augmentation.synthetic_data import IMAGINED, TRUE, UNTRAINED, NothingLeftError, Synthesis
+from wm_lab.exercises.augmentation.segment_maker import IMAGINED, TRUE, UNTRAINED
+from wm_lab.exercises.augmentation.synthetic_data import NothingLeftError, Synthesis
 from wm_lab.experiment.training_mix import TrainingMix
 
 REAL, FILTERED = "real", "filtered"

@@ -28,7 +28,8 @@ from wm_lab.exercises.augmentation.answer import (
     success_curves,
 )
 from wm_lab.exercises.augmentation.clone_arms import ARMS, LEARNED, REAL, ArmOptions, AugmentationArm, arms_around
-from wm_lab.exercises.augmentation.synthetic_data import Synthesis, SynthesisConfig
+from wm_lab.exercises.augmentation.segment_maker import SynthesisConfig
+from wm_lab.exercises.augmentation.synthetic_data import Synthesis
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
