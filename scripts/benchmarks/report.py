@@ -23,7 +23,7 @@ from wm_lab.tasks.hand.goals import GOALS
 MODELS = ("rssm", "latent_mlp", "video_token", "decoder_only", "video_diffusion")
 PLANNERS = ("cem", "mppi")
 SEEDS = 10
-ARMS = ("mpc", "mpc_cost", "mpc_bc", "greedy", "bc", "expert", "random", "noop", "simulator", "simulator_reward")
+ARMS = ("mpc", "mpc_cost", "local", "selected", "bc", "expert", "random", "noop", "simulator", "simulator_reward")
 EPISODES = 100
 
 MOST_SECONDS = 10.0

@@ -27,7 +27,7 @@ def test_everything_of_ones_own_runs_from_a_folder_outside_also_in_workers(tmp_p
     assert result["task"] == "toy" and result["labels"] | {"model": "toy", "planner": "toy"} == result["labels"]
     rows = {row["arm"]: row for row in result["numbers"]["rows"]}
     assert rows["expert"]["success"]["value"] == 1.0 and rows["simulator"]["success"]["value"] == 1.0
-    assert {"mpc", "mpc_bc", "bc", "simulator_reward"} <= rows.keys()
+    assert {"mpc", "local", "selected", "bc", "simulator_reward"} <= rows.keys()
 
 
 @pytest.fixture

@@ -36,4 +36,4 @@ def test_planning_on_a_task_of_the_suite_ends_in_an_answer(tmp_path, name):
     result = json.loads((run / "result.json").read_text())
     assert result["task"] == wanted and result["verdict"] in ended.out
     rows = {row["arm"]: row["success"]["n"] for row in result["numbers"]["rows"]}
-    assert rows == dict.fromkeys(("expert", "random", "noop", "bc", "mpc", "mpc_bc", "simulator"), 2)
+    assert rows == dict.fromkeys(("expert", "random", "noop", "bc", "mpc", "local", "selected", "simulator"), 2)

@@ -20,11 +20,12 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
-from wm_lab.exercises.planning.policy_selection import PolicySelection, selection_verdict
+from wm_lab.exercises.planning.policy_selection import selection_numbers, selection_table, selection_verdict
 from wm_lab.experiment.arms import PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.policy_selection import PolicySelection
 from wm_lab.settings import read_config
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
@@ -60,14 +61,17 @@ def asked(experiment: PointExperiment, validation_episodes: int = 4):
 def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     with experiment_of(tmp_path, speed=OPPOSITE, clone_steps=150) as experiment:
         answer, validated, tested = asked(experiment)
-    (clone,), (advised,), (planned,) = (answer.outcomes[name] for name in ("bc", "mpc_bc", "mpc"))
+    (clone,), (selected,), (planned,) = (answer.outcomes[name] for name in ("bc", "selected", "mpc"))
     (told,) = answer.numbers["policy_selection"]
-    assert (told["seed"], told["chosen"], told["solved"]) == (0, "bc", {"bc": 4, "mpc_bc": 0})
-    assert "policy selection: planning 0 of 4, the clone 4 of 4: mpc_bc follows the clone." in answer.verdicts
-    assert answer.tables[-1].rows[0] == ("0", "the clone", "4", answer.tables[-1].rows[0][3], "4", "plays on as mpc_bc")
-    assert advised.success.all() and not planned.success.any()
-    np.testing.assert_array_equal(advised.episode_return, clone.episode_return)
-    assert (validated, tested) == (2, 6), (
+    assert (told["seed"], told["chosen"]) == (0, "bc")
+    assert told["solved"]["bc"] == 4 and told["solved"]["advised"] == 0
+    assert answer.verdicts[-1].startswith("policy selection: the clone 4 of 4")
+    assert answer.verdicts[-1].endswith(", whole-box planning 0: the clone is selected.")
+    row = answer.tables[-1].rows[0]
+    assert row[:3] == ("0", "the clone", "4") and row[-2:] == ("4", "plays on as selected")
+    assert selected.success.all() and not planned.success.any()
+    np.testing.assert_array_equal(selected.episode_return, clone.episode_return)
+    assert (validated, tested) == (3, 6), (
         "expert, random, noop, bc, mpc and local: the clone's test is not played again"
     )
 
@@ -75,44 +79,81 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
 def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     with experiment_of(tmp_path, clone_steps=1) as experiment:
         answer, validated, tested = asked(experiment)
-    assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["mpc_bc"]
-    assert answer.verdicts[-1] == "policy selection: planning 4 of 4, the clone 0 of 4: mpc_bc plans."
-    assert answer.outcomes["mpc_bc"][0].success.all() and not answer.outcomes["bc"][0].success.any()
-    assert (validated, tested) == (2, 7)
+    assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["advised"]
+    assert answer.verdicts[-1].startswith("policy selection: whole-box planning 4 of 4")
+    assert answer.outcomes["selected"][0].success.all() and not answer.outcomes["bc"][0].success.any()
+    assert (validated, tested) == (3, 7)
 
 
-def test_without_validation_episodes_advised_planning_is_tested_as_it_is(tmp_path):
+def test_without_validation_episodes_nobody_is_selected(tmp_path):
     with experiment_of(tmp_path) as experiment:
         answer, validated, tested = asked(experiment, validation_episodes=0)
     assert "policy_selection" not in answer.numbers and not any("selection" in verdict for verdict in answer.verdicts)
-    assert (validated, tested) == (0, 7)
+    assert "selected" not in answer.outcomes and (validated, tested) == (0, 6)
 
 
-def selection(clone: int, planning: int, returns: tuple[float, float]) -> PolicySelection:
+Told = tuple[int, int, float, float]
+"""Episodes of 5 solved and still solved at the end, steps to success, return."""
+
+
+def selection(**told: Told) -> PolicySelection:
     manifest = freeze(PointTask().task_spec, 5, split="validation")
-    each = zip(("bc", "mpc_bc"), (clone, planning), returns, strict=True)
     return PolicySelection(
         {
-            name: outcomes(solved(count, 5), name, manifest, episode_return=np.full(5, earned))
-            for name, count, earned in each
+            name: outcomes(
+                solved(count, 5),
+                name,
+                manifest,
+                success_at_end=solved(staying, 5),
+                steps_to_success=np.where(solved(count, 5), steps, np.nan),
+                episode_return=np.full(5, earned),
+            )
+            for name, (count, staying, steps, earned) in told.items()
         }
     )
 
 
-def test_success_decides_then_the_return_then_the_clone_that_thinks_less():
-    assert selection(2, 3, (-1.0, -9.0)).chosen == "mpc_bc"
-    assert selection(3, 3, (-2.0, -1.0)).chosen == "mpc_bc"
-    assert selection(3, 3, (-1.0, -2.0)).chosen == "bc"
-    assert selection(3, 3, (-1.0, -1.0)).chosen == "bc"
-    sentence = "policy selection: planning 3 of 5 (return -1), the clone 3 of 5 (return -2): mpc_bc plans."
-    assert selection_verdict([selection(3, 3, (-2.0, -1.0))]) == sentence
+@pytest.mark.parametrize(
+    ("clone", "local", "chosen"),
+    [
+        ((2, 2, 3.0, -1.0), (3, 0, 9.0, -9.0), "local"),  # success decides
+        ((3, 3, 9.0, -9.0), (3, 2, 3.0, -1.0), "bc"),  # then who stays
+        ((3, 2, 9.0, -1.0), (3, 2, 8.0, -9.0), "local"),  # then who is quicker
+        ((3, 2, 9.0, -2.0), (3, 2, 9.0, -1.0), "local"),  # then who earns more
+        ((3, 2, 9.0, -1.0), (3, 2, 9.0, -1.0), "bc"),  # then the clone, which thinks less
+        ((0, 0, 0.0, -2.0), (0, 0, 0.0, -1.0), "local"),  # of a task that nobody solves, who earns more
+    ],
+)
+def test_success_decides_then_staying_steps_and_return_then_the_clone_that_thinks_less(clone, local, chosen):
+    assert selection(bc=clone, local=local).chosen == chosen
+
+
+def test_any_number_of_candidates_is_told_the_best_first():
+    each = selection(bc=(3, 2, 9.0, -2.0), local=(4, 4, 8.0, -1.0), advised=(1, 0, 5.0, -3.0))
+    sentence = "policy selection: local planning 4 of 5, the clone 3, whole-box planning 1: local planning is selected."
+    assert selection_verdict([each]) == sentence
+    table = selection_table([each, each])
+    assert [row[1] for row in table.rows[:3]] == ["the clone", "local planning", "whole-box planning"]
+    assert [row[-1] for row in table.rows] == ["", "plays on as selected", ""] * 2
+    assert selection_numbers(each)["steps"]["local"] == pytest.approx((4 * 8 + each.manifest.step_budget) / 5)
+
+
+def test_what_decided_between_equals_is_told():
+    each = selection(bc=(4, 2, 9.0, -2.0), local=(4, 4, 8.0, -1.0), advised=(1, 0, 5.0, -3.0))
+    budget = each.manifest.step_budget
+    assert selection_verdict([each]) == (
+        f"policy selection: local planning 4 of 5 (still there 4, {(32 + budget) / 5:.1f} steps, return -1), "
+        f"the clone 4 (still there 2, {(36 + budget) / 5:.1f} steps, return -2), whole-box planning 1: "
+        "local planning is selected."
+    )
 
 
 def test_each_training_says_whom_it_selected():
-    told = selection_verdict([selection(2, 3, (-1.0, -9.0)), selection(3, 2, (-1.0, -9.0))])
+    better, worse = (3, 3, 8.0, -1.0), (2, 2, 9.0, -9.0)
+    told = selection_verdict([selection(bc=worse, local=better), selection(bc=better, local=worse)])
     assert told == (
-        "policy selection: seed 0, planning 3 of 5, the clone 2 of 5: mpc_bc plans; "
-        "seed 0, planning 2 of 5, the clone 3 of 5: mpc_bc follows the clone."
+        "policy selection: seed 0, local planning 3 of 5, the clone 2: local planning is selected; "
+        "seed 0, the clone 3 of 5, local planning 2: the clone is selected."
     )
 
 
@@ -192,20 +233,14 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
         check_playing(DryRun(wanted, Unshown()), Unshown())
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"validation_episodes": -1}, "exercise.validation_episodes=-1 must be a whole number from 0"),
-        (
-            {"validation_episodes": 4, "advised": False},
-            "exercise.validation_episodes=4 chooses .* exercise.advised=false leaves out",
-        ),
-        ({"validation_episodes": 4, "advised": False, "clone": False}, "set exercise.validation_episodes=0"),
-    ],
-)
-def test_validation_episodes_without_two_to_choose_from_is_refused(options, sentence):
-    with pytest.raises(UserError, match=sentence):
-        read_config(PlanningConfig, options, "exercise")
+def test_a_number_of_validation_episodes_below_zero_is_refused():
+    with pytest.raises(UserError, match="validation_episodes=-1 must be a whole number from 0"):
+        read_config(PlanningConfig, {"validation_episodes": -1}, "exercise")
+
+
+@pytest.mark.parametrize("options", [{"clone": False, "advised": False}, {"local": False, "advised": False}])
+def test_where_there_is_nothing_to_choose_from_nothing_is_selected(options):
+    assert read_config(PlanningConfig, options | {"validation_episodes": 4}, "exercise").validation is None
 
 
 def test_advice_for_rounds_that_are_not_collected_is_refused():

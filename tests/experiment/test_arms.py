@@ -50,7 +50,7 @@ RECIPES = [
         {**LEARNED, "planner": {**LEARNED["planner"], "horizon": 1, "action_block": 1}},
     ),
     (
-        PlanningArm("mpc_bc", ASKED, MODEL, proposals=CLONE),
+        PlanningArm("advised", ASKED, MODEL, proposals=CLONE),
         {**LEARNED, "proposals": "bc-2", "proposals_revision": BCProposals.REVISION},
     ),
     (PlanningArm("mpc_reranked", ASKED, MODEL, reranker=SECOND), {**LEARNED, "reranker": "slow-3"}),

@@ -79,7 +79,7 @@ def same(a: Answer, b: Answer, *, but: frozenset[str] = frozenset()) -> bool:
 @pytest.mark.slow
 def test_two_training_seeds_are_the_two_single_runs_on_the_same_data(two, tmp_path):
     alone = [asked(learning(tmp_path, seed=seed))[0] for seed in (0, 1)]
-    for name in ("mpc", "bc", "mpc_bc", "greedy"):
+    for name in ("mpc", "bc", "selected", "local", "greedy"):
         for mine, single in zip(two.outcomes[name], alone, strict=True):
             (other,) = single.outcomes[name]
             assert mine.seed == other.seed

@@ -20,8 +20,10 @@ EQUAL_MARGIN = 0.1
 ARM_WORDS = {
     "mpc": "planning",
     "bc": "cloning",
-    "mpc_bc": "planning with cloned proposals",
+    "local": "local planning",
+    "selected": "the selected policy",
     "value": "planning with a value",
+    "local_value": "local planning with a value",
     "simulator": "true dynamics",
 }
 """How arms are called in a sentence; others by their own name."""

@@ -34,10 +34,11 @@ from wm_lab.evaluation.verdicts import (
 )
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
-from wm_lab.exercises.planning.policy_selection import ADVISED
+from wm_lab.exercises.planning.policy_selection import SELECTED
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
+from wm_lab.experiment.policy_selection import CLONE, LOCAL, LOCAL_VALUED
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import (
     OF_RETURNS,
@@ -60,19 +61,16 @@ TRUE_LEARNED = "simulator_reward"
 VALUED = "value"
 """Plans are judged by a value too, beyond their horizon."""
 
-LOCAL_VALUED = "local_value"
-"""The same around the clone's own plan."""
-
-AGAINST_CLONE = [(arm, "bc") for arm in ("selected", "local", VALUED, LOCAL_VALUED, ADVISED, "mpc")]
+AGAINST_CLONE = [(arm, CLONE) for arm in (SELECTED, LOCAL, VALUED, LOCAL_VALUED, "mpc")]
 """Planning arms and the clone, held against each other in each of these:"""
 
 IN = (SUCCESS, STILL_THERE, STEPS)
 
 PAIRS = [
-    (ADVISED, "mpc"),
+    (SELECTED, "mpc"),
     (RERANKED, "mpc"),
     (VALUED, "mpc"),
-    (LOCAL_VALUED, "local"),
+    (LOCAL_VALUED, LOCAL),
     ("mpc", "policy"),
     ("mpc", "greedy"),
     ("mpc", "mpc_offline"),

@@ -1,11 +1,12 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
 Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
-(`bc`), planning advised by the clone (`mpc_bc`, or the clone itself where validation episodes say so), planning whose
-elites a second model re-ranks (`mpc_reranked`), planning with a value beyond the horizon (`value`, `local_value`),
-greedy one-step planning (`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`),
-the scripted expert, random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the
-planner, the cost or the model loses what the expert has.
+(`bc`), planning around what the clone proposes (`local`), whoever solves most validation episodes (`selected`: the
+clone, local planning, or planning in the whole box with the clone's proposals), planning whose elites a second model
+re-ranks (`mpc_reranked`), planning with a value beyond the horizon (`value`, `local_value`), greedy one-step planning
+(`greedy`), planning in the true simulator on the true cost with the same budget (`simulator`), the scripted expert,
+random, do-nothing. The 2×2 of {learned, true} dynamics and {learned, true} cost says whether the planner, the cost or
+the model loses what the expert has.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from wm_lab.evaluation.nudges import nudge_differences, robustness_verdicts
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.answer import COST, LOCAL_VALUED, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
+from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.policy_selection import (
-    ADVISED,
-    advised_arm,
-    select_policy,
+    SELECTED,
+    Validation,
+    selection_numbers,
     selection_table,
     selection_verdict,
 )
@@ -49,6 +50,7 @@ from wm_lab.experiment.arms import (
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.clones import clone_table
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
 from wm_lab.reports.tables import robustness_table
@@ -67,10 +69,10 @@ class PlanningConfig:
     and returns count up to there. null: every episode runs to the task's limit."""
     clone: bool = True  # train and play behaviour cloning
     local: bool = True  # planning around what the clone proposes, where there is one
-    advised: bool = True  # planning with proposals of the clone
+    advised: bool = True  # planning in the whole box with proposals of the clone, where validation episodes prefer it
     validation_episodes: Amount = 0
-    """Episodes of its own that advised planning plays before the test, and the clone too: whoever solves more of them
-    is the arm `mpc_bc` of the test. 0: nothing is selected, and `mpc_bc` plans."""
+    """Episodes of their own that the clone and the planning that it advises play before the test: whoever solves most
+    of them is the arm `selected` of the test. 0: nobody is selected."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     robustness: bool = False
@@ -92,11 +94,13 @@ class PlanningConfig:
             )
         if self.advised and not self.clone:
             raise UserError("exercise.advised=true needs exercise.clone=true, whose policy gives the advice")
-        if self.validation_episodes and not self.advised:
-            raise UserError(
-                f"exercise.validation_episodes={self.validation_episodes} chooses between a clone and the planning "
-                "that it advises, which exercise.advised=false leaves out; set exercise.validation_episodes=0"
-            )
+
+    @property
+    def validation(self) -> Validation | None:
+        """How a policy is selected; None where there is nothing to choose from."""
+        if not (self.validation_episodes and self.clone and (self.local or self.advised)):
+            return None
+        return Validation(self.validation_episodes, self.play_on, self.local, self.advised)
 
 
 class PlanningExercise(Exercise):
@@ -132,7 +136,7 @@ class PlanningExercise(Exercise):
                 f"{', '.join(experiment.task_spec.observation)}; set exercise.attribution=false or "
                 "task.observation=state"
             )
-        if config.validation_episodes:
+        if config.validation is not None:
             # Raises where data were recorded on their starts.
             experiment.data.validation_manifest(config.validation_episodes)
         self._check_arms(experiment)
@@ -170,13 +174,11 @@ class PlanningExercise(Exercise):
             clones = [each.clones for each in experiment.trainings]
             answer.numbers["clone_selection"] = [each.numbers() for each in clones]
             answer.tables.append(clone_table(clones))
-        if config.validation_episodes and ADVISED in arms:
+        if config.validation is not None and SELECTED in arms:
             # All of it is in the store by now.
-            selections = [
-                select_policy(each, config.validation_episodes, config.play_on) for each in experiment.trainings
-            ]
+            selections = [config.validation.select(each) for each in experiment.trainings]
             answer.verdicts.append(selection_verdict(selections))
-            answer.numbers["policy_selection"] = [selection.numbers() for selection in selections]
+            answer.numbers["policy_selection"] = [selection_numbers(selection) for selection in selections]
             answer.tables.append(selection_table(selections))
         if config.robustness:
             nudged = play_nudged(experiment, made, arms, config.play_on)
@@ -223,9 +225,9 @@ class PlanningExercise(Exercise):
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.local:
-            yield PlanningArm("local", settings.locally(), model, proposals=clone)
-        if clone is not None and config.advised:
-            yield advised_arm(experiment, config.validation_episodes, config.play_on)
+            yield PlanningArm(LOCAL, settings.locally(), model, proposals=clone)
+        if config.validation is not None:
+            yield config.validation.selected_arm(experiment)
         if config.reranker is not None:
             yield reranked_arm(experiment, config.reranker)
         if config.oracle_episodes and experiment.tools.training == 0:

@@ -14,14 +14,15 @@ import numpy as np
 
 from wm_lab.evaluation.nudges import nudged_name
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.planning.policy_selection import ADVISED
+from wm_lab.exercises.planning.policy_selection import SELECTED
 from wm_lab.experiment.arms import Arm, PlanningArm
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.policy_selection import CLONE, LOCAL, LOCAL_VALUED
 from wm_lab.experiment.run_settings import Section
 from wm_lab.policies.nudged import Nudge, Nudged
 from wm_lab.policy import Policy
 
-ARMS = ("expert", "bc", "selected", "local", "value", ADVISED, "mpc")
+ARMS = ("expert", CLONE, SELECTED, LOCAL, "value", LOCAL_VALUED, "mpc")
 """Who is nudged, where it plays."""
 
 EPISODES = 50

@@ -1,0 +1,94 @@
+"""Who acts best is found by trying: candidates play validation episodes before the test, and one of them goes on.
+
+A model cannot tell from within how far it is to be trusted against the clone that advises it: the plans predicted best
+are those that it overrates most. Trying can tell. The episodes are a validation set: their starts are nobody's data and
+nobody's test, and all that is learnt from them is which of the candidates plays on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from wm_lab.evaluation.manifest import Manifest
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
+from wm_lab.experiment.evaluations import Evaluations
+from wm_lab.experiment.run_settings import Settings
+
+CLONE, LOCAL, LOCAL_VALUED, ADVISED = "bc", "local", "local_value", "advised"
+"""Names of candidates: the clone, planning around its plan, also with a value beyond the horizon, and planning in the
+whole box with its proposals."""
+
+
+class Merit(NamedTuple):
+    """How a candidate did; the larger the better, and earlier ones decide."""
+
+    solved: int  # episodes
+    still_there: int  # episodes, in the last step played
+    saved: float  # minus the mean steps to success, a failure counting as the whole budget
+    earned: float  # mean return
+
+    @classmethod
+    def of(cls, outcomes: Outcomes) -> Merit:
+        return cls(
+            solved=int(outcomes.success.sum()),
+            still_there=int(outcomes.success_at_end.sum()),
+            saved=-float(outcomes.steps_or_budget.mean()),
+            earned=float(outcomes.episode_return.mean()),
+        )
+
+
+@dataclass(frozen=True)
+class PolicySelection:
+    """What each candidate did in the validation episodes, {name: outcomes}; of equals the first is preferred."""
+
+    outcomes: dict[str, Outcomes]
+
+    @property
+    def merits(self) -> dict[str, Merit]:
+        return {name: Merit.of(outcomes) for name, outcomes in self.outcomes.items()}
+
+    @property
+    def chosen(self) -> str:
+        """Who solved the most episodes; of equals, who stays, then who is quicker, then who earns more; then the first,
+        which thinks least."""
+        merits = self.merits
+        return max(merits, key=lambda name: merits[name])  # the first of equals
+
+    @property
+    def manifest(self) -> Manifest:
+        return next(iter(self.outcomes.values())).manifest
+
+    @property
+    def seed(self) -> int:
+        """Of the training that it was made for."""
+        return next(iter(self.outcomes.values())).seed
+
+
+def candidates(
+    settings: Settings, clone: Path, model: Path, value: Path | None, *, local: bool = True, advised: bool = False
+) -> list[Arm]:
+    """The clone and the planning that it advises, from who thinks least to who thinks most.
+
+    clone, model, value: their checkpoints; None: no value was asked for
+    local, advised: whether planning around the clone's plan, or in the whole box, is among them
+    """
+    arms: list[Arm] = [CloneArm(CLONE, settings, clone)]
+    if local:
+        arms.append(PlanningArm(LOCAL, settings.locally(), model, proposals=clone))
+    if local and value is not None:
+        arms.append(PlanningArm(LOCAL_VALUED, settings.locally(), model, proposals=clone, value=value))
+    if advised:
+        arms.append(PlanningArm(ADVISED, settings, model, proposals=clone))
+    return arms
+
+
+def select_policy(
+    arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
+) -> PolicySelection:
+    """All candidates in the same validation episodes, under the terms of the test (`play_on` as there)."""
+    called = {arm.name: replace(arm, name=f"{arm.name} in validation") for arm in arms}
+    return PolicySelection({name: evaluations.play(arm, starts, play_on) for name, arm in called.items()})
