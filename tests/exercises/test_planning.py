@@ -11,12 +11,13 @@ from tests.evaluation.examples import outcomes, solved, task_spec
 from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
+from wm_lab.evaluation.against_clone import against_clone
 from wm_lab.evaluation.comparison import Difference
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.verdicts import clone_verdict, planning_verdict, starts_verdict
 from wm_lab.exercises.planning import PlanningExercise
-from wm_lab.exercises.planning.answer import against_clone, corrected_as_in, paired
+from wm_lab.exercises.planning.answer import corrected_as_in, paired
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
@@ -317,7 +318,7 @@ def test_planning_is_held_against_the_clone_in_success_in_staying_and_in_steps()
     manifest = freeze(task_spec(), 100)  # of 60 steps
     clone = outcomes(solved(80, of=100), "bc", manifest, success_at_end=solved(40, of=100))
     quick = outcomes(solved(80, of=100), "mpc", manifest, steps_to_success=np.where(solved(80, of=100), 10.0, np.nan))
-    found = {d.measure: d for d in against_clone("toy/push", {"bc": clone, "mpc": quick})}
+    found = {d.measure: d for d in against_clone({"toy/push": {"bc": clone, "mpc": quick}})}
     assert (found["steps"].rate_a.value, found["steps"].rate_b.value) == (20.0, 28.0), "a failure counts as 60 steps"
     assert found["success"].difference.value == 0 and found["still there"].difference.value == pytest.approx(0.4)
     assert found["steps"].better == "mpc" == found["still there"].better, "fewer steps are better"

@@ -89,6 +89,30 @@ def clone_verdict(differences: Sequence[Difference]) -> str:
     return f"{seeds_prefix(first.seeds)}{a} against {b} on {first.name}: {told}; n={first.difference.n}."
 
 
+def clones_verdict(differences: Sequence[Difference]) -> str:
+    """On how many tasks one planning arm is significantly better or worse than the clone, by measure.
+
+    `over 3 training seeds, local planning against cloning on 12 tasks: success better on 2 (a, b), worse on 0; ...`
+    """
+    first = differences[0]
+    a, b = (ARM_WORDS.get(name, name) for name in (first.a, first.b))
+    by_measure = {m: [d for d in differences if d.measure == m] for m in dict.fromkeys(d.measure for d in differences)}
+    parts = [
+        f"{m} better on {_tasks(found, first.a)}, worse on {_tasks(found, first.b)}" for m, found in by_measure.items()
+    ]
+    tasks = len({d.name for d in differences})
+    return (
+        f"{seeds_prefix(first.seeds)}{a} against {b} on {tasks} task{'s' * (tasks > 1)}: {'; '.join(parts)}; better in "
+        f"any of these on {_tasks(differences, first.a)}."
+    )
+
+
+def _tasks(differences: Sequence[Difference], better: str) -> str:
+    """`2 (a, b)`: tasks where this arm is significantly better in one of the differences."""
+    names = list(dict.fromkeys(d.name for d in differences if is_significant(d) and d.better == better))
+    return f"{len(names)} ({', '.join(names)})" if names else "0"
+
+
 def _values(d: Difference) -> str:
     decimals = 1 if MEASURES[d.measure].less else 2
     return f"{d.rate_a.value:.{decimals}f} against {d.rate_b.value:.{decimals}f}"

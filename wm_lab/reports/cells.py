@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,10 @@ IDENTIFYING = ("exercise", "task", "seed")
 
 UNCOMPARED = ("tracking", "outputs", "workers", "hydra", "scale")
 """Settings whose first word changes no number, or not what is compared."""
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+OPTION = re.compile(rf"(?P<key>[^ =]+)=(?P<number>{NUMBER.pattern})")
+"""How a choice is called that is one number alone."""
 
 MAIN_ARM = "mpc"
 """The arm that stands for a choice."""
@@ -165,5 +170,25 @@ def _varying(settings: Sequence[dict[str, str]]) -> list[str]:
 
 
 def _choice(settings: dict[str, str], keys: Sequence[str]) -> str:
-    """`rssm cem` for groups, `model.deter=64` for options."""
-    return " ".join(f"{key}={settings.get(key, 'default')}" if "." in key else settings.get(key, "–") for key in keys)
+    """`rssm cem` for groups, `model.deter=64` or `demonstrations=25` for options."""
+    return " ".join(
+        f"{key}={settings.get(key, 'default')}" if _is_option(key, settings) else settings.get(key, "–") for key in keys
+    )
+
+
+def _is_option(key: str, settings: dict[str, str]) -> bool:
+    """Whether this is no choice of a group, whose names are words."""
+    return "." in key or bool(NUMBER.fullmatch(settings.get(key, "")))
+
+
+def curve_of(choices: Iterable[str]) -> tuple[str, dict[str, float]] | None:
+    """The option whose numbers are all that these choices differ in, and {choice: number} from the least to the most.
+
+    None where they differ in something else, or by fewer than two numbers.
+    """
+    found = {choice: OPTION.fullmatch(choice) for choice in choices}
+    told = {choice: (match["key"], float(match["number"])) for choice, match in found.items() if match}
+    if len(told) < max(2, len(found)) or len({key for key, _ in told.values()}) > 1:
+        return None
+    key = next(iter(told.values()))[0]
+    return key, dict(sorted(((choice, number) for choice, (_, number) in told.items()), key=lambda item: item[1]))

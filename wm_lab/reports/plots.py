@@ -34,14 +34,22 @@ PREDICTORS = {
 ARMS = {
     "mpc": BLUE,
     "bc": VERMILION,
+    "local": PURPLE,
+    "selected": ORANGE,
     "simulator": GREEN,
     "expert": "#7b828e",
     "greedy": SKY,
     "random": "#b3b8c0",
     "noop": "#d9dce1",
 }
+SuccessCurves = Mapping[str, Mapping[str, Mapping[float, Interval]]]
+"""{task: {arm: {number of an option: success}}}"""
+
 COLUMNS = 3
 """Panels in a row."""
+
+WIDE = 6.0
+"""Ratio of an axis's ends above which it is logarithmic."""
 
 MOST_DECADES = 1e5
 """Largest ratio between the ends of an error axis."""
@@ -91,6 +99,51 @@ def success_bars(rows: Sequence[SuccessRow], title: str = "") -> Figure:
         )
         _legend(figure, axes)
     return figure
+
+
+def success_curves(option: str, curves: SuccessCurves) -> Figure:
+    """Success against an option's numbers, a panel a task and a line an arm, with the band of its interval."""
+    arms = list(dict.fromkeys(arm for by_arm in curves.values() for arm in by_arm))
+    shade = style.colours(arms, ARMS)
+    across = min(COLUMNS, len(curves))
+    down = -(-len(curves) // across)
+    with style.style():
+        figure = style.new_figure(max(4.6, 3.1 * across), 2.3 * down + 0.7)
+        grid = figure.subplots(down, across, squeeze=False)
+        for axes in grid.flat[len(curves) :]:
+            axes.remove()
+        for axes, (task, by_arm) in zip(grid.flat, curves.items(), strict=False):
+            for arm, points in by_arm.items():
+                _success_line(axes, points, shade[arm], arm)
+            axes.set_ylim(-0.03, 1.05)
+            axes.set_title(task)
+            axes.set_xlabel(option)
+            _number_axis(axes, sorted({place for points in by_arm.values() for place in points}))
+        grid[0, 0].set_ylabel("success")
+        handles = {
+            label: handle
+            for axes in figure.axes
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 6), fontsize=8
+        )
+    return figure
+
+
+def _success_line(axes: Axes, points: Mapping[float, Interval], colour: str, label: str) -> None:
+    places = sorted(points)
+    found = [points[place] for place in places]
+    axes.plot(places, [one.value for one in found], "o-", color=colour, ms=4, lw=1.4, label=label, zorder=3)
+    axes.fill_between(places, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.15, lw=0)
+
+
+def _number_axis(axes: Axes, places: Sequence[float]) -> None:
+    """Ticks at the numbers themselves; on a log scale where they span more than that shows well."""
+    if places[0] > 0 and places[-1] > WIDE * places[0]:
+        axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(places, [f"{place:g}" for place in places])
 
 
 def success_latency(rows: Sequence[SuccessRow], title: str = "Success against thinking time") -> Figure:

@@ -17,29 +17,34 @@ from typing import Any
 
 import numpy as np
 
+from wm_lab.evaluation.against_clone import CLONE, PLANNERS, against_clone, planners_of
 from wm_lab.evaluation.aggregates import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.nudges import nudge_differences, undisturbed
-from wm_lab.evaluation.outcomes import Outcomes, runs
-from wm_lab.evaluation.verdicts import is_significant, planning_verdict, with_seeds
-from wm_lab.reports.cells import MAIN_ARM, SweepCell, distinct, sweep_cells
+from wm_lab.evaluation.outcomes import Outcomes, runs, stack
+from wm_lab.evaluation.over_seeds import over_seeds
+from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
+from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, distinct, sweep_cells
 from wm_lab.reports.page import write_page
-from wm_lab.reports.plots import choice_latency, error_compute
+from wm_lab.reports.plots import choice_latency, error_compute, success_curves
 from wm_lab.reports.provenance import manifests_table, where_table
 from wm_lab.reports.runs import RunRecord, checked, missing_cells, read_runs
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
     across_table,
     cell_table,
+    curve_table,
     failed_table,
     imagined_table,
     runs_table,
+    task_table,
 )
 from wm_lab.reports.tables import (
     OF_RATES,
     OF_RETURNS,
     Table,
+    clone_table,
     difference_table,
     return_table,
     robustness_table,
@@ -48,6 +53,9 @@ from wm_lab.reports.tables import (
 from wm_lab.system.names import file_name
 
 BEST_AND_REST = 2  # choices that it takes to compare
+
+SHOWN = ("expert", CLONE, *PLANNERS, "simulator")
+"""Arms of the table that holds every task."""
 
 MOST_VERDICTS = 10
 """Runs of a sweep without a choice that speak for themselves at the top; the others do below."""
@@ -75,7 +83,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     cells = sweep_cells([record for record in records if record.result is not None])
     played = _by_manifest(cells)
     shown = _players(played)
-    duels = [(task, _against_best(choices)) for task, choices in shown.items() if len(choices) > 1]
+    duels = [(task, _against_best(choices)) for task, choices in shown.items() if _differ(choices)]
     answer = SweepAnswer(_verdicts(records, missing, cells, duels, played), [cell_table(cells)] if cells else [])
     _compare(answer, played, shown, duels)
     if priced := [cell for cell in cells if cell.priced]:
@@ -128,6 +136,60 @@ def _compare(
     if by_type := _planning_against_cloning(tested):
         answer.tables.append(difference_table(by_type, "Planning − cloning, by type of task"))
         answer.verdicts.insert(0, planning_verdict(by_type))
+    _hold_against_clones(answer, tested)
+
+
+def _hold_against_clones(answer: SweepAnswer, tested: Played) -> None:
+    """Every task in one table, or a curve where the sweep went over an option's numbers; and planning against clones.
+
+    Where choices differ in something else their pairs are not made: too many for one correction.
+    """
+    if not any(planner in arms for by_choice in tested.values() for arms in by_choice.values() for planner in PLANNERS):
+        return
+    choices = list(dict.fromkeys(choice for by_choice in tested.values() for choice in by_choice))
+    if (curve := curve_of(choices)) is not None:
+        option, places = curve
+        curves = _success_curves(tested, places)
+        answer.figures[f"success against {option}"] = success_curves(option, curves)
+        by_choice = {choice: {t: arms[choice] for t, arms in tested.items() if choice in arms} for choice in places}
+        leaders = {choice: planners_of(results)[:1] for choice, results in by_choice.items()}
+        found = {choice: against_clone(by_choice[choice], leaders[choice]) for choice in places if leaders[choice]}
+        told = [f"{choice}: {clones_verdict(differences)}" for choice, differences in found.items()]
+        _lead(answer, curve_table(option, curves), found, told)
+    elif len(choices) == 1 and len(tested) >= BEST_AND_REST:
+        results = {task: undisturbed(arms[choices[0]]) for task, arms in tested.items()}
+        found = {planner: against_clone(results, [planner]) for planner in planners_of(results)}
+        shown = [arm for arm in SHOWN if any(arm in arms for arms in results.values())]
+        _lead(
+            answer, task_table(results, shown), found, [clones_verdict(differences) for differences in found.values()]
+        )
+
+
+def _lead(answer: SweepAnswer, whole: Table, found: Mapping[str, Sequence[Difference]], told: Sequence[str]) -> None:
+    """Put these first: a table of all, a table of differences each (the first of them for the terminal), what they say.
+
+    found: {planning arm or choice: differences}
+    """
+    pairs = [clone_table(differences, f"Planning against the clone, {of}") for of, differences in found.items()]
+    answer.tables[:0] = [whole, *pairs[:1]]
+    answer.details.extend(pairs[1:])
+    answer.verdicts[:0] = told
+
+
+def _success_curves(tested: Played, places: Mapping[str, float]) -> dict[str, dict[str, dict[float, Interval]]]:
+    """{task: {arm: {number: success}}} of clones and planning arms."""
+    return {
+        task: {
+            arm: {
+                places[choice]: over_seeds(stack(arms[arm], "success"))
+                for choice, arms in by_choice.items()
+                if arm in arms
+            }
+            for arm in (CLONE, *PLANNERS)
+            if any(arm in arms for arms in by_choice.values())
+        }
+        for task, by_choice in tested.items()
+    }
 
 
 def _failures(records: Sequence[RunRecord], missing: Sequence[Sequence[str]]) -> Iterator[Table]:
@@ -260,6 +322,12 @@ def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
         compared(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
     ]
     return [pair for pair in adjust(pairs) if pair.a == order[0]]
+
+
+def _differ(choices: Mapping[str, list[Outcomes]]) -> bool:
+    """Whether there are several, and not all did the same: what was chosen may matter to other arms alone."""
+    played = list(choices.values())
+    return len(played) > 1 and not all(_same(played[0], other) for other in played[1:])
 
 
 def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wm_lab.evaluation.comparison import success_rows
+from wm_lab.evaluation.against_clone import MEASURED
+from wm_lab.evaluation.comparison import Results, success_rows
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.outcomes import runs, stack
+from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.reports.cells import MAIN_ARM, SweepCell
+from wm_lab.reports.plots import SuccessCurves
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table, blank_repeats, counted, number
 
@@ -28,6 +32,38 @@ def cell_table(cells: Sequence[SweepCell]) -> Table:
     rows = blank_repeats([_cell_row(cell, steps) for cell in cells])
     columns = (*labels, *(f"at {step}" for step in steps), *measured)
     return Table("Comparison", columns, rows, frozenset(labels), caption, _starts(cells))
+
+
+def task_table(results: Results, arms: Sequence[str]) -> Table:
+    """Every task in one table: what these arms did there, in every measure that planning is held to the clone in."""
+    rows: list[tuple[str, ...]] = []
+    for task, played in results.items():
+        counts = {arm: len(runs(played[arm])[0].manifest) for arm in arms if arm in played}
+        for measure in MEASURED:
+            told = [over_seeds(stack(played[arm], measure.values)).bounds() if arm in played else "–" for arm in arms]
+            seeds = max(len(runs(played[arm])) for arm in counts)
+            rows.append((task, measure.name, *told, counted(max(counts.values()), seeds)))
+    caption = (
+        "95 % intervals. Still there: success in the last step played. Steps: to success, an episode without success "
+        "counting as its whole budget. n: episodes (× seeds); who plans in the true dynamics plays the first of them."
+    )
+    starts = list(range(len(MEASURED), len(rows), len(MEASURED)))
+    columns = ("task", "measure", *arms, "n")
+    return Table("Every task", columns, blank_repeats(rows), frozenset({"task", "measure"}), caption, starts)
+
+
+def curve_table(option: str, curves: SuccessCurves) -> Table:
+    """Success of every arm on every task at every number of an option."""
+    places = sorted({place for arms in curves.values() for points in arms.values() for place in points})
+    rows = [
+        (task, arm, *(points[place].bounds() if place in points else "–" for place in places))
+        for task, arms in curves.items()
+        for arm, points in arms.items()
+    ]
+    columns = ("task", "arm", *(f"{place:g}" for place in places))
+    starts = [i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]]
+    caption = f"Success (first hit) at each {option}, 95 % intervals over episodes and seeds."
+    return Table(f"Success against {option}", columns, blank_repeats(rows), frozenset({"task", "arm"}), caption, starts)
 
 
 def imagined_table(cells: Sequence[SweepCell]) -> Table:

@@ -218,7 +218,7 @@ def difference_table(
     return Table(title, columns, body, frozenset({"on", "says"}), caption)
 
 
-def clone_table(differences: Sequence[Difference]) -> Table:
+def clone_table(differences: Sequence[Difference], title: str = "Planning against the clone") -> Table:
     """Planning arms against the clone that was trained on the same demonstrations, in every measure."""
     columns = ("task", "arm", "measure", "planning", "clone", "planning − clone", "p (Holm)", "says", "n")
     body = [
@@ -241,7 +241,7 @@ def clone_table(differences: Sequence[Difference]) -> Table:
         f"better; an episode without success counts as its whole budget. {OF_RATES}; Holm over the rows. {counts}"
     )
     left = frozenset({"task", "arm", "measure", "says"})
-    return Table("Planning against the clone", columns, blank_repeats(body), left, caption, starts)
+    return Table(title, columns, blank_repeats(body), left, caption, starts)
 
 
 def robustness_table(differences: Sequence[Difference]) -> Table:

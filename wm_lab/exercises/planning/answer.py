@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from wm_lab.evaluation.against_clone import CLONE, PLANNERS, against_clone
 from wm_lab.evaluation.comparison import (
-    STEPS,
-    STILL_THERE,
     SUCCESS,
     Attribution,
     Difference,
@@ -17,7 +16,6 @@ from wm_lab.evaluation.comparison import (
     attribute,
     compare,
     compare_by_type,
-    compare_in,
     compare_returns,
     success_rows,
 )
@@ -38,7 +36,7 @@ from wm_lab.exercises.planning.policy_selection import SELECTED
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
-from wm_lab.experiment.policy_selection import CLONE, LOCAL, LOCAL_VALUED
+from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import (
     OF_RETURNS,
@@ -61,10 +59,6 @@ TRUE_LEARNED = "simulator_reward"
 VALUED = "value"
 """Plans are judged by a value too, beyond their horizon."""
 
-AGAINST_CLONE = [(arm, CLONE) for arm in (SELECTED, LOCAL, VALUED, LOCAL_VALUED, "mpc")]
-"""Planning arms and the clone, held against each other in each of these:"""
-
-IN = (SUCCESS, STILL_THERE, STEPS)
 
 PAIRS = [
     (SELECTED, "mpc"),
@@ -90,7 +84,7 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     seeds = 0 if is_simulator(experiment.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
         return _answer_by_returns(experiment, manifest, arms, rows, seeds)
-    pairs, clones = paired(arms), against_clone(task, arms)
+    pairs, clones = paired(arms), against_clone({task: arms})
     by_type = corrected_as_in(clones, compare_by_type({task: shared}, "mpc", "bc"))
     rivals = beatable(pairs)
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
@@ -137,18 +131,6 @@ def paired(
     return adjust(differences)
 
 
-def against_clone(task: str, arms: Mapping[str, Arm]) -> list[Difference]:
-    """Every planning arm that was played against the clone, in every measure."""
-    return adjust(
-        [
-            compare_in(measure, arms[arm], arms[clone], task)
-            for arm, clone in AGAINST_CLONE
-            if arm in arms and clone in arms
-            for measure in IN
-        ]
-    )
-
-
 def beatable(pairs: Sequence[Difference]) -> list[Difference]:
     """All but those with the true dynamics: nobody hopes to beat the truth."""
     return [pair for pair in pairs if pair.b != ORACLE]
@@ -162,7 +144,7 @@ def _answer_by_returns(
     seeds: int,
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
-    pairs = paired(arms, [*AGAINST_CLONE, *PAIRS, *RIVALS], compare_returns)
+    pairs = paired(arms, [*((planner, CLONE) for planner in PLANNERS), *PAIRS, *RIVALS], compare_returns)
     verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
