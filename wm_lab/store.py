@@ -37,6 +37,9 @@ FORMAT = 1
 """Revision of the store's own layout; part of every key, so that a change of layout never reads old folders."""
 
 RECIPE = "recipe.json"
+BUILDING, LOCK, HOLDER = ".building-", ".lock-", ".holder-"
+"""How names begin of what lies beside artifacts while they are built; the key follows."""
+
 HASH_LENGTH = 12  # hex digits in folder names: 48 bits, so a clash among a million artifacts has odds of about 1 in 500
 
 LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -74,7 +77,7 @@ class Store:
         place = self.path(kind, recipe)
         if place.exists():
             return self._checked(place, kind, recipe)
-        workshop = place.with_name(f".building-{_digest(kind, recipe)[:HASH_LENGTH]}")
+        workshop = place.with_name(f"{BUILDING}{key_of(kind, recipe)[:HASH_LENGTH]}")
         with self._spoken(), self._alone(place, workshop):
             if not _is_there(place):  # otherwise somebody built it while this process waited
                 self._prepare(workshop, kind, recipe)
@@ -86,12 +89,12 @@ class Store:
 
     def key(self, kind: str, recipe: Mapping[str, Any]) -> str:
         """The artifact's full name: sha256 of kind, recipe and format revision; put it in recipes further down."""
-        return _digest(kind, recipe)
+        return key_of(kind, recipe)
 
     def path(self, kind: str, recipe: Mapping[str, Any]) -> Path:
         """Where the finished artifact is, or will be."""
         name = re.sub(r"[^\w.]+", "-", str(recipe.get("name", kind))).strip("-.") or kind
-        return self.root / kind / f"{name}-{_digest(kind, recipe)[:HASH_LENGTH]}"
+        return self.root / kind / f"{name}-{key_of(kind, recipe)[:HASH_LENGTH]}"
 
     def list(self, kind: str = "*") -> list[Artifact]:
         """All finished artifacts, sorted by path; unfinished ones are left out."""
@@ -126,10 +129,10 @@ class Store:
     def _alone(self, place: Path, workshop: Path) -> Iterator[None]:
         """Hold this artifact's lock, saying once who is waited for."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        key = workshop.name.removeprefix(".building-")
-        lock_file = workshop.with_name(f".lock-{key}")
+        key = workshop.name.removeprefix(BUILDING)
+        lock_file = workshop.with_name(f"{LOCK}{key}")
         lock = FileLock(lock_file)
-        holder = workshop.with_name(f".holder-{key}")  # a file of its own: taking the lock empties the lock file
+        holder = workshop.with_name(f"{HOLDER}{key}")  # a file of its own: taking the lock empties the lock file
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -174,7 +177,8 @@ class Store:
             raise
 
 
-def _digest(kind: str, recipe: Mapping[str, Any]) -> str:
+def key_of(kind: str, recipe: Mapping[str, Any]) -> str:
+    """sha256 of kind, recipe and format revision: what an artifact is called by."""
     text = json.dumps(_content(kind, recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
