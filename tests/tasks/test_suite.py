@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -187,3 +188,19 @@ def test_a_missing_library_is_told_with_what_brings_it(monkeypatch: pytest.Monke
 def test_the_experiment_of_the_suite_sweeps_over_all_of_it() -> None:
     swept = OmegaConf.load(CONF / "experiment" / "suite.yaml").hydra.sweeper.params.task
     assert sorted(swept.replace(" ", "").split(",")) == [f"suite/{name}" for name in SUITE]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FetchTask(FetchConfig(id="FetchReach-v4")),
+        lambda: FetchTask(FetchConfig(id="FetchPush-v4")),
+        lambda: FetchTask(FetchConfig(id="FetchPickAndPlace-v4")),
+        lambda: PointMazeTask(PointMazeConfig(id="PointMaze_TwoRooms-v3")),
+    ],
+)
+def test_at_the_goal_state_nothing_is_left_to_do(make: Callable[[], Task]) -> None:
+    pytest.importorskip("gymnasium_robotics")
+    made = make()
+    state = torch.from_numpy(made.state())
+    assert made.cost(made.goal_state(state)) < 0.35 * made.cost(state)

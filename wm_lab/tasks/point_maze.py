@@ -28,15 +28,28 @@ from wm_lab.tasks.raycast import Marker, View
 from wm_lab.tasks.task import Expert
 
 WALL = 1  # of a maze's map
+OURS = "PointMaze_TwoRooms-v3"
+MAZE = "gymnasium_robotics.envs.maze.point_maze:PointMazeEnv"
 KP, KD = 10.0, 4.0  # of the expert: force per metre, and per metre a second
 BALL = (0.3, 0.9, 0.4)  # RGB; the model's own ball is too small to be seen in 64 pixels
+TWO_ROOMS = [
+    [1, 1, 1, 1, 1, 1, 1, 1, 1],
+    [1, "r", "r", "r", 1, "g", "g", "g", 1],
+    [1, "r", "r", "r", 1, "g", "g", "g", 1],
+    [1, "r", "r", "r", 0, "g", "g", "g", 1],
+    [1, "r", "r", "r", 1, "g", "g", "g", 1],
+    [1, "r", "r", "r", 1, "g", "g", "g", 1],
+    [1, 1, 1, 1, 1, 1, 1, 1, 1],
+]
+"""The lab's own maze: the ball starts in one room, the goal lies in the other, and there is one door."""
+
 MAX_SPEED = 5.0  # m/s, where the environment clips velocities before each step
 
 
 @dataclass
 class PointMazeConfig(EnvConfig):
     id: str = "PointMaze_Large-v3"
-    """PointMaze_Open-v3, _UMaze, _Medium, _Large, and their _Diverse_G, _Diverse_GR and Dense variants."""
+    """PointMaze_Open-v3, _UMaze, _Medium, _Large, their _Diverse_G, _Diverse_GR and Dense variants; _TwoRooms."""
     tolerance: Annotated[float, Domain(above=0, most=0.45)] | None = None
     """Metres of success; the library's own is 0.45, where corridors are a metre wide."""
 
@@ -48,6 +61,8 @@ class PointMazeTask(EnvTask):
 
     def __init__(self, config: PointMazeConfig) -> None:
         gymnasium.register_envs(need("gymnasium_robotics", f"task.id={config.id}"))
+        if OURS not in gymnasium.registry:
+            gymnasium.register(OURS, entry_point=MAZE, kwargs={"maze_map": TWO_ROOMS}, max_episode_steps=400)
         known = [name for name in gymnasium.registry if name.startswith("PointMaze_") and name.endswith("-v3")]
         if config.id not in known:
             raise unknown("task.id", config.id, known)
@@ -62,6 +77,12 @@ class PointMazeTask(EnvTask):
     def cost(self, state: Tensor) -> Tensor:
         """Length of the way through the maze, 1 where it is as long as between two places on average."""
         return self.maze.way(state[..., :2], state[..., 4:6]) / self.maze.typical
+
+    def goal_state(self, state: Tensor) -> Tensor:
+        """The ball at rest on the goal."""
+        there = state.clone()
+        there[..., :2], there[..., 2:4] = state[..., 4:6], 0.0
+        return there
 
     def expert(self) -> Expert:
         return MazeExpert(self)

@@ -27,6 +27,7 @@ from wm_lab.tasks.task import Expert, consecutive
 
 GRIP, THING, FINGERS = slice(0, 3), slice(3, 6), slice(9, 11)  # in the state of tasks with a thing
 OPEN = 0.05  # m, of each finger
+BEHIND = 0.06  # m, of the gripper's middle while it pushes
 HELD = 0.49  # opening of the fingers, from 0 to 1, with a block between them
 
 
@@ -43,8 +44,14 @@ def _reach(x: Tensor) -> Tensor:
     return dense.length(x[..., GRIP] - x[..., -3:]) / dense.FAR
 
 
+def _behind(way: Tensor) -> Tensor:
+    """From the gripper that pushes along a way [..., 3] to the thing."""
+    behind: Tensor = way * (BEHIND / way.norm(dim=-1, keepdim=True).clamp_min(dense.ROUNDING))
+    return behind
+
+
 def _push(x: Tensor) -> Tensor:
-    return dense.push(x[..., GRIP], x[..., THING], x[..., -3:], behind=0.06)
+    return dense.push(x[..., GRIP], x[..., THING], x[..., -3:], behind=BEHIND)
 
 
 def _pick(x: Tensor) -> Tensor:
@@ -99,6 +106,19 @@ class FetchTask(EnvTask):
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         return consecutive(position=3, fingers=1)
+
+    def goal_state(self, state: Tensor) -> Tensor:
+        """At rest with the gripper, or the thing, on the goal; a gripper that carries or pushes has come along."""
+        there, goal = state.clone(), state[..., -3:]
+        if not self._env.has_object:
+            there[..., GRIP], there[..., 5:10] = goal, 0.0
+            return there
+        moved = goal - state[..., THING]
+        there[..., THING], there[..., 14:25] = goal, 0.0
+        grip = goal if self._known.cost is _pick else goal - _behind(moved)
+        there[..., GRIP] = grip
+        there[..., 6:9] = goal - grip
+        return there
 
     def expert(self) -> Expert:
         return self._known.expert(self)

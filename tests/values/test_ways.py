@@ -1,0 +1,98 @@
+"""Ways to a goal on a grid of two rooms with a door between, against the shortest ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from tests.values.grid import GridTask, Walks, batch, pairs, spec, walks
+from wm_lab.errors import UserError
+from wm_lab.objectives import Objective
+from wm_lab.settings import read_config
+from wm_lab.tasks.simulator import Simulator, SimulatorConfig
+from wm_lab.values.distance import LEARNT_BY, StepsToGo, StepsToGoConfig
+from wm_lab.values.graph import VisitedGraph, VisitedGraphConfig
+from wm_lab.world_model import Imagination
+
+FACTS = {"goal": [0, 1], "tolerance": 2.0}
+
+
+def graph(data: Walks, **options) -> VisitedGraph:
+    found = VisitedGraph(VisitedGraphConfig(**{**FACTS, "cell": 0.5, **options}), spec(data))
+    found.prepare(data, None)  # type: ignore[arg-type]
+    return found
+
+
+def learned(data: Walks, learnt_by: str, steps: int = 300) -> StepsToGo:
+    torch.manual_seed(0)
+    config = StepsToGoConfig(**{**FACTS, "cell": 0.25}, learnt_by=learnt_by, units=64, ahead=5)
+    found = StepsToGo(config, spec(data))
+    found.prepare(data, None)  # type: ignore[arg-type]
+    optimiser = torch.optim.AdamW(found.net.parameters(), 3e-3)
+    random = np.random.default_rng(0)
+    for _ in range(steps):
+        loss, _ = found.loss(batch(data, random.integers(len(data.states), size=16)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return found.eval()
+
+
+def straight_rank() -> float:
+    """How well the straight line ranks the ways around the wall."""
+    straight = type("Straight", (), {"way": lambda self, x, g: (x[:, :2] - g).norm(dim=-1)})()
+    return float(spearmanr(*pairs(straight))[0])
+
+
+def test_a_graph_of_visited_cells_knows_the_shortest_ways():
+    found, truth = pairs(graph(walks()))
+    apart = truth > 2  # nearer ones are straight
+    scale = (found[apart] * truth[apart]).sum() / (truth[apart] ** 2).sum()
+    assert spearmanr(found, truth)[0] > 0.98
+    assert np.abs(found[apart] / scale - truth[apart]).max() < 2.0  # corners are cut at either end
+
+
+@pytest.mark.parametrize("learnt_by", LEARNT_BY)
+def test_learned_ways_lead_around_the_wall(learnt_by):
+    rank = spearmanr(*pairs(learned(walks(), learnt_by)))[0]
+    assert rank > straight_rank() + 0.1
+
+
+def test_states_in_shuffled_order_teach_no_way():
+    data = walks()
+    shuffled = data.states.reshape(-1, 5)[np.random.default_rng(0).permutation(data.states.shape[0] * 60)]
+    rank = spearmanr(*pairs(learned(Walks(shuffled.reshape(data.states.shape)), "expectile")))[0]
+    assert rank < 0.4
+
+
+def test_where_nobody_was_each_step_costs_its_price():
+    task, value = GridTask(), graph(walks(), leaving=2.0)
+    objective = value.added_to(Objective([]), Simulator(SimulatorConfig(), task), task)
+    free, wall = torch.tensor([1.5, 1.5, 5.5, 5.5, 0.0]), torch.tensor([3.5, 1.5, 5.5, 5.5, 0.0])
+    ones = torch.ones(1, 1, 4)
+    inside, through = (
+        objective(Imagination(torch.stack([*([way] * 3), free])[None, None], ones, ones), ones) for way in (free, wall)
+    )
+    assert (inside - through).item() == pytest.approx(2.0 * 3 / 4)
+
+
+def test_cells_grow_until_there_are_no_more_than_wanted():
+    few = graph(walks(), cells=12)
+    assert 1 < int(few.visited.count) <= 12
+    assert spearmanr(*pairs(few))[0] > 0.6
+
+
+def test_a_task_without_a_goal_is_refused_by_what_it_lacks():
+    from tests.data.toy import PointTask
+
+    with pytest.raises(LookupError, match="does not say what its goal looks like"):
+        VisitedGraph.facts(PointTask(), 0)
+    assert VisitedGraph.facts(GridTask(), 0) == {"goal": [0, 1], "tolerance": 0.05}
+
+
+def test_a_way_of_learning_that_is_none_is_refused():
+    config = read_config(StepsToGoConfig, {**FACTS, "learnt_by": "rankin"}, "value")
+    with pytest.raises(UserError, match="did you mean ranking"):
+        StepsToGo(config, spec(walks(2)))
