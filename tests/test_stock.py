@@ -55,7 +55,7 @@ def test_pruning_says_first_what_it_would_do_and_leaves_what_a_run_uses(outputs,
     assert "1 artifacts" in capsys.readouterr().out and names(outputs) == ["old", "used"]
     assert call(outputs, "prune", "--older-than", "30d", "--yes") == 0
     assert "removed 1 artifacts" in capsys.readouterr().out and names(outputs) == ["used"]
-    assert call(outputs, "prune", "--yes") == 0 and names(outputs) == ["used"]
+    assert call(outputs, "prune", "--older-than", "0", "--yes") == 0 and names(outputs) == ["used"]
     assert [path.name for path in (outputs / "store" / "model").glob(".*")] == []
 
 
@@ -72,7 +72,7 @@ def test_what_killed_builds_left_goes_unless_somebody_is_at_it(outputs):
         (kind / f".lock-{key}").touch()
         (kind / f".holder-{key}").touch()
     with FileLock(kind / ".lock-alive"):
-        assert call(outputs, "prune", "--yes") == 0
+        assert call(outputs, "prune", "--older-than", "0", "--yes") == 0
         assert sorted(path.name for path in kind.glob(".*")) == [".building-alive", ".holder-alive", ".lock-alive"]
 
 
@@ -92,13 +92,13 @@ def test_damage_is_found_and_named(outputs, capsys):
     ("words", "said"),
     [
         (["list", "--store", "nowhere"], "there is no store at"),
-        (["du", "--runs", "nowhere"], "no folder .* for --runs"),
+        (["du", "--runs", "nowhere"], "nowhere for --runs"),
     ],
 )
 def test_what_is_not_there_is_said(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
-    assert pytest.importorskip("re").search(said, capsys.readouterr().err)
+    assert said in capsys.readouterr().err
 
 
 def test_five_thousand_artifacts_are_listed_in_two_seconds(tmp_path):
