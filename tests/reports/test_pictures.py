@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,30 @@ def test_a_diverging_and_a_perfect_baseline_leave_the_model_readable():
     assert 0.03 < high < 0.2
     nothing = errors(np.zeros(20))
     plots.horizon_curves(assess(nothing, {"persistence": nothing}, episodes_of(), VARIABLES), title="all zero")
+
+
+@pytest.mark.parametrize(("tolerance", "where"), [(1e-9, "below"), (0.01, ""), (1e9, "above")])
+def test_nothing_is_drawn_outside_a_panel_and_a_tolerance_that_lies_there_is_told(tolerance, where):
+    baselines = {"persistence": errors(np.full(20, 0.03))}
+    found = assess(
+        errors(0.001 * STEPS), baselines, episodes_of(), [replace(v, tolerance=tolerance) for v in VARIABLES]
+    )
+    for axes in plots.horizon_curves(found).axes[1:]:
+        low, high = axes.get_ylim()
+        kept = axes.get_title(loc="right")
+        assert kept.startswith("tolerance kept") and kept.endswith(where)
+        marks = [line for line in axes.lines if line.get_marker() not in ("None", None)]
+        assert len(marks) == 1
+        at = marks[0].get_transform().transform(marks[0].get_xydata())[0, 1]
+        bottom, top = axes.transData.transform([[1, low], [1, high]])[:, 1]
+        assert bottom <= at <= top, "the mark lies in the panel, wherever the tolerance does"
+
+
+def test_a_variable_that_never_moves_is_called_constant(assessment):
+    still = {"persistence": {**errors(np.full(20, 0.03)), "hand": np.zeros_like(errors(STEPS)["hand"])}}
+    found = assess(errors(0.001 * STEPS), still, episodes_of(), [replace(v, tolerance=None) for v in VARIABLES])
+    told = [axes.get_title(loc="right") for axes in plots.horizon_curves(found).axes]
+    assert told == ["", "constant", ""]
 
 
 def test_bars_are_as_high_as_the_rates_and_stand_by_task():

@@ -247,6 +247,8 @@ def _horizon_panel(axes: Axes, assessment: Assessment, name: str) -> None:
     axes.minorticks_off()  # they take half of the time of drawing
     if name in assessment.tolerances:
         _tolerance_line(axes, assessment.tolerances[name], assessment.tolerance[name])
+    elif name in assessment.constant:
+        _note(axes, "constant")
     axes.set_title(f"{name}  [{assessment.units[name]}]")
     axes.set_xlim(1, steps[-1])
     axes.set_xticks([1, *(s for s in range(5, steps[-1] + 1, 5))] if steps[-1] >= 5 else list(steps))
@@ -262,11 +264,28 @@ def _error_range(curves: Sequence[Curves], anchors: Sequence[np.ndarray]) -> tup
 
 
 def _tolerance_line(axes: Axes, limit: float, horizon: Horizon) -> None:
-    """The task's tolerance, and on it where half of the model's windows leave it, with its interval."""
+    """The task's tolerance, and on it where half of the model's windows leave it, with its interval.
+
+    One beyond the axis is told in words and by an arrow at that edge.
+    """
+    bottom, top = axes.get_ylim()
+    kept = f"tolerance kept {horizon.bounds()}"
+    if not bottom <= limit <= top:
+        side, edge, arrow = ("above", 0.96, "^") if limit > top else ("below", 0.04, "v")
+        axes.plot(
+            max(horizon.value, 1), edge, arrow, color=INK, ms=6, transform=axes.get_xaxis_transform(), clip_on=False
+        )
+        _note(axes, f"{kept}, {side}")
+        return
     axes.axhline(limit, color=INK, lw=0.8, ls=(0, (4, 3)))
     axes.plot([max(horizon.low, 1), max(horizon.high, 1)], [limit, limit], color=INK, lw=3, alpha=0.45, zorder=4)
     axes.plot(max(horizon.value, 1), limit, "o", color=INK, ms=5, mec="white", mew=0.8, zorder=5, clip_on=False)
-    axes.set_title(f"tolerance kept {horizon.bounds()}", loc="right", fontsize=8, fontweight="normal", color=QUIET)
+    _note(axes, kept)
+
+
+def _note(axes: Axes, words: str) -> None:
+    """Beside the title of a panel."""
+    axes.set_title(words, loc="right", fontsize=8, fontweight="normal", color=QUIET)
 
 
 def _horizon_title(assessment: Assessment) -> str:

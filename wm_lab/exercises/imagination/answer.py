@@ -90,14 +90,14 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
                 who,
                 name,
                 *(_than(a, name, a.skill[PERSISTENCE][name].at(step, a.episodes).bounds()) for step in steps),
-                a.skill[SHUFFLED][name].ratio_at(steps[0], a.episodes).bounds(),
+                _than(a, name, a.skill[SHUFFLED][name].ratio_at(steps[0], a.episodes).bounds()),
                 _n(a),
             )
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable"}),
         "1 − the model's summed error / that of persistence: 1 is perfect, 0 no better. The error under shuffled "
-        "actions / that under the true ones. Constant: it never moved, and there is no error to save. Each "
+        "actions / that under the true ones. Constant: it never moved, so nothing can be saved or read. Each "
         f"number's own 95 % interval. {counts}",
         new,
     )
@@ -111,7 +111,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
                 _than(a, name, a.beats[PERSISTENCE][name].bounds()),
                 _than(a, name, a.beats[LINEAR][name].bounds()),
                 a.tolerance[name].bounds() if name in a.tolerance else "–",
-                a.actions[name].bounds(),
+                _than(a, name, a.actions[name].bounds()),
                 _n(a),
             )
             for who, (_, name, a) in zip(said, rows, strict=True)
@@ -153,7 +153,7 @@ def ratio_verdict(ratios: Sequence[Interval]) -> str:
 
 
 def _than(a: Assessment, name: str, told: str) -> str:
-    """What is told of a variable beside a baseline that errs; of one that never moves, that."""
+    """What is told of a variable beside a baseline; of one that never moves, that, for no baseline errs there."""
     return CONSTANT if name in a.constant else told
 
 
