@@ -141,6 +141,8 @@ class RootConfig:
     """cpu, cuda, mps, or auto: the best there is."""
     workers: Processes | None = None
     """Processes that collect, train side by side and evaluate; null: one per core. Never changes a number."""
+    media: bool = True
+    """Moving pictures of episodes and of imaginations, on the page and for the tracker."""
     optimized_metric: str | None = None
     """What a hyperparameter search maximises: success (of planning) or H_skill (of imagination)."""
     outputs: str = "outputs"
@@ -192,6 +194,7 @@ def settings_of(plain: Mapping[str, Any], labels: dict[str, str], device: str, s
         seeds=plain["seeds"],
         device=device,
         workers=plain["workers"],
+        media=plain["media"],
         store=store,
         labels=labels,
     )

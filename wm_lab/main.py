@@ -155,6 +155,8 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
         record.image(name, plot)
     for name, picture in answer.pictures.items():
         (record.video if picture.suffix == ".gif" else record.image)(name, picture)
+    for moving in answer.clips:
+        record.video(moving.name, moving.path)
     for table in answer.tables:
         record.table(table.title, *table.tidy())
     save_outcomes(record.folder.path, answer.outcomes)
@@ -168,6 +170,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
             run_table(read_run(record.folder.path), manifests, experiment.tools.seconds),
             used_table(experiment.tools.used, experiment.settings.store),
         ],
+        clips=answer.clips,
         figures=plots | answer.pictures,
         texts={"settings": (record.folder.path / "config.yaml").read_text(encoding="utf-8")},
     )

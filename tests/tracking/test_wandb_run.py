@@ -24,6 +24,7 @@ from tests.tracking.bad_servers import BAD, Dying, bad_server
 from tests.tracking.wandb_files import OfflineRun, read_offline_run, read_run_file
 from tests.tracking.wandb_server import KEY, WandbServer
 from wm_lab.errors import UserError
+from wm_lab.reports.moving import save_moving
 from wm_lab.settings import read_config
 from wm_lab.tracking import Mode, Run, RunFolder, Tracker, TrackingConfig, write_gif
 from wm_lab.tracking.wandb_server import has_key
@@ -79,10 +80,12 @@ def test_tables_images_videos_and_pages_reach_the_offline_run(tmp_path: Path) ->
         run.table("success", ["arm", "rate"], [["mpc", 0.5], ["bc", "not run"]])
         run.image("curve", run.folder.plots / "curve.svg")
         run.video("film", run.folder.plots / "film.gif")
+        run.video("clip", save_moving(list(frames), run.folder.plots / "clip", 100.0))
         run.html("page", run.folder.plots / "page.html")
     shown = read_finished(tmp_path).history
     kinds = {key: value["_type"] for row in shown for key, value in row.items() if isinstance(value, dict)}
-    assert kinds == {"success": "table-file", "curve": "html-file", "film": "video-file", "page": "html-file"}
+    assert (kinds.pop("film"), kinds.pop("clip")) == ("video-file", "video-file")
+    assert kinds == {"success": "table-file", "curve": "html-file", "page": "html-file"}
     (table,) = tmp_path.glob("wandb/offline-run-*/files/media/table/*.json")
     assert json.loads(table.read_text())["data"] == [["mpc", 0.5], ["bc", "not run"]]
 

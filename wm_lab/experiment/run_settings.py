@@ -37,6 +37,7 @@ class Settings:
     seeds: int = 1  # trainings of everything that learns
     device: str = "cpu"
     workers: int | None = None
+    media: bool = True  # moving pictures
     store: Path = Path("outputs/store")
     local_planner: Section = field(default_factory=lambda: {TARGET: "wm_lab.planners.local.Local"})
     evaluation: Section = field(default_factory=lambda: asdict(EvaluationConfig()))

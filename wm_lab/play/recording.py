@@ -15,6 +15,7 @@ from wm_lab.data.episode import Episode
 from wm_lab.data.shard import MANIFEST
 from wm_lab.data.shard_writer import ShardWriter, step_columns
 from wm_lab.errors import UserError
+from wm_lab.reports.moving import writes_webp
 from wm_lab.tasks.task import TaskSpec
 
 BETWEEN = 8  # pixels between the two sides of a clip
@@ -66,12 +67,6 @@ def clip(frames: Sequence[Frame], hz: float) -> tuple[bytes, str]:
     more = {"quality": 80, "method": 2} if kind == "WEBP" else {}
     both[0].save(file, kind, save_all=True, append_images=both[1:], duration=round(1000 / hz), loop=0, **more)
     return file.getvalue(), kind.lower()
-
-
-def writes_webp() -> bool:
-    """Whether this Pillow was built with WebP."""
-    Image.init()
-    return "WEBP" in Image.SAVE_ALL
 
 
 def _kept(folder: Path, task_spec: TaskSpec) -> tuple[list[Episode], list[str]]:

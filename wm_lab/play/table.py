@@ -21,9 +21,10 @@ from wm_lab.errors import UserError
 from wm_lab.play import controls
 from wm_lab.play.pictures import jpeg
 from wm_lab.play.plans import Plans
-from wm_lab.play.recording import Frame, add_episode, clip, writes_webp
+from wm_lab.play.recording import Frame, add_episode, clip
 from wm_lab.play.scene import Choices, Scene
 from wm_lab.play.session import PERSON, Step
+from wm_lab.reports.moving import writes_webp
 
 log = logging.getLogger(__name__)
 

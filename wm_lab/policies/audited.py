@@ -39,7 +39,8 @@ class Audited(Policy):
 
     def report(self, row: int) -> dict[str, np.ndarray]:
         """Per decision [K]: milliseconds (of all rows that were planned together, without the audit), the predicted and
-        the realised return of the chosen plan, and the steps that were imagined to search and to rerank."""
+        the realised return of the chosen plan, the steps that were imagined to search and to rerank, the step of the
+        episode, and the plan [K, H, A]."""
         decisions = [decision for decision, _ in self._audits[row]]
         return {
             "milliseconds": np.array([d.milliseconds for d in decisions]),
@@ -47,6 +48,8 @@ class Audited(Policy):
             "realised": np.array([realised for _, realised in self._audits[row]]),
             "searched": np.array([d.searched for d in decisions]),
             "reranked": np.array([d.reranked for d in decisions]),
+            "decided": np.array([d.step for d in decisions]),
+            "plans": np.array([d.actions for d in decisions]),
         }
 
     def _audit(self, considered: Considered) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
+from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
 
 TEMPLATE = """<!doctype html>
@@ -35,6 +37,8 @@ th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; vertical-align: top;
 tr.group td { border-top: 1px solid #e5e7eb; }
 .caption, figcaption { color: #6b7280; font-size: .85rem; margin: .4rem 0; }
 figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .2rem 1rem; }
+.clips figure { margin: .6rem 0; } .clips img { width: 100%; border-radius: 4px; }
 summary { cursor: pointer; margin-top: 2rem; }
 pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 @page { size: A4 landscape; margin: 12mm; }
@@ -50,6 +54,9 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 <h1>{{ title }}</h1>
 {% for verdict in verdicts %}<p class="verdict{{ ' headline' if loop.first }}">{{ verdict }}</p>
 {% endfor %}
+{% if clips %}<div class="clips">
+{% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
+{% endfor %}</div>{% endif %}
 {% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
 {% for table in tables %}{{ table.html()|safe }}
@@ -60,7 +67,10 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 </html>
 """
 
-PICTURES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg"}
+PICTURES = {".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg"}
+
+MOST_BYTES = 3_000_000
+"""Of clips on a page: base64 adds a third, and figures come on top."""
 
 
 def write_page(
@@ -69,6 +79,7 @@ def write_page(
     *,
     verdicts: Sequence[str] = (),
     tables: Sequence[Table] = (),
+    clips: Sequence[Clip] = (),
     figures: Mapping[str, Path] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Path:
@@ -80,7 +91,10 @@ def write_page(
         for i, (caption, file) in enumerate((figures or {}).items())
     ]
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    html = template.render(title=title, verdicts=verdicts, tables=tables, figures=shown, texts=texts or {})
+    moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in _affordable(clips)]
+    html = template.render(
+        title=title, verdicts=verdicts, tables=tables, clips=moving, figures=shown, texts=texts or {}
+    )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -94,8 +108,22 @@ def _embed(file: Path, number: int) -> str:
     if file.suffix == ".svg":
         svg = file.read_text(encoding="utf-8")
         return _own_names(svg[svg.index("<svg") :], f"f{number}-")
+    return _picture(file, "")
+
+
+def _picture(file: Path, alt: str) -> str:
     data = base64.b64encode(file.read_bytes()).decode()
-    return f'<img src="data:{PICTURES[file.suffix]};base64,{data}" alt="">'
+    return f'<img src="data:{PICTURES[file.suffix]};base64,{data}" alt="{escape(alt)}">'
+
+
+def _affordable(clips: Sequence[Clip]) -> list[Clip]:
+    """The first clips, for a page that stays small; the others lie in the store."""
+    found, size = [], 0
+    for clip in clips:
+        size += clip.path.stat().st_size
+        if size <= MOST_BYTES:
+            found.append(clip)
+    return found
 
 
 def _own_names(svg: str, prefix: str) -> str:

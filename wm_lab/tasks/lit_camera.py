@@ -23,7 +23,7 @@ PALE = 0.35  # share of white in its colours
 AWAY = 1e6  # m, where what moves is put while the rest is looked at
 
 
-class Found(NamedTuple):
+class Met(NamedTuple):
     """What R rays meet."""
 
     geom: np.ndarray  # [R], -1: nothing
@@ -39,7 +39,7 @@ class Backdrop(NamedTuple):
     view: View
     color: np.ndarray  # [R, 3] in [0, 255]
     label: np.ndarray  # [R] int, changes across edges
-    found: Found
+    found: Met
     from_lamp: np.ndarray  # [R, 3], unit directions from the lamp to the hits
 
 
@@ -182,15 +182,15 @@ class LitCamera(RayCamera):
         assert self._aim is not None
         return float(2 * np.tan(np.deg2rad(self._aim.fovy) / 2) / self.size[0])
 
-    def _find(self, eye: np.ndarray, directions: np.ndarray, markers: Sequence[Marker]) -> Found:
+    def _find(self, eye: np.ndarray, directions: np.ndarray, markers: Sequence[Marker]) -> Met:
         """What rays from the eye along unit directions [R, 3] meet."""
         met = self._cast(eye, directions)
         hits = eye + directions * np.where(met.geom < 0, 1.0, met.distance)[:, None]
         normal = normals(self._model, self._scene, met.geom, hits) if met.normal is None else met.normal
-        return Found(met.geom, met.distance, hits, normal, self._lit(hits, markers))
+        return Met(met.geom, met.distance, hits, normal, self._lit(hits, markers))
 
     def _shade(
-        self, found: Found, directions: np.ndarray, eye: np.ndarray, markers: Sequence[Marker]
+        self, found: Met, directions: np.ndarray, eye: np.ndarray, markers: Sequence[Marker]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Colours [R, 3] in [0, 255] of what was met, with the markers before it, and labels [R]."""
         geom, normal, nothing = found.geom, found.normal, found.geom < 0
@@ -204,7 +204,7 @@ class LitCamera(RayCamera):
             label += 100_000 * number * self._blend(color, found, directions, eye, marker)
         return color, label
 
-    def _guess_normals(self, found: Found, still: Found, eye: np.ndarray, there: np.ndarray) -> None:
+    def _guess_normals(self, found: Met, still: Met, eye: np.ndarray, there: np.ndarray) -> None:
         """Fill in normals that shapes do not tell, from neighbours in the picture: `found` at the pixels `there`."""
         unknown = _no_normal(found)
         if unknown.any():
@@ -226,7 +226,7 @@ class LitCamera(RayCamera):
         return lit
 
     def _blend(
-        self, color: np.ndarray, found: Found, directions: np.ndarray, eye: np.ndarray, marker: Marker
+        self, color: np.ndarray, found: Met, directions: np.ndarray, eye: np.ndarray, marker: Marker
     ) -> np.ndarray:
         """Paint a ball over what stands behind it; returns where it is seen, [R] bool."""
         centre = np.asarray(marker.position) - eye
@@ -239,7 +239,7 @@ class LitCamera(RayCamera):
         return seen
 
 
-def _no_normal(found: Found) -> np.ndarray:
+def _no_normal(found: Met) -> np.ndarray:
     """Where something was met whose shape does not tell its normal, [R] bool."""
     unknown: np.ndarray = (found.geom >= 0) & (np.einsum("rk,rk->r", found.normal, found.normal) == 0)
     return unknown

@@ -100,7 +100,7 @@ class Run:
             self._tracker.image(name, Path(path))
 
     def video(self, name: str, path: Path | str) -> None:
-        """Show an encoded video (GIF, MP4 or WebM) that the caller has saved; `write_gif` makes one from frames."""
+        """Show a video (WebP, GIF, MP4 or WebM) that the caller has saved; `write_gif` makes one from frames."""
         if self._tracker:
             self._tracker.video(name, Path(path))
 

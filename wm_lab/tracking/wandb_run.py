@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from wm_lab.domains import Positive
 from wm_lab.errors import UserError
+from wm_lab.reports.moving import as_gif
 from wm_lab.tracking.patience import Late, Patience
 from wm_lab.tracking.wandb_server import first_line, has_key, leave_service, unanswered, without_home
 
@@ -119,7 +121,9 @@ class Tracker:
                 self._show(name, "Image", str(path))
 
     def video(self, name: str, path: Path) -> None:
-        with self._harmless(f"lost the video {name}"):
+        with self._harmless(f"lost the video {name}"), TemporaryDirectory() as folder:
+            if self._run and path.suffix == ".webp":  # which wandb does not take
+                path = as_gif(path, Path(folder))
             self._show(name, "Video", str(path), format=path.suffix.lstrip("."))
 
     def html(self, name: str, path: Path) -> None:

@@ -170,6 +170,9 @@ class PlanningExercise(Exercise):
                 arms.setdefault(arm.name, []).append(played)
                 made.setdefault(arm.name, []).append(arm)
         answer = planning_answer(experiment, manifest, arms)
+        if experiment.settings.media:
+            for first, *_ in made.values():
+                answer.clips += experiment.evaluations.clips(first, few if first.slow else manifest, config.play_on)
         if "bc" in arms and len(experiment.clones.sections) > 1:
             clones = [each.clones for each in experiment.trainings]
             answer.numbers["clone_selection"] = [each.numbers() for each in clones]

@@ -1,0 +1,67 @@
+"""Clips of played episodes: what they show, that they are made once, and that a page holds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from tests.exercises.hand_lab import changed, settings
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.reports.moving import as_gif, save_moving
+from wm_lab.reports.page import write_page
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return Experiment(changed(settings(), tmp_path_factory.mktemp("store")))
+
+
+def test_an_arm_leaves_a_clip_of_what_it_solved_and_of_what_it_failed_and_makes_them_once(experiment, monkeypatch):
+    manifest = freeze(experiment.task_spec, 3)
+    expert, _, noop = scripted_arms()
+    for arm, name in ((expert, "expert solved"), (noop, "noop failed")):
+        experiment.evaluations.play(arm, manifest, 2)
+        (clip,) = experiment.evaluations.clips(arm, manifest, 2)
+        assert clip.name == name and clip.path.is_relative_to(experiment.settings.store)
+        with Image.open(clip.path) as moving:
+            frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(moving)]
+        assert len(frames) > 3 and frames[0].shape == (180, 240, 3)
+    monkeypatch.setattr(experiment.tools.workers, "map", None)
+    assert experiment.evaluations.clips(noop, manifest, 2) == [clip]
+
+
+def test_the_plan_of_a_planner_is_a_line_in_the_picture(experiment, monkeypatch):
+    drawn = []
+    arm = PlanningArm("simulator", experiment.settings.with_objective(TRUE_COST), SIMULATOR)
+    manifest = freeze(experiment.task_spec, 1)
+    experiment.evaluations.play(arm, manifest, 0)
+    render = type(experiment.task).render
+    monkeypatch.setattr(
+        type(experiment.task),
+        "render",
+        lambda self, *a, overlay=None, **k: (drawn.append(overlay), render(self, *a, **k))[1],
+    )
+    (clip,) = experiment.evaluations.clips(arm, manifest, 0)
+    lines = [overlay.lines for overlay in drawn if overlay is not None]
+    assert "plan" in clip.alt and all(len(line) == 1 for line in lines)
+    assert lines[0][0].points.shape == (1 + experiment.settings.planner["horizon"], 3)
+
+
+def test_a_page_begins_with_clips_says_what_is_seen_and_stays_small(experiment, tmp_path, monkeypatch):
+    manifest = freeze(experiment.task_spec, 3)
+    arm = scripted_arms()[0]
+    experiment.evaluations.play(arm, manifest, 2)
+    clips = experiment.evaluations.clips(arm, manifest, 2)
+    html = write_page(tmp_path / "a.html", "t", verdicts=["v."], clips=clips).read_text()
+    assert 'alt="The robot, led by expert' in html and "data:image/" in html
+    monkeypatch.setattr("wm_lab.reports.page.MOST_BYTES", 10)
+    assert "data:image/" not in write_page(tmp_path / "b.html", "t", clips=clips).read_text()
+
+
+def test_a_moving_picture_becomes_a_gif_for_whoever_takes_no_webp(tmp_path):
+    frames = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 255)]
+    with Image.open(as_gif(save_moving(frames, tmp_path / "a", 100.0), tmp_path)) as gif:
+        assert (gif.format, gif.n_frames) == ("GIF", 3)

@@ -1,0 +1,59 @@
+"""Of the episodes that an arm played, one that it solved and one that it failed: enough to play them again and look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wm_lab.data.episode import Episode
+
+FILE = "shown.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One episode: its T actions, aligned on arrival (row 0 is none), and what its planner chose."""
+
+    seed: int
+    success: np.ndarray  # [T + 1] bool
+    action: np.ndarray  # [T + 1, A]
+    decided: np.ndarray  # [K] steps at which a plan was chosen
+    plans: np.ndarray  # [K, H, A]
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.success.any())
+
+    @property
+    def name(self) -> str:
+        return "solved" if self.solved else "failed"
+
+
+def choose(episodes: Sequence[Episode]) -> list[Shown]:
+    """The first episode that was solved and the first that was not, where there are such."""
+    found = []
+    for solved in (True, False):
+        if episode := next((e for e in episodes if e.solved is solved), None):
+            report = episode.report
+            decided, plans = report.get("decided", np.zeros(0, int)), report.get("plans", np.zeros((0, 0, 0)))
+            found.append(Shown(episode.seed, episode.success, episode.action, decided, plans))
+    return found
+
+
+def save(episodes: Sequence[Shown], folder: Path) -> None:
+    arrays = {f"{shown.name}_{field}": value for shown in episodes for field, value in vars(shown).items()}
+    with (folder / FILE).open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load(folder: Path) -> list[Shown]:
+    """What `save` left; nothing in a folder of before it did."""
+    if not (folder / FILE).exists():
+        return []
+    with np.load(folder / FILE) as arrays:
+        names = [name for name in ("solved", "failed") if f"{name}_seed" in arrays]
+        fields = ("success", "action", "decided", "plans")
+        return [Shown(int(arrays[f"{name}_seed"]), *(arrays[f"{name}_{field}"] for field in fields)) for name in names]
