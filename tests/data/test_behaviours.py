@@ -72,6 +72,18 @@ def test_perturbation_and_recovery_take_turns_in_blocks():
     assert phases == {0.0, 1.0}, "some episodes begin off the way"
 
 
+def test_an_action_is_disturbed_by_its_share_of_the_noise():
+    config = ExplorationConfig({"noisy_policy": 1.0}, strengths=[0.2])
+    whole, part = (
+        np.concatenate(
+            [e.action[1:] for e in play(PointTask, lambda s=s: Exploration(ConstantPolicy(0.1), config, s), [3])]
+        )
+        for s in (None, [0.5, 0.0])
+    )
+    np.testing.assert_allclose(part[:, 0] - 0.1, 0.5 * (whole[:, 0] - 0.1), atol=1e-6)
+    assert (part[:, 1] == np.float32(0.1)).all() and whole[:, 1].std() > 0.05
+
+
 def test_a_disturbed_row_does_not_depend_on_its_neighbours():
     config = ExplorationConfig({"noisy_policy": 1.0, "random": 1.0, "perturb_recover": 1.0})
     make = partial(play, PointTask, lambda: Exploration(ConstantPolicy(0.1), config), range(9))

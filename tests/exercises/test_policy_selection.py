@@ -21,11 +21,12 @@ from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
 from wm_lab.exercises.planning.policy_selection import selection_numbers, selection_table, selection_verdict
-from wm_lab.experiment.arms import PlanningArm, scripted_arms
+from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import PolicySelection
+from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
@@ -201,7 +202,7 @@ def test_what_is_held_out_in_the_test_is_not_validated_in(tmp_path):
     np.testing.assert_array_equal(*returns)
 
 
-def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_their_name(tmp_path):
+def test_the_clone_collects_the_first_advised_round_and_rounds_without_advice_keep_their_name(tmp_path):
     def collected(**data):
         with experiment_of(tmp_path, data={"episodes": 4, "rounds": 1, "round_episodes": 2, **data}) as experiment:
             experiment.data.dataset()
@@ -214,10 +215,22 @@ def test_advised_rounds_are_collected_with_the_clones_proposals_and_others_keep_
     demonstrations, collector = sorted(after - before)
     assert "round1" in collector and "round1" not in demonstrations, "the first collection is shared"
     recipe = json.loads((tmp_path / "dataset" / collector / "recipe.json").read_text())["recipe"]
-    arm = PlanningArm(
-        "collector", experiment.settings, experiment.models.world_model(0), proposals=experiment.clones.checkpoint()
-    )
-    assert recipe["policy"] == arm.recipe() and arm.recipe()["proposals"] is not None
+    assert recipe["policy"] == CloneArm("collector", experiment.settings, experiment.clones.checkpoint()).recipe()
+    assert recipe["share"] == demonstrated_share(experiment.data.demonstrations().spec).tolist()
+
+
+@pytest.mark.parametrize(
+    ("world", "clone_steps", "kind"), [(OPPOSITE, 150, CloneArm), (0.1, 20, PlanningArm)], ids=["wrong", "right"]
+)
+def test_planning_takes_over_the_rounds_where_it_does_better_than_the_clone(tmp_path, world, clone_steps, kind):
+    data = {"episodes": 4, "rounds": 3, "round_episodes": 2, "advised": True, "handover_episodes": 4}
+    with experiment_of(tmp_path, speed=world, clone_steps=clone_steps, data=data) as experiment:
+        assert isinstance(experiment.collector(1), CloneArm)
+        assert type(experiment.collector(2)) is kind
+        assert experiment.collector(2).name == "collector"
+    untried = {**data, "handover_episodes": 0}
+    with experiment_of(tmp_path, speed=world, clone_steps=clone_steps, data=untried) as experiment:
+        assert isinstance(experiment.collector(2), PlanningArm)
 
 
 class Unshown(PointTask):
@@ -248,11 +261,11 @@ def test_advice_for_rounds_that_are_not_collected_is_refused():
         DataConfig(advised=True)
 
 
-def test_advice_that_no_search_has_room_for_is_refused_before_any_work(tmp_path):
+def test_rounds_that_are_advised_by_no_proposal_are_refused_before_any_work(tmp_path):
     wanted = hand_settings("data=on_policy", "data.advised=true")
     with Experiment(changed(wanted, tmp_path)) as experiment:
         check_playing(experiment.dry_run, experiment.task)
-    crowded = changed(wanted, tmp_path, mpc={"proposals": {"count": 400, "noise": 0.3}})
-    with pytest.raises(UserError, match="400 proposals"), Experiment(crowded) as experiment:
+    silent = changed(wanted, tmp_path, mpc={"proposals": {"count": 0, "noise": 0.3}})
+    with pytest.raises(UserError, match="0 proposes nothing"), Experiment(silent) as experiment:
         check_playing(experiment.dry_run, experiment.task)
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ The noise is an Ornstein-Uhlenbeck process: white noise would average out before
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,11 +45,15 @@ class ExplorationConfig:
 
 
 class Exploration(Policy):
-    """Plays `policy`, disturbed. An episode whose behaviour ignores the policy never asks it anything."""
+    """Plays `policy`, disturbed. An episode whose behaviour ignores the policy never asks it anything.
 
-    def __init__(self, policy: Policy, config: ExplorationConfig) -> None:
+    share: how much of the noise each action dimension gets, [A] in [0, 1]; None: all of it
+    """
+
+    def __init__(self, policy: Policy, config: ExplorationConfig, share: Sequence[float] | None = None) -> None:
         self.policy = policy
         self.config = config
+        self._share = np.float32(1) if share is None else np.asarray(share, np.float32)
         self.observation_keys = policy.observation_keys
 
     def start(self, rows: int) -> None:
@@ -64,7 +68,8 @@ class Exploration(Policy):
         if self._keep.shape[1] == 0:
             self._keep = np.zeros((len(self._step), steps), np.float32)
             self._noise = np.zeros((len(self._step), steps, size), np.float32)
-        self._keep[row], self._noise[row] = disturbance(self.config, seed, steps, size)
+        self._keep[row], noise = disturbance(self.config, seed, steps, size)
+        self._noise[row] = self._share * noise
         self._step[row] = 0
         self._led[row] = self._keep[row].any()
         if self._led[row]:

@@ -53,6 +53,7 @@ def collect(
     *,
     round_number: int = 0,
     description: Mapping[str, Any] | None = None,
+    share: Sequence[float] | None = None,
     config: PlayConfig | None = None,
     workers: Workers | int | None = None,
     advance: Advance | None = None,
@@ -61,6 +62,7 @@ def collect(
 
     `description` says in JSON's terms who `policy` is (an expert, a model's key in the store); it is kept as provenance
     and must be the same when a killed collection is called again. A folder that is complete is left as it is.
+    `share` is how much of the noise each action dimension gets (see `Exploration`).
     `workers` is a pool, which stays, or how many processes to start for this call alone (None: one per core).
     Raises UserError where the folder holds another collection, or the task cannot be played.
     """
@@ -76,6 +78,8 @@ def collect(
         "seeds": numbers,
         "play": asdict(config),
     }
+    if share is not None:
+        provenance["share"] = [float(part) for part in share]
     _require_same_plan(folder, task_spec, provenance)
     if (folder / MANIFEST).exists():
         return folder
@@ -90,7 +94,7 @@ def collect(
         if advance is not None:
             advance(played.pop("episodes"), **played)
 
-    build = partial(_build_collector, folder, task, policy, exploration, config)
+    build = partial(_build_collector, folder, task, partial(_disturbed, policy, exploration, share), config)
     with pool_of(workers) as pool:
         pool.map(build, missing, name=lambda batch: describe_group(batch.seeds), done=tell)
     _join(folder, batches, task_spec, exploration, round_number, provenance)
@@ -126,10 +130,12 @@ class Collector:
         return {"episodes": len(episodes), **counts(episodes)}
 
 
-def _build_collector(
-    folder: Path, task: TaskFactory, policy: PolicyFactory, exploration: ExplorationConfig, config: PlayConfig
-) -> Collector:
-    return Collector(folder, Player(task, Exploration(policy(), exploration), config))
+def _build_collector(folder: Path, task: TaskFactory, policy: PolicyFactory, config: PlayConfig) -> Collector:
+    return Collector(folder, Player(task, policy(), config))
+
+
+def _disturbed(policy: PolicyFactory, exploration: ExplorationConfig, share: Sequence[float] | None) -> Exploration:
+    return Exploration(policy(), exploration, share)
 
 
 def _require_same_plan(folder: Path, task_spec: TaskSpec, provenance: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.splits import SplitConfig
-from wm_lab.domains import Domain, Processes, Seed, Share, ShareBelowOne, Spread, Steps, Weight
+from wm_lab.domains import Amount, Domain, Processes, Seed, Share, ShareBelowOne, Spread, Steps, Weight
 from wm_lab.errors import UserError
 
 EPISODES_PER_ROUND = 50_000
@@ -47,7 +47,11 @@ class DataConfig:
 
     rounds: Rounds = 0  # how often the planner itself collects and the model learns on
     round_episodes: Episodes = 80  # collected in each round
-    advised: bool = False  # rounds are collected with the proposals of a clone of the demonstrations in the search
+    advised: bool = False
+    """Rounds are collected by a clone of the demonstrations or by planning around what it proposes: the first by the
+    clone, each further one by whoever did better in `handover_episodes`."""
+    handover_episodes: Amount = 24
+    """Validation episodes that both play before every advised round but the first; 0: planning collects, untried."""
     round_strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.2, 0.4])
     """Noise std of the planner's own episodes, one drawn per episode."""
     newest_fraction: Share | None = 0.5  # of each training batch, from the newest round; None: in proportion to size

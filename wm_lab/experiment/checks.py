@@ -60,7 +60,7 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
     if settings.demonstrations < 2:
         raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
     if data.advised:
-        dry_run.plan(advised=True)
+        dry_run.plan(settings.locally(), advised=True)
 
 
 def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:

@@ -23,6 +23,7 @@ from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.recorded_data import open_recording
 from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.tools import Tools, identity
+from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import read_config
 from wm_lab.tasks.task import TaskSpec
@@ -34,6 +35,8 @@ REST = 5
 
 class Collections:
     """Collects each dataset at most once.
+
+    Where a clone advises the rounds, their noise is in each action dimension the share that was demonstrated.
 
     collector: who plays the on-policy round of this number (from 1), asked for when it is collected
     """
@@ -141,6 +144,7 @@ class Collections:
 
     def _round(self, number: int) -> Path:
         arm, task_spec, exploration = self._collector(number), self._tools.task_spec, self.config.round_exploration()
+        share = demonstrated_share(self.demonstrations().spec).tolist() if self.config.advised else None
         recipe = {
             "name": f"{task_spec.name}-round{number}",
             "task": identity(self._tools.settings.task),
@@ -149,15 +153,17 @@ class Collections:
             "exploration": asdict(exploration),
             "seeds": self.config.seeds(number),
         }
+        if share is not None:
+            recipe["share"] = share
         description = {"name": arm.name, "key": self._tools.store.key("policy", arm.recipe())}
-        player = CollectionPolicy(arm.build, description, exploration)
+        player = CollectionPolicy(arm.build, description, exploration, share)
         return self._collect(f"collection, round {number}", recipe, player, number)
 
     def _collect(
         self, what: str, recipe: Section, player: CollectionPolicy, number: int, play: PlayConfig | None = None
     ) -> Path:
         tools, seeds = self._tools, recipe["seeds"]
-        title = f"collect {tools.task_spec.name}" + (" by planning" if number else "")
+        title = f"collect {tools.task_spec.name}" + (f", round {number}" if number else "")
 
         def make(folder: Path) -> None:
             with progress(title, len(seeds)) as bar, tools.clock("collection"):
@@ -169,6 +175,7 @@ class Collections:
                     player.exploration,
                     round_number=number,
                     description=player.description,
+                    share=player.share,
                     config=play,
                     workers=tools.workers,
                     advance=tally(bar),
@@ -183,3 +190,4 @@ class CollectionPolicy(NamedTuple):
     policy: PolicyFactory
     description: Section  # as the dataset tells it
     exploration: ExplorationConfig
+    share: list[float] | None = None  # of the noise, for each action dimension

@@ -5,18 +5,20 @@ What exists is found in the store under the hash of all that made it; what does 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import PlanningArm
+from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
 from wm_lab.experiment.checks import check_playing, check_training
 from wm_lab.experiment.clones import Clones
-from wm_lab.experiment.collections import Collections
+from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
+from wm_lab.experiment.policy_selection import LOCAL, candidates, select_policy
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.tasks.task import Task, TaskSpec
@@ -68,12 +70,27 @@ class Experiment:
         """Receives metrics; None keeps none (in a notebook, say)."""
         return self.tools.run
 
-    def collector(self, number: int) -> PlanningArm:
-        """Who collects the on-policy round of this number: planning with the model of the round before."""
-        proposals = self.clones.checkpoint() if self.data.config.advised else None
-        model = self.models.world_model(number - 1)
-        value = self.models.value(number - 1)
-        return PlanningArm("collector", self.settings.without_variation(), model, proposals=proposals, value=value)
+    def collector(self, number: int) -> Arm:
+        """Who collects the on-policy round of this number: planning with the model of the round before.
+
+        Where a clone advises, it collects the first round itself: the model learns what lies beside its way. Planning
+        around what it proposes takes over once that does better in validation episodes (MoDem-V2, Lancaster et al.
+        2023, hands over by a schedule).
+        """
+        settings = self.settings.without_variation()
+        if not self.data.config.advised:
+            model, value = self.models.world_model(number - 1), self.models.value(number - 1)
+            return PlanningArm("collector", settings, model, value=value)
+        clone = self.clones.checkpoint()
+        if number == 1:
+            return CloneArm("collector", settings, clone)
+        model, value = self.models.world_model(number - 1), self.models.value(number - 1)
+        arms = candidates(settings, clone, model, value)
+        chosen = LOCAL
+        if episodes := self.data.config.handover_episodes:
+            starts = self.data.validation_manifest(episodes)
+            chosen = select_policy(arms, starts, self.evaluations, REST).chosen
+        return replace(next(arm for arm in arms if arm.name == chosen), name="collector")
 
     @cached_property
     def trainings(self) -> list[Self]:
