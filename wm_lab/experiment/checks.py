@@ -10,6 +10,7 @@ from wm_lab.experiment.arms import is_simulator, value_class, values_ahead
 from wm_lab.experiment.clones import variants
 from wm_lab.experiment.dry_run import DryRun, blank_spec
 from wm_lab.experiment.memory import require_memory
+from wm_lab.experiment.parent_model import parent_of
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.planners.planner import Planner
@@ -19,6 +20,7 @@ from wm_lab.settings import TARGET, build, read_config, target
 from wm_lab.tasks.task import Task
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.distributed import require_devices
+from wm_lab.world_model import WorldModel
 
 CLONING = ("clone", "advised")
 """Options of exercises that need an expert, and can be switched off."""
@@ -30,6 +32,7 @@ def check_training(dry_run: DryRun) -> None:
     require_memory(settings, task)
     _check_trainer(settings, task, "trainer")
     if not is_simulator(settings):
+        _check_parent(settings, task)
         dry_run.train()
 
 
@@ -131,6 +134,13 @@ def require_way_back(task: Task, who: str, instead: str) -> None:
             f"{who} goes back in time, and {task.task_spec.name} does not repeat itself, which task.stochastic=true "
             f"accepts; {instead}"
         )
+
+
+def _check_parent(settings: Settings, task: Task) -> None:
+    """Raise UserError where the world model cannot go on from what `trainer.init_from` names."""
+    parent = parent_of(settings.trainer.get("init_from"), "world model", settings.seed, "trainer.init_from")
+    if parent is not None:
+        parent.child(WorldModel, settings.model, "model", task.task_spec.observation)
 
 
 def _check_trainer(settings: Settings, task: Task, name: str) -> None:

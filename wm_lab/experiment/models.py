@@ -16,6 +16,7 @@ from wm_lab.data.worker import tell
 from wm_lab.experiment.arms import value_class, values_ahead
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.dry_run import build_value
+from wm_lab.experiment.parent_model import Parent, parent_of
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
@@ -83,11 +84,16 @@ class Models:
         recipe = self._recipe(settings.label("model"), settings.model, trainer, dataset, newest)
         if earlier is not None:
             recipe["continues"] = earlier.parent.name
+        parent = None if rounds or other is not None else self._parent("trainer", "world model")
+        if parent is not None:
+            recipe["parent"] = parent.recipe()
         name = settings.label("model") + (f", round {rounds}" if rounds else "")
 
         def make() -> nn.Module:
             if earlier is not None:
                 return load_model(earlier, WorldModel)
+            if parent is not None:
+                return parent.child(WorldModel, settings.model, "model", dataset.spec.observation)
             return build(WorldModel, settings.model, "model", dataset.spec)
 
         prefix = "train" if other is None else f"train_{settings.label('model')}"
@@ -123,9 +129,19 @@ class Models:
         trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         mix = mix or self._plain_mix()
         trainer = replace(trainer, steps=mix.steps or trainer.steps)
+        recipe = self._recipe("bc", bc, trainer, mix.dataset) | mix.recipe()
+        parent = self._parent("bc_trainer", "clone")
+        if parent is not None:
+            recipe["parent"] = parent.recipe()
+
+        def make() -> nn.Module:
+            if parent is not None:
+                return parent.child(BehaviourCloning, bc, "bc", mix.spec.observation)
+            return build(BehaviourCloning, bc, "bc", mix.spec)
+
         return Training(
-            recipe=self._recipe("bc", bc, trainer, mix.dataset) | mix.recipe(),
-            make=lambda: build(BehaviourCloning, bc, "bc", mix.spec),
+            recipe=recipe,
+            make=make,
             dataset=mix.dataset,
             trainer=trainer,
             weights=mix.weights,
@@ -133,6 +149,11 @@ class Models:
             prefix="_".join(filter(None, ("bc", variant, mix.name))),
             what=(f"clone of {mix.name}" if mix.name else "clone") + (f", {variant}" if variant else ""),
         )
+
+    def _parent(self, trainer: str, what: str) -> Parent | None:
+        """Whom a training goes on from, where it was asked to."""
+        settings = self._tools.settings
+        return parent_of(getattr(settings, trainer).get("init_from"), what, settings.seed, f"{trainer}.init_from")
 
     def is_trained(self, training: Training) -> bool:
         """Whether the store holds what comes of it."""

@@ -29,9 +29,12 @@ class TrainerConfig:
     save_seconds: Seconds = 20.0  # between writings of last.pt
     devices: Threads = 1  # processes that share each batch: one a GPU, or on the CPU beside one another
     threads: Threads = 1  # of torch; small models gain little from a second one, and two busy processes lose much
+    init_from: str | None = None
+    """A run or a checkpoint whose weights training begins with: to fine-tune, or to train longer."""
 
-    SILENT: ClassVar[tuple[str, ...]] = ("devices", "save_seconds", "threads")
-    """What never changes the trained model; except that several devices draw other noise than one."""
+    SILENT: ClassVar[tuple[str, ...]] = ("devices", "save_seconds", "threads", "init_from")
+    """What never changes the trained model; but several devices draw other noise than one, and a parent is named by its
+    weights, wherever it lies."""
 
     def __post_init__(self) -> None:
         if self.batch % self.devices:
