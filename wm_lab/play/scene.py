@@ -59,7 +59,11 @@ def trained(words: Sequence[str], clone: bool = False) -> Scene:
     with Experiment(settings) as experiment:
         experiment.check()
         experiment.require_playable("wm-lab play")
-        dynamics: Dynamics = "simulator" if is_simulator(settings) else experiment.models.world_model()
+        if is_simulator(settings):
+            dynamics: Dynamics = "simulator"
+        else:
+            log.info("%s of %s is looked up, or trained first", settings.label("model"), experiment.task_spec.name)
+            dynamics = experiment.models.world_model()
         policy = experiment.clones.checkpoint() if clone else None
     return scene(settings, dynamics, settings.label("model"), policy)
 

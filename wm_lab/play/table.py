@@ -97,7 +97,11 @@ class Table:
             news.append(self._news.get())
         if self._paused:
             return news
-        return news + self._guarded(self._advance)
+        answers = self._guarded(self._advance)
+        if answers and "say" in answers[-1]:  # it failed, and would again
+            self._paused = True
+            answers.append({"state": self._state()})
+        return news + answers
 
     def look(self) -> Shown:
         """Both sides as they are now."""
@@ -140,7 +144,7 @@ class Table:
             "pause": self._pause,
             "step": self._step,
             "resynchronise": lambda _: self._seen_after(self._session.resynchronise),
-            "fork": lambda _: self._seen_after(self._session.fork),
+            "fork": self._fork,
             "join": lambda _: self._seen_after(self._session.join),
             "drive": self._drive,
             "plans": self._show_plans,
@@ -176,6 +180,13 @@ class Table:
     def _step(self, _: Told) -> list[Told | Shown]:
         self._paused = True
         return self._advance()
+
+    def _fork(self, _: Told) -> list[Told | Shown]:
+        try:
+            return self._seen_after(self._session.fork)
+        except UserError as error:  # whoever drives cannot see the dream
+            self._session.drive(PERSON)
+            return [{"say": str(error)}, *self._seen_after(self._session.fork)]
 
     def _drive(self, message: Told) -> list[Told | Shown]:
         self._session.drive(str(message.get("who")))
@@ -221,9 +232,12 @@ class Table:
             self._news.put({"say": f"The clip was not saved ({error}); the session goes on."})
 
     def _choose(self, message: Told) -> list[Told | Shown]:
-        scene = self._choices.scene(str(message.get("model", "")), str(message.get("planner", "cem")))
-        self._sit_down(scene)
-        return [self.hello(), self.look()]
+        said: list[Told | Shown] = []
+        try:
+            self._sit_down(self._choices.scene(str(message.get("model", "")), str(message.get("planner", "cem"))))
+        except UserError as error:
+            said.append({"say": str(error)})
+        return [self.hello(), self.look(), *said]
 
     # Steps
 
@@ -247,7 +261,7 @@ class Table:
         return [{"history": [_told(step) for step in self._session.steps], "state": self._state()}, self.look()]
 
     def _guarded(self, work: Callable[..., list[Told | Shown]], *arguments: Any) -> list[Told | Shown]:
-        """What work answers; where it fails, the session pauses and says so."""
+        """What work answers, or a sentence where it fails."""
         try:
             return work(*arguments)
         except UserError as error:
@@ -255,8 +269,7 @@ class Table:
         except (TypeError, ValueError) as error:
             log.debug("a message was left out", exc_info=True)
             told = f"that was not understood ({error})"
-        self._paused = True
-        return [{"say": told, "state": self._state()}]
+        return [{"say": told}]
 
     def _keep(self, shown: Shown) -> None:
         self._frames.append(shown[1:])
