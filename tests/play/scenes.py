@@ -27,9 +27,10 @@ def scene(*words: str, outputs: Path = Path("outputs")) -> Scene:
     """The scene of these overrides with a model as it is before training."""
     settings = settings_of([*REACH, *words, f"outputs={outputs}"])
     make_task = partial(build, Task, settings.task, "task")
+    size = make_task().task_spec.action_size
     model = build_model(settings, make_task()).eval()
     objective = build_objective(ObjectiveConfig(), model)
-    planner = MPC(MPCConfig(), model, CEM(CEMConfig(horizon=4, candidates=16, elites=4, iterations=1), 7), objective)
+    planner = MPC(MPCConfig(), model, CEM(CEMConfig(horizon=4, candidates=16, elites=4, iterations=1), size), objective)
     session = Session(make_task(), model, {"planner": planner, "expert": ExpertPolicy()})
     return Scene(settings, settings.label("model"), "simulator", session, Pictures(session, make_task), planner)
 

@@ -98,6 +98,7 @@ def test_every_family_can_be_played(model, observation):
     wander(made.session, 2)
     made.session.resynchronise()
     wander(made.session, 2)
-    size = made.pictures.size
-    assert made.pictures.truth().shape == made.pictures.dream().shape == (size, size, 3)
+    width, height = made.pictures.size
+    assert made.pictures.truth().shape == made.pictures.dream().shape == (height, width, 3)
+    assert (width == height) is (observation == "pixels")
     assert made.session.gap.unit == ("cm" if observation == "state" else "grey levels")

@@ -81,7 +81,7 @@ def test_a_clip_shows_both_sides_with_or_without_webp(tmp_path, monkeypatch, web
     assert ("it is a GIF" in heard) is not webp
     ((_, path),) = at.clips.items()
     with Image.open(path) as film:
-        assert film.n_frames == 6 and film.size[0] == 2 * film.size[1] + recording.BETWEEN
+        assert film.n_frames == 6 and film.size[0] == 2 * film.size[1] * 4 // 3 + recording.BETWEEN
 
 
 def test_a_clip_that_cannot_be_made_is_told_and_the_session_goes_on(tmp_path, monkeypatch):
@@ -123,10 +123,10 @@ def test_a_message_that_asks_for_what_there_is_not_ends_in_a_sentence(tmp_path, 
 def test_pictures_become_smaller_where_drawing_takes_too_long(tmp_path):
     pictures = table(tmp_path)._scene.pictures
     largest = pictures.size
-    for _ in range(30):
+    for _ in range(60):
         pictures.took(2.0)
     smallest = pictures.size
-    assert smallest < largest and pictures.truth().shape == (smallest, smallest, 3)
+    assert smallest < largest and pictures.truth().shape == (*smallest[::-1], 3)
     for _ in range(80):
         pictures.took(0.05)
     assert pictures.size == largest

@@ -32,7 +32,9 @@ class Gap:
         """The most telling one for what the model decodes."""
         keys = model.decoded_keys
         if "state" in keys:
-            moving = [v for v in task_spec.variables if v.unit == "m" and v.stop - v.start == 3 and v.name != FIXED]
+            moving = [
+                v for v in task_spec.variables if v.unit == "m" and v.stop - v.start in (2, 3) and v.name != FIXED
+            ]
             if moving:
                 return cls("cm", "state", tuple(v.slice for v in moving))
             std = np.asarray(model.spec.std.get("state", 1.0))

@@ -230,7 +230,7 @@ document.addEventListener("visibilitychange", () => { if (document.hidden) relea
 function readPad() {
   requestAnimationFrame(readPad);
   const pad = hello && [...navigator.getGamepads()].find(Boolean);
-  if (!pad) { padded = null; return; }
+  if (!pad) { if (padded) { padded = null; act(); } return; }
   const value = index => pad.buttons[index] ? pad.buttons[index].value : 0;
   padded = hello.controls.map(({pad: words}) => {
     const [kind, a, b] = words.split(" ");
@@ -279,6 +279,10 @@ function row(control, index) {
 function begin() {
   $("task").textContent = hello.task;
   $("instruction").textContent = hello.instruction;
+  for (const id of ["left", "right"]) {
+    $(id).width = Math.round(560 * hello.shape[0] / hello.shape[1]); $(id).height = 560;
+    $(id).parentElement.style.aspectRatio = `${hello.shape[0]} / ${hello.shape[1]}`;
+  }
   $("unit").textContent = hello.unit;
   document.title = `${hello.task}, ${hello.model}`;
   pressed.clear();

@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from wm_lab.play.session import Session
+from wm_lab.tasks.simulator import SimulatorState
 from wm_lab.tasks.task import Task, Variable
 
-SIZES = (288, 224, 160, 112)
-"""Sides of pictures, in pixels: smaller ones where drawing takes too much of a step's time."""
+HEIGHTS = (288, 216, 168, 120, 84)
+"""Of pictures, in pixels: smaller ones where drawing takes too much of a step's time."""
 
 SLOW, QUICK = 0.6, 0.2
 """Shares of a step's time that drawing takes: above the first pictures become smaller, below the second larger."""
@@ -33,7 +34,7 @@ class Pictures:
     """
 
     def __init__(self, session: Session, make_task: Callable[[], Task]) -> None:
-        self._session, self.size = session, SIZES[0]
+        self._session, self._height = session, HEIGHTS[0]
         task = session.task
         self._drawable = task.render_mode == "rgb_array"
         self._plan = Plan(task)
@@ -45,6 +46,11 @@ class Pictures:
             self._stage = self._posing(make_task)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the next pictures: square where the model's own are."""
+        return self._height if self._image is not None else self._height * 4 // 3, self._height
+
+    @property
     def manner(self) -> str:
         """How the dream is drawn, in words."""
         if self._image is not None:
@@ -54,20 +60,21 @@ class Pictures:
         return "a plan of the places that the model decodes, seen from above"
 
     def truth(self) -> np.ndarray:
-        """[size, size, 3] uint8"""
+        """[height, width, 3] uint8; of what is observed as a picture, that picture."""
+        if self._image is not None and self._image in self._session.seen:
+            return _fit(self._session.seen[self._image], self.size)
         if not self._drawable:
             return self._plan.draw(self.size, self._session.seen["state"])
-        image = np.asarray(self._session.task.render((self.size, self.size)))
-        return image if image.shape[:2] == (self.size, self.size) else _fit(image, self.size)
+        return _fit(np.asarray(self._session.task.render(self.size)), self.size)
 
     def dream(self) -> np.ndarray:
-        """[size, size, 3] uint8"""
+        """[height, width, 3] uint8"""
         seen = self._session.dream.seen
         if self._image is not None:
             return _fit(np.rint(seen[self._image]).clip(0, 255).astype(np.uint8), self.size)
         if self._stage is not None:
-            self._stage.restore(self._stage.snapshot_like(seen["state"].astype(np.float64)))
-            return np.asarray(self._stage.render((self.size, self.size)))
+            self._stage.restore(self._looks_like(self._stage))
+            return np.asarray(self._stage.render(self.size))
         if "state" in seen:
             return self._plan.draw(self.size, seen["state"], self._session.seen["state"])
         return _graph(next(iter(seen.values())), self.size)
@@ -76,17 +83,24 @@ class Pictures:
         """Drawing took this share of the time there is for a step: adapts the size of the next pictures."""
         self._share += 0.2 * (share - self._share)
         self._steps += 1
-        place = SIZES.index(self.size) + (self._share > SLOW) - (self._share < QUICK)
-        if self._steps >= PATIENCE and 0 <= place < len(SIZES) and SIZES[place] != self.size:
-            self.size, self._steps = SIZES[place], 0
+        place = HEIGHTS.index(self._height) + (self._share > SLOW) - (self._share < QUICK)
+        if self._steps >= PATIENCE and 0 <= place < len(HEIGHTS) and HEIGHTS[place] != self._height:
+            self._height, self._steps = HEIGHTS[place], 0
 
     def _posing(self, make_task: Callable[[], Task]) -> Task | None:
         stage = make_task()
         try:
-            stage.snapshot_like(stage.state())
+            self._looks_like(stage)
         except LookupError:
             return None
         return stage
+
+    def _looks_like(self, stage: Task) -> np.ndarray:
+        """A snapshot of what is dreamt: the simulator's own dream is one."""
+        dream = self._session.dream
+        if isinstance(dream.belief, SimulatorState):
+            return dream.belief.snapshot[0].cpu().numpy()
+        return stage.snapshot_like(dream.seen["state"].astype(np.float64))
 
 
 class Plan:
@@ -97,13 +111,13 @@ class Plan:
         self._low = np.full(2, np.inf)
         self._high = np.full(2, -np.inf)
 
-    def draw(self, size: int, state: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
-        """[size, size, 3] uint8 of a state [D]."""
-        self._size = size
+    def draw(self, size: tuple[int, int], state: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
+        """[height, width, 3] uint8 of a state [D]; size: (width, height)."""
+        self._width, self._height = size
         if not self._places:
             return _graph(state, size)
         self._widen(state if truth is None else truth)
-        image = Image.new("RGB", (size, size), PAPER)
+        image = Image.new("RGB", size, PAPER)
         pen = ImageDraw.Draw(image)
         for shade, values in ((True, truth), (False, state)):
             if values is not None:
@@ -114,7 +128,7 @@ class Plan:
     def _dot(self, pen: ImageDraw.ImageDraw, values: np.ndarray, place: Variable, number: int | None) -> None:
         """number: which colour; None: grey, of the truth"""
         x, y = self._at(values[place.slice][:2])
-        r = self._size / 32
+        r = self._height / 32
         goal = place.name == "goal"
         color = (190, 194, 200) if number is None else GOAL if goal else DOTS[number % len(DOTS)]
         pen.ellipse((x - r, y - r, x + r, y + r), outline=color, width=3, fill=None if goal else color)
@@ -129,7 +143,7 @@ class Plan:
         """Pixel (x, y) of a place (m), the same scale both ways."""
         middle, room = (self._low + self._high) / 2, max(0.2, 1.4 * float((self._high - self._low).max()))
         x, y = 0.5 + (point - middle) / room
-        return float(x * self._size), float((1 - y) * self._size)
+        return self._width / 2 + float(x - 0.5) * self._height, float((1 - y) * self._height)
 
 
 def jpeg(image: np.ndarray) -> bytes:
@@ -139,18 +153,20 @@ def jpeg(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _fit(image: np.ndarray, size: int) -> np.ndarray:
-    """A picture of any size as a square one."""
-    return np.asarray(Image.fromarray(image[..., :3]).resize((size, size), Image.Resampling.BICUBIC))
+def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture of any size as one of this (width, height)."""
+    if image.shape[:2] == size[::-1]:
+        return image
+    return np.asarray(Image.fromarray(image[..., :3]).resize(size, Image.Resampling.BICUBIC))
 
 
-def _graph(values: np.ndarray, size: int) -> np.ndarray:
+def _graph(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Numbers that no picture can be made of, as bars."""
-    image = Image.new("RGB", (size, size), PAPER)
+    image = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(image)
     most = max(1e-6, float(np.abs(values).max()))
-    width = size / max(1, len(values))
+    width, middle = size[0] / max(1, len(values)), size[1] / 2
     for place, value in enumerate(values / most):
-        top, bottom = sorted((size / 2, size / 2 * (1 - 0.9 * value)))
+        top, bottom = sorted((middle, middle * (1 - 0.9 * value)))
         pen.rectangle((place * width, top, (place + 1) * width - 1, bottom), fill=DOTS[2])
     return np.asarray(image)

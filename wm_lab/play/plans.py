@@ -23,9 +23,9 @@ class Plans:
         self._heard: tuple[Considered, Any] | None = None
         self._drawn: dict[str, Any] | None = None
         keys = planner.model.decoded_keys
-        self._key = next((key for key in ("state", "proprio") if key in keys), None)
+        self._key = "state" if "state" in keys else None
         places = [v for v in task.task_spec.variables if v.unit == "m" and v.stop - v.start == 3 and v.name != "goal"]
-        self._traced = places[0] if places else None  # the robot's own comes first, and `proprio` holds it too
+        self._traced = places[0] if places else None  # the robot's own comes first
         self._project: Callable[[np.ndarray], np.ndarray] = task.in_picture
         planner.observers.append(self._hear)
 
@@ -33,7 +33,7 @@ class Plans:
     def why_not(self) -> str | None:
         """Why nothing can be drawn, where that is so."""
         if self._key is None:
-            return "this model imagines pictures alone, and does not say where the robot is in them"
+            return "this model imagines pictures and no places that lines could be drawn between"
         if self._traced is None:
             return "this task does not say where its robot is"
         try:
@@ -65,8 +65,11 @@ class Plans:
         picked = order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]
         chosen = torch.as_tensor(considered.decision.actions).to(actions)
         imagined = self._planner.model.imagine(belief, torch.cat([actions[picked], chosen[None]])[None])
-        seen = self._planner.model.decode(imagined)[self._key or "state"][0]
+        decoded = self._planner.model.decode(imagined)["state"][0]
         assert self._traced is not None
-        lines = self._project(seen[..., self._traced.slice].float().cpu().numpy()).round(4)
+        lines = self._project(decoded[..., self._traced.slice].float().cpu().numpy()).round(4)
         ranks = np.linspace(0.0, 1.0, len(picked)).round(3)
-        return {"lines": lines[:-1].tolist(), "ranks": ranks.tolist(), "chosen": lines[-1].tolist()}
+        seen = np.isfinite(lines).all((1, 2))  # what passes behind the camera is not
+        shown = seen[:-1]
+        chosen_line = lines[-1].tolist() if seen[-1] else []
+        return {"lines": lines[:-1][shown].tolist(), "ranks": ranks[shown].tolist(), "chosen": chosen_line}

@@ -66,6 +66,7 @@ class Table:
                 "instruction": task.instruction,
                 "model": self._scene.label,
                 "manner": self._scene.pictures.manner,
+                "shape": self._scene.pictures.size,
                 "controls": controls.told(task),
                 "drivers": [PERSON, *session.policies],
                 "unit": session.gap.unit,
