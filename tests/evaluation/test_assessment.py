@@ -138,7 +138,7 @@ def test_contact_and_free_windows_are_judged_apart():
     assert found["contact"].useful.value == 2  # 0.02 m at 0.01 a step
     assert found["free"].useful.value == 20
     assert found["contact"].windows + found["free"].windows == found["all"].windows == 120
-    assert by_group(found) == "useful for 2 [2, 2] steps in contact, >20 in free motion."
+    assert by_group(found) == "the model's imagination is useful for 2 [2, 2] steps in contact, >20 in free motion."
     alone = assess_groups(model, {"persistence": errors(np.full(H, 1.0))}, episodes_of(), np.ones(120, bool), VARIABLES)
     assert "free" not in alone
 
@@ -167,10 +167,11 @@ def test_the_verdict_names_what_is_beaten_and_what_is_kept():
     baselines = {"persistence": errors(np.full(H, 1.0)), "linear": errors(np.full(H, 0.0115))}
     found = assess(errors(0.001 * STEPS**1.5), baselines, episodes_of(), VARIABLES)
     assert imagination_verdict(found, control_hz=20) == (
-        "useful for 7 [7, 7] steps (0.35 s): significantly better (95 % CI) than persistence to 20+, the linear model "
-        "to 5; stays inside the task's tolerance (block, 0.02 m) for 7 (n=40 episodes, 120 windows)."
+        "the model's imagination is useful for 7 [7, 7] steps (0.35 s): it is significantly better (95 % CI) than "
+        "persistence to step 20+, than the linear model to step 5; it stays inside the task's tolerance (block, "
+        "0.02 m) for 7 steps (n=40 episodes, 120 windows)."
     )
-    assert imagination_verdict(found, None).startswith("useful for 7 [7, 7] steps: significantly"), (
+    assert imagination_verdict(found, None).startswith("the model's imagination is useful for 7 [7, 7] steps: it is"), (
         "nobody timed the steps"
     )
 
@@ -178,7 +179,9 @@ def test_the_verdict_names_what_is_beaten_and_what_is_kept():
 def test_a_model_that_ignores_its_actions_is_not_useful_however_small_its_error():
     model = errors(0.0001 * STEPS)
     found = assess(model, {"persistence": errors(STEPS), "shuffled": model}, episodes_of(), VARIABLES)
-    assert imagination_verdict(found).startswith("not useful: other actions change its predictions too little")
+    assert imagination_verdict(found).startswith(
+        "the model's imagination is not useful: other actions change it too little"
+    )
 
 
 def test_a_model_like_persistence_is_rarely_called_useful():

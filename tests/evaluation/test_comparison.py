@@ -85,7 +85,8 @@ def test_the_verdict_names_winner_size_and_what_stays_open():
     assert sentence.startswith("in this training, planning beats cloning on contact tasks by 0.30 [0.2")
     assert "cloning beats planning on long-horizon tasks by 0.30 [0.2" in sentence
     assert "planning and cloning lie within 0.1 on reach tasks (0.00 [-0.05, 0.05], n=100)" in sentence
-    assert "cannot tell on precise tasks (0.05 [0.00, 0.12], n=100)" in sentence  # of one question it would be one
+    open_ = "cannot tell whether planning or cloning is better on precise tasks (0.05 [0.00, 0.12], n=100)"
+    assert open_ in sentence, "of one question it would be one"
     assert planning_verdict([]) == "cannot tell: no task has both arms."
 
 
@@ -207,9 +208,8 @@ def test_a_task_with_rewards_alone_is_told_by_its_returns():
     assert np.isnan(row.success.value) and row.success.n == N and row.episode_return.value == 12.0
     more, same = adjust([compare_returns(mpc, weak), compare_returns(mpc, noop)])
     told = return_verdict([more, same])
-    assert told.startswith("in this training, planning earns 10 more than random (") and told.endswith(
-        "cannot tell it from noop."
-    )
+    assert told.startswith("in this training, planning earns 10 more than random (")
+    assert "; cannot tell that planning earns more or less than noop (0" in told
     assert (more.rate_a.value, more.rate_b.value, same.p, same.p_adjusted) == (12.0, pytest.approx(2.0), 1.0, 1.0)
 
 

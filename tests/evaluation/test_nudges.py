@@ -44,4 +44,4 @@ def test_the_sentence_names_what_an_arm_bears_worst_and_the_table_holds_the_rest
 def test_an_arm_that_bears_everything_is_not_said_to_lose():
     bears = {name: arm for name, arm in arms().items() if "orientation" not in name}
     (told,) = robustness_verdicts(nudge_differences({"toy/push": bears}), 2)
-    assert "of position cloning solves 49 of 50, undisturbed 50: cannot tell (-0.02 [" in told
+    assert "of position cloning solves 49 of 50, undisturbed 50: cannot tell a change (-0.02 [" in told

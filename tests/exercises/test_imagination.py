@@ -296,7 +296,7 @@ def test_a_world_that_stands_still_is_persistence_and_reads_no_actions(store):
     better = next(table for table in result.tables if table.title == "How much better")
     assert {row[-2] for row in better.rows if row[1] == "position"} == {"1.00 [1.00, 1.00]"}, "shuffled / true"
     assert result.verdicts[0].startswith(
-        "in this training, not useful: other actions change its predictions too little"
+        "in this training, the model's imagination is not useful: other actions change it too little"
     )
 
 

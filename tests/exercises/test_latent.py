@@ -228,8 +228,11 @@ HIGH, MIDDLE, LOW, OPEN = (
     [
         (HIGH, "the latent captures block (R² 0.97 [0.96, 0.98], random encoder 0.50)"),
         (MIDDLE, "the latent captures a part of block (R² 0.50 [0.40, 0.60], random encoder 0.50)"),
-        (LOW, "the latent captures no variable for certain; not block (R² 0.02 [-0.10, 0.10], random encoder 0.50)"),
-        (OPEN, "the latent captures no variable for certain; cannot tell for block"),
+        (
+            LOW,
+            "the latent captures no variable for certain; it does not capture block (R² 0.02 [-0.10, 0.10]",
+        ),
+        (OPEN, "the latent captures no variable for certain; cannot tell whether it captures block"),
     ],
 )
 def test_a_variable_is_captured_only_where_its_whole_interval_is(r2, says):
@@ -242,7 +245,7 @@ def test_a_variable_is_captured_only_where_its_whole_interval_is(r2, says):
         (Interval(0.2, 0.3, 0.4, 50), "training raised the R² of block by 0.30 [0.20, 0.40]"),
         (Interval(-0.4, -0.3, -0.2, 50), "training lowered the R² of block by 0.30 [0.20, 0.40]"),
         (Interval(-0.001, 0.0, 0.001, 50), "training changed the R² of block by less than 0.01"),
-        (Interval(-0.1, 0.3, 0.4, 50), "training cannot be told to have changed block"),
+        (Interval(-0.1, 0.3, 0.4, 50), "cannot tell that training changed the R² of block"),
     ],
 )
 def test_training_gets_credit_only_for_what_it_surely_added(gain, says):
@@ -268,13 +271,13 @@ def test_scenes_are_similar_where_neighbours_surely_are():
 def test_phases_form_clusters_only_where_their_silhouette_is_substantial(silhouette, says):
     assert phase_verdict(findings(silhouette, LOW)).startswith(says)
     assert phase_verdict(findings(silhouette, LOW, phases={"solved": 3})) == (
-        "cannot tell whether phases cluster: all frames are of one (solved)."
+        "cannot tell whether phases cluster: all 100 frames are of one (solved)."
     )
 
 
 def test_a_picture_is_believed_only_above_one_of_noise():
     assert picture_verdict(findings(HIGH, LOW)).startswith("the t-SNE keeps true neighbours")
-    assert picture_verdict(findings(MIDDLE, LOW)).startswith("cannot tell the t-SNE from one of noise")
+    assert picture_verdict(findings(MIDDLE, LOW)).startswith("cannot tell that the t-SNE keeps true neighbours")
 
 
 def test_a_latent_that_holds_the_observation_is_said_to():

@@ -239,7 +239,8 @@ def test_under_the_null_a_sweep_names_a_best_choice_in_at_most_5_percent_of_expe
 def test_where_nothing_is_sure_the_verdict_says_so(tmp_path):
     write_run(tmp_path / "0", "cem", 90)
     write_run(tmp_path / "1", "mppi", 89)
-    assert answer_sweep([tmp_path]).verdicts[0].startswith("toy/push: cannot tell which solves most; cem comes first")
+    told = answer_sweep([tmp_path]).verdicts[0]
+    assert told.startswith("toy/push: cannot tell which choice solves most; cem comes first")
 
 
 def test_a_sweep_without_a_choice_begins_with_what_each_run_found(tmp_path):

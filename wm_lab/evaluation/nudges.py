@@ -63,4 +63,4 @@ def _sentence(d: Difference, steps: int) -> str:
     if is_significant(d):
         gap, word = (d.difference.turned(), "less") if d.difference.negative else (d.difference, "more")
         return f"{seeds_prefix(d.seeds)}{told}: {gap.bounds()} {word}."
-    return f"{seeds_prefix(d.seeds)}{told}: cannot tell ({d.difference.bounds()})."
+    return f"{seeds_prefix(d.seeds)}{told}: cannot tell a change ({d.difference.bounds()})."

@@ -58,7 +58,7 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     groups: dict[str, list[str]] = {}
     for d in differences:
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
-    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", "cannot tell"]
+    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", _open(a, b)]
     sentence = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
     return with_seeds(min(d.seeds for d in differences), f"{sentence}.")
 
@@ -71,17 +71,19 @@ def return_verdict(differences: Sequence[Difference]) -> str:
         f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})"
         for d in significant
     ]
-    found = f"planning earns {', '.join(parts)}" if parts else "cannot tell that planning earns more or less"
-    open_ = [ARM_WORDS.get(d.b, d.b) for d in differences if d not in significant]
-    rest = f"; cannot tell it from {' and '.join(open_)}" if parts and open_ else ""
-    return with_seeds(min((d.seeds for d in significant), default=0), f"{found}{rest}.")
+    open_ = [f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})" for d in differences if d not in significant]
+    told = [f"planning earns {_listed(parts)}"] if parts else []
+    told += [f"cannot tell that planning earns more or less than {_listed(open_)}"] if open_ else []
+    if not told:
+        return "cannot tell what planning earns more than: nobody else has played."
+    return with_seeds(min((d.seeds for d in significant), default=0), f"{'; '.join(told)}.")
 
 
 def clone_verdict(differences: Sequence[Difference]) -> str:
     """How one planning arm does against the clone on one task, a difference for each measure.
 
     `over 3 training seeds, local planning against cloning on hand/place: success 0.96 against 0.90, better by 0.06
-    [0.02, 0.11]; steps 34.1 against 39.4, cannot tell (-5.3 [-11.0, 0.3]); n=100.`
+    [0.02, 0.11]; steps 34.1 against 39.4, cannot tell which is better (-5.3 [-11.0, 0.3]); n=100.`
     """
     first = differences[0]
     a, b = (ARM_WORDS.get(name, name) for name in (first.a, first.b))
@@ -121,7 +123,7 @@ def _values(d: Difference) -> str:
 def _claim(d: Difference) -> str:
     """Whether one is better by so much, the sign turned so that it is above zero."""
     if not is_significant(d):
-        return f"cannot tell ({d.difference.bounds()})"
+        return f"cannot tell which is better ({d.difference.bounds()})"
     gap = d.difference if d.difference.positive else d.difference.turned()
     return f"{'better' if d.better == d.a else 'worse'} by {gap.bounds()}"
 
@@ -173,15 +175,16 @@ def imagination_verdict(assessment: Assessment, control_hz: float | None = None)
     """How far ahead the model's imagination can be used, and what ends it."""
     if SHUFFLED in assessment.beats and assessment.actions[OVERALL].significant == 0:
         sentence = (
-            f"not useful: other actions change its predictions too little to tell (n={assessment.episodes} episodes)."
+            "the model's imagination is not useful: other actions change it too little to tell at any of "
+            f"{assessment.useful.limit} steps (n={assessment.episodes} episodes)."
         )
         return with_seeds(assessment.trainings, sentence)
     useful = assessment.useful
     seconds = f" ({useful.value / control_hz:.2g} s)" if control_hz else ""
     head = (
-        f"useful for {useful.bounds()} steps{seconds}"
+        f"the model's imagination is useful for {useful.bounds()} steps{seconds}"
         if useful.low
-        else f"cannot tell it is useful: {useful.bounds()} steps"
+        else f"cannot tell that the model's imagination is useful for any step ({useful.bounds()})"
     )
     beats = [
         f"{words} {_up_to(assessment.beats[name][OVERALL])}"
@@ -189,7 +192,7 @@ def imagination_verdict(assessment: Assessment, control_hz: float | None = None)
         if name in assessment.beats
     ]
     kept = [_kept(name, horizon, assessment) for name, horizon in assessment.tolerance.items()]
-    parts = "; ".join([f"significantly better (95 % CI) than {', '.join(beats)}", *kept])
+    parts = "; ".join([f"it is significantly better (95 % CI) than {', than '.join(beats)}", *kept])
     sentence = f"{head}: {parts} (n={assessment.episodes} episodes, {assessment.windows} windows)."
     return with_seeds(assessment.trainings, sentence)
 
@@ -199,7 +202,9 @@ def by_group(assessments: Mapping[str, Assessment]) -> str:
     if not {"contact", "free"} <= assessments.keys():
         return ""
     contact, free = assessments["contact"].useful, assessments["free"].useful
-    sentence = f"useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+    sentence = (
+        f"the model's imagination is useful for {contact.bounds()} steps in contact, {free.bounds()} in free motion."
+    )
     return with_seeds(assessments["contact"].trainings, sentence)
 
 
@@ -208,7 +213,11 @@ def _relation(d: Difference, a: str, b: str) -> str:
         return f"{a} beats {b}" if d.difference.positive else f"{b} beats {a}"
     if d.difference.within(EQUAL_MARGIN):
         return f"{a} and {b} lie within {EQUAL_MARGIN}"
-    return "cannot tell"
+    return _open(a, b)
+
+
+def _open(a: str, b: str) -> str:
+    return f"cannot tell whether {a} or {b} is better"
 
 
 def _on(d: Difference, kind: str) -> str:
@@ -225,10 +234,10 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _up_to(horizon: Horizon) -> str:
-    return f"to {horizon.claim()}" if horizon.significant else "at no step"
+    return f"to step {horizon.claim()}" if horizon.significant else "at no step"
 
 
 def _kept(name: str, horizon: Horizon, assessment: Assessment) -> str:
     limit = f"{assessment.tolerances[name]:g} {assessment.units[name]}".strip()
-    reach = f"for {horizon.claim()}" if horizon.significant else "for none"
-    return f"stays inside the task's tolerance ({name}, {limit}) {reach}"
+    reach = f"for {horizon.claim()} steps" if horizon.significant else "for no step"
+    return f"it stays inside the task's tolerance ({name}, {limit}) {reach}"

@@ -385,7 +385,7 @@ def _verdicts(
             claim = f"{best} {does} {rate}; significantly better (95 % CI) than {', '.join(worse)}."
             verdicts.append(f"{task}: {with_seeds(min(pair.seeds for pair in pairs), claim)}")
         else:
-            verdicts.append(f"{task}: cannot tell which {does}; {best} comes first {rate}.")
+            verdicts.append(f"{task}: cannot tell which choice {does}; {best} comes first {rate}.")
     if not verdicts:  # nothing was chosen between: what each run found is the answer
         results = [record.result for record in records if record.result is not None]
         verdicts = [

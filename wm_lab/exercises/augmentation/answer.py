@@ -118,8 +118,7 @@ def augmentation_verdicts(clones: Sequence[AugmentationArm], differences: Mappin
             if clone.arm == arm
         ]
         if told:
-            sentence = planning_verdict(told, kind="")
-            sentences.append(f"{WORDS[arm]}: {sentence}" if sentence.startswith("cannot tell") else sentence)
+            sentences.append(planning_verdict(told, kind=""))
     return sentences or ["cannot tell: no arm of synthetic data was asked for."]
 
 

@@ -123,8 +123,8 @@ def capture_verdict(found: Findings) -> str:
         groups[_captured(r2)].append(said)
     found_parts = [f"{word} {_listed(groups[word])}" for word in ("captures", "captures a part of") if groups[word]]
     head = "; ".join(found_parts) or "captures no variable for certain"
-    absent = f"; not {_listed(groups['not'])}" if groups["not"] else ""
-    unsure = f"; cannot tell for {_listed(groups['cannot tell'])}" if groups["cannot tell"] else ""
+    absent = f"; it does not capture {_listed(groups['not'])}" if groups["not"] else ""
+    unsure = f"; cannot tell whether it captures {_listed(groups['cannot tell'])}" if groups["cannot tell"] else ""
     # Where the latent is a copy of the observation, that is the news, and what can be read of it is none.
     copy = f", in which {found.copied:.0%} of what is observed stands as it is," if found.copied >= COPIED else ""
     return f"the latent{copy} {head}{absent}{unsure} (n={found.trajectories} trajectories)."
@@ -143,11 +143,13 @@ def learning_verdict(found: Findings) -> str:
         elif isfinite(gain.value):
             open_.append(f"{name} ({short(gain)})")
     parts = [
-        *told,
-        *([f"changed the R² of {_listed(same)} by less than {MARGIN}"] if same else []),
-        *([f"cannot be told to have changed {_listed(open_)}"] if open_ else []),
+        *([f"training {_listed(told)}"] if told else []),
+        *([f"training changed the R² of {_listed(same)} by less than {MARGIN}"] if same else []),
+        *([f"cannot tell that training changed the R² of {_listed(open_)}"] if open_ else []),
     ]
-    return f"training {'; '.join(parts)} (ridge R², latent minus random encoder, n={found.trajectories})."
+    if not parts:
+        return f"cannot tell that training changed a thing: no variable varies (n={found.trajectories} trajectories)."
+    return f"{'; '.join(parts)} (ridge R², latent minus random encoder, n={found.trajectories})."
 
 
 def neighbour_verdict(found: Findings) -> str:
@@ -166,7 +168,7 @@ def phase_verdict(found: Findings) -> str:
     """Whether what goes on (approach, contact, ...) divides the latent."""
     names = ", ".join(found.phases)
     if len(found.phases) < 2:
-        return f"cannot tell whether phases cluster: all frames are of one ({names})."
+        return f"cannot tell whether phases cluster: all {found.frames} frames are of one ({names})."
     ours = found.structure[LATENT]["silhouette"]
     told, bar = (found.structure[name]["information"] for name in (LATENT, RANDOM))
     what = f"silhouette {short(ours)}; clusters tell phases with an NMI of {short(told)}, {_beside(told, bar)}"
@@ -184,7 +186,7 @@ def picture_verdict(found: Findings) -> str:
     what = f"trustworthiness {short(found.trustworthiness[p])} at perplexity {p}, {found.noise[p]:.2f} for noise"
     if sure:
         return f"the t-SNE keeps true neighbours: {what}."
-    return f"cannot tell the t-SNE from one of noise: {what}."
+    return f"cannot tell that the t-SNE keeps true neighbours: {what}."
 
 
 def _probe_table(found: Findings, kind: str, title: str) -> Table:
@@ -224,7 +226,7 @@ def explained(r2: Interval) -> str:
 
 def _beside(ours: Interval, bar: Interval) -> str:
     """The random encoder's interval, and on which side of it the latent's lies."""
-    side = "more than" if ours.low > bar.high else "less than" if ours.high < bar.low else "not told from"
+    side = "more than" if ours.low > bar.high else "less than" if ours.high < bar.low else "not distinguishable from"
     return f"{side} the random encoder's {short(bar)}"
 
 

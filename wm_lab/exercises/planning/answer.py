@@ -86,8 +86,8 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
         return _answer_by_returns(experiment, manifest, arms, rows, seeds)
     pairs, clones = paired(arms), against_clone({task: arms})
     by_type = corrected_as_in(clones, compare_by_type({task: shared}, "mpc", "bc"))
-    rivals = beatable(pairs)
-    verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([p], kind="") for p in rivals[:1]]
+    rivals = [replace(pair, name=task) for pair in beatable(pairs)]
+    verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([pair], kind="") for pair in rivals[:1]]
     verdicts += [clone_verdict([d for d in clones if d.a == arm]) for arm in dict.fromkeys(d.a for d in clones)]
     tables = [success_table(rows), *([clone_table(clones)] if clones else [])]
     tables += [difference_table(pairs)] if pairs else []
