@@ -48,6 +48,8 @@ SECTIONS: dict[str, type | None] = {
     "data": DataConfig,
     "trainer": TrainerConfig,
     "bc_trainer": TrainerConfig,
+    "behaviour": None,
+    "behaviour_trainer": TrainerConfig,
     "evaluation": EvaluationConfig,
 }
 """What a run is made of, with its dataclass; None where `_target_` names a class that has its own."""
@@ -58,13 +60,14 @@ DISCOVERED = {
     "value": "wm_lab.values",
     "task": "wm_lab.tasks",
     "exercise": "wm_lab.exercises",
+    "behaviour": "wm_lab.behaviours",
 }
 """Groups whose choices are found by looking into a folder; the simulator is a model that lives among the tasks."""
 
 
 @dataclass
 class ScaleConfig:
-    """Sizes and budgets, never what is computed. `budget_multiplier` in a task's YAML multiplies the first six."""
+    """Sizes and budgets, never what is computed. `budget_multiplier` in a task's YAML multiplies the first seven."""
 
     collect_episodes: Episodes = 300  # collected to train the world model on, times the task's budget multiplier
     train_steps: Count = 700  # gradient steps of a world model, times the task's budget multiplier
@@ -72,6 +75,7 @@ class ScaleConfig:
     round_episodes: Episodes = 20  # that the planner collects in a round, times the task's budget multiplier
     demonstrations: Episodes = 50  # of the expert, for behaviour cloning, times the task's budget multiplier
     clone_steps: Count = 2000  # gradient steps of a clone, times the task's budget multiplier
+    behaviour_steps: Count = 1000  # gradient steps of a behaviour, times the task's budget multiplier
     episodes: Count = 100  # evaluated, of each arm
     oracle_episodes: Amount = 10  # evaluated, of arms that plan in the true simulator
     windows: Count = 400  # held-out windows that imagination is judged on
@@ -127,6 +131,10 @@ class RootConfig:
     """How clones are trained."""
     tracking: Any = MISSING
     """Where a run is shown while it goes on."""
+    behaviour: Any = MISSING
+    """What is learned inside the world model, beside planning in it."""
+    behaviour_trainer: Any = MISSING
+    """How behaviours are trained."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """The world that everything is judged in."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)

@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wm_lab import config as schema
+from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.command_line.arguments import understood
 from wm_lab.command_line.folders import CONF, config_folders, share_user_code
 from wm_lab.command_line.mistakes import explain
@@ -64,6 +65,7 @@ KINDS: dict[str, type] = {
     "task": Task,
     "model": WorldModel,
     "planner": Planner,
+    "behaviour": Behaviour,
     "local_planner": Planner,
     "value": Value,
 }
@@ -118,7 +120,8 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     plain = resolved(cfg)
     choices = HydraConfig.get().runtime.choices
     labels = {
-        group: str(choices[group]) for group in ("exercise", "task", "model", "planner", "objective", "value", "scale")
+        group: str(choices[group])
+        for group in ("exercise", "task", "model", "planner", "objective", "value", "behaviour", "scale")
     }
     if choices.get(RERANKER) is not None:
         labels[RERANKER] = str(choices[RERANKER])

@@ -102,6 +102,18 @@ class Windows:
         return self.action * ~self.first[..., None]
 
 
+def blank_windows(spec: DataSpec, steps: int) -> Windows:
+    """The beginning of one episode in which nothing is seen and nothing happens, [1, steps]."""
+    zeros = torch.zeros(1, steps)
+    first = torch.arange(steps)[None] == 0
+    observation = {
+        key: torch.zeros(1, steps, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+        for key, shape in spec.observation.items()
+    }
+    none = torch.zeros(1, steps, dtype=torch.bool)
+    return Windows(observation, torch.zeros(1, steps, spec.action_size), zeros, first, none, ~none)
+
+
 @dataclass
 class State:
     """A belief about the present of B episodes. Subclasses are dataclasses of tensors that all lead with `B`."""
@@ -126,6 +138,16 @@ class State:
             return mine
 
         return replace(self, **{f.name: write(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """The rows of several beliefs, one after another."""
+
+        def join(name: str) -> Any:
+            values = [getattr(part, name) for part in parts]
+            return type(values[0]).concatenated(values) if isinstance(values[0], State) else torch.cat(values)
+
+        return replace(parts[0], **{f.name: join(f.name) for f in fields(parts[0])})
 
     def expand(self, n: int) -> Self:
         """Each row repeated for n candidates, flattened: [B, ...] -> [B * n, ...]."""

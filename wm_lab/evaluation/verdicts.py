@@ -24,6 +24,8 @@ ARM_WORDS = {
     "selected": "the selected policy",
     "value": "planning with a value",
     "local_value": "local planning with a value",
+    "actor": "the actor",
+    "mpc_actor": "planning with actor and critic",
     "simulator": "true dynamics",
 }
 """How arms are called in a sentence; others by their own name."""

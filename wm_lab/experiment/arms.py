@@ -8,6 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
+from torch import Tensor
+
+from wm_lab.behaviours.behaviour import Behaviour
+from wm_lab.behaviours.none import NoBehaviour
 from wm_lab.errors import UserError
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig, build_objective
@@ -15,8 +19,9 @@ from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.behaviour_policy import BehaviourPolicy, BehaviourProposals
 from wm_lab.policies.model_rollout import ModelRollout
-from wm_lab.policies.mpc import MPC, MPCConfig
+from wm_lab.policies.mpc import MPC, MPCConfig, Proposer
 from wm_lab.policies.proposals import BCProposals, demonstrated_share
 from wm_lab.policies.reactive import ReactivePolicy
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig
@@ -31,7 +36,7 @@ from wm_lab.values.none import NoValue
 from wm_lab.values.value import Value
 from wm_lab.world_model import ActsItself, WorldModel
 
-Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning | Value)
+Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning | Value | Behaviour)
 
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
@@ -114,6 +119,28 @@ class ReactiveArm(Arm):
 
 
 @dataclass(frozen=True)
+class BehaviourArm(Arm):
+    """What was learned inside a world model, reacting."""
+
+    settings: Settings
+    checkpoint: Path  # of the behaviour
+    world: Path  # of the model that it learned in
+
+    def recipe(self) -> Section:
+        return {
+            "policy": "behaviour",
+            "checkpoint": self.checkpoint.parent.name,
+            "world": self.world.parent.name,
+            "device": self.settings.device,
+        }
+
+    def build(self) -> Policy:
+        task_spec, device = build(Task, self.settings.task, "task").task_spec, self.settings.device
+        world = _load(WorldModel, self.world, task_spec, device)
+        return BehaviourPolicy(_load(Behaviour, self.checkpoint, task_spec, device).learn_in(world))
+
+
+@dataclass(frozen=True)
 class PlanningArm(Arm):
     """Planning: with the planner, objective and rhythm (`mpc`) of the settings, in the task as it is evaluated.
 
@@ -123,6 +150,8 @@ class PlanningArm(Arm):
     proposals: checkpoint of a cloned policy that advises the search
     value: checkpoint of what judges plans beyond their horizon; None: nothing does
     reranker: what chooses among the elites of a search; None: the search itself
+    behaviour: checkpoint of what was learned inside this model: its actions advise the search, and what it expects
+        beyond the horizon ends it
     """
 
     settings: Settings
@@ -131,6 +160,7 @@ class PlanningArm(Arm):
     proposals: Path | None = None
     reranker: Dynamics | None = None
     value: Path | None = None
+    behaviour: Path | None = None
 
     def __post_init__(self) -> None:
         if self.judge is not None and self.dynamics != SIMULATOR:
@@ -156,6 +186,8 @@ class PlanningArm(Arm):
             recipe["reranker"] = _stored(self.reranker)
         if self.value is not None:  # likewise
             recipe["value"] = _stored(self.value)
+        if self.behaviour is not None:
+            recipe["behaviour"] = _stored(self.behaviour)
         return recipe
 
     def build(self) -> Audited:
@@ -175,7 +207,11 @@ class PlanningArm(Arm):
         second = None if self.reranker is None else self._world(self.reranker, task)
         value = None if self.value is None else _load(Value, self.value, task.task_spec, device)
         if self.judge is None:
-            return planning(self.settings, task, self._world(self.dynamics, task), clone, second, value)
+            world = self._world(self.dynamics, task)
+            behaviour = None
+            if self.behaviour is not None:
+                behaviour = _load(Behaviour, self.behaviour, task.task_spec, device).learn_in(world)
+            return planning(self.settings, task, world, clone, second, value, behaviour)
         judged = JudgedSimulator(_simulator(task), _load(WorldModel, self.judge, task.task_spec, device))
         return planning(self.settings, task, judged, clone, second, value)
 
@@ -196,25 +232,38 @@ def planning(
     clone: BehaviourCloning | None = None,
     reranker: WorldModel | None = None,
     value: Value | None = None,
+    behaviour: Behaviour | None = None,
 ) -> MPC:
     """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, the value judges
-    what comes after the horizon, and the reranker chooses, by the objective alone."""
+    what comes after the horizon, and the reranker chooses, by the objective alone. A behaviour proposes in the clone's
+    place, and its own value of the last step, where it has one, counts as further rewards."""
     config = read_config(MPCConfig, settings.mpc, "mpc")
     search = build(Planner, settings.planner, "planner", task.task_spec.action_size)
     config = replace(config, execute=min(config.execute, search.config.horizon))  # greedy planning sees one step
     weights = read_config(ObjectiveConfig, settings.objective, "objective")
-    proposals = None
-    if clone is not None:
+    proposals: Proposer | None = None
+    terminal_value: Callable[[Tensor], Tensor] | None = None
+    if behaviour is not None:
+        proposals = BehaviourProposals(config.proposals, behaviour)
+        terminal_value = value_of_the_rest(behaviour, search.config.horizon)
+    elif clone is not None:
         advice = config.proposals
         if search.needs_proposals:  # and reads the first alone
             advice = replace(advice, count=min(advice.count, 1))
         proposals = BCProposals(advice, clone)
         search.narrow(demonstrated_share(clone.spec))
     second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
-    objective = build_objective(weights, model, task.cost)
+    objective = build_objective(weights, model, task.cost, terminal_value)
     if value is not None:
         objective = value.added_to(objective, model, task)
     return MPC(config, model, search, objective, proposals, second)
+
+
+def value_of_the_rest(behaviour: Behaviour, horizon: int) -> Callable[[Tensor], Tensor] | None:
+    """The worth of a plan's last step as objectives count it, which average rewards over the horizon."""
+    if not behaviour.knows_value:
+        return None
+    return lambda features: behaviour.value(features) / horizon
 
 
 def scripted_arms() -> list[Arm]:
@@ -253,6 +302,11 @@ def value_class(settings: Settings) -> type[Value]:
 def values_ahead(settings: Settings) -> bool:
     """Whether a value was asked for, beyond the horizon of plans."""
     return value_class(settings) is not NoValue
+
+
+def learns_inside(settings: Settings) -> bool:
+    """Whether a behaviour is to be learned inside the world model."""
+    return target(Behaviour, settings.behaviour, "behaviour") is not NoBehaviour
 
 
 def _random() -> Policy:

@@ -66,6 +66,20 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
         dry_run.plan(settings.locally(), advised=True)
 
 
+def check_behaviour(dry_run: DryRun, task: Task) -> None:
+    """Raise UserError where nothing can be learned inside of the model, or of dreams of this length."""
+    settings, steps = dry_run.settings, task.task_spec.episode_steps
+    if is_simulator(settings):
+        raise UserError(
+            f"behaviour={settings.label('behaviour')} learns inside a learned model, and model=simulator is none; "
+            "choose another model, or behaviour=none"
+        )
+    if (horizon := settings.behaviour["horizon"]) > steps:
+        raise UserError(f"behaviour.horizon={horizon} exceeds the {steps} steps of {task.task_spec.name}; lower it")
+    _check_trainer(settings, task, "behaviour_trainer")
+    dry_run.learn()
+
+
 def _check_expert(settings: Settings, task: Task, data: DataConfig) -> None:
     """Raise UserError where an expert is needed and there is none, naming all that this exercise can do without."""
     if task.has_expert:

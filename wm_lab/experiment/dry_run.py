@@ -12,11 +12,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from wm_lab.behaviours.behaviour import Behaviour, feature_size, with_features
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, planning, value_class
 from wm_lab.experiment.run_settings import Settings
-from wm_lab.models.parts.images import is_image
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, Score
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -27,7 +27,7 @@ from wm_lab.tasks.task import Task
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.training.config import TrainerConfig
 from wm_lab.values.value import Value
-from wm_lab.world_model import DataSpec, Windows, WorldModel
+from wm_lab.world_model import DataSpec, WorldModel, blank_windows
 
 IMAGINED = 2
 """Candidates of a search that a dry run imagines."""
@@ -50,11 +50,31 @@ class DryRun:
             spec = blank_spec(self.task)
             return build(BehaviourCloning, self.settings.bc, "bc", spec).to(self.settings.device)
 
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        """It leaves the model frozen."""
+        with torch.random.fork_rng():
+            spec = with_features(self.model.spec, torch.randn(4, feature_size(self.model)))
+            behaviour = build(Behaviour, self.settings.behaviour, "behaviour", spec)
+            return behaviour.to(self.settings.device).learn_in(self.model)
+
     def train(self) -> None:
         """Raise UserError where the model cannot learn from its windows, as when its context is longer."""
         steps = read_config(TrainerConfig, self.settings.trainer, "trainer").length
         with torch.random.fork_rng(), torch.no_grad():
             self.model.train().loss(blank_windows(self.model.spec, steps).to(self.settings.device))
+
+    def learn(self) -> None:
+        """Raise UserError where the behaviour cannot learn inside the model."""
+        settings = self.settings
+        with torch.random.fork_rng():
+            try:
+                self.behaviour.train().loss(blank_windows(self.behaviour.spec, 2).to(settings.device))[0].backward()
+            except RuntimeError as error:
+                raise UserError(
+                    f"behaviour={settings.label('behaviour')} cannot learn inside of model={settings.label('model')} "
+                    f"({str(error).splitlines()[0]}); choose another model, or behaviour.gradient=reinforce"
+                ) from error
 
     def plan(
         self,
@@ -64,6 +84,7 @@ class DryRun:
         valued: bool = False,
         true_dynamics: bool = False,
         reranker: DryRun | None = None,
+        behaved: bool = False,
     ) -> None:
         """Raise UserError where an arm could not make its first decision.
 
@@ -71,6 +92,7 @@ class DryRun:
         advised: with proposals of a cloned policy
         valued: with the value of these settings
         true_dynamics: of the simulator, judged by the model
+        behaved: with the proposals and the value of a behaviour
         reranker: has the second model, which chooses among the elites
         """
         settings = self.settings if changed is None else changed
@@ -83,7 +105,8 @@ class DryRun:
             clone = self.clone if advised else None
             second = None if reranker is None else reranker.model
             value = build_value(settings, self.task, blank_spec(self.task), model) if valued else None
-            policy = planning(settings, self.task, model, clone, second, value and value.to(settings.device))
+            value = value and value.to(settings.device)
+            policy = planning(settings, self.task, model, clone, second, value, self.behaviour if behaved else None)
             policy.planner = FewImagined(policy.planner)
             Player(lambda: self.task, policy, PlayConfig(steps=1, group=1))([0])
 
@@ -139,18 +162,6 @@ def build_value(settings: Settings, task: Task, spec: DataSpec, model: WorldMode
         name = settings.label("value")
         raise UserError(f"value={name} needs a goal, and {missing.args[0]}; choose value=return or none") from missing
     return build(Value, settings.value | facts, "value", spec)
-
-
-def blank_windows(spec: DataSpec, steps: int) -> Windows:
-    """The beginning of one episode in which nothing is seen and nothing happens, [1, steps]."""
-    zeros = torch.zeros(1, steps)
-    first = torch.arange(steps)[None] == 0
-    observation = {
-        key: torch.zeros(1, steps, *shape, dtype=torch.uint8 if is_image(shape) else torch.float32)
-        for key, shape in spec.observation.items()
-    }
-    none = torch.zeros(1, steps, dtype=torch.bool)
-    return Windows(observation, torch.zeros(1, steps, spec.action_size), zeros, first, none, ~none)
 
 
 def blank_spec(task: Task) -> DataSpec:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
+from wm_lab.behaviours.behaviour import require_rewards
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
+from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm, learns_inside
 from wm_lab.experiment.checks import check_playing, check_training
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
@@ -112,6 +113,8 @@ class Experiment:
             check_playing(self.dry_run, self.tools.evaluated)
         if self.data.config.path is not None:
             require_episodes(self.data.recording, "train")
+            if learns_inside(self.settings):
+                require_rewards(self.data.recording)
         if self.data.config.demonstrated is not None:
             _ = self.data.demonstrated
 

@@ -10,11 +10,10 @@ import torch
 
 from wm_lab.evaluation.json_files import read_json, write_json
 from wm_lab.experiment.arms import is_simulator
-from wm_lab.experiment.dry_run import blank_windows
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import REPORT
-from wm_lab.world_model import WorldModel
+from wm_lab.world_model import WorldModel, blank_windows
 
 CANDIDATES, HORIZON = 64, 8  # what one robot's planner typically asks for at once
 REPEATS = 5

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from wm_lab.behaviours.behaviour import Behaviour, feature_spec
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
@@ -20,12 +21,13 @@ from wm_lab.experiment.parent_model import Parent, parent_of
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
+from wm_lab.experiment.validation import Trial
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, read_config, target
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model, save_model
 from wm_lab.training.config import TrainerConfig
-from wm_lab.training.trainer import BEST, train
+from wm_lab.training.trainer import BEST, Judge, train
 from wm_lab.world_model import WorldModel
 
 
@@ -40,6 +42,7 @@ class Training(NamedTuple):
     name: str  # of what is trained, for progress and clock
     prefix: str  # of its curves
     what: str  # the run calls it: "world model", "clone"
+    judge: Callable[[Path], Judge | None] = lambda folder: None  # of what is trained in this folder
 
 
 class TrainingProgress(NamedTuple):
@@ -150,6 +153,31 @@ class Models:
             what=(f"clone of {mix.name}" if mix.name else "clone") + (f", {variant}" if variant else ""),
         )
 
+    def behaviour(self) -> Path:
+        """Checkpoint of the behaviour learned inside the world model."""
+        return self.train(self.behaviour_training())
+
+    def behaviour_training(self) -> Training:
+        """How `behaviour` is trained; the model that it learns in is trained now."""
+        settings = self._tools.settings
+        section = settings.behaviour
+        trainer = read_config(TrainerConfig, settings.behaviour_trainer, "behaviour_trainer")
+        checkpoint, dataset = self.world_model(), self._data.dataset()
+        label, episodes = settings.label("behaviour"), section["validation_episodes"]
+        starts = self._data.validation_manifest(episodes) if episodes else None
+        recipe = self._recipe(label, section, trainer, dataset) | {"world": checkpoint.parent.name}
+        if starts is not None:
+            recipe["validation"] = starts.hash
+
+        def make() -> nn.Module:
+            world = load_model(checkpoint, WorldModel, self._tools.device)
+            return build(Behaviour, section, "behaviour", feature_spec(world, dataset)).learn_in(world)
+
+        def judge(folder: Path) -> Judge | None:
+            return None if starts is None else Trial(self._tools.make_task, starts, folder)
+
+        return Training(recipe, make, dataset, trainer, None, label, "behaviour", "behaviour", judge)
+
     def _parent(self, trainer: str, what: str) -> Parent | None:
         """Whom a training goes on from, where it was asked to."""
         settings = self._tools.settings
@@ -192,6 +220,7 @@ class Models:
                     device=tools.device,
                     shard_weights=training.weights,
                     log=log,
+                    judge=training.judge(folder),
                 )
 
         return tools.keep(training.what, "model", training.recipe, work) / BEST

@@ -39,6 +39,8 @@ class Settings:
     workers: int | None = None
     media: bool = True  # moving pictures
     store: Path = Path("outputs/store")
+    behaviour: Section = field(default_factory=lambda: {TARGET: "wm_lab.behaviours.none.NoBehaviour"})
+    behaviour_trainer: Section = field(default_factory=dict)
     local_planner: Section = field(default_factory=lambda: {TARGET: "wm_lab.planners.local.Local"})
     evaluation: Section = field(default_factory=lambda: asdict(EvaluationConfig()))
     labels: dict[str, str] = field(default_factory=dict)

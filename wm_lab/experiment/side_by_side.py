@@ -53,6 +53,12 @@ def choose_clones(experiment: Experiment) -> None:
         _side_by_side(experiment, jobs)
 
 
+def train_behaviours(experiment: Experiment) -> None:
+    """The behaviour of every training seed; the world models that they learn in are trained first (`train_models`)."""
+    if _alongside(experiment):
+        _side_by_side(experiment, [BehaviourJob(each.tools.training) for each in experiment.trainings])
+
+
 def train_clones(experiment: Experiment, mixes: Sequence[Sequence[TrainingMix]]) -> None:
     """Clones of every mix of every training seed, `mixes[training]`, each as its training has chosen."""
     if not _alongside(experiment):
@@ -112,7 +118,17 @@ class CloneJob:
         return experiment.clones.training(self.variant, None if self.mix is None else self.mix.opened(experiment))
 
 
-Job = ModelJob | CloneJob
+@dataclass(frozen=True)
+class BehaviourJob:
+    """A training of a behaviour inside a world model, which is trained already."""
+
+    number: int  # of the training seed
+
+    def training(self, experiment: Experiment) -> Training:
+        return experiment.models.behaviour_training()
+
+
+Job = ModelJob | CloneJob | BehaviourJob
 
 
 def _awaited_clones(experiment: Experiment) -> list[Job]:
@@ -124,7 +140,7 @@ def _awaited_clones(experiment: Experiment) -> list[Job]:
 def _alongside(experiment: Experiment) -> bool:
     """Whether trainings can share the machine: not on a GPU, nor where one of them takes several cores itself."""
     settings, tools = experiment.settings, experiment.tools
-    sections = (settings.trainer, settings.bc_trainer)
+    sections = (settings.trainer, settings.bc_trainer, settings.behaviour_trainer)
     trainers = [read_config(TrainerConfig, section, "trainer") for section in sections]
     narrow = all(trainer.devices == 1 and trainer.threads == 1 for trainer in trainers)
     return narrow and tools.workers.count > 1 and tools.device.type == "cpu"

@@ -17,6 +17,7 @@ GROUPS = (
     "planner",
     "objective",
     "value",
+    "behaviour",
     "data",
     "scale",
     "tracking",

@@ -29,7 +29,7 @@ Options = Iterator[tuple[str, list[str]]]
 AFTER = {"--cfg": ("all", "hydra", "job"), "-c": ("all", "hydra", "job")}
 """What follows an option of the command."""
 
-PACKAGES = ("models", "planners", "values", "tasks", "exercises", "policies")
+PACKAGES = ("models", "planners", "values", "behaviours", "tasks", "exercises", "policies")
 """Where the modules are that the YAML of a choice builds on as `/schema/GROUP/MODULE`."""
 
 BASH = """

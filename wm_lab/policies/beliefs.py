@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from wm_lab.errors import UserError
 from wm_lab.policy import Moment
@@ -40,15 +41,20 @@ class Beliefs:
 
     def update(self, moment: Moment) -> State:
         """Filter one step: the posterior beliefs of the moment's rows."""
+        return self.observe(moment)[0]
+
+    def observe(self, moment: Moment) -> tuple[State, Tensor]:
+        """As `update`, with the features [R, F] of what was seen."""
         rows = torch.from_numpy(moment.rows)
         windows = one_step({key: moment.observation[key] for key in self.model.observation_keys}, moment)
         windows.instruction = self.instruction[rows][:, None]
-        belief = self.model.encode(windows.to(self.device), None if self.state is None else self.state[rows])
+        before = None if self.state is None else self.state[rows]
+        belief, posterior = self.model.observe(windows.to(self.device), before)
         if self.state is None:
             # Rows that have not begun hold a placeholder, which `first` makes the model discard.
             self.state = belief[torch.zeros(self.rows, dtype=torch.long)]
         self.state = self.state.put(rows, belief)
-        return belief
+        return belief, posterior.features[:, 0, -1]
 
 
 def one_step(observation: Mapping[str, np.ndarray], moment: Moment) -> Windows:

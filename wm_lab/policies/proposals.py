@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -54,8 +55,7 @@ class BCProposals:
     """Raise it with any change of what is proposed: played episodes of different revisions do not mix."""
 
     def __init__(self, config: ProposalsConfig, net: BehaviourCloning) -> None:
-        if config.count < 1:
-            raise UserError(f"mpc.proposals.count={config.count} proposes nothing; give at least 1")
+        require_any(config)
         self.config, self.net = config, net
         self.observation_keys = net.observation_keys
         self._history = History(net.observation_keys, net.config.history)
@@ -109,11 +109,23 @@ class BCProposals:
 
         Of each action dimension it is the share that was demonstrated.
         """
-        count = self.config.count
-        shape = (count, horizon, self.net.spec.action_size)
-        white = torch.stack([torch.randn(shape, generator=g) for g in generators])
-        steps = [white[:, :, 0]]
-        for step in range(1, horizon):
-            steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * white[:, :, step])
-        scale = torch.linspace(0, self.config.noise, count) if count > 1 else torch.zeros(1)
-        return scale[:, None, None] * demonstrated_share(self.net.spec) * torch.stack(steps, dim=2)
+        noise = correlated_noise(self.config, horizon, self.net.spec.action_size, generators)
+        return demonstrated_share(self.net.spec) * noise
+
+
+def require_any(config: ProposalsConfig) -> None:
+    """UserError where nothing would be proposed."""
+    if config.count < 1:
+        raise UserError(f"mpc.proposals.count={config.count} proposes nothing; give at least 1")
+
+
+def correlated_noise(
+    config: ProposalsConfig, horizon: int, action_size: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """[R, P, H, A]; its scale rises from 0 for the first proposal to `noise`."""
+    white = torch.stack([torch.randn(config.count, horizon, action_size, generator=g) for g in generators])
+    steps = [white[:, :, 0]]
+    for step in range(1, horizon):
+        steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * white[:, :, step])
+    scale = torch.linspace(0, config.noise, config.count) if config.count > 1 else torch.zeros(1)
+    return scale[:, None, None] * torch.stack(steps, dim=2)

@@ -40,6 +40,9 @@ VALIDATION_BATCHES = 8
 Log = Callable[[int, Mapping[str, float]], object]
 """log(step, scalars)"""
 
+Judge = Callable[[nn.Module, int], Mapping[str, float]]
+"""judge(model, step): its "loss", by which the best is chosen, and what else is to be logged"""
+
 
 def train(
     model: nn.Module,
@@ -51,11 +54,13 @@ def train(
     device: torch.device | str = "cpu",
     shard_weights: Sequence[float] | None = None,
     log: Log | None = None,
+    judge: Judge | None = None,
 ) -> Path:
     """Train `model` on the dataset's training split and return the checkpoint of its best validation loss.
 
     `folder` may hold a killed attempt of the same training; its `last.pt` is gone on from. Episodes shorter than
-    `config.length` are padded, and what is padded is no part of a loss. Raises FloatingPointError, naming the loss
+    `config.length` are padded, and what is padded is no part of a loss. A `judge` validates in place of held-out
+    windows. Raises FloatingPointError, naming the loss
     term, where a loss is not finite.
     """
     part = partial(_help, model, [shard.folder for shard in dataset.shards], dataset.split_config, config, folder, seed)
@@ -64,7 +69,9 @@ def train(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         together(partial(part, shard_weights), config.devices, device) as place,
     ):
-        Session(model, dataset, config, folder, seed, place, shard_weights).run(log or (lambda step, scalars: None))
+        Session(model, dataset, config, folder, seed, place, shard_weights, judge).run(
+            log or (lambda step, scalars: None)
+        )
     return folder / BEST
 
 
@@ -95,10 +102,11 @@ class Session:
         seed: int,
         place: Place,
         shard_weights: Sequence[float] | None,
+        judge: Judge | None = None,
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(seed)
-        self.config, self.folder, self.seed = config, folder, seed
+        self.config, self.folder, self.seed, self.judge = config, folder, seed, judge
         self.place, self.device = place, place.device
         self.model = model.to(self.device).train()
         keys = tuple(model.spec.observation)  # type: ignore[union-attr,arg-type]
@@ -177,21 +185,27 @@ class Session:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Loss of the averaged weights on held-out windows; the best one is kept."""
+        """Loss of the averaged weights, on held-out windows or as judged; the best one is kept."""
         training = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(0)  # the same latent draws every time, so that losses can be compared
-            with self._precision():
-                losses = [self.model.loss(windows.to(self.device)) for windows in self.validation]  # type: ignore[operator]
-        total = float(torch.stack([loss for loss, _ in losses]).mean())
-        follows_itself = getattr(self.model, "follows_itself", False)
+            told = self._judged() if self.judge is None else dict(self.judge(self.model, self.step))
+        total = told["loss"]
+        follows_itself = self.judge is None and getattr(self.model, "follows_itself", False)
         if total < self.best or (follows_itself and math.isfinite(total)):
             self.best = total
             save_model(self.folder / BEST, self.model, self.model.state_dict(), step=self.step, validation_loss=total)
         self.model.load_state_dict(training)
+        self.model.train()
+        return {f"validation/{name}": value for name, value in told.items()}
+
+    def _judged(self) -> dict[str, float]:
+        """Means over the held-out windows."""
+        with self._precision():
+            losses = [self.model.loss(windows.to(self.device)) for windows in self.validation]  # type: ignore[operator]
         parts = {name: float(torch.stack([logs[name] for _, logs in losses]).mean()) for name in losses[0][1]}
-        return {"validation/loss": total, **{f"validation/{name}": value for name, value in parts.items()}}
+        return {**parts, "loss": float(torch.stack([loss for loss, _ in losses]).mean())}
 
     def _precision(self) -> Any:
         """bfloat16 arithmetic where it was asked for; weights stay float32."""

@@ -1,6 +1,7 @@
 """Planning with a world model, or a reactive policy? The same frozen episodes for everybody, then who lost what.
 
-Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), behaviour cloning
+Arms: planning in the learned model (`mpc`), the model's own policy where it has one (`policy`), what was learned in its
+dreams where that was asked for (`actor`, and planning with its advice and its critic: `mpc_actor`), behaviour cloning
 (`bc`), planning around what the clone proposes (`local`), whoever solves most validation episodes (`selected`: the
 clone, local planning, or planning in the whole box with the clone's proposals), planning whose elites a second model
 re-ranks (`mpc_reranked`), planning with a value beyond the horizon (`value`, `local_value`), greedy one-step planning
@@ -24,6 +25,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
+from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour_arms, learn_behaviours, tell_validation
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.policy_selection import (
     SELECTED,
@@ -125,6 +127,7 @@ class PlanningExercise(Exercise):
             )
         if config.reranker is not None:
             check_reranker(experiment, config.reranker)
+        check_behaviour_arms(experiment)
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
@@ -162,6 +165,7 @@ class PlanningExercise(Exercise):
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
+        learn_behaviours(experiment)
         arms: dict[str, list[Outcomes]] = {}
         made: dict[str, list[Arm]] = {}
         for each in experiment.trainings:
@@ -193,6 +197,7 @@ class PlanningExercise(Exercise):
         if config.ranking and isinstance(planned, PlanningArm):
             answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
+        tell_validation(experiment, answer)
         answer.numbers["redrawn_starts"] = experiment.evaluations.redrawn_starts(manifest)
         answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer
@@ -225,6 +230,7 @@ class PlanningExercise(Exercise):
         yield from self._valued(experiment, model, clone)
         if acts_itself(settings):
             yield ReactiveArm("policy", settings, model)
+        yield from behaviour_arms(experiment, model)
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.local:

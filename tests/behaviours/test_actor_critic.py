@@ -1,0 +1,89 @@
+"""An actor-critic finds what is known to be best, by the gradients that are known to lead there."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tests.behaviours.worlds import BEST, Bandit, SteppedLinear, learn, spec_of, windows_of
+from tests.policies.linear_world import optimal_cost
+from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
+from wm_lab.errors import UserError
+
+SMALL = {"units": 32, "layers": 2}
+
+
+def bandit(**options) -> ActorCritic:
+    """A bandit's player that would do MEAN ± STD."""
+    ones = torch.ones(2, 1)
+    torch.manual_seed(0)
+    player = ActorCritic(
+        ActorCriticConfig(**{"horizon": 1, "replay_scale": 0, "entropy": 0, "units": 8, "layers": 1, **options}),
+        spec_of(ones, 1, 1.0),
+    ).learn_in(Bandit())
+    mean, std = player.actor[-1].bias.data.unbind()
+    player.actor[-1].weight.data.zero_()
+    mean.copy_(torch.tensor(math.atanh(0.2)))
+    std.copy_(torch.tensor(math.log(1 / 8) - 2))  # 0.9 / 9 + 0.1
+    return player.train()
+
+
+@pytest.mark.parametrize("gradient", ["reinforce", "backprop"])
+def test_the_gradients_of_a_bandit_are_those_of_its_expected_reward(gradient):
+    player = bandit(gradient=gradient)
+    torch.manual_seed(1)
+    player.loss(windows_of(torch.ones(30_000, 2, 1)))[0].backward()
+    mean, std = 0.2, 0.2
+    # E r = -(m - BEST)² - s², with m = tanh(b) and s = 0.9 sigmoid(x + 2) + 0.1
+    expected = torch.tensor([2 * (mean - BEST) * (1 - mean**2), 2 * std * 0.9 * (1 / 9) * (8 / 9)])
+    torch.testing.assert_close(player.actor[-1].bias.grad, expected, rtol=0.05, atol=2e-3)
+
+
+def test_a_bandits_entropy_widens_what_it_would_do():
+    player = bandit(entropy=1.0)
+    player.loss(windows_of(torch.ones(25_000, 2, 1)))[0].backward()
+    std = 0.2
+    expected = (2 * std - 1 / std) * 0.9 * (1 / 9) * (8 / 9)
+    torch.testing.assert_close(player.actor[-1].bias.grad[1], torch.tensor(expected), rtol=0.02, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gradient", "horizon"), [("reinforce", 15), ("backprop", 25)])
+def test_a_linear_system_is_controlled_within_five_percent_of_the_optimum(gradient, horizon):
+    torch.manual_seed(0)
+    starts, world = 0.4 * torch.rand(4096, 2) - 0.2, SteppedLinear()
+    options = {"gradient": gradient, "horizon": horizon, "discount": 0.99, "replay_scale": 0}
+    actor = ActorCritic(ActorCriticConfig(**SMALL, **options), spec_of(starts, 1, 0.02)).learn_in(world)
+    learn(actor, starts, steps=1000, batch=128, rate=3e-3)
+    with torch.inference_mode():
+        now = world.observe(windows_of(starts[:100, None]))[0]
+        cost = torch.zeros(100)
+        for _ in range(60):
+            now, seen = world.step(now, actor.act(now.x).clamp(-1, 1))
+            cost -= seen.reward[:, 0, 0]
+    best = sum(optimal_cost(start.numpy(), 60) for start in starts[:100])
+    assert best < float(cost.sum()) < 1.05 * best
+
+
+def test_cloning_first_leaves_the_critic_alone():
+    player = bandit(clone_steps=1)
+    first, logs = player.loss(windows_of(torch.ones(4, 3, 1)))
+    assert set(logs) == {"clone"} and first.item() == 0.0, "every step begins an episode: none was followed by another"
+    assert "critic" in player.loss(windows_of(torch.ones(4, 3, 1)))[1]
+
+
+def test_a_behaviour_of_another_latent_size_is_refused():
+    player = ActorCritic(ActorCriticConfig(**SMALL), spec_of(torch.randn(9, 7), 1, 1.0))
+    with pytest.raises(UserError, match="reads 7 features and Bandit has 1; use the model that it was trained in"):
+        player.learn_in(Bandit())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [({"gradient": "both"}, "behaviour.gradient='both' is not known"), ({"critic_bins": 8}, "use an odd number")],
+)
+def test_options_without_sense_are_refused(options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        ActorCriticConfig(**options)

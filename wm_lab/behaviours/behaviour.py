@@ -1,0 +1,128 @@
+"""The contract of what is learned inside an imagination: it reads a world model's features and says what to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wm_lab.data.dataset import Dataset
+from wm_lab.data.windows import WindowSampler
+from wm_lab.domains import Amount, Steps
+from wm_lab.errors import UserError
+from wm_lab.system.device import device_of
+from wm_lab.world_model import DataSpec, Windows, WorldModel, blank_windows
+
+FEATURES = "features"
+"""The name of a model's features among the statistics of a `DataSpec`."""
+
+WINDOWS, LENGTH = 64, 16
+"""Recorded steps whose features are normalised by."""
+
+
+@dataclass
+class BehaviourConfig:
+    """What every behaviour has."""
+
+    horizon: Steps = 15  # imagined steps of a dream
+    validation_episodes: Amount = 16
+    """Real episodes, nobody's data and nobody's test, that are played a few times in training: the actor that earns
+    most in them is the one that is kept. 0: the newest is."""
+
+
+class Behaviour(nn.Module, ABC):
+    """Built and trained as a world model is: `Behaviour(Config(...), spec)`, `loss(windows)`, by the same loop.
+
+    spec: of the data, which holds the statistics of the model's features too (`feature_spec`)
+    """
+
+    Config: type
+
+    REVISION: ClassVar[int] = 0
+    """Raise it with any change of what a training comes to."""
+
+    knows_value: ClassVar[bool] = False
+    """Whether it has a `value`."""
+
+    follows_itself: ClassVar[bool] = True
+    """Its loss says nothing of which weights are better: without validation episodes the newest are kept."""
+
+    config: BehaviourConfig
+    spec: DataSpec
+
+    @abstractmethod
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scalar to minimise and detached scalars to log, for recorded windows [B, T] and what is dreamt from them."""
+
+    @abstractmethod
+    def act(self, features: Tensor) -> Tensor:
+        """What it would do, without any chance: features [B, F] -> actions [B, A] in [-1, 1]."""
+
+    def value(self, features: Tensor) -> Tensor:
+        """Discounted rewards to come, in the task's own units: [..., F] -> [...]."""
+        raise NotImplementedError(f"{type(self).__name__} knows no value")
+
+    def learn_in(self, world: WorldModel) -> Self:
+        """Say in which model it learns. It stays as it is, and is no part of this one's weights."""
+        if (found := len(self.spec.mean[FEATURES])) != (size := feature_size(world)):
+            raise UserError(
+                f"this behaviour reads {found} features and {type(world).__name__} has {size}; use the model that it "
+                "was trained in, or train it anew"
+            )
+        self._world = (world.requires_grad_(False).eval(),)  # a tuple is no submodule
+        return self
+
+    @property
+    def world(self) -> WorldModel:
+        if not hasattr(self, "_world"):
+            raise UserError("a behaviour learns in a world model; call learn_in first")
+        return self._world[0]
+
+
+def feature_spec(world: WorldModel, dataset: Dataset) -> DataSpec:
+    """What a behaviour must know of the data: with mean and deviation of the model's features over some of it.
+
+    UserError where the data's rewards are all the same, which teach nothing.
+    """
+    require_rewards(dataset)
+    length = min(LENGTH, int(dataset.table.length[dataset.episodes("train")].max()) + 1)
+    windows = WindowSampler(dataset, "train", WINDOWS, length, seed=0, keys=world.observation_keys).sample()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        seen = world.eval().observe(windows.to(device_of(world)))[1].features[:, 0]
+    return with_features(dataset.spec, seen[windows.valid.to(seen.device)])
+
+
+def require_rewards(dataset: Dataset) -> None:
+    """UserError where the rewards of the data are all the same."""
+    reward = dataset.column("reward")
+    arrived = np.ones(len(reward), bool)
+    arrived[dataset.table.offset] = False  # an episode's first row holds none
+    if np.ptp(reward[arrived]) == 0:
+        raise UserError(
+            f"a behaviour learns from rewards, and all of {dataset.task_spec['name']} are {reward[arrived][0]:g}; give "
+            "it data with rewards, or leave out behaviour=…"
+        )
+
+
+def with_features(spec: DataSpec, features: Tensor) -> DataSpec:
+    """The same with the statistics of features [M, F]. A feature that hardly varies counts as none."""
+    features = features.double()
+    std = features.std(0, unbiased=False)
+    std = torch.where(std > 1e-3 * std.max(), std, torch.ones_like(std) * std.max().clamp_min(1e-6))
+    return replace(
+        spec,
+        mean={**spec.mean, FEATURES: features.mean(0).tolist()},
+        std={**spec.std, FEATURES: std.tolist()},
+    )
+
+
+@torch.no_grad()
+def feature_size(world: WorldModel) -> int:
+    """F, which only features tell."""
+    blank = blank_windows(world.spec, 1).to(device_of(world))
+    with torch.random.fork_rng(devices=[]):
+        return int(world.eval().observe(blank)[1].features.shape[-1])

@@ -1,0 +1,55 @@
+"""What was learned in the dreams of the world model plays too: on its own, and as adviser and critic of a planner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from wm_lab.exercises.exercise import Answer
+from wm_lab.experiment.arms import Arm, BehaviourArm, PlanningArm, learns_inside
+from wm_lab.experiment.checks import check_behaviour
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.side_by_side import train_behaviours
+from wm_lab.experiment.validation import Tried, validation_numbers, validation_verdict
+
+ACTOR, PLANNED_ACTOR = "actor", "mpc_actor"
+
+CRITIC = {"final_weight": 0.0}
+"""Of an objective that ends in a critic's value, which says itself what the last step is worth."""
+
+
+def check_behaviour_arms(experiment: Experiment) -> None:
+    """Raise UserError where the behaviour could not be learned, validated, or planned with."""
+    settings = experiment.settings
+    if not learns_inside(settings):
+        return
+    check_behaviour(experiment.dry_run, experiment.task)
+    if episodes := settings.behaviour["validation_episodes"]:
+        experiment.data.validation_manifest(episodes)
+    experiment.dry_run.plan(settings.with_objective(CRITIC), behaved=True)
+
+
+def learn_behaviours(experiment: Experiment) -> None:
+    """The behaviour of every training, side by side; nothing where none was asked for."""
+    if learns_inside(experiment.settings):
+        train_behaviours(experiment)
+
+
+def behaviour_arms(experiment: Experiment, model: Path) -> Iterator[Arm]:
+    """The behaviour of one training, where one was asked for: reacting, and planned with."""
+    settings = experiment.settings
+    if not learns_inside(settings):
+        return
+    behaviour = experiment.models.behaviour()
+    yield BehaviourArm(ACTOR, settings, behaviour, model)
+    yield PlanningArm(PLANNED_ACTOR, settings.with_objective(CRITIC), model, behaviour=behaviour)
+
+
+def tell_validation(experiment: Experiment, answer: Answer) -> None:
+    """Add what validation episodes say of the behaviours to the answer; nothing where there were none."""
+    if not learns_inside(experiment.settings):
+        return
+    trials = [Tried.read(each.models.behaviour().parent) for each in experiment.trainings]
+    if all(trials):
+        answer.verdicts.append(validation_verdict(trials))
+        answer.numbers["behaviour"] = validation_numbers(trials)
