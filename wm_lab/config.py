@@ -202,7 +202,7 @@ def settings_of(plain: Mapping[str, Any], labels: dict[str, str], device: str, s
         seeds=plain["seeds"],
         device=device,
         workers=plain["workers"],
-        media=plain["media"],
+        media=plain.get("media", True),
         store=store,
         labels=labels,
     )

@@ -21,8 +21,9 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.imagination.answer import ratio_verdict
 from wm_lab.exercises.imagination.config import ImaginationConfig
 from wm_lab.exercises.imagination.exercise import ImaginationExercise
+from wm_lab.exercises.imagination.ghosts import ghost_pictures
 from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames, image_key
-from wm_lab.exercises.imagination.judging import Judge
+from wm_lab.exercises.imagination.judging import Judge, judge_training
 from wm_lab.exercises.imagination.plans import error_ratio, execute
 from wm_lab.exercises.imagination.predictions import FLOOR, VELOCITY, fit_linear, predict
 from wm_lab.exercises.imagination.readout import LinearProbe, decoded_state, fit_probe
@@ -355,6 +356,25 @@ def test_real_physics_is_imagined_exactly_by_the_simulator(tmp_path):
             assert max(values["p90"].values()) == pytest.approx(0, abs=1e-5), (part, name)
 
 
+def test_the_simulator_imagines_ghosts_that_cover_the_truth(tmp_path):
+    changes = {
+        "task": {"_target_": "wm_lab.tasks.hand.HandTask", "goal": "push", "episode_steps": 24},
+        "data": {"episodes": 16, "validation_fraction": 0.25},
+        "model": SIMULATOR,
+    }
+    experiment = Experiment(settings(tmp_path / "store", **changes))
+    config = ImaginationConfig(horizon=12, context=5, windows=12, planned_windows=0, resamples=100)
+    unseen = experiment.data.unseen(experiment.data.held_out())
+    windows = judge_training(experiment, config, unseen, "all").ghosts
+    assert [window.name for window in windows] == ["median", "worst"]
+    for window in windows:
+        np.testing.assert_allclose(experiment.task.states(window.true[1:]), window.imagined, atol=1e-5)
+    strips, clips = ghost_pictures(windows, experiment.task, [1, 5, 10], tmp_path)
+    assert all(path.exists() for path in strips.values())
+    assert [Image.open(clip.path).n_frames for clip in clips] == [13, 13]
+    assert "0 mm of block after 12 steps" in clips[0].caption
+
+
 # Images
 
 
@@ -374,10 +394,10 @@ def test_perfect_frames_score_what_perfect_frames_score_and_are_shown(store, tmp
     assert means[PERSISTENCE]["psnr"][10].value == pytest.approx(20 * np.log10(255 / 10))  # ten grey levels behind
     assert frames.assess(200).beats[PERSISTENCE][OVERALL].significant == HORIZON
 
-    shown = frames.pictures(tmp_path, fps=10)
-    assert Image.open(shown["filmstrip"]).format == "PNG"
-    clip = Image.open(shown["clip"])
-    assert clip.format == "GIF" and clip.n_frames > 1
+    shown = frames.pictures(tmp_path)
+    assert [Image.open(shown[f"filmstrip {name}"]).format for name in ("median", "worst")] == ["PNG", "PNG"]
+    for clip in frames.clips(tmp_path, hz=10):
+        assert Image.open(clip.path).n_frames > 1 and clip.caption in clip.alt
 
 
 def test_a_model_of_images_is_asked_for_states_and_for_frames(store):

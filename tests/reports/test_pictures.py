@@ -17,7 +17,8 @@ from tests.reports.test_tables import results
 from wm_lab.evaluation.assessment import MODEL, OVERALL, assess
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.reports import plots, style
-from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, clip, filmstrip, save_png
+from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, filmstrip, save_png, side_by_side
+from wm_lab.reports.moving import save_moving
 from wm_lab.reports.page import write_page
 from wm_lab.reports.tables import success_table
 
@@ -128,17 +129,21 @@ def test_a_filmstrip_takes_one_channel_and_chosen_steps():
         filmstrip(depth, depth[:3])
 
 
-def test_a_clip_plays_side_by_side_at_its_rate_and_waits_for_the_longer(tmp_path):
+def test_a_clip_plays_side_by_side_at_its_rate_and_holds_its_last_frame(tmp_path):
     ramp = (np.arange(12) * 20)[:, None, None, None] * np.ones((1, 96, 96, 3))
-    with Image.open(clip([ramp, ramp[:6]], tmp_path / "clip.gif", fps=20)) as gif:
-        assert gif.n_frames == 12
-        assert gif.info["duration"] == 50
-        assert gif.info["loop"] == 0
-        assert gif.size == (2 * 96 + GAP, 96)
-        gif.seek(11)
-        last = np.asarray(gif.convert("RGB"))
-    assert last[48, 48, 0] == pytest.approx(220, abs=6)
-    assert last[48, 150, 0] == pytest.approx(100, abs=6)
+    frames = side_by_side([ramp, ramp[::-1]])
+    assert frames.shape == (12, 96, 2 * 96 + GAP, 3)
+    with Image.open(save_moving(list(frames), tmp_path / "clip", 50)) as moving:
+        assert (moving.n_frames, moving.info["loop"]) == (12, 0)
+        durations = []
+        for number in range(12):
+            moving.seek(number)
+            moving.load()
+            durations.append(moving.info["duration"])
+        last = np.asarray(moving.convert("RGB"))
+    assert durations[:-1] == [50] * 11 and durations[-1] > 1000
+    assert last[48, 48, 0] == pytest.approx(220, abs=8)
+    assert last[48, 150, 0] == pytest.approx(0, abs=8)
 
 
 def test_a_page_holds_everything_itself(assessment, tmp_path):

@@ -47,11 +47,7 @@ class Cameraman:
     def __init__(self, make_task: TaskFactory, arm: Arm) -> None:
         self._task, self._name = make_task(), arm.name
         self._tracer = Tracer.of(arm, self._task)
-        self._task.render(SIZE)  # finds what never moves
-        began = time.perf_counter()
-        self._task.render(SIZE)
-        slow = time.perf_counter() - began > SLOW
-        self._size, self._most = (SMALL_SIZE, MOST_FRAMES // 2) if slow else (SIZE, MOST_FRAMES)
+        self._size, self._most = frame_budget(self._task)
 
     def __call__(self, shown: Shown) -> Film | None:
         """None where the episode does not come out as it did."""
@@ -76,6 +72,15 @@ class Cameraman:
                 told = f"{self._name}, step {step}" + (", solved" if success else ", not solved" if failed else "")
                 frames.append(titled(frame, told, True if success else False if failed else None))
         return Film(frames, stride)
+
+
+def frame_budget(task: Task) -> tuple[tuple[int, int], int]:
+    """Width and height of frames, and how many a clip may have, by how fast this task is drawn."""
+    task.render(SIZE)  # finds what never moves
+    began = time.perf_counter()
+    task.render(SIZE)
+    slow = time.perf_counter() - began > SLOW
+    return (SMALL_SIZE, MOST_FRAMES // 2) if slow else (SIZE, MOST_FRAMES)
 
 
 class Tracer:

@@ -1,4 +1,4 @@
-"""Imagination as pictures: truth, imagined and difference step by step, and short clips of them side by side."""
+"""Imagination as pictures: truth, imagined and difference step by step, and side by side."""
 
 from __future__ import annotations
 
@@ -65,28 +65,12 @@ def grid(rows: Mapping[str, np.ndarray], heads: Sequence[str]) -> Image:
     return picture
 
 
-def clip(columns: Sequence[np.ndarray], path: Path | str, fps: float = FPS) -> Path:
-    """Write an endless GIF of clips [T, H, W, 3] playing side by side; a shorter one waits on its last frame.
-
-    GIF counts in hundredths of a second and viewers slow down below two of them, so 50 frames a second is the most.
-    """
-    from PIL import Image
-
-    length = max(len(column) for column in columns)
-    held = [_enlarge(_rgb(c))[np.minimum(np.arange(length), len(c) - 1)] for c in columns]
-    gap = np.full((length, held[0].shape[1], GAP, 3), 255, np.uint8)
-    parts = [part for column in held for part in (column, gap)][:-1]
-    frames = [Image.fromarray(frame) for frame in np.concatenate(parts, axis=2)]
-    # One palette for all frames, of a mosaic of them: palettes of their own would flicker and weigh more.
-    sample = np.concatenate([np.asarray(frame) for frame in frames[:: max(1, length // 8)]], axis=0)
-    palette = Image.fromarray(sample).quantize(256)
-    drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    duration = 10 * max(2, round(100 / fps))
-    path = Path(path)
-    temporary = _temporary(path)
-    drawn[0].save(temporary, "GIF", save_all=True, append_images=drawn[1:], duration=duration, loop=0)
-    temporary.replace(path)
-    return path
+def side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Clips [T, H, W, 3] of one length beside each other: [T, H', W', 3] uint8, enlarged as in a filmstrip."""
+    shown = [_enlarge(_rgb(column)) for column in columns]
+    gap = np.full((*shown[0].shape[:2], GAP, 3), 255, np.uint8)
+    parts = [part for column in shown for part in (column, gap)][:-1]
+    return np.concatenate(parts, axis=2)
 
 
 def save_png(picture: Image, path: Path | str) -> Path:

@@ -30,6 +30,7 @@ from wm_lab.exercises.imagination.answer import (
     summary,
 )
 from wm_lab.exercises.imagination.config import ImaginationConfig
+from wm_lab.exercises.imagination.ghosts import ghost_pictures
 from wm_lab.exercises.imagination.imagined_frames import (
     ImaginedFrames,
     frames_table,
@@ -131,6 +132,11 @@ class ImaginationExercise(Exercise):
                 f"the planner's own sequences are not judged: {experiment.task_spec.name} has no simulator."
             )
         answer.tables[:0] = imagination_tables(shown)
+        if every[0].ghosts and experiment.run is not None:
+            steps = sorted({1, *marks(self.config.horizon)})
+            pictures, clips = ghost_pictures(every[0].ghosts, experiment.task, steps, experiment.run.folder.plots)
+            answer.pictures |= pictures
+            answer.clips += clips
         if frames := [one.frames for one in every if one.frames is not None]:
             self._add_frames(answer, frames, experiment)
         answer.model = model_facts(experiment)
@@ -157,7 +163,10 @@ class ImaginationExercise(Exercise):
         answer.figures["imagination_frames"] = horizon_curves(found["all"])
         answer.numbers["frames"] = {"means": plain(means), **summary(found)}
         if experiment.run is not None:
-            answer.pictures |= every[0].pictures(experiment.run.folder.plots, experiment.task_spec.control_hz)
+            plots = experiment.run.folder.plots
+            answer.pictures |= every[0].pictures(plots)
+            if experiment.settings.media:
+                answer.clips += every[0].clips(plots, experiment.task_spec.control_hz)
 
     def _add_planned(self, answer: Answer, experiment: Experiment, every: Sequence[Planned]) -> Assessment | None:
         """What the trainings' planners lead to; None where nothing of one could be judged."""

@@ -23,7 +23,8 @@ from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.imagination.plans import episode_means
 from wm_lab.exercises.imagination.predictions import FLOOR, ImaginedFutures
 from wm_lab.exercises.imagination.stretches import Stretches
-from wm_lab.reports.filmstrip import FPS, clip, filmstrip, save_png
+from wm_lab.reports.filmstrip import FPS, filmstrip, save_png, side_by_side
+from wm_lab.reports.moving import Clip, save_moving, titled
 from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Variable
@@ -38,6 +39,12 @@ Means = dict[str, dict[str, dict[int, Interval]]]
 
 COLUMNS = 9
 """Imagined frames in a filmstrip."""
+
+MARKS = (5, 10, 20)
+"""Steps that are among them."""
+
+SHORTEST = 150.0
+"""Milliseconds of a clip's frame at least, for an eye to follow."""
 
 
 def image_key(model: WorldModel) -> str | None:
@@ -96,19 +103,39 @@ class ImaginedFrames:
             for name in self._rms
         }
 
-    def pictures(self, folder: Path, fps: float | None) -> dict[str, Path]:
-        """A filmstrip and a clip of the stretch whose last frame is as good as the median: neither best nor worst.
+    def pictures(self, folder: Path) -> dict[str, Path]:
+        """Filmstrips of the stretch whose last frame is as good as the median, and of the worst."""
+        found = {}
+        for name, row in self._shown().items():
+            truth, imagined = self._play(row)
+            context, horizon = self._stretches.context, len(truth) - self._stretches.context
+            marks = {step for step in MARKS if step <= horizon}
+            few = np.linspace(1, horizon, COLUMNS - len(marks)).round().astype(int).tolist()
+            steps = [context - 1, *(context + step - 1 for step in sorted({*marks, *few}))]
+            strip = filmstrip(truth, imagined, steps=steps, context=context)
+            found[f"filmstrip {name}"] = save_png(strip, folder / f"filmstrip_{name}.png")
+        return found
 
-        fps: None where nobody knows how long a step is; then the clip runs at a rate of its own
-        """
-        final = self._all(self._ssim, MODEL)[:, -1]
-        row = int(np.argsort(final)[len(final) // 2])
-        truth, imagined = self._play(row)
-        context, horizon = self._stretches.context, len(truth) - self._stretches.context
-        steps = sorted({context - 1, *(context + np.linspace(0, horizon - 1, COLUMNS).round().astype(int)).tolist()})
-        strip = save_png(filmstrip(truth, imagined, steps=steps, context=context), folder / "filmstrip.png")
-        difference = np.clip(128 + imagined - truth, 0, 255)
-        return {"filmstrip": strip, "clip": clip([truth, imagined, difference], folder / "clip.gif", fps or FPS)}
+    def clips(self, folder: Path, hz: float | None) -> list[Clip]:
+        """The same two as moving pictures: truth, imagined, difference. hz: None where nobody knows."""
+        found = []
+        for name, row in self._shown().items():
+            truth, imagined = self._play(row)
+            sides = side_by_side([truth, imagined, np.clip(128 + imagined - truth, 0, 255)])
+            after = len(truth) - self._stretches.context
+            counted = [
+                titled(frame, "seen" if step < 1 else f"step {step}")
+                for step, frame in enumerate(sides, 1 - self._stretches.context)
+            ]
+            path = save_moving(counted, folder / f"frames_{name}", max(SHORTEST, 1000 / (hz or FPS)))
+            told = f"true, imagined, difference: the {name} window, {after} steps ahead"
+            found.append(Clip(f"frames {name}", path, told, f"Three pictures beside each other: {told}."))
+        return found
+
+    def _shown(self) -> dict[str, int]:
+        """Which stretches are looked at."""
+        order = np.argsort(self._all(self._ssim, MODEL)[:, -1])
+        return {"median": int(order[len(order) // 2]), "worst": int(order[0])}
 
     @torch.inference_mode()
     def _play(self, row: int) -> tuple[np.ndarray, np.ndarray]:
