@@ -32,7 +32,7 @@ class Ground:
     """Options of what was visited, and of how the way to a goal counts."""
 
     alone: bool = True  # plans are judged by the way to go alone; false: beside the objective's terms
-    leaving: Weight = 1.0  # price of each imagined step where no episode has been; 0: none
+    leaving: Weight = 2.0  # price of each imagined step where no episode has been; 0: none
     cell: Positive = 0.5  # edge of the cells that tell what was visited, in tolerances of success
     cells: Annotated[int, Domain(least=1, most=20_000)] = 1500  # most of them; cells grow until there are no more
     goal: list[int] = field(default_factory=list)  # numbers of the state that success depends on; filled in
