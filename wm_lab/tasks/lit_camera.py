@@ -62,7 +62,7 @@ class LitCamera(RayCamera):
             self._groups[hidden_group] = 0
         above = model.stat.center + np.array([-0.3, 0.2, 3.0]) * model.stat.extent
         self._lamp = above if lamp is None else np.asarray(lamp, float)
-        led = model.body_mocapid[model.body_weldid[model.geom_bodyid]] >= 0  # such as goals
+        led = model.body_mocapid[model.body_rootid[model.geom_bodyid]] >= 0  # such as goals
         jointed = (model.body_weldid[model.geom_bodyid] != 0) & ~led
         self._moving, self._jointed = np.flatnonzero(jointed | led), np.flatnonzero(jointed)
         self._backdrop: Backdrop | None = None

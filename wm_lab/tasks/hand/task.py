@@ -38,7 +38,7 @@ from wm_lab.tasks.task import PlanningHints, Task, TaskSpec, consecutive, defini
 from wm_lab.tasks.variation import TRAIN, Factors
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
-PEOPLE = View.towards((0.0, 0.02, 0.15), eye=(0.4, -1.25, 1.12), fovy=25.0)  # over the corner of the table
+PEOPLE = View.towards((0.0, 0.02, 0.16), eye=(0.4, -1.25, 1.12), fovy=27.5)  # over the corner of the table
 TRANSLUCENT = 0.75  # opacity of the goal in pictures for people
 DEPTH_RAYS = (16, 32)  # rows and columns: 512 numbers
 FARTHEST = 2.0  # m, of the depth observation
