@@ -22,5 +22,5 @@ def test_the_notebook_asks_and_answers_the_four_questions(tmp_path, monkeypatch)
     answers = "".join(output.text for output in notebook.cells[-2].outputs).strip().splitlines()
     assert len(answers) == 4 and all(answer.startswith("- ") for answer in answers)
     drawn = [output for output in shown if {"image/png", "image/svg+xml"} & output.get("data", {}).keys()]
-    assert len(drawn) == 3
+    assert len(drawn) == 5
     assert len(list((tmp_path / "outputs" / "store" / "model").glob("rssm-*"))) == 1, "one model answers all four"

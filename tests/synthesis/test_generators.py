@@ -162,3 +162,8 @@ def test_starts_are_training_steps_from_which_something_was_demonstrated(lab):
 def test_options_without_sense_are_refused(options, sentence):
     with pytest.raises(UserError, match=sentence):
         read_config(GeneratorConfig, options, "exercise.generator")
+
+
+def test_the_earlier_name_of_a_generator_is_answered():
+    with pytest.raises(UserError, match=r"exercise.generator.kind=elsewhere is called relocate now"):
+        GeneratorConfig(kind="elsewhere")

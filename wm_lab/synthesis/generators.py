@@ -21,7 +21,7 @@ import torch
 
 from wm_lab.data.behaviours import ornstein_uhlenbeck
 from wm_lab.domains import Positive, ShareBelowOne, Steps
-from wm_lab.errors import unknown
+from wm_lab.errors import UserError, unknown
 from wm_lab.objectives import Objective, model_score
 from wm_lab.planners.planner import Planner
 from wm_lab.synthesis.hindsight import Hindsight
@@ -30,6 +30,8 @@ from wm_lab.synthesis.segments import Observations, Segments, Starts
 from wm_lab.synthesis.world import World
 
 AUTO = "auto"
+EARLIER = {"relocate": "elsewhere"}
+"""What generators were called before. The store's keys call them so still, so that what they made is found."""
 PLANS = 16  # starts planned for at a time
 
 
@@ -43,6 +45,9 @@ class GeneratorConfig:
     keep: ShareBelowOne = 0.6  # of a deviation, after one step of the way back
 
     def __post_init__(self) -> None:
+        if self.kind in EARLIER.values():
+            today = next(kind for kind, earlier in EARLIER.items() if earlier == self.kind)
+            raise UserError(f"exercise.generator.kind={self.kind} is called {today} now")
         if self.kind not in (AUTO, *GENERATORS):
             raise unknown("exercise.generator.kind", self.kind, (AUTO, *GENERATORS))
 

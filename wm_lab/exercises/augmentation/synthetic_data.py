@@ -20,13 +20,11 @@ from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.tools import identity
 from wm_lab.policies.seeding import derive_seed
 from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise
+from wm_lab.synthesis.generators import EARLIER
 from wm_lab.synthesis.shards import save
 from wm_lab.tracking.progress import progress
 
 REVISION = 2  # raise it with any change of how synthetic data come out
-
-IN_RECIPES = {"relocate": "elsewhere"}
-"""Generators whose name in the store's keys is an earlier one, so that what they made is still found."""
 
 
 class NothingLeftError(UserError):
@@ -43,7 +41,7 @@ class Synthesis:
     def segments(self, demonstrations: Dataset, where: str, ratio: float) -> Path:
         """A shard of `ratio` times as many labelled actions as the demonstrations train on, from the world `where`."""
         config, settings = self.config, self.experiment.settings
-        kind = IN_RECIPES.get(config.generator.kind, config.generator.kind)
+        kind = EARLIER.get(config.generator.kind, config.generator.kind)
         recipe = {
             "name": f"{self.experiment.task_spec.name}-{kind}-{where}",
             "revision": REVISION,
