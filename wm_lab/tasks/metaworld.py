@@ -7,7 +7,6 @@ library draws starts from a fixed list of fifty; here each seed draws its own fr
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,21 +16,14 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import unknown
-from wm_lab.tasks import dense
 from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, pieces
 from wm_lab.tasks.extras import need
+from wm_lab.tasks.metaworld_costs import COSTS, MENDED, REVISION, caution, guess
 from wm_lab.tasks.raycast import Marker, View
 from wm_lab.tasks.task import Expert, consecutive
 
-HAND, OPENING, THING, OTHER = slice(0, 3), 3, slice(4, 7), slice(11, 14)
 FRAME = 18  # numbers of one frame; a state holds this frame, the one before, and the goal
-FINGERTIPS = (0.0, 0.0, -0.045)  # m, from what the library calls the hand
-HEAD = (
-    -0.13,
-    0.0,
-    -0.01,
-)  # m, from where the peg is grasped to its head; the wrench's ring lies as far from its handle
 FOREVER = 10**9  # steps after which the library would refuse to go on
 
 
@@ -57,7 +49,7 @@ class MetaworldTask(EnvTask):
         env.seeded_rand_vec, env._freeze_rand_vec = True, False  # starts are drawn anew, from the environment's seed
         env.max_path_length = FOREVER
         self._policy = need("metaworld.policies", wanted).ENV_POLICY_MAP[config.name]
-        self._cost = COSTS.get(config.name, _guess)
+        self._cost = COSTS.get(config.name, guess)
         super().__init__(config, env, env.action_space, type(env).max_path_length)
 
     def cost(self, state: Tensor) -> Tensor:
@@ -66,6 +58,10 @@ class MetaworldTask(EnvTask):
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         return consecutive(position=3, fingers=1)
+
+    @property
+    def cost_caution(self) -> str:
+        return caution(self.config.name)
 
     def expert(self) -> Expert:
         return MetaworldExpert(self, self._policy())
@@ -104,6 +100,11 @@ class MetaworldTask(EnvTask):
         """Where a task has no other thing, the library says that it is at zero."""
         return {name: places for name, places in super().points(states).items() if np.any(places)}
 
+    @property
+    def _revision(self) -> str:
+        """Of the cost, which the reward is: nothing where it is as it always was."""
+        return f", cost {REVISION}" if self.config.name in MENDED else ""
+
     def _facts(self) -> Facts:
         frame = (
             ("hand", 3, "m"),
@@ -118,7 +119,7 @@ class MetaworldTask(EnvTask):
         words = self.config.name.removesuffix("-v3").replace("-", " ")
         return Facts(
             name=f"metaworld/{self.config.name}",
-            library=f"metaworld {version('metaworld')}",
+            library=f"metaworld {version('metaworld')}{self._revision}",
             control_hz=1.0 / self._env.dt,
             tags=TAGS.get(self.config.name, ("contact",)),
             instruction=INSTRUCTIONS.get(self.config.name, f"Do what is called {words}."),
@@ -140,42 +141,6 @@ class MetaworldExpert(Expert):
             return action
 
 
-def _guess(x: Tensor) -> Tensor:
-    """For tasks that nobody has written a cost for: hand to thing, and thing to goal."""
-    return (dense.length(x[..., THING] - x[..., -3:]) + 0.3 * dense.length(x[..., HAND] - x[..., THING])) / dense.FAR
-
-
-def _reach(x: Tensor) -> Tensor:
-    return dense.length(x[..., HAND] - x[..., -3:]) / dense.FAR
-
-
-def _insert(x: Tensor) -> Tensor:
-    """The peg's head to the hole, off its axis counting double as it does for success, from a step in front of it."""
-    gap = x[..., THING] + x.new_tensor(HEAD) - x[..., -3:]
-    aside = dense.length(gap[..., 1:])
-    front = 0.1 * (1.0 - dense.near(aside, 0.03))
-    return _take(x, dense.length(dense.join(gap[..., 0] - front, 2.0 * aside)), held=0.3)
-
-
-def _assemble(x: Tensor) -> Tensor:
-    """The wrench's ring over the top of the peg, and then down."""
-    gap = x[..., THING] + x.new_tensor(HEAD) - x[..., -3:]
-    aside = dense.length(gap[..., :2])
-    above = 0.08 * (1.0 - dense.near(aside, 0.02)) - 0.02
-    return _take(x, dense.length(dense.join(aside, gap[..., 2] - above)), held=0.49)
-
-
-def _take(x: Tensor, way: Tensor, held: float) -> Tensor:
-    tip = x[..., HAND] + x.new_tensor(FINGERTIPS)
-    return dense.carry(tip, x[..., OPENING], x[..., THING], way, held=held, above=0.06, radius=0.02)
-
-
-COSTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "reach-v3": _reach,
-    "reach-wall-v3": _reach,
-    "peg-insert-side-v3": _insert,
-    "assembly-v3": _assemble,
-}
 TAGS = {
     "reach-v3": ("reach",),
     "reach-wall-v3": ("reach",),

@@ -169,6 +169,11 @@ class Task(gymnasium.Env, ABC):
         return action
 
     @property
+    def cost_caution(self) -> str:
+        """What is known against the cost, for who plans by it: a sentence, empty where nothing is."""
+        return ""
+
+    @property
     def judges_states(self) -> bool:
         """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""
         return True

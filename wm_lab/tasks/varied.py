@@ -63,6 +63,10 @@ class VariedTask(Task):
         return self._task.cost(state)
 
     @property
+    def cost_caution(self) -> str:
+        return self._task.cost_caution
+
+    @property
     def judges_states(self) -> bool:
         return self._task.judges_states
 

@@ -12,6 +12,7 @@ the model loses what the expert has.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,8 @@ from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
 from wm_lab.reports.tables import robustness_table
 from wm_lab.tasks.task import Task
+
+log = logging.getLogger(__name__)
 
 GREEDY = {"horizon": 1, "action_block": 1}
 
@@ -161,6 +164,7 @@ class PlanningExercise(Exercise):
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config
+        cautions = _cautions(experiment.task)
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
@@ -174,6 +178,7 @@ class PlanningExercise(Exercise):
                 arms.setdefault(arm.name, []).append(played)
                 made.setdefault(arm.name, []).append(arm)
         answer = planning_answer(experiment, manifest, arms)
+        answer.verdicts += cautions
         if experiment.settings.media:
             for first, *_ in made.values():
                 answer.clips += experiment.evaluations.clips(first, few if first.slow else manifest, config.play_on)
@@ -270,6 +275,13 @@ class PlanningExercise(Exercise):
     def _judges(self, task: Task) -> dict[str, dict[str, float]]:
         """Either cost by the suffix of its arm; decoded states are left out where the task cannot tell their worth."""
         return {REWARD: LEARNED_REWARD} | ({COST: TRUE_COST} if task.judges_states else {})
+
+
+def _cautions(task: Task) -> list[str]:
+    """What is known against the task's cost, which is said before the work and again among the verdicts."""
+    if task.cost_caution:
+        log.warning(task.cost_caution)
+    return [task.cost_caution] if task.cost_caution else []
 
 
 def _add_robustness(answer: Answer, task: str, arms: dict[str, list[Outcomes]]) -> None:
