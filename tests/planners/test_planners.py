@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.planners import CEM, MPPI, Planner, PlannerConfig, RandomShooting
+from wm_lab.planners import CEM, ICEM, MPPI, Gradient, Planner, PlannerConfig, RandomShooting
 from wm_lab.settings import read_config
 
-ALL = [CEM, MPPI, RandomShooting]
+SAMPLING = [CEM, ICEM, MPPI, RandomShooting]
+ALL = [*SAMPLING, Gradient]
 REFINING = [CEM, MPPI]
 
 
@@ -117,7 +118,7 @@ def test_every_proposed_and_returned_action_is_within_the_bounds(kind):
     assert seen.max() == 1
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", SAMPLING)
 def test_a_warm_start_outside_the_bounds_is_brought_inside_even_when_the_search_fails(kind):
     planner = build(kind, 1, horizon=2, candidates=32)
     outside = replace(planner.blank(1), mean=torch.full((1, 2, 1), 3.0))
@@ -226,7 +227,7 @@ def test_eight_rows_equal_eight_batches_of_one_bit_for_bit(kind, shape):
             assert torch.equal(getattr(together, name)[row], getattr(alone, name)[0]), name
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", SAMPLING)
 def test_reset_clears_the_warm_start_of_its_row_only(kind):
     planner = build(kind, 2, horizon=4, candidates=64, iterations=2, elites=8)
     good = quadratic(torch.full((4, 2), 0.9))
@@ -263,7 +264,7 @@ def test_the_mean_and_every_finite_proposal_are_among_the_first_candidates(kind)
     assert not plan.failed.any()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", SAMPLING)
 def test_a_proposal_that_sampling_would_not_find_decides_the_plan(kind):
     secret = torch.tensor([0.731, -0.412, 0.055, 0.999]).view(4, 1)
 

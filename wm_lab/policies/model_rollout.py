@@ -90,8 +90,8 @@ class RecordingScore:
         """[R, N, H, A] -> [R, N]"""
         self.steps += actions.shape[1] * actions.shape[2]
         imagined, scores = self.rollout.imagine(self.rows, self.belief, actions)
-        self.asked.append((actions, scores))
-        self._calls.append((actions, imagined.reward))
+        self.asked.append((actions.detach(), scores.detach()))
+        self._calls.append((actions.detach(), imagined.reward.detach()))
         return scores
 
     def rewards(self, actions: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ class MPC(Policy):
         if self.reranker is not None:
             self.reranker.reset(row, task)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # no inference mode: planner=gradient climbs from these beliefs
     def act(self, moment: Moment) -> np.ndarray:
         start = time.perf_counter()
         rows, first = moment.rows, moment.first
