@@ -30,3 +30,16 @@ def test_a_task_has_a_goal_or_is_refused_by_name(name, asked, told):
     else:
         with pytest.raises(UserError, match=f"{told} needs a goal, and .* does not say"):
             check(wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("model=simulator", "value=return"), "model=simulator learns nothing"),
+        (("task.observation=pixels", "exercise.attribution=false", "value=graph"), "this model decodes pixels"),
+        (("value=distance", "value.learnt_by=rank"), "did you mean ranking"),
+    ],
+)
+def test_a_value_that_cannot_be_had_is_refused_before_any_work(words, told):
+    with pytest.raises(UserError, match=told):
+        check(settings(*words))
