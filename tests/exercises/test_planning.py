@@ -37,6 +37,8 @@ IMPOSSIBLE = [
     ({"bc": {"history": 9}}, r"bc.history=9 and bc.chunk=4 do not fit into windows of bc_trainer.length=8"),
     ({"task": {"observation": "pixels"}}, r"exercise.attribution.*shows pixels.*task.observation=state"),
     ({"objective": {"disagreement": 1.0}}, r"has no ensemble; train it with model.ensemble"),
+    ({"local_planner": {"horizon": 40}}, r"local_planner.horizon=40 exceeds the 30 steps of hand/reach"),
+    ({"bc": {"chunk": 22}, "bc_trainer": {"length": 24}}, r"bc.chunk=22 is longer than a demonstration of hand/reach"),
     ({"demonstrations": 1}, r"demonstrations=1 is too few"),
     ({"exercise": {"oracle_episodes": 1}}, r"exercise.oracle_episodes=1 is too few .* or 0 to do without an oracle"),
     ({"exercise": {"oracle_episodes": 0}}, r"exercise.oracle_episodes=0 leaves out; set exercise.attribution=false"),
@@ -47,6 +49,23 @@ IMPOSSIBLE = [
 def test_what_cannot_work_together_is_refused_before_any_work(tmp_path, changes, sentence):
     with pytest.raises(UserError, match=sentence):
         check(changed(settings(), tmp_path, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("exercise", ["planning", "imagination", "augmentation", "latent", "collect"])
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (
+            "planner=local",
+            r"^planner=local searches around what a clone proposes, and the run's planner is asked without",
+        ),
+        ("objective.disagreement=0.5", r"has no ensemble; train it with model.ensemble=5"),
+    ],
+)
+def test_a_proposal_or_a_disagreement_that_nobody_has_is_refused_before_any_work(tmp_path, exercise, asked, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(f"exercise={exercise}", asked), tmp_path))
     assert not list(tmp_path.iterdir())
 
 

@@ -50,6 +50,16 @@ def test_without_solved_episodes_nothing_is_cloned(tmp_path):
         experiment.check()
 
 
+def test_demonstrations_shorter_than_a_chunk_are_refused(tmp_path):
+    play(tmp_path / "played", solved=4)
+    asked = settings(tmp_path, "bc.chunk=25", "bc_trainer.length=28")
+    with (
+        Experiment(asked) as experiment,
+        pytest.raises(UserError, match=r"bc.chunk=25 is longer than every solved episode of .*, which has 20 actions"),
+    ):
+        experiment.check()
+
+
 def test_augmentation_varies_the_number_of_the_expert_s_own(tmp_path):
     play(tmp_path / "played", solved=3)
     asked = settings(tmp_path, "exercise=augmentation")

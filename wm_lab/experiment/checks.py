@@ -5,19 +5,22 @@ from __future__ import annotations
 import torch
 
 from wm_lab.data.config import DataConfig
+from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, value_class, values_ahead
 from wm_lab.experiment.clones import variants
+from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun, blank_spec
 from wm_lab.experiment.memory import require_memory
 from wm_lab.experiment.parent_model import parent_of
-from wm_lab.experiment.run_settings import Settings
+from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
+from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import TARGET, build, read_config, target
-from wm_lab.tasks.task import Task
+from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.distributed import require_devices
 from wm_lab.world_model import WorldModel
@@ -38,32 +41,75 @@ def check_training(dry_run: DryRun) -> None:
 
 def check_playing(dry_run: DryRun, task: Task) -> None:
     """Raise UserError where nobody could collect, plan or clone in the task as it is evaluated."""
-    settings, task_spec = dry_run.settings, task.task_spec
+    settings = dry_run.settings
     data = read_config(DataConfig, settings.data, "data")
     _check_expert(settings, task, data)
-    build(Planner, settings.planner, "planner", task_spec.action_size)
+    _check_planners(settings, task.task_spec, data)
+    check_objective(settings, task)
+    if settings.objective.get("disagreement"):
+        dry_run.plan()  # which a model without an ensemble cannot tell
+    _check_value(dry_run)
+    _check_trainer(settings, task, "bc_trainer")
+    for name, section in variants(settings).items():
+        _check_clone(dry_run, name, section, data)
+    if settings.demonstrations < 2:
+        raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
+    if data.advised:
+        dry_run.plan(settings.locally(), advised=True)
+
+
+def _check_planners(settings: Settings, task_spec: TaskSpec, data: DataConfig) -> None:
+    """Raise UserError where a planner looks beyond the episode, or begins at a proposal that nobody makes."""
+    if build(Planner, settings.planner, "planner", task_spec.action_size).needs_proposals:
+        raise UserError(
+            f"planner={settings.label('planner')} searches around what a clone proposes, and the run's planner is "
+            "asked without one; choose planner=cem. exercise=planning has it as an arm of its own, with the options "
+            "local_planner, where there is a clone"
+        )
     mpc = read_config(MPCConfig, settings.mpc, "mpc")
     horizon, steps = settings.planner["horizon"], task_spec.episode_steps
     if mpc.execute > horizon:
         raise UserError(f"mpc.execute={mpc.execute} exceeds planner.horizon={horizon}; lower one or raise the other")
     if horizon > steps:
         raise UserError(f"planner.horizon={horizon} exceeds the {steps} steps of {task_spec.name}; lower it")
-    check_objective(settings, task)
-    _check_value(dry_run)
-    _check_trainer(settings, task, "bc_trainer")
-    for name, section in variants(settings).items():
-        with torch.random.fork_rng():
-            clone = build(BehaviourCloning, section, "bc", blank_spec(dry_run.task)).config
-        sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
-        if sees + predicts > length:
-            raise UserError(
-                f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}"
-                f"{f', in cloning.variants.{name}' if name else ''}; lower them or raise it"
-            )
-    if settings.demonstrations < 2:
-        raise UserError(f"demonstrations={settings.demonstrations} is too few to clone; use at least 2")
-    if data.advised:
-        dry_run.plan(settings.locally(), advised=True)
+    if (settings.exercise.get("clone") and settings.exercise.get("local")) or data.advised:
+        ahead = build(Planner, settings.local_planner, "local_planner", task_spec.action_size).config.horizon
+        if ahead > steps:
+            raise UserError(f"local_planner.horizon={ahead} exceeds the {steps} steps of {task_spec.name}; lower it")
+
+
+def _check_clone(dry_run: DryRun, name: str, section: Section, data: DataConfig) -> None:
+    """Raise UserError where a variant of the clone cannot learn from windows or demonstrations of this length."""
+    settings, task = dry_run.settings, dry_run.task
+    with torch.random.fork_rng():
+        clone = build(BehaviourCloning, section, "bc", blank_spec(task)).config
+    sees, predicts, length = clone.history, clone.chunk, settings.bc_trainer["length"]
+    if sees + predicts > length:
+        raise UserError(
+            f"bc.history={sees} and bc.chunk={predicts} do not fit into windows of bc_trainer.length={length}"
+            f"{f', in cloning.variants.{name}' if name else ''}; lower them or raise it"
+        )
+    if predicts > REST + 1 and _clones(settings, data) and data.demonstrated is None:
+        _check_demonstration(task, data, predicts)
+
+
+def _clones(settings: Settings, data: DataConfig) -> bool:
+    """Whether demonstrations are cloned."""
+    return bool(settings.exercise.get("clone")) or needs_expert(settings) or data.advised
+
+
+def _check_demonstration(task: Task, data: DataConfig, chunk: int) -> None:
+    """Raise UserError where a demonstration, as the first one shows, ends before a chunk of a clone's actions does."""
+    (shown,) = Player(lambda: task, ExpertPolicy(), PlayConfig(stop_after_success=REST, group=1))(
+        data.demonstration_seeds(1)
+    )
+    check_chunk(chunk, shown.steps, f"a demonstration of {task.task_spec.name}")
+
+
+def check_chunk(chunk: int, steps: int, what: str) -> None:
+    """Raise UserError where the last actions of a clone's chunk would be learned from nothing: `what` has `steps`."""
+    if chunk > steps:
+        raise UserError(f"bc.chunk={chunk} is longer than {what}, which has {steps} actions; lower bc.chunk")
 
 
 def check_behaviour(dry_run: DryRun, task: Task) -> None:

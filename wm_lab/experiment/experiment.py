@@ -13,7 +13,7 @@ from wm_lab.behaviours.behaviour import require_rewards
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm, learns_inside
-from wm_lab.experiment.checks import check_playing, check_training
+from wm_lab.experiment.checks import check_chunk, check_playing, check_training
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.dry_run import DryRun
@@ -116,7 +116,10 @@ class Experiment:
             if learns_inside(self.settings):
                 require_rewards(self.data.recording)
         if self.data.config.demonstrated is not None:
-            _ = self.data.demonstrated
+            longest = int(self.data.demonstrated.table.length.max())
+            for section in self.clones.sections.values():
+                what = f"every solved episode of data.demonstrated={self.data.config.demonstrated}"
+                check_chunk(section["chunk"], longest, what)
 
     def require_playable(self, exercise: str) -> None:
         """Raise UserError unless there is a simulator to play in."""

@@ -51,8 +51,8 @@ class Local(Planner):
         """As `Planner.plan`, around the first proposal alone; where that is not finite, around the warm start."""
         if proposals is None:
             raise UserError(
-                "local planning searches around what a clone proposes, and nobody proposes anything here; choose "
-                "planner=cem. Beside it exercise=planning plans locally in an arm of its own, by local_planner"
+                "local planning searches around what a clone proposes, and nobody proposes anything here; "
+                "plan with a clone's proposals, or choose another planner"
             )
         c = self.config
         mean, std, elites = self.begin(len(generators), warm_start)
