@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import collection
+import decisions
 import experts
 import imagination
 import launchers
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "lesson": lesson_loop.run,
     "imagine": imagination.run,
     "step": steps.run,
+    "decisions": decisions.run,
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
