@@ -158,9 +158,10 @@ class State:
 
 
 def _rows(state: State) -> int:
-    """B"""
+    """B, which torch.export may leave open: `len` would not"""
     first = getattr(state, fields(state)[0].name)
-    return _rows(first) if isinstance(first, State) else len(first)
+    rows: int = _rows(first) if isinstance(first, State) else first.shape[0]
+    return rows
 
 
 @dataclass

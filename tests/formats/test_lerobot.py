@@ -267,3 +267,9 @@ def test_actions_of_the_lab_s_own_are_not_scaled_however_small(ours, tmp_path):
     back = imported(export_dataset(source, tmp_path / "small"), tmp_path / "back")
     np.testing.assert_array_equal(back.column("action"), small)
     assert back.task_spec["settings"] == source.dataset.task_spec["settings"]
+
+
+def test_an_export_has_a_card_that_a_hub_reads(exported):
+    card = (exported / "README.md").read_text()
+    assert card.startswith("---\nlicense: other") and "tags: [LeRobot" in card
+    assert "| episodes | " in card and "LeRobotDataset v3.0" in card

@@ -16,6 +16,7 @@ import numpy as np
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import write_json
+from wm_lab.formats.lerobot_card import dataset_card
 from wm_lab.formats.lerobot_layout import (
     ACTION,
     BOOKKEEPING,
@@ -123,6 +124,7 @@ class _Writer:
             self.folder / OURS,
             {"task": asdict(task_spec), "behaviours": self.source.behaviours, "provenance": self.source.origin},
         )
+        (self.folder / "README.md").write_text(dataset_card(self.source, self.frames, VERSION), encoding="utf-8")
         info = {
             "codebase_version": VERSION,
             "robot_type": self.source.origin.get("robot_type") or task_spec.name,

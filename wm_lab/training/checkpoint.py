@@ -49,6 +49,14 @@ def load_model(path: Path, kind: type[Model], device: torch.device | str = "cpu"
     content = read(path)
     if "class" not in content:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
+    return from_parts(content, kind, path).to(device).eval()
+
+
+def from_parts(content: Mapping[str, Any], kind: type[Model], path: Path) -> Model:
+    """The model of which `content` tells class, config, spec and weights, as they stand in `path`.
+
+    Raises UserError as `load_model` does.
+    """
     found = _find(content["class"], path)
     if not issubclass(found, kind):
         raise UserError(f"{path} holds a {found.__name__}, which is no {kind.__name__}; name another checkpoint")
@@ -64,7 +72,7 @@ def load_model(path: Path, kind: type[Model], device: torch.device | str = "cpu"
         if not torch.isfinite(weight).all():
             raise UserError(f"{path} holds weights that are not finite, in {name}; delete it to train the model again")
     fill(model, weights, path)
-    return model.to(device).eval()
+    return model
 
 
 def fill(model: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -138,7 +138,7 @@ def spatial_softmax(maps: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
 def coordinates(maps: Tensor) -> Tensor:
     """x and y of each cell of maps [M, P, H, W], in [-1, 1]: [M, 2, H, W]."""
     right, down = (torch.linspace(-1, 1, side, device=maps.device) for side in (maps.shape[3], maps.shape[2]))
-    return torch.stack(torch.meshgrid(right, down, indexing="xy")).expand(len(maps), -1, -1, -1)
+    return torch.stack(torch.meshgrid(right, down, indexing="xy")).expand(maps.shape[0], -1, -1, -1)
 
 
 def soft_argmax(maps: Tensor) -> Tensor:

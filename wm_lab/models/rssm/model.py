@@ -114,7 +114,7 @@ class RSSM(FeatureModel):
     def step(self, state: State, actions: Tensor) -> tuple[RSSMState, Imagination]:
         assert isinstance(state, RSSMState)
         self.check_actions(state, actions, "BA")
-        noise = self._noise(1, len(actions))
+        noise = self._noise(1, actions.shape[0])
         after = self._advance(state, actions, self.cell.action(actions), noise, 0)
         start, features = (self._features(belief.h, belief.z) for belief in (state, after))
         return after, self.imagined(start, features[:, None, None], actions[:, None, None])
