@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wm_lab import __version__
 from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.reports.chapters import title_of
 from wm_lab.reports.sweep_report import answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
 from wm_lab.system.streams import prepare_streams, require_folder
@@ -40,7 +41,8 @@ def report(folders: list[Path], output: Path | None = None, title: str | None = 
     if answer is None:
         raise UserError(f"{folders[0]} holds one run, whose own report.html says it all; name at least two")
     try:
-        page = write_report(output or folders[0], title or folders[0].absolute().name, answer, latex)
+        title = title or title_of(answer.chapters, folders[0].absolute().name)
+        page = write_report(output or folders[0], title, answer, latex)
     except OSError as error:
         raise UserError(f"the report cannot be written ({error}); choose another folder with --output") from error
     print_answer(answer, page)

@@ -18,6 +18,7 @@ from wm_lab.evaluation.json_files import write_json
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of
 from wm_lab.launchers.resume import LOCK, code_hash, command, place
+from wm_lab.reports.chapters import title_of
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep_report import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
@@ -98,7 +99,7 @@ class Sweep:
     def _write(self, answer: SweepAnswer) -> Path:
         """The report's page, or the folder where a full disk takes no more: the answer is told in any case."""
         try:
-            page = write_report(self.folder, f"sweep {self.folder.name}", answer)
+            page = write_report(self.folder, title_of(answer.chapters, f"sweep {self.folder.name}"), answer)
         except OSError as error:
             again = f"wm-lab-report {self.folder} --output FOLDER"
             complain(f"the report cannot be written ({error}); free some space, then {again}")

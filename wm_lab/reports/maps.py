@@ -48,11 +48,12 @@ def scene_maps(flat: Mapping[str, np.ndarray], colours: Mapping[str, np.ndarray]
 
 
 def save_hoverable(figure: Figure, path: Path, titles: Sequence[str]) -> Path:
-    """Write the SVG of `scene_maps`; a scene says its title [n] under the pointer, without any script."""
+    """Write the SVG of `scene_maps`; a scene says its title [n] under the pointer and to who gets there by keys."""
     style.save(figure, path)
 
     def named(match: re.Match[str]) -> str:
-        return f"<a><title>{escape(titles[int(match[1])])}</title>"
+        told = escape(titles[int(match[1])], quote=True)
+        return f'<a tabindex="0" aria-label="{told}"><title>{told}</title>'
 
     svg = re.sub(r'<a xlink:href="scene-(\d+)"[^>]*>', named, path.read_text(encoding="utf-8"))
     path.write_text(svg, encoding="utf-8")

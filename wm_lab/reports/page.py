@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from wm_lab.reports.chapters import TERMS, Chapter
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
 
@@ -20,6 +22,8 @@ TEMPLATE = """<!doctype html>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 1080px; margin: 2.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem; } h2 small { color: #6b7280; font-weight: 400; }
+dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; } a:focus { outline: 2px solid #0072B2; }
 h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
 .verdict { border-left: 4px solid #cfd4dc; padding: .2rem 0 .2rem 1rem; margin: .8rem 0; overflow-wrap: anywhere; }
 .verdict.headline { font-size: 1.15rem; border-color: #0072B2; padding: .4rem 0 .4rem 1rem; margin: 1.2rem 0; }
@@ -41,6 +45,12 @@ figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: aut
 .clips figure { margin: .6rem 0; } .clips img { width: 100%; border-radius: 4px; }
 summary { cursor: pointer; margin-top: 2rem; }
 pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
+@media (prefers-color-scheme: dark) {
+  :root { color-scheme: dark; }
+  body { background: #15181d; color: #e3e6ea; } th, .caption, figcaption, h2 small { color: #a4abb6; }
+  figure svg, figure img { background: #fff; border-radius: 4px; } pre { background: #20242b; }
+  .scroll { background: none; } tr.group td { border-color: #333a44; } a { color: #6cb8ef; }
+}
 @page { size: A4 landscape; margin: 12mm; }
 @media print {
   body { max-width: none; margin: 0; font-size: 11px; }
@@ -54,6 +64,16 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 <h1>{{ title }}</h1>
 {% for verdict in verdicts %}<p class="verdict{{ ' headline' if loop.first }}">{{ verdict }}</p>
 {% endfor %}
+{% for chapter in chapters %}<section class="chapter">
+<h2>{{ chapter.question }} <small>{{ chapter.task }}</small></h2>
+<p>{{ chapter.answer }}</p>
+{% if chapter.body %}<figure>{{ chapter.body|safe }}<figcaption>{{ chapter.reading }}</figcaption></figure>{% endif %}
+<p><a href="{{ chapter.link }}">The whole run</a></p>
+</section>
+{% endfor %}
+{% if terms %}<details><summary>Terms</summary><dl>
+{% for term, meaning in terms.items() %}<dt>{{ term }}</dt><dd>{{ meaning }}</dd>
+{% endfor %}</dl></details>{% endif %}
 {% if clips %}<div class="clips">
 {% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
 {% endfor %}</div>{% endif %}
@@ -80,6 +100,7 @@ def write_page(
     verdicts: Sequence[str] = (),
     tables: Sequence[Table] = (),
     clips: Sequence[Clip] = (),
+    chapters: Sequence[Chapter] = (),
     figures: Mapping[str, Path] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Path:
@@ -87,13 +108,20 @@ def write_page(
     from jinja2 import Environment
 
     shown = [
-        {"caption": caption.replace("_", " "), "body": _embed(Path(file), i)}
+        {"caption": caption.replace("_", " "), "body": _embed(Path(file), f"f{i}-", caption.replace("_", " "))}
         for i, (caption, file) in enumerate((figures or {}).items())
     ]
     template = Environment(autoescape=True).from_string(TEMPLATE)
     moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in _affordable(clips)]
     html = template.render(
-        title=title, verdicts=verdicts, tables=tables, clips=moving, figures=shown, texts=texts or {}
+        title=title,
+        verdicts=verdicts,
+        chapters=[_chapter(chapter, number, Path(path).parent) for number, chapter in enumerate(chapters)],
+        terms=TERMS if chapters else {},
+        tables=tables,
+        clips=moving,
+        figures=shown,
+        texts=texts or {},
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,12 +131,20 @@ def write_page(
     return path
 
 
-def _embed(file: Path, number: int) -> str:
-    """The picture itself, as inline SVG or as data."""
-    if file.suffix == ".svg":
-        svg = file.read_text(encoding="utf-8")
-        return _own_names(svg[svg.index("<svg") :], f"f{number}-")
-    return _picture(file, "")
+def _chapter(chapter: Chapter, number: int, folder: Path) -> dict[str, str]:
+    """The same with its figure inside, and the way from the page's folder to the run's page."""
+    alt = f"{chapter.question} {chapter.task}: {chapter.answer}"
+    body = "" if chapter.figure is None else _embed(chapter.figure, f"c{number}-", alt)
+    return {**chapter._asdict(), "body": body, "link": os.path.relpath(chapter.page, folder)}
+
+
+def _embed(file: Path, prefix: str, alt: str) -> str:
+    """The picture itself, as inline SVG or as data; `prefix` keeps an SVG's ids apart from another's."""
+    if file.suffix != ".svg":
+        return _picture(file, alt)
+    svg = file.read_text(encoding="utf-8")
+    svg = _own_names(svg[svg.index("<svg") :], prefix)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
 
 
 def _picture(file: Path, alt: str) -> str:

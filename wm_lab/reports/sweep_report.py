@@ -26,6 +26,7 @@ from wm_lab.evaluation.outcomes import Outcomes, runs, stack
 from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, distinct, sweep_cells
+from wm_lab.reports.chapters import Chapter, chapters
 from wm_lab.reports.page import write_page
 from wm_lab.reports.plots import choice_latency, error_compute, success_curves
 from wm_lab.reports.provenance import manifests_table, where_table
@@ -72,6 +73,7 @@ class SweepAnswer:
     tables: list[Table]
     details: list[Table] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    chapters: list[Chapter] = field(default_factory=list)  # of a sweep over exercises
 
 
 def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
@@ -88,6 +90,7 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     _compare(answer, played, shown, duels)
     if priced := [cell for cell in cells if cell.priced]:
         answer.figures["error of imagination against training time"] = error_compute(priced)
+    answer.chapters.extend(chapters(records))
     answer.tables.extend(_failures(records, missing))
     answer.details.extend(_details(records, cells, played))
     return answer
@@ -240,7 +243,14 @@ def write_report(folder: Path, title: str, answer: SweepAnswer, latex: bool = Fa
         *(table.markdown() for table in tables),
     ]
     (folder / "report.md").write_text("\n".join(text), encoding="utf-8")
-    return write_page(folder / "report.html", title, verdicts=answer.verdicts, tables=tables, figures=plots)
+    return write_page(
+        folder / "report.html",
+        title,
+        verdicts=answer.verdicts,
+        chapters=answer.chapters,
+        tables=tables,
+        figures=plots,
+    )
 
 
 def _by_manifest(cells: Sequence[SweepCell]) -> Played:
