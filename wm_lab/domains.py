@@ -108,8 +108,8 @@ def _numbers(hint: Any, name: str) -> Iterator[tuple[str, type, Domain | None]]:
     inner, domain = taken_apart(hint)
     if inner in (int, float):
         yield name, inner, domain
-    elif is_dataclass(inner):
-        yield from numbers(inner, name)  # type: ignore[arg-type]
+    elif isinstance(inner, type) and is_dataclass(inner):
+        yield from numbers(inner, name)
     else:
         for part in get_args(inner):
             yield from _numbers(part, name)
@@ -120,8 +120,8 @@ def _check(hint: Any, value: Any, name: str) -> None:
     if domain is not None:
         if _is_outside(value, domain):
             raise UserError(f"{name}={shortened(value)} must be {_asked(inner, domain)}")
-    elif is_dataclass(inner) and isinstance(value, Mapping):
-        check_domains(inner, value, name)  # type: ignore[arg-type]
+    elif isinstance(inner, type) and is_dataclass(inner) and isinstance(value, Mapping):
+        check_domains(inner, value, name)
     elif get_origin(inner) is list and isinstance(value, list):
         element, domain = taken_apart(get_args(inner)[0])
         for found in value:

@@ -215,15 +215,25 @@ class Imagination(NamedTuple):
         return cls(*(None if part[0] is None else torch.cat(part, 2) for part in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 
-class WorldModel(nn.Module, ABC):
-    """What every planner, policy and exercise relies on. Built as `Model(Config(...), DataSpec(...))`."""
+class Trainable(nn.Module, ABC):
+    """What the training loop fits and a checkpoint holds. Built as `Model(Config(...), DataSpec(...))`."""
 
     Config: type
+    config: Any
+    spec: DataSpec
 
-    REVISION: ClassVar[int] = 2
+    REVISION: ClassVar[int] = 0
     """Raise it with any change of code after which old checkpoints mean something else; it is part of their names."""
 
-    spec: DataSpec
+    @abstractmethod
+    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scalar to minimise and detached scalars to log, for one batch of windows [B, T]."""
+
+
+class WorldModel(Trainable):
+    """What every planner, policy and exercise relies on."""
+
+    REVISION: ClassVar[int] = 2
 
     labelled: float = 1.0
     """Share of the training episodes whose actions it wants to be shown; the others' are NaN."""
@@ -240,10 +250,6 @@ class WorldModel(nn.Module, ABC):
     def decoded_keys(self) -> tuple[str, ...]:
         """The observations that `decode` gives back."""
         return tuple(self.spec.observation)
-
-    @abstractmethod
-    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scalar to minimise and detached scalars to log, for one batch of windows [B, T]."""
 
     @abstractmethod
     def observe(self, windows: Windows, state: State | None = None) -> tuple[State, Imagination]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import WindowSampler
 from wm_lab.domains import Amount, Steps
 from wm_lab.errors import UserError
 from wm_lab.system.device import device_of
-from wm_lab.world_model import DataSpec, Windows, WorldModel, blank_windows
+from wm_lab.world_model import DataSpec, Trainable, Windows, WorldModel, blank_windows
 
 FEATURES = "features"
 """The name of a model's features among the statistics of a `DataSpec`."""
@@ -34,16 +34,11 @@ class BehaviourConfig:
     most in them is the one that is kept. 0: the newest is."""
 
 
-class Behaviour(nn.Module, ABC):
+class Behaviour(Trainable):
     """Built and trained as a world model is: `Behaviour(Config(...), spec)`, `loss(windows)`, by the same loop.
 
     spec: of the data, which holds the statistics of the model's features too (`feature_spec`)
     """
-
-    Config: type
-
-    REVISION: ClassVar[int] = 0
-    """Raise it with any change of what a training comes to."""
 
     knows_value: ClassVar[bool] = False
     """Whether it has a `value`."""
@@ -52,7 +47,6 @@ class Behaviour(nn.Module, ABC):
     """Its loss says nothing of which weights are better: without validation episodes the newest are kept."""
 
     config: BehaviourConfig
-    spec: DataSpec
 
     @abstractmethod
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import REPORT
-from wm_lab.world_model import WorldModel, blank_windows
+from wm_lab.world_model import State, WorldModel, blank_windows
 
 CANDIDATES, HORIZON = 64, 8  # what one robot's planner typically asks for at once
 REPEATS = 5
@@ -66,8 +66,8 @@ def _told(report: Path) -> dict[str, float]:
     return read_json(report, "report of a training") if report.exists() else {}
 
 
-def _seconds(model: WorldModel, belief: object, actions: torch.Tensor) -> float:
+def _seconds(model: WorldModel, belief: State, actions: torch.Tensor) -> float:
     began = time.perf_counter()
-    reward = model.imagine(belief, actions).reward  # type: ignore[arg-type]
+    reward = model.imagine(belief, actions).reward
     reward.sum().item()  # on a GPU, waits for the result
     return time.perf_counter() - began

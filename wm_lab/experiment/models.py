@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from wm_lab.behaviours.behaviour import Behaviour, feature_spec
 from wm_lab.data.dataset import Dataset
@@ -28,14 +27,14 @@ from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model, save_model
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.trainer import BEST, Judge, train
-from wm_lab.world_model import WorldModel
+from wm_lab.world_model import Trainable, WorldModel
 
 
 class Training(NamedTuple):
     """A training before it is done."""
 
     recipe: Section  # its name in the store
-    make: Callable[[], nn.Module]
+    make: Callable[[], Trainable]
     dataset: Dataset
     trainer: TrainerConfig
     weights: list[float] | None  # share of each batch from each shard
@@ -92,7 +91,7 @@ class Models:
             recipe["parent"] = parent.recipe()
         name = settings.label("model") + (f", round {rounds}" if rounds else "")
 
-        def make() -> nn.Module:
+        def make() -> Trainable:
             if earlier is not None:
                 return load_model(earlier, WorldModel)
             if parent is not None:
@@ -112,7 +111,7 @@ class Models:
         checkpoint = self.world_model(rounds) if kind.reads_model else None  # none of the simulator, which is refused
         dataset = self._data.dataset(rounds)
 
-        def make() -> nn.Module:
+        def make() -> Trainable:
             model = None if checkpoint is None else load_model(checkpoint, WorldModel, self._tools.device)
             value = build_value(settings, self._tools.task, dataset.spec, model)
             value.prepare(dataset, model)
@@ -137,7 +136,7 @@ class Models:
         if parent is not None:
             recipe["parent"] = parent.recipe()
 
-        def make() -> nn.Module:
+        def make() -> Trainable:
             if parent is not None:
                 return parent.child(BehaviourCloning, bc, "bc", mix.spec.observation)
             return build(BehaviourCloning, bc, "bc", mix.spec)
@@ -169,7 +168,7 @@ class Models:
         if starts is not None:
             recipe["validation"] = starts.hash
 
-        def make() -> nn.Module:
+        def make() -> Trainable:
             world = load_model(checkpoint, WorldModel, self._tools.device)
             return build(Behaviour, section, "behaviour", feature_spec(world, dataset)).learn_in(world)
 
@@ -247,7 +246,7 @@ class Models:
         recipe = {
             "name": f"{name}-{self._tools.task_spec.name}",
             "model": section,
-            "revision": getattr(target(nn.Module, section, name), "REVISION", 0),
+            "revision": target(Trainable, section, name).REVISION,
             "trainer": kept,
             "data": dataset.digest,
             "newest_fraction": newest,

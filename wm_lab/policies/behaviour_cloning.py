@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wm_lab.domains import Depth, Few, Share, ShareBelowOne, Steps, Width
 from wm_lab.errors import UserError
 from wm_lab.policies.frame_encoder import FrameEncoder
-from wm_lab.world_model import DataSpec, Windows
+from wm_lab.world_model import DataSpec, Trainable, Windows
 
 HUBER = 0.1
 """Errors above this count linearly: a demonstrator's rare jump must not outweigh the precise moves around it."""
@@ -41,7 +41,7 @@ class BehaviourCloningConfig:
             )
 
 
-class BehaviourCloning(nn.Module):
+class BehaviourCloning(Trainable):
     """Built and trained like a world model: `BehaviourCloning(config, spec)` and `loss(windows)`.
 
     Past actions are not among the inputs: a policy that sees them learns to repeat them (de Haan et al. 2019).

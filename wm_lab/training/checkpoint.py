@@ -18,14 +18,14 @@ from torch import nn
 from wm_lab.errors import UserError
 from wm_lab.settings import config_of, moved, public_name, read_config
 from wm_lab.settings.trust import is_trusted
-from wm_lab.world_model import DataSpec
+from wm_lab.world_model import DataSpec, Trainable
 
 FORMAT = 1
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor], **facts: Any) -> None:
+def save_model(path: Path, model: Trainable, weights: Mapping[str, torch.Tensor], **facts: Any) -> None:
     """Write everything needed to build `model` again: its class, config, data spec and `weights`; `facts` are plain."""
     kind = type(model)
     write(
@@ -33,8 +33,8 @@ def save_model(path: Path, model: nn.Module, weights: Mapping[str, torch.Tensor]
         {
             "format": FORMAT,
             "class": ":".join(public_name(kind)),
-            "config": asdict(model.config),  # type: ignore[call-overload]
-            "spec": model.spec.to_dict(),  # type: ignore[union-attr,operator]
+            "config": asdict(model.config),
+            "spec": model.spec.to_dict(),
             "weights": dict(weights),
             "facts": facts,
         },

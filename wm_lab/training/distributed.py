@@ -28,7 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from wm_lab.errors import UserError
 from wm_lab.system.parent import die_with_parent, in_main_thread
-from wm_lab.world_model import Windows
+from wm_lab.world_model import Trainable, Windows
 
 Loss = Callable[[Windows], tuple[Tensor, dict[str, Tensor]]]
 
@@ -48,13 +48,13 @@ class Place:
         """Which windows of each batch are this process's."""
         return slice(self.rank, None, self.size)
 
-    def share_gradients(self, model: nn.Module) -> Loss:
+    def share_gradients(self, model: Trainable) -> Loss:
         """`model.loss`, whose `backward` leaves the mean of all processes' gradients; weights become the leader's.
 
         A parameter that gets no gradient in a step is an error, which names it where TORCH_DISTRIBUTED_DEBUG=INFO.
         """
         if self.size == 1:
-            return model.loss  # type: ignore[return-value]
+            return model.loss
         return DistributedDataParallel(_Loss(model))
 
     def mean(self, loss: Tensor, logs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -158,13 +158,12 @@ def _blame(helpers: list[_Helper], error: RuntimeError) -> None:
 class _Loss(nn.Module):
     """A model whose call is its loss, which is what DistributedDataParallel wraps."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Trainable) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        loss: tuple[Tensor, dict[str, Tensor]] = self.model.loss(windows)  # type: ignore[operator]
-        return loss
+        return self.model.loss(windows)
 
 
 def _enter(part: bytes, place: Place, meeting: str, words: Connection, of_main_thread: bool) -> None:

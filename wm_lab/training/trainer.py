@@ -1,7 +1,7 @@
 """The training loop, one for every model: world models and cloned policies alike.
 
-A model is an `nn.Module` with `config`, `spec` and `loss(windows) -> (scalar, logs)`. A training that was killed goes
-on from `last.pt` to the same weights, bit for bit: optimiser, averages, data order and random streams are kept there.
+A training that was killed goes on from `last.pt` to the same weights, bit for bit: optimiser, averages, data order and
+random streams are kept there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wm_lab.system.seal import sealed
 from wm_lab.training.checkpoint import fill, read, save_model, write
 from wm_lab.training.config import TrainerConfig, learning_rate
 from wm_lab.training.distributed import Place, together
-from wm_lab.world_model import Windows
+from wm_lab.world_model import Trainable, Windows
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ VALIDATION_BATCHES = 8
 Log = Callable[[int, Mapping[str, float]], object]
 """log(step, scalars)"""
 
-Judge = Callable[[nn.Module, int], Mapping[str, float]]
+Judge = Callable[[Trainable, int], Mapping[str, float]]
 """judge(model, step): its "loss", by which the best is chosen, and what else is to be logged"""
 
 
 def train(
-    model: nn.Module,
+    model: Trainable,
     dataset: Dataset,
     config: TrainerConfig,
     folder: Path,
@@ -76,7 +76,7 @@ def train(
 
 
 def _help(
-    model: nn.Module,
+    model: Trainable,
     shards: Sequence[Path],
     split: SplitConfig,
     config: TrainerConfig,
@@ -95,7 +95,7 @@ class Session:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Trainable,
         dataset: Dataset,
         config: TrainerConfig,
         folder: Path,
@@ -109,7 +109,7 @@ class Session:
         self.config, self.folder, self.seed, self.judge = config, folder, seed, judge
         self.place, self.device = place, place.device
         self.model = model.to(self.device).train()
-        keys = tuple(model.spec.observation)  # type: ignore[union-attr,arg-type]
+        keys = tuple(model.spec.observation)
         more: dict[str, Any] = {"shard_weights": shard_weights, "labelled": getattr(model, "labelled", 1.0)}
         self.sampler = WindowSampler(dataset, "train", config.batch, config.length, seed, keys=keys, **more)
         has_validation = len(dataset.episodes("validation")) > 0
@@ -203,7 +203,7 @@ class Session:
     def _judged(self) -> dict[str, float]:
         """Means over the held-out windows."""
         with self._precision():
-            losses = [self.model.loss(windows.to(self.device)) for windows in self.validation]  # type: ignore[operator]
+            losses = [self.model.loss(windows.to(self.device)) for windows in self.validation]
         parts = {name: float(torch.stack([logs[name] for _, logs in losses]).mean()) for name in losses[0][1]}
         return {**parts, "loss": float(torch.stack([loss for loss, _ in losses]).mean())}
 

@@ -6,18 +6,16 @@ the same episodes as the world model, which stays as it is.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-from torch import Tensor, nn
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Batch, Count, Positive, Weight, Window
 from wm_lab.objectives import Objective
 from wm_lab.tasks.task import Task
 from wm_lab.training.config import TrainerConfig
-from wm_lab.world_model import DataSpec, Windows, WorldModel
+from wm_lab.world_model import Trainable, WorldModel
 
 
 @dataclass
@@ -33,15 +31,10 @@ class TrainedValueConfig(ValueConfig):
     learning_rate: Positive = 1e-3  # of AdamW, at its highest
 
 
-class Value(nn.Module, ABC):
+class Value(Trainable):
     """Built as `Value(Config(...), DataSpec(...))`, prepared with the data, trained like every model, then asked."""
 
-    Config: type
     config: ValueConfig
-    spec: DataSpec
-
-    REVISION: ClassVar[int] = 0
-    """Raise it with any change of code after which old checkpoints mean something else; it is part of their names."""
 
     reads_model: ClassVar[bool] = False
     """Whether it reads the world model's features, so that it is of this model alone."""
@@ -60,10 +53,6 @@ class Value(nn.Module, ABC):
     def prepare(self, dataset: Dataset, model: WorldModel | None) -> None:
         """Take in, before any training, what is computed once. `model` is frozen; None where `reads_model` is False."""
         return
-
-    @abstractmethod
-    def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scalar to minimise and detached scalars to log, for one batch of windows [B, T]."""
 
     @abstractmethod
     def added_to(self, objective: Objective, model: WorldModel, task: Task) -> Objective:

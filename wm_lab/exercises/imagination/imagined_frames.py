@@ -28,7 +28,7 @@ from wm_lab.reports.moving import Clip, save_moving, titled
 from wm_lab.reports.tables import Table, counted, what_n_counts
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Variable
-from wm_lab.world_model import WorldModel
+from wm_lab.world_model import Imagination, WorldModel
 
 DISSIMILARITY = Variable("dissimilarity", 0, 0, "1 − SSIM")
 
@@ -148,9 +148,9 @@ class ImaginedFrames:
         frames = [self._decode(imagination)[0] for imagination in (observed, imagined)]
         return part.windows.observation[self._key][0].numpy().astype(float), np.concatenate(frames).astype(float)
 
-    def _decode(self, imagination: object) -> np.ndarray:
+    def _decode(self, imagination: Imagination) -> np.ndarray:
         """ImaginedFrames [B, H, S, S, 3]."""
-        return self._model.decode(imagination)[self._key][:, 0].float().cpu().numpy()  # type: ignore[arg-type]
+        return self._model.decode(imagination)[self._key][:, 0].float().cpu().numpy()
 
     def _all(self, table: Mapping[str, list[np.ndarray]], name: str) -> np.ndarray:
         return np.concatenate(table[name])
