@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -124,6 +125,30 @@ def test_a_checkpoint_is_dreamt_in_as_the_model_itself(dataset, tmp_path):
 def test_what_cannot_be_dreamt_is_refused_in_a_sentence(dataset, truth, options, sentence):
     with pytest.raises(UserError, match=sentence):
         DreamEnv(truth, dataset, **options)
+
+
+def test_a_dream_of_nothing_is_refused():
+    with pytest.raises(UserError, match="a dream needs a model and a dataset, or the folder of a run"):
+        DreamEnv()
+
+
+def test_a_dream_is_no_longer_than_its_model_can_be_trusted_unless_told_so(dataset, truth):
+    assert [DreamEnv(truth, dataset, trusted=steps).horizon for steps in (None, 1, 4, 99)] == [15, 1, 4, 15]
+
+
+def test_a_finished_run_is_dreamt_in_as_far_as_it_says_that_it_can_be_trusted(dataset, truth, monkeypatch):
+    folder = dataset.shards[0].folder
+    told = SimpleNamespace(
+        settings=SimpleNamespace(data={}),
+        artifact={"collection": folder}.get,
+        result={"H_skill": 3.0},
+        world_model=truth,
+    )
+    monkeypatch.setattr("wm_lab.dream.load_run", lambda run: told)
+    env = gymnasium.make("wm_lab/Dream-v0", run=folder).unwrapped
+    assert env.dreams.horizon == 3 and env.reset(seed=0)[0]["state"].shape == (5,)
+    with pytest.raises(UserError, match="horizon=4 dreams further than this model can be trusted, 3 steps"):
+        Dream(run=folder, horizon=4)
 
 
 def test_a_model_of_another_task_is_refused(dataset):

@@ -1,8 +1,8 @@
 """A world model as an environment: `DreamEnv` for many dreams at once, `Dream` for one, as `gymnasium.make` gives it.
 
     import gymnasium, wm_lab.dream
-    env = gymnasium.make("wm_lab/Dream-v0", model=model, dataset=dataset, horizon=15)
-    envs = gymnasium.make_vec("wm_lab/Dream-v0", num_envs=64, model=model, dataset=dataset)
+    env = gymnasium.make("wm_lab/Dream-v0", run="outputs/runs/2026-07-01_12-00-00-imagination")
+    envs = gymnasium.make_vec("wm_lab/Dream-v0", num_envs=64, model=model, dataset=dataset, horizon=15)
 
 A dream begins with a few real steps, drawn from recorded episodes; all that follows is imagined. It ends where the
 model thinks the episode more likely over than not, and is truncated after `horizon` steps: as far as an imagination of
@@ -24,15 +24,21 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.window_reader import WindowReader, require_length
+from wm_lab.deploy.loaded_run import load_run
 from wm_lab.errors import UserError, unknown
+from wm_lab.settings import read_config
 from wm_lab.system.device import device_of
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import Imagination, State, Windows, WorldModel
 
 ENDS = 0.5
 """An episode whose probability of going on falls below this is over."""
+
+HORIZON = 15
+"""Imagined steps of a dream (DreamerV3)."""
 
 OBSERVATIONS = ("decoded", "latent")
 
@@ -45,10 +51,11 @@ class DreamEnv(VectorEnv[Seen, np.ndarray, np.ndarray]):
 
     model: a world model, or the path of its checkpoint
     dataset: whose episodes dreams depart from: recorded with the model's task
-    horizon: imagined steps of a dream
+    run: in place of both: the folder of a finished run that trained a model
+    horizon: imagined steps of a dream; None: 15, or as many as the run says that the model can be trusted for
     context: real steps that a dream begins with, which the model's belief is made of
     observation: "decoded", the task's own observations, or "latent", the model's features [F]
-    trusted: steps for which the model can be trusted, where they are known; UserError for a longer dream
+    trusted: steps for which the model can be trusted; UserError for a longer dream. None: as the run says, if it does
     split: "train", "validation" or "test" episodes
 
     Row i of `reset(seed=s)` is the dream of seed s + i, whatever is dreamt beside it.
@@ -59,17 +66,24 @@ class DreamEnv(VectorEnv[Seen, np.ndarray, np.ndarray]):
 
     def __init__(
         self,
-        model: WorldModel | Path | str,
-        dataset: Dataset,
+        model: WorldModel | Path | str | None = None,
+        dataset: Dataset | None = None,
         num_envs: int = 1,
         *,
-        horizon: int = 15,
+        run: Path | str | None = None,
+        horizon: int | None = None,
         context: int = 5,
         observation: str = "decoded",
         trusted: int | None = None,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
+        if run is not None:
+            model, dataset, told = _used(run)
+            trusted = told if trusted is None else trusted
+        if model is None or dataset is None:
+            raise UserError("a dream needs a model and a dataset, or the folder of a run that has both: run=FOLDER")
+        horizon = min(HORIZON, max(1, HORIZON if trusted is None else trusted)) if horizon is None else horizon
         self.model = load_model(Path(model), WorldModel) if isinstance(model, Path | str) else model.eval()
         _check(self.model, dataset, num_envs, horizon, observation, trusted)
         require_length(dataset, split, context)
@@ -179,6 +193,15 @@ class Dream(gymnasium.Env[Seen, np.ndarray]):
         return _first(seen), float(reward[0]), bool(ends[0]), bool(cut[0]), told
 
 
+def _used(run: Path | str) -> tuple[WorldModel, Dataset, int | None]:
+    """Model and collection of a finished run, and for how many steps it says that the model can be trusted."""
+    loaded = load_run(run)
+    data = read_config(DataConfig, loaded.settings.data, "data")
+    folder = loaded.artifact("collection" if data.path is None else "recording")
+    told = loaded.result.get("H_skill")
+    return loaded.world_model, Dataset.open(folder, split=data.split()), None if told is None else int(told)
+
+
 def _check(
     model: WorldModel, dataset: Dataset, num_envs: int, horizon: int, observation: str, trusted: int | None
 ) -> None:
@@ -191,7 +214,7 @@ def _check(
     if trusted is not None and horizon > trusted:
         raise UserError(
             f"horizon={horizon} dreams further than this model can be trusted, {trusted} steps (exercise=imagination); "
-            f"use horizon={max(trusted, 1)}, or trusted=None to go on regardless"
+            f"use {f'horizon={trusted}' if trusted else 'a better model'}, or trusted={horizon} to go on regardless"
         )
     if observation == "decoded" and not model.decoded_keys:
         raise UserError("observation=decoded needs a model that decodes observations; use observation=latent")

@@ -22,7 +22,7 @@ from wm_lab.deploy.array_model import ArrayModel
 from wm_lab.deploy.robot_policy import RobotPolicy
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.json_files import read_json
-from wm_lab.experiment.arms import CloneArm, PlanningArm, ReactiveArm, acts_itself, is_simulator
+from wm_lab.experiment.arms import BehaviourArm, CloneArm, PlanningArm, ReactiveArm, acts_itself, is_simulator
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
@@ -197,7 +197,7 @@ class LoadedRun:
         policy = arm.build()
         return policy, load_model(arm.checkpoint, nn.Module).spec
 
-    def _arm(self, name: str, seed: int) -> PlanningArm | CloneArm | ReactiveArm:
+    def _arm(self, name: str, seed: int) -> PlanningArm | CloneArm | ReactiveArm | BehaviourArm:
         """As it was played, or as the settings describe it."""
         recipe = self._recipe(name, seed)
         if recipe is None or name in WHOLE_ARMS:
@@ -208,9 +208,13 @@ class LoadedRun:
             return PlanningArm(name, self.settings, model, proposals=advice)
         if recipe["policy"] == "bc":
             return CloneArm(name, self.settings, self._checkpoint(recipe["checkpoint"]))
+        if recipe["policy"] == "behaviour":
+            learned, world = (self._checkpoint(recipe[part]) for part in ("checkpoint", "world"))
+            return BehaviourArm(name, self.settings, learned, world)
         sections = {section: recipe[section] for section in ("planner", "objective", "mpc")}
-        advice, second, value = (
-            self._checkpoint(recipe[part]) if recipe.get(part) else None for part in ("proposals", "reranker", "value")
+        advice, second, value, behaviour = (
+            self._checkpoint(recipe[part]) if recipe.get(part) else None
+            for part in ("proposals", "reranker", "value", "behaviour")
         )
         return PlanningArm(
             name,
@@ -219,6 +223,7 @@ class LoadedRun:
             proposals=advice,
             reranker=second,
             value=value,
+            behaviour=behaviour,
         )
 
     def _checkpoint(self, folder: str) -> Path:
