@@ -122,6 +122,8 @@ def test_a_message_that_asks_for_what_there_is_not_ends_in_a_sentence(tmp_path, 
 
 def test_pictures_become_smaller_where_drawing_takes_too_long(tmp_path):
     pictures = table(tmp_path)._scene.pictures
+    for _ in range(80):
+        pictures.took(0.05)
     largest = pictures.size
     for _ in range(60):
         pictures.took(2.0)

@@ -7,7 +7,7 @@ const GENTLE = 0.35; // of full scale, with Shift
 const DEAD = 0.12; // of a gamepad's axis
 
 let socket = null, hello = null, state = {}, history = [], latest = {};
-let drawing = Promise.resolve(), times = [], delays = [], answered = 0, waiting = 0;
+let drawing = Promise.resolve(), times = [], delays = [], answered = 0, waiting = 0, summing = 0;
 
 // The connection
 
@@ -91,7 +91,8 @@ function draw(moment, [left, right]) {
   times.push(now);
   times = times.filter(time => now - time < 2000);
   if (moment.stamp > answered) { delays.push(now - moment.stamp); delays = delays.slice(-40); answered = moment.stamp; }
-  chart(); notes();
+  document.body.dataset.frame = moment.frame;
+  if (!summing) summing = setTimeout(() => { summing = 0; chart(); notes(); }, 150); // words and lines need no hurry
 }
 
 function drawPlan(pen, canvas, plan) {
@@ -121,7 +122,7 @@ function notes() {
   $("reward").value = spell(latest.reward); $("predicted").value = spell(latest.predicted); $("error").value = spell(latest.error);
   const rate = times.length > 1 ? 1000 * (times.length - 1) / (times[times.length - 1] - times[0]) : 0;
   const delay = delays.length ? [...delays].sort((a, b) => a - b)[delays.length >> 1] : 0;
-  Object.assign(document.body.dataset, {rate: rate.toFixed(1), delay: delay.toFixed(0), frame: latest.frame || 0});
+  Object.assign(document.body.dataset, {rate: rate.toFixed(1), delay: delay.toFixed(0)});
   $("numbers").textContent = `${rate.toFixed(0)} pictures/s` + (delay ? ` · input to picture ${delay.toFixed(0)} ms` : "") +
     (latest.milliseconds ? ` · a step takes ${latest.milliseconds.toFixed(0)} ms` : "");
 }
@@ -280,7 +281,7 @@ function begin() {
   $("task").textContent = hello.task;
   $("instruction").textContent = hello.instruction;
   for (const id of ["left", "right"]) {
-    $(id).width = Math.round(560 * hello.shape[0] / hello.shape[1]); $(id).height = 560;
+    $(id).width = Math.round(420 * hello.shape[0] / hello.shape[1]); $(id).height = 420;
     $(id).parentElement.style.aspectRatio = `${hello.shape[0]} / ${hello.shape[1]}`;
   }
   $("unit").textContent = hello.unit;

@@ -15,10 +15,10 @@ from wm_lab.tasks.task import Task, Variable
 HEIGHTS = (288, 216, 168, 120, 84)
 """Of pictures, in pixels: smaller ones where drawing takes too much of a step's time."""
 
-SLOW, QUICK = 0.6, 0.2
+SLOW, QUICK = 0.6, 0.3
 """Shares of a step's time that drawing takes: above the first pictures become smaller, below the second larger."""
 
-PATIENCE = 10
+PATIENCE = 5
 """Steps between two changes of size."""
 
 QUALITY = 90  # of JPEG, of 100
@@ -34,7 +34,7 @@ class Pictures:
     """
 
     def __init__(self, session: Session, make_task: Callable[[], Task]) -> None:
-        self._session, self._height = session, HEIGHTS[0]
+        self._session, self._height = session, HEIGHTS[len(HEIGHTS) // 2]
         task = session.task
         self._drawable = task.render_mode == "rgb_array"
         self._plan = Plan(task)

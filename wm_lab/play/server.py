@@ -211,6 +211,7 @@ def build_server(table: Table, token: str, port: int) -> uvicorn.Server:
         Server(table, token, port).app,
         log_level="error",
         ws_max_size=LARGEST,
+        ws_per_message_deflate=False,  # pictures are compressed already
         lifespan="off",
         timeout_graceful_shutdown=1,
         server_header=False,

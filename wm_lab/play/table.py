@@ -111,7 +111,9 @@ class Table:
             told = _told(session.steps[-1])
         else:
             told = {"number": 0, "success": False, "forked": False, "driver": session.driver}
-        frame: Frame = jpeg(self._scene.pictures.truth()), jpeg(self._scene.pictures.dream())
+        if not (session.forked and self._frames):  # where it waits, the simulator looks as it did
+            self._left = jpeg(self._scene.pictures.truth())
+        frame: Frame = self._left, jpeg(self._scene.pictures.dream())
         plan = self._plans.told() if session.shows_plans else None
         return told | {"stamp": self._stamp, "plan": plan, "milliseconds": self._milliseconds}, *frame
 
