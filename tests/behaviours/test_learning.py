@@ -135,6 +135,7 @@ def test_a_belief_along_the_way_is_the_one_that_was_held_then(kind):
     [
         ({"behaviour": {"horizon": 21}}, "behaviour.horizon=21 exceeds the 20 steps of toy/point; lower it"),
         ({"trainer": {"length": 22}}, "behaviour_trainer.length=22 is longer than the episodes of toy/point"),
+        ({"trainer": {"init_from": "best.pt"}}, "a behaviour begins anew in its model; set it to null"),
         ({"behaviour": {"disagreement": 1.0}}, "behaviour.disagreement needs a model that knows its own uncertainty"),
         (
             {"model": {"_target_": "wm_lab.tasks.simulator.Simulator"}},

@@ -122,6 +122,8 @@ def check_behaviour(dry_run: DryRun, task: Task) -> None:
         )
     if (horizon := settings.behaviour["horizon"]) > steps:
         raise UserError(f"behaviour.horizon={horizon} exceeds the {steps} steps of {task.task_spec.name}; lower it")
+    if settings.behaviour_trainer.get("init_from") is not None:
+        raise UserError("behaviour_trainer.init_from: a behaviour begins anew in its model; set it to null")
     _check_trainer(settings, task, "behaviour_trainer")
     dry_run.learn()
 
