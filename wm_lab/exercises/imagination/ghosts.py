@@ -30,7 +30,7 @@ SHORTEST, HZ = 150.0, 10.0
 
 
 @dataclass(frozen=True)
-class Window:
+class GhostWindow:
     """One stretch: where the truth was, and where the model thought that it would be."""
 
     name: str  # "median", "worst"
@@ -48,7 +48,7 @@ def extremes(
     stretches: Stretches,
     data: Dataset,
     task: Task,
-) -> list[Window]:
+) -> list[GhostWindow]:
     """The median and the worst window by the last of the model's `errors`, {variable: [W, H]}.
 
     Nothing where the task draws no pictures, cannot go back, or does not say where a ghost would be.
@@ -66,12 +66,12 @@ def extremes(
         steps = int(part.step[0]) + part.context - 1 + np.arange(horizon + 1)
         true = snapshots(task, data, np.repeat(part.episode, horizon + 1), steps)
         states = imagined.double().cpu().numpy()
-        found.append(Window(called, true, states, scale * errors[name][row], unit))
+        found.append(GhostWindow(called, true, states, scale * errors[name][row], unit))
     return found
 
 
 def ghost_pictures(
-    windows: list[Window], task: Task, steps: list[int], folder: Path
+    windows: list[GhostWindow], task: Task, steps: list[int], folder: Path
 ) -> tuple[dict[str, Path], list[Clip]]:
     """A filmstrip of the windows at the marked steps, and a clip of each."""
     size, most = frame_budget(task)
@@ -92,7 +92,7 @@ def ghost_pictures(
     return {"imagined (translucent) over true": strip}, clips
 
 
-def _frame(task: Task, window: Window, step: int, size: tuple[int, int]) -> np.ndarray:
+def _frame(task: Task, window: GhostWindow, step: int, size: tuple[int, int]) -> np.ndarray:
     task.restore(window.true[step])
     if step == 0:
         return titled(task.render(size), "last seen")

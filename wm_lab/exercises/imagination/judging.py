@@ -16,7 +16,7 @@ from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.means import paired_difference
 from wm_lab.exercises.imagination.config import ImaginationConfig
-from wm_lab.exercises.imagination.ghosts import Window, extremes
+from wm_lab.exercises.imagination.ghosts import GhostWindow, extremes
 from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames, image_key
 from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
 from wm_lab.exercises.imagination.predictions import fit_linear, predict
@@ -88,7 +88,7 @@ class Judged:
     held_out: dict[str, Assessment]  # by group of windows
     planned: Planned | None  # None: nobody plans
     frames: ImaginedFrames | None  # None: it imagines no images
-    ghosts: list[Window]  # to look at
+    ghosts: list[GhostWindow]  # to look at
 
 
 def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Dataset, split: str) -> Judged:
@@ -114,7 +114,7 @@ def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Da
         some = stretches[: fair(stretches.episode, config.planned_windows)]
         planned = _planned(judge, unseen, some, errors[MODEL])
     read_by = "decoder" if "state" in model.decoded_keys else "linear probe"
-    ghosts: list[Window] = []
+    ghosts: list[GhostWindow] = []
     if experiment.settings.media and experiment.tools.training == 0 and frames is None:
         ghosts = extremes(model, judge.readout, errors[MODEL], stretches, unseen, experiment.task)
     return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames, ghosts)
