@@ -4,7 +4,8 @@ Needs nothing but the standard library. The syntax stays that of Python 3.6, so 
 and say that it is too old, instead of stumbling over it.
 
 A start with nothing to do only compares a stamp: the hash of what was installed with the hash of what should be.
-WM_LAB_TORCH_INDEX may name a package index for PyTorch alone, such as that of its small CPU builds.
+On Linux without an NVIDIA GPU, PyTorch comes as its small CPU build where PyTorch's own index can be reached.
+WM_LAB_TORCH_INDEX names another index for PyTorch alone, such as https://pypi.org/simple for the build with CUDA.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,8 @@ LOCK = ROOT / ".venv.lock"  # beside the environment, which may be cleared while
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # as in pyproject.toml
 TORCH_INDEX = "WM_LAB_TORCH_INDEX"
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+PATIENCE = 3.0  # seconds to find out whether it can be reached
 
 
 def start(*command: str) -> None:
@@ -95,16 +99,51 @@ def install() -> None:
         # pip cannot mend packages whose installation was killed half-way, so nothing of them is kept.
         run("making the virtual environment", outer_python(), "-m", "venv", "--clear", str(VENV))
     UNFINISHED.touch()
-    index = os.environ.get(TORCH_INDEX)
-    if not index and sys.platform == "linux" and not shutil.which("nvidia-smi"):
-        say(f"no NVIDIA GPU found; the much smaller CPU build of PyTorch comes with {TORCH_INDEX}=<its index>")
     try:
-        pip("torch", *(["--index-url", index] if index else []))
+        install_torch()
+        say("fetching the other packages (about 300 MB)")
         pip("--editable", f"{ROOT}[dev]")
     except Problem:
         UNFINISHED.unlink()  # pip has put everything back itself: what is there can be built on
         raise
     UNFINISHED.unlink()
+
+
+def install_torch() -> None:
+    """PyTorch, from the index that is named, as the CPU build where no GPU needs more, or as pip finds it."""
+    index = os.environ.get(TORCH_INDEX)
+    if index:
+        say(f"fetching PyTorch from {index}")
+        pip("torch", "--index-url", index)
+        return
+    if sys.platform == "linux" and not shutil.which("nvidia-smi"):
+        if reachable(CPU_BUILDS):
+            say(f"no NVIDIA GPU found: fetching PyTorch's CPU build (about 200 MB) from {CPU_BUILDS}")
+            try:  # beside the index of everything else: of two equal versions pip takes the one that is marked +cpu
+                pip("torch", "--extra-index-url", CPU_BUILDS)
+                return
+            except Problem:
+                say("that index does not serve it; taking the build that pip finds")
+        else:
+            say(f"no NVIDIA GPU found, and {CPU_BUILDS} cannot be reached: what pip finds may hold CUDA (several GB)")
+    say("fetching PyTorch")
+    pip("torch")
+
+
+def reachable(index) -> bool:
+    """Whether a package index answers, within seconds whatever the network does."""
+    import urllib.request  # which takes a while to load, and only a first start needs
+
+    answers = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception), urllib.request.urlopen(index + "/torch/", timeout=PATIENCE) as page:
+            answers.append(page.status == 200)
+
+    asking = threading.Thread(target=ask, daemon=True)  # looking up a name knows no time limit of ours
+    asking.start()
+    asking.join(PATIENCE)
+    return any(answers)
 
 
 def usable() -> bool:
@@ -125,8 +164,9 @@ def outer_python() -> str:
 
 
 def pip(*arguments: str) -> None:
-    """Install with the tested versions; progress is for people, silence for logs."""
-    manner = ["--no-input", "--disable-pip-version-check"] + ([] if sys.stderr.isatty() else ["--quiet"])
+    """Install with the tested versions; a terminal shows progress, a log names what is fetched and how large it is."""
+    manner = ["--no-input", "--disable-pip-version-check"]
+    manner += [] if sys.stderr.isatty() else ["--progress-bar", "off"]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     run("installing", str(VENV / "bin" / "python"), "-m", "pip", "install", *manner, *constraints, *arguments)
 

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from tests.entry.command import ROOT
 
-pytestmark = pytest.mark.slow
+BY_ITSELF = {"README.md", "LICENSE", "pyproject.toml", ".gitignore"}
+"""What hatch puts into every source distribution."""
+
+
+def test_a_source_distribution_holds_what_its_tests_read():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    held = BY_ITSELF | {
+        path.partition("/")[0] for path in settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    }
+    read = {
+        name
+        for file in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r'\bROOT / "([^"/]+)', file.read_text(encoding="utf-8"))
+        if (ROOT / name).exists() and (ROOT / name) != ROOT / ".venv"
+    }
+    assert {"docs", "scripts", ".ci", "README.md"} <= read <= held
 
 
 def pip(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -23,6 +40,7 @@ def pip(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_built_wheel_runs_from_another_folder(tmp_path):
     built = pip("wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT)
     if built.returncode:

@@ -35,6 +35,8 @@ def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     monkeypatch.setattr(module, "run", record)
     monkeypatch.setattr(module, "usable", lambda: (module.VENV / "bin" / "python").exists())
+    monkeypatch.setattr(module, "reachable", lambda index: False)
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
     monkeypatch.delenv("WM_LAB_TORCH_INDEX", raising=False)
     return module
 
@@ -101,6 +103,53 @@ def test_only_torch_comes_from_the_index_that_the_user_names(
     bootstrap.prepare()
     assert bootstrap.steps[1][-2:] == ("--index-url", "file:///wheels")
     assert "--index-url" not in bootstrap.steps[2]
+
+
+def torch_options(bootstrap: ModuleType) -> list[tuple[str, ...]]:
+    bootstrap.prepare()
+    return [step[step.index("torch") + 1 :] for step in bootstrap.steps if "torch" in step]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one build")
+def test_without_a_gpu_the_cpu_build_is_taken_where_it_can_be_reached(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "reachable", lambda index: True)
+    assert torch_options(bootstrap) == [("--extra-index-url", bootstrap.CPU_BUILDS)]
+    assert "CPU build (about 200 MB)" in capsys.readouterr().err
+
+
+def test_with_a_gpu_nobody_asks(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(bootstrap, "reachable", lambda index: 1 / 0)
+    assert torch_options(bootstrap) == [()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one build")
+def test_an_index_that_answers_and_serves_nothing_gives_way_to_pips(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, monkey = bootstrap.run, monkeypatch.setattr
+    monkey(bootstrap, "reachable", lambda index: True)
+
+    def run(what: str, *command: str) -> None:
+        record(what, *command)
+        if "--extra-index-url" in command:
+            raise bootstrap.Problem("no such version")
+
+    monkey(bootstrap, "run", run)
+    assert torch_options(bootstrap) == [("--extra-index-url", bootstrap.CPU_BUILDS), ()]
+
+
+def test_whether_an_index_can_be_reached_is_known_within_seconds(tmp_path: Path) -> None:
+    import socket
+
+    module = load(repository(tmp_path))
+    module.PATIENCE = 0.3
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, and never answers
+        began = time.monotonic()
+        assert not module.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - began < 5
 
 
 def test_a_second_start_installs_nothing(bootstrap: ModuleType) -> None:
