@@ -20,7 +20,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
-from wm_lab.exercises.planning.policy_selection import selection_numbers, selection_table, selection_verdict
+from wm_lab.exercises.planning.selection_answer import selection_numbers, selection_table, selection_verdict
 from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun

@@ -8,7 +8,7 @@ from tests.evaluation.examples import outcomes
 from tests.exercises.point_world import PointExperiment, settings
 from tests.experiment.test_clones import BC, TRAINER
 from wm_lab.errors import UserError
-from wm_lab.experiment.clones import Trial, clone_table, variants
+from wm_lab.experiment.clones import VariantTrial, clone_table, variants
 from wm_lab.training.checkpoint import load_model
 
 VARIANTS = {"precise": {"dropout": 0.0}, "smooth": {"dropout": 0.1}, "short": {"chunk": 1}}
@@ -21,7 +21,7 @@ def experiment_of(store, solved: dict[str, list[int]], **cloning) -> PointExperi
     made = PointExperiment(
         settings(store, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data, cloning={**CLONING, **cloning})
     )
-    made.clones._tried = lambda name: Trial(name, outcomes(solved[name]))
+    made.clones._tried = lambda name: VariantTrial(name, outcomes(solved[name]))
     return made
 
 

@@ -12,8 +12,8 @@ from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.cem import CEM, CEMConfig
 from wm_lab.play.pictures import Pictures
 from wm_lab.play.scene import Choices, Scene, settings_of
-from wm_lab.play.session import Session
-from wm_lab.play.table import Table
+from wm_lab.play.session import PlaySession
+from wm_lab.play.table import PlayTable
 from wm_lab.policies.mpc import MPC, MPCConfig
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build
@@ -31,11 +31,13 @@ def scene(*words: str, outputs: Path = Path("outputs")) -> Scene:
     model = build_model(settings, make_task()).eval()
     objective = build_objective(ObjectiveConfig(), model)
     planner = MPC(MPCConfig(), model, CEM(CEMConfig(horizon=4, candidates=16, elites=4, iterations=1), size), objective)
-    session = Session(make_task(), model, {"planner": planner, "expert": ExpertPolicy()})
+    session = PlaySession(make_task(), model, {"planner": planner, "expert": ExpertPolicy()})
     return Scene(settings, settings.label("model"), "simulator", session, Pictures(session, make_task), planner)
 
 
-def table(folder: Path, *words: str) -> Table:
+def table(folder: Path, *words: str) -> PlayTable:
     """A table at which nothing has been played."""
     made = scene(*(words or ("model=simulator",)), outputs=folder / "outputs")
-    return Table(made, Choices([*REACH, "model=simulator", f"outputs={folder / 'outputs'}"], folder), folder / "played")
+    return PlayTable(
+        made, Choices([*REACH, "model=simulator", f"outputs={folder / 'outputs'}"], folder), folder / "played"
+    )

@@ -133,7 +133,7 @@ def ornstein_uhlenbeck(generator: np.random.Generator, steps: int, size: int, co
     return noise
 
 
-class Behaviour(NamedTuple):
+class ExplorationKind(NamedTuple):
     """One way to explore: how unit noise and the policy are put together."""
 
     disturb: Callable[[np.ndarray, int, np.random.Generator], Disturbance]  # (noise [S, A], block, generator)
@@ -155,12 +155,12 @@ def _alternating(noise: np.ndarray, block: int, generator: np.random.Generator) 
     return Disturbance(keep, (1.0 - keep)[:, None] * noise)
 
 
-BEHAVIOURS: dict[str, Behaviour] = {
-    "expert": Behaviour(_added, strength=0.0),
-    "noisy_expert": Behaviour(_added, strength=None),
-    "noisy_policy": Behaviour(_added, strength=None),  # the same, under a true name where no expert plays
-    "perturb_recover": Behaviour(_alternating, strength=1.0),
-    "random": Behaviour(_alone, strength=1.0),
+BEHAVIOURS: dict[str, ExplorationKind] = {
+    "expert": ExplorationKind(_added, strength=0.0),
+    "noisy_expert": ExplorationKind(_added, strength=None),
+    "noisy_policy": ExplorationKind(_added, strength=None),  # the same, under a true name where no expert plays
+    "perturb_recover": ExplorationKind(_alternating, strength=1.0),
+    "random": ExplorationKind(_alone, strength=1.0),
 }
 
 

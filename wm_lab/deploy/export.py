@@ -30,14 +30,13 @@ from wm_lab.deploy.loaded_run import LoadedRun
 from wm_lab.deploy.model_card import model_card
 from wm_lab.deploy.observation import IMAGE_AXES
 from wm_lab.errors import UserError
-from wm_lab.experiment.dry_run import blank_windows
 from wm_lab.models.latent_mlp import LatentMLP
 from wm_lab.models.rssm import RSSM
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import public_name
 from wm_lab.training.checkpoint import from_parts, load_model
 from wm_lab.training.trainer import BEST
-from wm_lab.world_model import State, WorldModel
+from wm_lab.world_model import State, WorldModel, blank_windows
 
 WORLD_MODEL, CLONE = "world_model", "clone"
 

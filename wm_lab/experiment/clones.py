@@ -41,7 +41,7 @@ class CloningConfig:
 
 
 @dataclass(frozen=True)
-class Trial:
+class VariantTrial:
     """What one variant did in the validation episodes."""
 
     variant: str
@@ -87,9 +87,9 @@ class Clones:
         return max(self.trials, key=lambda trial: trial.merit).variant  # the first of equals
 
     @cached_property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[VariantTrial]:
         """Variants as they were tried, each trained now unless it was before."""
-        trials: list[Trial] = []
+        trials: list[VariantTrial] = []
         while (variant := self.next_variant(trials)) is not None:
             trials.append(self._tried(variant))
         return trials
@@ -99,14 +99,14 @@ class Clones:
         merits = {trial.variant: trial.merit for trial in self.trials}
         return {"seed": self._tools.settings.seed, "chosen": self.chosen, "trials": merits}
 
-    def next_variant(self, trials: Sequence[Trial]) -> str | None:
+    def next_variant(self, trials: Sequence[VariantTrial]) -> str | None:
         """Which variant is to be tried after these; None: enough were."""
         done = trials and trials[-1].outcomes.success.all()
         return None if done or len(trials) == len(self.sections) else list(self.sections)[len(trials)]
 
     def waiting_for(self) -> str | None:
         """The variant whose training holds the choice up; None: all that it needs is in the store."""
-        trials: list[Trial] = []
+        trials: list[VariantTrial] = []
         while (variant := self.next_variant(trials)) is not None:
             if not self._models.is_trained(self.training(variant)):
                 return variant
@@ -115,11 +115,11 @@ class Clones:
             trials.append(self._tried(variant))
         return None
 
-    def _tried(self, variant: str) -> Trial:
+    def _tried(self, variant: str) -> VariantTrial:
         settings = self._tools.settings.without_variation()
         starts = self._data.validation_manifest(self._checked.validation_episodes)
         arm = CloneArm(f"bc {variant} in validation", settings, self._models.train(self.training(variant)))
-        return Trial(variant, self._evaluations.play(arm, starts, REST))
+        return VariantTrial(variant, self._evaluations.play(arm, starts, REST))
 
 
 def variants(settings: Settings) -> dict[str, Section]:
@@ -153,6 +153,6 @@ def clone_table(clones: Sequence[Clones]) -> Table:
     return Table("Choice of the clone", columns, blank_repeats(rows), frozenset({"clone", "chosen"}), caption, starts)
 
 
-def _told(trial: Trial) -> tuple[str, ...]:
+def _told(trial: VariantTrial) -> tuple[str, ...]:
     solved, stayed, earned = trial.merit
     return str(solved), str(stayed), f"{earned:.2f}", str(len(trial.outcomes.manifest))

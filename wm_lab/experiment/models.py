@@ -20,7 +20,7 @@ from wm_lab.experiment.parent_model import Parent, parent_of
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
-from wm_lab.experiment.validation import Trial
+from wm_lab.experiment.validation import ValidationTrial
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, read_config, target
 from wm_lab.tracking.progress import progress
@@ -173,7 +173,7 @@ class Models:
             return build(Behaviour, section, "behaviour", feature_spec(world, dataset)).learn_in(world)
 
         def judge(folder: Path) -> Judge | None:
-            return None if starts is None else Trial(self._tools.make_task, starts, folder)
+            return None if starts is None else ValidationTrial(self._tools.make_task, starts, folder)
 
         return Training(recipe, make, dataset, trainer, None, label, "behaviour", "behaviour", judge)
 

@@ -46,7 +46,7 @@ class Tried(NamedTuple):
         return [cls(**each) for each in read_json(path, "validation of a behaviour", ["trials"])["trials"]]
 
 
-class Trial:
+class ValidationTrial:
     """Judges a behaviour for the training loop, and writes down what it saw."""
 
     def __init__(self, make_task: TaskFactory, starts: Manifest, folder: Path) -> None:

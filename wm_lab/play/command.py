@@ -41,14 +41,14 @@ def _play(arguments: argparse.Namespace) -> int:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise UserError(f"{', '.join(missing)} is not installed; pip install 'wm_lab[play]'")
     from wm_lab.play.server import HOST, bind, build_server
-    from wm_lab.play.table import Table
+    from wm_lab.play.table import PlayTable
 
     overrides = _overrides(arguments)
     bound = bind(arguments.port)
     scene = trained(overrides, arguments.clone)
     spec = scene.session.task.task_spec
     folder = arguments.save or _folder(scene.settings.store.parent, spec.name)
-    table = Table(scene, Choices(overrides, scene.settings.store), folder.absolute())
+    table = PlayTable(scene, Choices(overrides, scene.settings.store), folder.absolute())
     token = secrets.token_urlsafe(16)
     print(f"{spec.name} beside what {scene.label} imagines. Open this address in a browser on this machine:\n")
     print(f"    http://{HOST}:{bound.getsockname()[1]}/{token}/\n\nCtrl-C ends it.", flush=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from wm_lab.play.session import Session
+from wm_lab.play.session import PlaySession
 from wm_lab.tasks.simulator import SimulatorState
 from wm_lab.tasks.task import Task, Variable
 
@@ -33,11 +33,11 @@ class Pictures:
     make_task: a second one like the session's, in which a decoded state is posed; made only where it is needed
     """
 
-    def __init__(self, session: Session, make_task: Callable[[], Task]) -> None:
+    def __init__(self, session: PlaySession, make_task: Callable[[], Task]) -> None:
         self._session, self._height = session, HEIGHTS[len(HEIGHTS) // 2]
         task = session.task
         self._drawable = task.render_mode == "rgb_array"
-        self._plan = Plan(task)
+        self._plan = PlanLines(task)
         self._share, self._steps = QUICK, 0  # of a step's time, smoothed; steps since the last change
         shapes = session.dream.seen
         self._image = next((key for key, value in shapes.items() if value.ndim == 3), None)
@@ -103,7 +103,7 @@ class Pictures:
         return stage.snapshot_like(dream.seen["state"].astype(np.float64))
 
 
-class Plan:
+class PlanLines:
     """Named places of a state, seen from above: dots, with what is true behind them in grey."""
 
     def __init__(self, task: Task) -> None:

@@ -17,7 +17,7 @@ from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.main import read
 from wm_lab.play.pictures import Pictures
-from wm_lab.play.session import Session
+from wm_lab.play.session import PlaySession
 from wm_lab.policies.mpc import MPC
 from wm_lab.policies.reactive import ReactivePolicy
 from wm_lab.policies.scripted import ExpertPolicy
@@ -45,7 +45,7 @@ class Scene:
     settings: Settings
     label: str  # of the model
     dynamics: Dynamics
-    session: Session
+    session: PlaySession
     pictures: Pictures
     planner: MPC
 
@@ -80,7 +80,7 @@ def scene(settings: Settings, dynamics: Dynamics, label: str, clone: Path | None
         policies["model's policy"] = ReactivePolicy(planner.model)  # type: ignore[arg-type]
     if task.has_expert:
         policies["expert"] = ExpertPolicy()
-    session = Session(task, planner.model, policies)
+    session = PlaySession(task, planner.model, policies)
     return Scene(settings, label, dynamics, session, Pictures(session, make_task), planner)
 
 

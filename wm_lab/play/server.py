@@ -26,7 +26,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wm_lab.errors import UserError
-from wm_lab.play.table import Table
+from wm_lab.play.table import PlayTable
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,11 @@ TAKEN = "Another window has taken over. The session goes on there."
 class Server:
     """Serves one table to one window at a time."""
 
-    def __init__(self, table: Table, token: str, port: int) -> None:
+    def __init__(self, table: PlayTable, token: str, port: int) -> None:
         self._table, self._token = table, token
         self._hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
         self._work = ThreadPoolExecutor(1, "play")  # the one thread that touches the session
-        self._window: Window | None = None
+        self._window: BrowserWindow | None = None
 
     @property
     def app(self) -> Starlette:
@@ -107,7 +107,7 @@ class Server:
         await socket.accept()
         if self._window is not None and not await self._takes_over(socket):
             return
-        window = self._window = Window(socket, self._table, self._do)
+        window = self._window = BrowserWindow(socket, self._table, self._do)
         try:
             await window.run()
         finally:
@@ -130,10 +130,10 @@ class Server:
         return await asyncio.get_running_loop().run_in_executor(self._work, work, *arguments)
 
 
-class Window:
+class BrowserWindow:
     """One page: receives what is pressed, sends what is seen."""
 
-    def __init__(self, socket: WebSocket, table: Table, do: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, socket: WebSocket, table: PlayTable, do: Callable[..., Awaitable[Any]]) -> None:
         self._socket, self._table, self._do = socket, table, do
         self._sent = self._drawn = 0
         self._heard = asyncio.Event()
@@ -205,7 +205,7 @@ class Window:
             await self._socket.send_bytes(struct.pack("<III", len(head), len(left), len(right)) + head + left + right)
 
 
-def build_server(table: Table, token: str, port: int) -> uvicorn.Server:
+def build_server(table: PlayTable, token: str, port: int) -> uvicorn.Server:
     """A server of one table, to be run with the socket that is bound to the port."""
     config = uvicorn.Config(
         Server(table, token, port).app,

@@ -83,14 +83,14 @@ class Truth:
 
 
 @dataclass
-class Dream:
+class ImaginedMoment:
     """Where the imagination stands."""
 
     belief: State
     seen: Observation  # as the model decodes it: floats, images in [0, 255]
 
 
-class Session:
+class PlaySession:
     """Plays episodes of `task` and dreams them with `model`.
 
     policies: who may drive beside the person, by name; each is asked for one row
@@ -120,7 +120,7 @@ class Session:
         self.truth.arrived(self._read(seen), action, 0.0, told, False)
         self._beliefs.reset(0, self.task)
         self.steps: list[Step] = []
-        self._way_back: tuple[Dream, int] | None = None
+        self._way_back: tuple[ImaginedMoment, int] | None = None
         self._belief: State | None = None
         self._filter(first=True)
         self._start_drivers()
@@ -130,7 +130,7 @@ class Session:
         """The dream goes on from what is believed after all that the simulator has shown. Ends a fork."""
         assert self._belief is not None
         self._way_back = None
-        self.dream = Dream(self._belief, self._decode(self._posterior))
+        self.dream = ImaginedMoment(self._belief, self._decode(self._posterior))
         self._forget(self.driver)
 
     def fork(self) -> None:
@@ -221,7 +221,7 @@ class Session:
         """The dream goes on by one action; returns the reward that the model expects."""
         actions = torch.from_numpy(action)[None].to(device_of(self.model))
         belief, imagined = self.model.step(self.dream.belief, actions)
-        self.dream = Dream(belief, self._decode(imagined))
+        self.dream = ImaginedMoment(belief, self._decode(imagined))
         return float(imagined.reward[0, 0, 0])
 
     @torch.inference_mode()

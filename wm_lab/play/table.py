@@ -41,7 +41,7 @@ Shown = tuple[Told, bytes, bytes]
 """What is told of a moment, and both pictures."""
 
 
-class Table:
+class PlayTable:
     """Holds a scene, the person's hand on the controls, and what was recorded.
 
     folder: the dataset that saved episodes are added to; clips lie beside it

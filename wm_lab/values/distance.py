@@ -145,4 +145,5 @@ class StepsToGo(GoalValue):
         counts = near | arrived | (passed > 0)
         gap = (target - self.steps_to_go(self.net, here, goals)) / self.longest
         loss = torch.where(gap > 0, self.config.low, 1 - self.config.low) * gap.square() * counts
-        return loss.sum() / counts.sum().clamp_min(1)
+        mean: Tensor = loss.sum() / counts.sum().clamp_min(1)
+        return mean

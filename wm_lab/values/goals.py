@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.domains import Domain, Positive, Weight
+from wm_lab.domains import Amount, Domain, Positive, Weight
 from wm_lab.errors import UserError
 from wm_lab.objectives import Objective, Term
 from wm_lab.tasks.task import Task
@@ -35,8 +35,8 @@ class Ground:
     leaving: Weight = 2.0  # price of each imagined step where no episode has been; 0: none
     cell: Positive = 0.5  # edge of the cells that tell what was visited, in tolerances of success
     cells: Annotated[int, Domain(least=1, most=20_000)] = 1500  # most of them; cells grow until there are no more
-    goal: list[int] = field(default_factory=list)  # numbers of the state that success depends on; filled in
-    tolerance: float = 1.0  # of success, in their unit; filled in
+    goal: list[Amount] = field(default_factory=list)  # numbers of the state that success depends on; filled in
+    tolerance: Positive = 1.0  # of success, in their unit; filled in
 
 
 class Visited(nn.Module):

@@ -32,7 +32,7 @@ from wm_lab.evaluation.verdicts import (
 )
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
-from wm_lab.exercises.planning.policy_selection import SELECTED
+from wm_lab.exercises.planning.selection_answer import SELECTED
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts

@@ -28,15 +28,15 @@ from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
 from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour_arms, learn_behaviours, tell_validation
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
-from wm_lab.exercises.planning.policy_selection import (
+from wm_lab.exercises.planning.ranking import ranking
+from wm_lab.exercises.planning.robustness import play_nudged
+from wm_lab.exercises.planning.selection_answer import (
     SELECTED,
     Validation,
     selection_numbers,
     selection_table,
     selection_verdict,
 )
-from wm_lab.exercises.planning.ranking import ranking
-from wm_lab.exercises.planning.robustness import play_nudged
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
     SIMULATOR,

@@ -14,7 +14,7 @@ import numpy as np
 
 from wm_lab.evaluation.nudges import nudged_name
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.planning.policy_selection import SELECTED
+from wm_lab.exercises.planning.selection_answer import SELECTED
 from wm_lab.experiment.arms import Arm, PlanningArm
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import CLONE, LOCAL, LOCAL_VALUED
