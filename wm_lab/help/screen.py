@@ -35,6 +35,7 @@ EXAMPLES = (
     ("wm-lab -m planner=cem,mppi seed=0,1", "a sweep, whose runs share work"),
     ("wm-lab --config-name course", "the four exercises, one report"),
     ("wm-lab --config-dir lab task=my_task", "your own YAML and Python"),
+    ("wm-lab play task=hand/push", "drive beside what a model imagines"),
     ("wm-lab --cfg job --resolve", "show what would run, and stop"),
     ("wm-lab --help model=rssm", "what can be set, of a choice"),
 )
