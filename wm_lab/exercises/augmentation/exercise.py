@@ -35,6 +35,7 @@ from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones, train_models
+from wm_lab.reports.moving import Clip
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import AUTO, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
@@ -147,11 +148,15 @@ class AugmentationExercise(Exercise):
         common = [name for name in trained_on[0] if all(name in clones for clones in trained_on)]
         train_clones(experiment, [[clones[name].mix for name in common] for clones in trained_on])
         arms: dict[str, list[Outcomes]] = {}
+        clips: list[Clip] = []
         for name in common:
             for each, its in zip(experiment.trainings, trained_on, strict=True):
                 arm = CloneArm(name, each.settings, each.clones.checkpoint(its[name].mix))
                 arms.setdefault(name, []).append(each.evaluations.play(arm, manifest, 0))
+                if experiment.settings.media and each is experiment:
+                    clips += each.evaluations.clips(arm, manifest, 0)
         answer = self._answer(experiment, [trained_on[0][name] for name in common], arms)
+        answer.clips.extend(clips)
         redrawn = experiment.evaluations.redrawn_starts(manifest)
         answer.numbers["redrawn_starts"] = redrawn
         return replace(answer, verdicts=[*answer.verdicts, *left_out, *starts_verdict(redrawn, len(manifest))])
