@@ -34,15 +34,21 @@ class Objective:
         terms: Sequence[tuple[float, Term]],
         final_weight: float = 0.0,
         terminal_value: Callable[[Tensor], Tensor] | None = None,
+        mortal: bool = True,
     ) -> None:
-        """terminal_value: features [B, N, F] of the last step -> what is still to be had from there, [B, N]."""
+        """terminal_value: features [B, N, F] of the last step -> what is still to be had from there, [B, N].
+
+        mortal: what comes after a likely end counts less; not where ending would spare a way that is still to go
+        """
         self.terms = list(terms)
         self.final_weight = final_weight
         self.terminal_value = terminal_value
+        self.mortal = mortal
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """Scores [B, N] of futures imagined under actions [B, N, H, A], higher is better."""
-        goes_on = imagination.continue_probability.cumprod(dim=-1)
+        proceed = imagination.continue_probability
+        goes_on = proceed.cumprod(dim=-1) if self.mortal else torch.ones_like(proceed)
         alive = torch.cat([torch.ones_like(goes_on[..., :1]), goes_on[..., :-1]], dim=-1)  # [B, N, H]
         values = alive * self.steps(imagination, actions)
         score = values.mean(dim=-1) + self.final_weight * values[..., -1]

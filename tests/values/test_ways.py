@@ -78,6 +78,16 @@ def test_where_nobody_was_each_step_costs_its_price():
     assert (inside - through).item() == pytest.approx(2.0 * 3 / 4)
 
 
+def test_an_end_spares_no_way():
+    task, value = GridTask(), graph(walks())
+    objective = value.added_to(Objective([]), Simulator(SimulatorConfig(), task), task)
+    far = torch.tensor([1.5, 1.5, 5.5, 5.5, 0.0]).expand(1, 1, 4, 5)
+    lives, ends = (
+        objective(Imagination(far, torch.zeros(1, 1, 4), torch.full((1, 1, 4), p)), far).item() for p in (1.0, 0.0)
+    )
+    assert lives == ends < 0
+
+
 def test_cells_grow_until_there_are_no_more_than_wanted():
     few = graph(walks(), cells=12)
     assert 1 < int(few.visited.count) <= 12

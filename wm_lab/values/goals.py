@@ -147,7 +147,7 @@ class GoalValue(Value):
         terms: list[tuple[float, Term]] = [] if config.alone else list(objective.terms)
         if config.leaving:
             terms.append((config.leaving, Leaving(model.decode, self.visited, config.goal)))
-        return Objective(terms, 0.0 if config.alone else objective.final_weight, still_to_go)
+        return Objective(terms, 0.0 if config.alone else objective.final_weight, still_to_go, mortal=False)
 
 
 class Leaving:
