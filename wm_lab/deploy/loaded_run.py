@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas
 
 OUTCOMES_OF = "outcomes of "
-WHOLE_ARMS = ("mpc", "mpc_bc", "bc", "policy")
+WHOLE_ARMS = ("mpc", "advised", "bc", "policy")
 """Policies that a run's settings describe, also where nobody played them."""
 
 
@@ -174,7 +174,7 @@ class LoadedRun:
         if is_simulator(self.settings) or "world model" not in have:
             return ["bc"] if "clone" in have else []
         reactive = ["policy"] if acts_itself(self.settings) else []
-        return ["mpc", *reactive, *(["bc", "mpc_bc"] if "clone" in have else [])]
+        return ["mpc", *reactive, *(["bc", "advised"] if "clone" in have else [])]
 
     def _recipe(self, name: str, seed: int | None = None) -> dict[str, Any] | None:
         """How a played arm acts, as the store tells it; None of one that needs the simulator or learned nothing."""
@@ -204,7 +204,7 @@ class LoadedRun:
             model = self.artifact("world model", seed) / BEST
             if name == "policy":
                 return ReactiveArm(name, self.settings, model)
-            advice = self.artifact("clone", seed) / BEST if name == "mpc_bc" else None
+            advice = self.artifact("clone", seed) / BEST if name == "advised" else None
             return PlanningArm(name, self.settings, model, proposals=advice)
         if recipe["policy"] == "bc":
             return CloneArm(name, self.settings, self._checkpoint(recipe["checkpoint"]))
