@@ -25,7 +25,8 @@ from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.policy_selection import PolicySelection
+from wm_lab.experiment.policy_selection import PolicySelection, half_as_far
+from wm_lab.planners.local import LocalConfig
 from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config
 
@@ -72,7 +73,7 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     assert row[:3] == ("0", "the clone", "4") and row[-2:] == ("4", "plays on as selected")
     assert selected.success.all() and not planned.success.any()
     np.testing.assert_array_equal(selected.episode_return, clone.episode_return)
-    assert (validated, tested) == (3, 6), (
+    assert (validated, tested) == (4, 6), (
         "expert, random, noop, bc, mpc and local: the clone's test is not played again"
     )
 
@@ -83,7 +84,7 @@ def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["advised"]
     assert answer.verdicts[-1].startswith("policy selection: whole-box planning 4 of 4")
     assert answer.outcomes["selected"][0].success.all() and not answer.outcomes["bc"][0].success.any()
-    assert (validated, tested) == (3, 7)
+    assert (validated, tested) == (4, 7)
 
 
 def test_without_validation_episodes_nobody_is_selected(tmp_path):
@@ -91,6 +92,11 @@ def test_without_validation_episodes_nobody_is_selected(tmp_path):
         answer, validated, tested = asked(experiment, validation_episodes=0)
     assert "policy_selection" not in answer.numbers and not any("selection" in verdict for verdict in answer.verdicts)
     assert "selected" not in answer.outcomes and (validated, tested) == (0, 6)
+
+
+def test_the_nearer_local_planning_draws_from_half_the_spread(tmp_path):
+    near = half_as_far(settings(tmp_path).locally()).planner
+    assert near["std_init"] == [LocalConfig().std_init[0] / 2] and near["std_min"] == LocalConfig().std_min / 2
 
 
 Told = tuple[int, int, float, float]

@@ -17,10 +17,12 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.run_settings import Settings
+from wm_lab.planners.planner import Planner, PlannerConfig
+from wm_lab.settings import config_of, read_config, target
 
-CLONE, LOCAL, LOCAL_VALUED, ADVISED = "bc", "local", "local_value", "advised"
-"""Names of candidates: the clone, planning around its plan, also with a value beyond the horizon, and planning in the
-whole box with its proposals."""
+CLONE, NEARBY, LOCAL, LOCAL_VALUED, ADVISED = "bc", "nearby", "local", "local_value", "advised"
+"""Names of candidates: the clone, planning around its plan, half as far from it, also with a value beyond the horizon,
+and planning in the whole box with its proposals."""
 
 
 class Merit(NamedTuple):
@@ -78,12 +80,21 @@ def candidates(
     """
     arms: list[Arm] = [CloneArm(CLONE, settings, clone)]
     if local:
+        arms.append(PlanningArm(NEARBY, half_as_far(settings.locally()), model, proposals=clone))
         arms.append(PlanningArm(LOCAL, settings.locally(), model, proposals=clone))
     if local and value is not None:
         arms.append(PlanningArm(LOCAL_VALUED, settings.locally(), model, proposals=clone, value=value))
     if advised:
         arms.append(PlanningArm(ADVISED, settings, model, proposals=clone))
     return arms
+
+
+def half_as_far(settings: Settings) -> Settings:
+    """The same run with half the spread of its planner: to a millimetre, a model ranks no steps of several."""
+    config: PlannerConfig = read_config(
+        config_of(target(Planner, settings.planner, "planner")), settings.planner, "planner"
+    )
+    return settings.with_planner({"std_init": [std / 2 for std in config.std_init], "std_min": config.std_min / 2})
 
 
 def select_policy(

@@ -13,6 +13,7 @@ from wm_lab.experiment.policy_selection import (
     CLONE,
     LOCAL,
     LOCAL_VALUED,
+    NEARBY,
     PolicySelection,
     candidates,
     select_policy,
@@ -26,6 +27,7 @@ SELECTED = "selected"
 WORDS = {
     CLONE: "the clone",
     LOCAL: "local planning",
+    NEARBY: "local planning, half as far",
     LOCAL_VALUED: "local planning with a value",
     ADVISED: "whole-box planning",
 }
