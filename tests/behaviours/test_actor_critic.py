@@ -50,13 +50,13 @@ def test_a_bandits_entropy_widens_what_it_would_do():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("gradient", "horizon"), [("reinforce", 15), ("backprop", 25)])
-def test_a_linear_system_is_controlled_within_five_percent_of_the_optimum(gradient, horizon):
+@pytest.mark.parametrize(("gradient", "horizon", "steps"), [("reinforce", 15, 1000), ("backprop", 25, 700)])
+def test_a_linear_system_is_controlled_within_five_percent_of_the_optimum(gradient, horizon, steps):
     torch.manual_seed(0)
     starts, world = 0.4 * torch.rand(4096, 2) - 0.2, SteppedLinear()
     options = {"gradient": gradient, "horizon": horizon, "discount": 0.99, "replay_scale": 0}
     actor = ActorCritic(ActorCriticConfig(**SMALL, **options), spec_of(starts, 1, 0.02)).learn_in(world)
-    learn(actor, starts, steps=1000, batch=128, rate=3e-3)
+    learn(actor, starts, steps=steps, batch=128, rate=3e-3)
     with torch.inference_mode():
         now = world.observe(windows_of(starts[:100, None]))[0]
         cost = torch.zeros(100)

@@ -49,7 +49,7 @@ def train_models(experiment: Experiment, *, clone: bool = False, second: Setting
 
 def choose_clones(experiment: Experiment) -> None:
     """The variants of a clone that every training seed tries until it has chosen, those of one turn side by side."""
-    while len(jobs := _awaited_clones(experiment)) > 1:
+    while len(experiment.clones.sections) > 1 and len(jobs := _awaited_clones(experiment)) > 1:
         _side_by_side(experiment, jobs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -41,7 +42,7 @@ class Tools:
         self.seconds: dict[str, float] = {} if shared is None else shared.seconds
         """What was made in this run, and how long it took."""
         self.used: list[Used] = [] if shared is None else shared.used
-        """What the run works with, made now or before, in the order in which it was asked for."""
+        """What the run works with, made now or before, sorted: no matter what was there, or who came first."""
 
     @cached_property
     def make_task(self) -> TaskFactory:
@@ -76,7 +77,7 @@ class Tools:
         """The run uses what lies there: below the store, or anywhere by its whole path."""
         used = Used(what, self.settings.seed, place)
         if used not in self.used:
-            self.used.append(used)
+            bisect.insort(self.used, used)
 
     def clock(self, name: str) -> Clock:
         return Clock(self.seconds, name)

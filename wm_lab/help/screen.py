@@ -40,6 +40,12 @@ EXAMPLES = (
     ("wm-lab --help model=rssm", "what can be set, of a choice"),
 )
 
+UNTYPED = (("task", "recorded"), ("planner", "local"))
+"""Choices that come with others, `data=recorded` and the clone: nobody types them."""
+
+ON_ONE_LINE = ("objective", "value", "behaviour", "data", "tracking", "experiment")
+"""Groups whose choices are named alone: the screen holds no more lines, and `--help GROUP` explains them."""
+
 
 def answer(words: Sequence[str]) -> str | None:
     """The text that is asked for, None where a run is; UserError where nothing goes by what was named."""
@@ -77,9 +83,10 @@ def overview(folders: Sequence[Path], width: int) -> Iterator[str]:
 
 def _rows(group: str, folders: Sequence[Path], chosen: str | None) -> Iterator[tuple[str, str, str]]:
     """(mark, name, words): one for each choice, of folders one for all."""
-    shown = list(families(group, folders, chosen))
-    if group == "experiment":
-        yield " ", "", ", ".join(choice.name for choice, _ in shown)
+    shown = [each for each in families(group, folders, chosen) if (group, each[0].name) not in UNTYPED]
+    if group in ON_ONE_LINE:
+        others = ", ".join(choice.name for choice, _ in shown if choice.name != chosen)
+        yield ("*", chosen, f"or {others}") if chosen else (" ", "", others)
         return
     for choice, variants in shown:
         has_folder = any("/" in name for name in variants)
