@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -91,21 +92,51 @@ def command(tmp_path_factory) -> Path:
     return folder
 
 
+def with_command(folder: Path) -> dict[str, str]:
+    """The environment of a shell that finds the command, and shows no more than is typed."""
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PS1": "", "TERM": "dumb"}
+
+
 def test_the_tab_key_of_bash_completes(command, tmp_path):
     keys = (
         'eval "$(wm-lab -sc install=bash)"\n',
         "wm-lab task=hand/re\t\x01echo \n",  # the tab; then to the beginning of the line, which is only printed
         "wm-lab trainer.learn\t3\x01echo \n",
     )
-    shown = typed(keys, tmp_path, {**os.environ, "PATH": f"{command}:{os.environ['PATH']}", "PS1": "", "TERM": "dumb"})
+    shown = typed(keys, tmp_path, with_command(command))
     assert {"wm-lab task=hand/reach", "wm-lab trainer.learning_rate=3"} <= {line.strip() for line in shown}
 
 
-def typed(keys: tuple[str, ...], folder: Path, environment: dict[str, str]) -> list[str]:
-    """What a real bash prints after each of these."""
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+def test_the_tab_key_of_zsh_completes(command, tmp_path):
+    begin = ("autoload -Uz compinit && compinit -u\n", 'eval "$(wm-lab -sc install=zsh)"\n')
+    shown = typed((*begin, "wm-lab task=hand/re\t\x01echo \n"), tmp_path, with_command(command), ZSH)
+    assert "wm-lab task=hand/reach" in {line.strip() for line in shown}
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+def test_fish_completes(command, tmp_path):
+    asked = 'wm-lab -sc install=fish | source; complete -C "wm-lab task=hand/r"'
+    environment = with_command(command)
+    fish = subprocess.run(
+        ["fish", "-c", asked], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert fish.stdout.split() == ["task=hand/reach"]
+
+
+ZSH = ("zsh", "-f", "-i")
+
+
+def typed(
+    keys: tuple[str, ...],
+    folder: Path,
+    environment: dict[str, str],
+    shell_command: tuple[str, ...] = ("bash", "--norc", "--noprofile", "-i"),
+) -> list[str]:
+    """What a real shell prints after each of these."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        ["bash", "--norc", "--noprofile", "-i"],
+        shell_command,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -34,7 +34,7 @@ PACKAGES = ("models", "planners", "values", "behaviours", "tasks", "exercises", 
 
 BASH = """
 _wm_lab() {
-    local line=${COMP_LINE:0:COMP_POINT} before= each IFS=$'\\n'
+    local line=${COMP_LINE:0:$COMP_POINT} before= each IFS=$'\\n'
     local word=${line##*[[:space:]]}
     [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && before=${word%"${word##*=}"}
     COMPREPLY=()
