@@ -85,8 +85,8 @@ def _rows(group: str, folders: Sequence[Path], chosen: str | None) -> Iterator[t
     """(mark, name, words): one for each choice, of folders one for all."""
     shown = [each for each in families(group, folders, chosen) if (group, each[0].name) not in UNTYPED]
     if group in ON_ONE_LINE:
-        others = ", ".join(choice.name for choice, _ in shown if choice.name != chosen)
-        yield ("*", chosen, f"or {others}") if chosen else (" ", "", others)
+        rest = ", ".join(choice.name for choice, _ in shown if choice.name != chosen)
+        yield ("*", chosen, f"or {rest}") if chosen else (" ", "", rest)
         return
     for choice, variants in shown:
         has_folder = any("/" in name for name in variants)
