@@ -9,7 +9,10 @@ from contextlib import suppress
 
 import pytest
 
+from tests.browser.chromium import chromium
 from tests.extras import write_down
+
+__all__ = ["chromium"]
 
 # A shell that starts the suite in the background leaves Ctrl-C ignored, and children inherit that; a handler of our own
 # does not pass to them, so they start with the system's default.

@@ -1,3 +1,5 @@
+"""One headless browser for all tests: Playwright runs once in a process."""
+
 from __future__ import annotations
 
 import shutil
