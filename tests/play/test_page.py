@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 DESK, PHONE = 1200, 390
 PICTURE = "id => document.getElementById(id).toDataURL()"
 
+BOTH = f"() => ['left', 'right'].map({PICTURE})"  # at one moment
+
 BEYOND = """() => [...document.querySelectorAll('body *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
 
@@ -66,11 +68,11 @@ def port(at):
 
 def test_keys_move_both_sides_and_the_console_is_silent(chromium, port, at):
     page = Page(chromium, port)
-    before = [page.page.evaluate(PICTURE, side) for side in ("left", "right")]
+    before = page.page.evaluate(BOTH)
     page.page.keyboard.down("ArrowRight")
     page.until(lambda: page.number("frame") >= 8)
     page.page.keyboard.up("ArrowRight")
-    after = [page.page.evaluate(PICTURE, side) for side in ("left", "right")]
+    after = page.page.evaluate(BOTH)
     assert before[0] != after[0] and before[1] != after[1] and after[0] == after[1]  # the simulator dreams the truth
     assert at._session.truth.actions[-2][0] == 1 or at._session.truth.actions[2][0] == 1
     page.until(lambda: at._held[0] == 0)
