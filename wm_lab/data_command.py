@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from wm_lab import __version__
-from wm_lab.errors import FULL, MISTAKE, UserError, complain
+from wm_lab.command_line.answered import answered
+from wm_lab.errors import UserError
 from wm_lab.formats.convert import export_dataset, import_dataset
 from wm_lab.formats.detect import open_source
 from wm_lab.formats.own import Own
@@ -21,7 +22,7 @@ from wm_lab.formats.survey import survey
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import print_tables
-from wm_lab.system.streams import prepare_streams, require_folder
+from wm_lab.system.streams import prepare_streams
 from wm_lab.tracking.progress import progress
 
 IMAGE_SIZE = 64
@@ -40,24 +41,7 @@ def cli() -> None:
 def main(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = _parser().parse_args(words)
-    try:
-        require_folder()
-        arguments.run(arguments)
-    except UserError as error:
-        complain(error, "wm-lab-data")
-        return MISTAKE
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        complain(f"{error.strerror or error}; free some space, or choose another folder", "wm-lab-data")
-        return MISTAKE
-    except MemoryError as error:
-        complain(f"there is not enough memory ({error or 'none is left'}); nothing was written", "wm-lab-data")
-        return MISTAKE
-    except KeyboardInterrupt:
-        complain("interrupted; nothing was written", "wm-lab-data")
-        return 130
-    return 0
+    return answered("wm-lab-data", lambda: arguments.run(arguments), kept="nothing was written")
 
 
 def info(arguments: argparse.Namespace) -> None:

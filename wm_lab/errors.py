@@ -11,6 +11,9 @@ from difflib import get_close_matches
 MISTAKE = 2
 """Exit code of whatever the user can mend."""
 
+INTERRUPTED = 130
+"""And of Ctrl-C, as a shell reports it: 128 + SIGINT."""
+
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """What the system says of a full disk; a write to an open file names none."""

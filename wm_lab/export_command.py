@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from wm_lab import __version__
-from wm_lab.errors import MISTAKE, UserError, complain
-from wm_lab.system.streams import prepare_streams, require_folder
+from wm_lab.command_line.answered import answered
+from wm_lab.system.streams import prepare_streams
 
 
 def cli() -> None:
@@ -24,17 +24,13 @@ def main(words: list[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="to be made")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     arguments = parser.parse_args(words)
-    try:
-        require_folder()
+
+    def work() -> None:
         from wm_lab.deploy.export import export_run
         from wm_lab.deploy.loaded_run import load_run
 
         for file in export_run(load_run(arguments.run), arguments.folder):
             print(file)
-    except UserError as error:
-        complain(error, "wm-lab-export")
-        return MISTAKE
-    except OSError as error:
-        complain(f"{arguments.folder} cannot be written ({error}); choose another folder", "wm-lab-export")
-        return MISTAKE
-    return 0
+
+    unreadable = f"{arguments.folder} cannot be written; choose another folder"
+    return answered("wm-lab-export", work, kept="what was not finished was not written", unreadable=unreadable)

@@ -25,7 +25,7 @@ from wm_lab.command_line.arguments import understood
 from wm_lab.command_line.folders import CONF, config_folders, share_user_code
 from wm_lab.command_line.mistakes import explain
 from wm_lab.domains import check_domains
-from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.errors import INTERRUPTED, MISTAKE, UserError, complain
 from wm_lab.evaluation.outcomes import runs
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.experiment import Experiment
@@ -71,7 +71,6 @@ KINDS: dict[str, type] = {
 }
 """What the class of a section must be."""
 
-INTERRUPTED = 130
 TRACEBACK = "WM_LAB_TRACEBACK"
 """Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
 

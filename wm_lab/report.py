@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from wm_lab import __version__
-from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.command_line.answered import answered
+from wm_lab.errors import UserError
 from wm_lab.reports.chapters import title_of
 from wm_lab.reports.sweep_report import answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
-from wm_lab.system.streams import prepare_streams, require_folder
+from wm_lab.system.streams import prepare_streams
 
 
 def cli() -> None:
@@ -27,12 +28,12 @@ def cli() -> None:
     parser.add_argument("--latex", action="store_true", help="also write each table as tables/*.tex (booktabs)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     arguments = parser.parse_args()
-    try:
-        require_folder()
+
+    def work() -> None:
         report(arguments.folders, arguments.output, arguments.title, arguments.latex)
-    except UserError as error:
-        complain(error, "wm-lab-report")
-        sys.exit(MISTAKE)
+
+    if code := answered("wm-lab-report", work, kept="no page was written"):
+        sys.exit(code)
 
 
 def report(folders: list[Path], output: Path | None = None, title: str | None = None, latex: bool = False) -> Path:

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wm_lab import __version__
-from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.command_line.answered import answered
+from wm_lab.errors import UserError
 from wm_lab.reports.tables import Table
 from wm_lab.reports.terminal import print_tables
 from wm_lab.stock import DAY, Item, Stock, fault, older, remove, sweep, take_stock
-from wm_lab.system.streams import prepare_streams, require_folder
+from wm_lab.system.streams import prepare_streams
 from wm_lab.tracking.progress import progress
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -37,22 +38,16 @@ def cli() -> None:
 def main(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = _parser().parse_args(words)
-    try:
-        require_folder()
+
+    def work() -> None:
         root = arguments.store.expanduser().absolute()
         folders = [folder.absolute() for folder in arguments.runs or (root.parent / "runs", root.parent / "multiruns")]
         if missing := [folder for folder in folders if arguments.runs and not folder.is_dir()]:
             raise UserError(f"there is no folder {missing[0]} for --runs; name folders that hold runs")
         arguments.run(root, take_stock(root, folders), arguments)
-    except UserError as error:
-        complain(error, "wm-lab-store")
-        return MISTAKE
-    except BrokenPipeError:  # `wm-lab-store list | head`
-        return 1
-    except OSError as error:
-        complain(f"the store cannot be read or changed ({error})", "wm-lab-store")
-        return MISTAKE
-    return 0
+
+    kept = "what was removed whole is gone, the rest is as it was"
+    return answered("wm-lab-store", work, kept=kept, unreadable="the store cannot be read or changed")
 
 
 def list_(root: Path, stock: Stock, arguments: argparse.Namespace) -> None:

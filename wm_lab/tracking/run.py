@@ -16,13 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from wm_lab.errors import UserError
+from wm_lab.errors import INTERRUPTED, UserError
 from wm_lab.tracking.plain import plain_number, plain_value
 from wm_lab.tracking.run_folder import RunFolder, State
 from wm_lab.tracking.signals import Requeued, Signals
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
-
-INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
 
 
 class Run:
