@@ -8,7 +8,8 @@ from tests.evaluation.examples import outcomes
 from tests.exercises.point_world import PointExperiment, settings
 from tests.experiment.test_clones import BC, TRAINER
 from wm_lab.errors import UserError
-from wm_lab.experiment.clones import VariantTrial, clone_table, variants
+from wm_lab.exercises.planning.selection_answer import clone_choice_table
+from wm_lab.experiment.clones import variants
 from wm_lab.training.checkpoint import load_model
 
 VARIANTS = {"precise": {"dropout": 0.0}, "smooth": {"dropout": 0.1}, "short": {"chunk": 1}}
@@ -21,15 +22,15 @@ def experiment_of(store, solved: dict[str, list[int]], **cloning) -> PointExperi
     made = PointExperiment(
         settings(store, bc=BC, bc_trainer=TRAINER, demonstrations=4, data=data, cloning={**CLONING, **cloning})
     )
-    made.clones._tried = lambda name: VariantTrial(name, outcomes(solved[name]))
+    made.clones._try = lambda name: outcomes(solved[name])
     return made
 
 
 def test_the_first_that_solves_all_ends_the_search(tmp_path):
     with experiment_of(tmp_path, {"precise": [1, 1, 0, 1], "smooth": [1, 1, 1, 1]}) as experiment:
-        assert [trial.variant for trial in experiment.clones.trials] == ["precise", "smooth"]
+        assert list(experiment.clones.selection.outcomes) == ["precise", "smooth"]
         assert experiment.clones.chosen == "smooth"
-        rows = [row[:3] for row in clone_table([experiment.clones]).rows]
+        rows = [row[:3] for row in clone_choice_table([experiment.clones.selection]).rows]
         assert rows == [
             ("0", "precise", "3"),
             ("", "smooth", "4"),
@@ -40,7 +41,7 @@ def test_of_equals_the_first_goes_on(tmp_path):
     solved = {"precise": [1, 0, 0, 1], "smooth": [0, 1, 1, 0], "short": [0, 0, 0, 1]}
     with experiment_of(tmp_path, solved) as experiment:
         assert experiment.clones.chosen == "precise"
-        assert len(experiment.clones.trials) == 3
+        assert len(experiment.clones.selection.outcomes) == 3
 
 
 def test_without_validation_episodes_the_clone_is_as_configured_and_nothing_is_tried(tmp_path):

@@ -7,8 +7,8 @@ show it, playing does. The starts are neither anybody's data nor the test's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from wm_lab.experiment.arms import CloneArm
 from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models, Training
+from wm_lab.experiment.policy_selection import PolicySelection
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
-from wm_lab.reports.tables import Table, blank_repeats
 from wm_lab.settings import config_of, read_config, target
 
 
@@ -38,20 +38,6 @@ class CloningConfig:
         }
     )
     """Options of `bc` to try, tried in this order until one solves every episode; {}: `bc` as it is."""
-
-
-@dataclass(frozen=True)
-class VariantTrial:
-    """What one variant did in the validation episodes."""
-
-    variant: str
-    outcomes: Outcomes
-
-    @property
-    def merit(self) -> tuple[int, int, float]:
-        """Episodes solved; of equals, those still solved at the end; of equals still, the mean return."""
-        outcomes = self.outcomes
-        return int(outcomes.success.sum()), int(outcomes.success_at_end.sum()), float(outcomes.episode_return.mean())
 
 
 class Clones:
@@ -74,52 +60,41 @@ class Clones:
             self._tools.note("clone", f"model/{found.parent.name}")  # whatever its variant
         return found
 
-    @property
-    def settings(self) -> Settings:
-        """The run's, with the chosen variant as its clone."""
-        return replace(self._tools.settings, bc=self.sections[self.chosen])
-
     @cached_property
     def chosen(self) -> str:
         """The best variant; nothing is played where there is but one."""
-        if len(self.sections) == 1:
-            return next(iter(self.sections))
-        return max(self.trials, key=lambda trial: trial.merit).variant  # the first of equals
+        return self.selection.chosen if len(self.sections) > 1 else next(iter(self.sections))
 
     @cached_property
-    def trials(self) -> list[VariantTrial]:
-        """Variants as they were tried, each trained now unless it was before."""
-        trials: list[VariantTrial] = []
-        while (variant := self.next_variant(trials)) is not None:
-            trials.append(self._tried(variant))
-        return trials
-
-    def numbers(self) -> dict[str, Any]:
-        """JSON-ready: the choice, and each trial's (solved, still there, mean return)."""
-        merits = {trial.variant: trial.merit for trial in self.trials}
-        return {"seed": self._tools.settings.seed, "chosen": self.chosen, "trials": merits}
-
-    def next_variant(self, trials: Sequence[VariantTrial]) -> str | None:
-        """Which variant is to be tried after these; None: enough were."""
-        done = trials and trials[-1].outcomes.success.all()
-        return None if done or len(trials) == len(self.sections) else list(self.sections)[len(trials)]
+    def selection(self) -> PolicySelection:
+        """The variants that were tried, each trained now unless it was before."""
+        played: dict[str, Outcomes] = {}
+        while (variant := self._next(played)) is not None:
+            played[variant] = self._try(variant)
+        return PolicySelection(played)
 
     def waiting_for(self) -> str | None:
         """The variant whose training holds the choice up; None: all that it needs is in the store."""
-        trials: list[VariantTrial] = []
-        while (variant := self.next_variant(trials)) is not None:
+        played: dict[str, Outcomes] = {}
+        while (variant := self._next(played)) is not None:
             if not self._models.is_trained(self.training(variant)):
                 return variant
             if len(self.sections) == 1:
                 return None
-            trials.append(self._tried(variant))
+            played[variant] = self._try(variant)
         return None
 
-    def _tried(self, variant: str) -> VariantTrial:
+    def _next(self, played: Mapping[str, Outcomes]) -> str | None:
+        """Which variant is to be tried after these; None: all were, or the last one solved everything."""
+        if any(outcomes.success.all() for outcomes in played.values()):
+            return None
+        return next((name for name in self.sections if name not in played), None)
+
+    def _try(self, variant: str) -> Outcomes:
         settings = self._tools.settings.without_variation()
         starts = self._data.validation_manifest(self._checked.validation_episodes)
         arm = CloneArm(f"bc {variant} in validation", settings, self._models.train(self.training(variant)))
-        return VariantTrial(variant, self._evaluations.play(arm, starts, REST))
+        return self._evaluations.play(arm, starts, REST)
 
 
 def variants(settings: Settings) -> dict[str, Section]:
@@ -138,21 +113,3 @@ def variants(settings: Settings) -> dict[str, Section]:
     for name, section in sections.items():
         read_config(config_of(target(object, section, "bc")), section, f"cloning.variants.{name}")
     return sections
-
-
-def clone_table(clones: Sequence[Clones]) -> Table:
-    """Each training's trials and what was chosen."""
-    rows = [
-        (str(trial.outcomes.seed), trial.variant, *_told(trial), "plays on" if trial.variant == each.chosen else "")
-        for each in clones
-        for trial in each.trials
-    ]
-    columns = ("seed", "clone", "solved", "still there", "return", "n", "chosen")
-    caption = "On starts that are neither anybody's data nor the test's; the first that solves all ends the search."
-    starts = [i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]]
-    return Table("Choice of the clone", columns, blank_repeats(rows), frozenset({"clone", "chosen"}), caption, starts)
-
-
-def _told(trial: VariantTrial) -> tuple[str, ...]:
-    solved, stayed, earned = trial.merit
-    return str(solved), str(stayed), f"{earned:.2f}", str(len(trial.outcomes.manifest))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
@@ -20,9 +21,9 @@ from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.planner import Planner, PlannerConfig
 from wm_lab.settings import config_of, read_config, target
 
-CLONE, NEARBY, LOCAL, LOCAL_VALUED, ADVISED = "bc", "nearby", "local", "local_value", "advised"
-"""Names of candidates: the clone, planning around its plan, half as far from it, also with a value beyond the horizon,
-and planning in the whole box with its proposals."""
+NEARBY, LOCAL, LOCAL_VALUED, ADVISED = "nearby", "local", "local_value", "advised"
+"""Candidates beside `CLONE`: planning around its plan, with half the spread and the whole one, also with a value beyond
+the horizon, and planning in the whole box with its proposals."""
 
 
 class Merit(NamedTuple):
@@ -45,7 +46,10 @@ class Merit(NamedTuple):
 
 @dataclass(frozen=True)
 class PolicySelection:
-    """What each candidate did in the validation episodes, {name: outcomes}; of equals the first is preferred."""
+    """What each candidate did in the validation episodes, {name: outcomes}; of equals the first is preferred.
+
+    Candidates are policies that might play the test, or variants of the clone.
+    """
 
     outcomes: dict[str, Outcomes]
 

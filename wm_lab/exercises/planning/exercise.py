@@ -33,6 +33,7 @@ from wm_lab.exercises.planning.robustness import play_nudged
 from wm_lab.exercises.planning.selection_answer import (
     SELECTED,
     Validation,
+    clone_choice_table,
     selection_numbers,
     selection_table,
     selection_verdict,
@@ -51,7 +52,6 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
-from wm_lab.experiment.clones import clone_table
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.side_by_side import train_models
@@ -183,9 +183,9 @@ class PlanningExercise(Exercise):
             for first, *_ in made.values():
                 answer.clips += experiment.evaluations.clips(first, few if first.slow else manifest, config.play_on)
         if "bc" in arms and len(experiment.clones.sections) > 1:
-            clones = [each.clones for each in experiment.trainings]
-            answer.numbers["clone_selection"] = [each.numbers() for each in clones]
-            answer.tables.append(clone_table(clones))
+            choices = [each.clones.selection for each in experiment.trainings]
+            answer.numbers["clone_selection"] = [selection_numbers(choice) for choice in choices]
+            answer.tables.append(clone_choice_table(choices))
         if config.validation is not None and SELECTED in arms:
             # All of it is in the store by now.
             selections = [config.validation.select(each) for each in experiment.trainings]

@@ -1,4 +1,4 @@
-"""What came of policy selection: which candidate plays the test as the arm `selected`, and how it is told."""
+"""What came of validation episodes: which clone was chosen, which candidate plays the test as the arm `selected`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import (
     ADVISED,
-    CLONE,
     LOCAL,
     LOCAL_VALUED,
     NEARBY,
@@ -84,14 +84,24 @@ def selection_numbers(selection: PolicySelection) -> dict[str, Any]:
 
 
 def selection_table(selections: Sequence[PolicySelection]) -> Table:
-    rows = [row for selection in selections for row in _rows(selection)]
+    """Every candidate of every training, and who plays on."""
+    return _table("Policy selection", selections, f"plays on as {SELECTED}")
+
+
+def clone_choice_table(choices: Sequence[PolicySelection]) -> Table:
+    """Every variant of the clone that every training tried; the first that solves all is the last that is tried."""
+    return _table("Choice of the clone", choices, "plays on")
+
+
+def _table(title: str, selections: Sequence[PolicySelection], role: str) -> Table:
+    rows = [row for selection in selections for row in _rows(selection, role)]
     caption = (
         "On starts that are neither anybody's data nor the test's. Of equals in one column the next decides. Steps: a "
         "failure counts as the whole budget."
     )
     columns = ("seed", "", "solved", "still there", "steps", "return", "n", "chosen")
     starts = [i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]]
-    return Table("Policy selection", columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
+    return Table(title, columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
 
 
 def _told(selection: PolicySelection) -> str:
@@ -108,11 +118,11 @@ def _told(selection: PolicySelection) -> str:
     return f"{', '.join(parts)}: {WORDS[chosen]} is selected"
 
 
-def _rows(selection: PolicySelection) -> list[tuple[str, ...]]:
+def _rows(selection: PolicySelection, chosen_role: str) -> list[tuple[str, ...]]:
     """Seed, candidate, how it did, episodes, and who plays on."""
     rows: list[tuple[str, ...]] = []
     for name, merit in selection.merits.items():
-        role = f"plays on as {SELECTED}" if name == selection.chosen else ""
+        role = chosen_role if name == selection.chosen else ""
         told = (str(merit.solved), str(merit.still_there), f"{-merit.saved:.1f}", f"{merit.earned:.2f}")
-        rows.append((str(selection.seed), WORDS[name], *told, str(len(selection.manifest)), role))
+        rows.append((str(selection.seed), WORDS.get(name, name), *told, str(len(selection.manifest)), role))
     return rows
