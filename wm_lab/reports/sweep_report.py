@@ -8,7 +8,6 @@ what failed or is missing is named with the command that runs it.
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -22,12 +21,23 @@ from wm_lab.evaluation.aggregates import iqm_interval, iqm_over_episodes, probab
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.nudges import nudge_differences, undisturbed
-from wm_lab.evaluation.outcomes import Outcomes, runs, stack
+from wm_lab.evaluation.outcomes import Outcomes, stack
 from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
-from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, distinct, sweep_cells
+from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, sweep_cells
 from wm_lab.reports.chapters import Chapter, chapters
 from wm_lab.reports.page import write_page
+from wm_lab.reports.played import (
+    Played,
+    arms_once,
+    by_manifest,
+    manifests_of,
+    only_pays,
+    pairable,
+    per_choice,
+    planned,
+    same_play,
+)
 from wm_lab.reports.plots import choice_latency, error_compute, success_curves
 from wm_lab.reports.provenance import manifests_table, where_table
 from wm_lab.reports.runs import RunRecord, checked, missing_cells, read_runs
@@ -61,9 +71,6 @@ SHOWN = ("expert", CLONE, *PLANNERS, "simulator")
 MOST_VERDICTS = 10
 """Runs of a sweep without a choice that speak for themselves at the top; the others do below."""
 
-Played = dict[str, dict[str, dict[str, list[Outcomes]]]]
-"""{task: {choice: {arm: one Outcomes a training}}}"""
-
 
 @dataclass(frozen=True)
 class SweepAnswer:
@@ -83,8 +90,8 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     if len(records) + len(missing) < BEST_AND_REST:
         return None
     cells = sweep_cells([record for record in records if record.result is not None])
-    played = _by_manifest(cells)
-    shown = _players(played)
+    played = by_manifest(cells)
+    shown = planned(played)
     duels = [(task, _against_best(choices)) for task, choices in shown.items() if _differ(choices)]
     answer = SweepAnswer(_verdicts(records, missing, cells, duels, played), [cell_table(cells)] if cells else [])
     _compare(answer, played, shown, duels)
@@ -96,15 +103,6 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     return answer
 
 
-def _players(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
-    """{task: {choice: the outcomes of its planner}}, without what nobody planned."""
-    shown = {
-        task: {name: arms[MAIN_ARM] for name, arms in choices.items() if MAIN_ARM in arms}
-        for task, choices in played.items()
-    }
-    return {task: choices for task, choices in shown.items() if choices}
-
-
 def _compare(
     answer: SweepAnswer,
     played: Played,
@@ -113,14 +111,14 @@ def _compare(
 ) -> None:
     """Add the tables, the figure and the verdict of what was played to `answer`."""
     tested, paying = (
-        {task: choices for task, choices in played.items() if _only_pays(choices) is pays} for pays in (False, True)
+        {task: choices for task, choices in played.items() if only_pays(choices) is pays} for pays in (False, True)
     )
     if tested:
-        rows = success_rows({task: undisturbed(arms) for task, arms in _arms(tested).items()})
+        rows = success_rows({task: undisturbed(arms) for task, arms in arms_once(tested).items()})
         answer.tables.append(success_table(rows, "Success of every arm"))
     if paying:
-        answer.tables.append(return_table(success_rows(_arms(paying)), "Returns of every arm"))
-    if nudged := nudge_differences(_by_choice(played)):
+        answer.tables.append(return_table(success_rows(arms_once(paying)), "Returns of every arm"))
+    if nudged := nudge_differences(per_choice(played)):
         answer.tables.append(robustness_table(nudged))
     solving = {task: choices for task, choices in shown.items() if task in tested}
     if solving:
@@ -253,71 +251,6 @@ def write_report(folder: Path, title: str, answer: SweepAnswer, latex: bool = Fa
     )
 
 
-def _by_manifest(cells: Sequence[SweepCell]) -> Played:
-    """A task that was played on two manifests counts as two."""
-    manifests = _manifests(cells)
-    found: Played = {}
-    for cell in cells:
-        for manifest, arms in zip(cell.manifests, cell.outcomes, strict=True):
-            several = len(manifests[cell.task]) > 1
-            task = f"{cell.task} · manifest {manifest[:6]}" if several else cell.task
-            for name, played in arms.items():
-                mine = found.setdefault(task, {}).setdefault(cell.choice, {})
-                mine[name] = distinct([*mine.get(name, ()), *played])
-    return found
-
-
-def _manifests(cells: Sequence[SweepCell]) -> dict[str, set[str]]:
-    """{task: hashes of the manifests it was played on}"""
-    found: dict[str, set[str]] = defaultdict(set)
-    for cell in cells:
-        found[cell.task].update(cell.manifests)
-    return found
-
-
-def _arms(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
-    """Every arm once: what depends on nothing that was chosen, or on a part of it, did the same for several choices."""
-    table: dict[str, dict[str, list[Outcomes]]] = {}
-    for task, choices in played.items():
-        rows = table.setdefault(task, {})
-        for name in dict.fromkeys(name for arms in choices.values() for name in arms):
-            alike: list[tuple[list[Outcomes], list[str]]] = []
-            for choice, arms in choices.items():
-                if name not in arms:
-                    continue
-                known = next((names for seeds, names in alike if _same(seeds, arms[name])), None)
-                if known is None:
-                    alike.append((arms[name], [choice]))
-                else:
-                    known.append(choice)
-            for seeds, names in alike:
-                rows[name if len(names) == len(choices) else f"{name} ({_common(names)})"] = seeds
-    return table
-
-
-def _by_choice(played: Played) -> dict[str, dict[str, list[Outcomes]]]:
-    """The arms of every choice on every task, under a name for both where there are several choices."""
-    return {
-        task if len(choices) == 1 else f"{task}, {choice}": arms
-        for task, choices in played.items()
-        for choice, arms in choices.items()
-    }
-
-
-def _same(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:
-    """Whether the same was played."""
-    return len(a) == len(b) and all(
-        x.manifest.hash == y.manifest.hash and np.array_equal(x.episode_return, y.episode_return)
-        for x, y in zip(a, b, strict=True)
-    )
-
-
-def _common(choices: Sequence[str]) -> str:
-    """The words that all these choices share, or the first one whole."""
-    shared = [word for word in choices[0].split() if all(word in choice.split() for choice in choices)]
-    return " ".join(shared) or choices[0]
-
-
 def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
     """The choice with the highest success (or return, of a task that only pays), of equals the first to be swept,
     against each other one on the same task.
@@ -329,7 +262,7 @@ def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
     measure, compared = ("episode_return", compare_returns) if pays else ("success", compare)
     order = sorted(named, key=lambda name: -_mean(named[name], measure))
     pairs = [
-        compared(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if _pairable(named[a], named[b])
+        compared(named[a], named[b], f"{a} − {b}") for a, b in combinations(order, 2) if pairable(named[a], named[b])
     ]
     return [pair for pair in adjust(pairs) if pair.a == order[0]]
 
@@ -337,7 +270,7 @@ def _against_best(choices: Mapping[str, list[Outcomes]]) -> list[Difference]:
 def _differ(choices: Mapping[str, list[Outcomes]]) -> bool:
     """Whether there are several, and not all did the same: what was chosen may matter to other arms alone."""
     played = list(choices.values())
-    return len(played) > 1 and not all(_same(played[0], other) for other in played[1:])
+    return len(played) > 1 and not all(same_play(played[0], other) for other in played[1:])
 
 
 def _across_tasks(shown: Mapping[str, Mapping[str, list[Outcomes]]]) -> Table | None:
@@ -389,7 +322,7 @@ def _verdicts(
         if not pairs:
             continue
         best, worse = pairs[0].a, [pair.b for pair in pairs if is_significant(pair)]
-        does = "earns most" if _only_pays(played[task]) else "solves most"
+        does = "earns most" if only_pays(played[task]) else "solves most"
         rate = f"({pairs[0].rate_a.bounds()}, n={pairs[0].rate_a.n})"
         if worse:
             claim = f"{best} {does} {rate}; significantly better (95 % CI) than {', '.join(worse)}."
@@ -403,7 +336,7 @@ def _verdicts(
         ]
     verdicts += [
         f"{task} was played on {len(found)} different manifests; they are shown apart, never pooled."
-        for task, found in _manifests(cells).items()
+        for task, found in manifests_of(cells).items()
         if len(found) > 1
     ]
     lost = sum(record.result is None for record in records)
@@ -416,14 +349,3 @@ def _verdicts(
 
 def _mean(seeds: Sequence[Outcomes], measure: str) -> float:
     return float(np.mean([getattr(run, measure).mean() for run in seeds]))
-
-
-def _only_pays(choices: Mapping[str, Mapping[str, list[Outcomes]]]) -> bool:
-    """Whether this is a task without a success test."""
-    return not next(run for arms in choices.values() for seeds in arms.values() for run in seeds).manifest.success_test
-
-
-def _pairable(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> bool:
-    """Equally many seeds, or one against many."""
-    runs([*a, *b])
-    return len(a) == len(b) or 1 in (len(a), len(b))
