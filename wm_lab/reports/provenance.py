@@ -44,10 +44,8 @@ MAIN = ("world model", "clone", "collection", "recording", "demonstrations")
 
 def main_artifacts(used: Sequence[Used], store: Path) -> dict[str, Path]:
     """{what: where} of the first training's model, clone and data."""
-    first = used[0].seed if used else 0
-    return {
-        each.what: store / each.place for each in used if each.what.partition(",")[0] in MAIN and each.seed == first
-    }
+    first = min((each.seed for each in used), default=0)
+    return {each.what: store / each.place for each in used if each.what in MAIN and each.seed == first}
 
 
 def where_table(records: Sequence[RunRecord]) -> Table:
