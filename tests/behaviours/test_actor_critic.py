@@ -50,11 +50,11 @@ def test_a_bandits_entropy_widens_what_it_would_do():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("gradient", "horizon", "steps"), [("reinforce", 15, 1000), ("backprop", 25, 700)])
-def test_a_linear_system_is_controlled_within_five_percent_of_the_optimum(gradient, horizon, steps):
+@pytest.mark.parametrize(("gradient", "steps"), [("reinforce", 1000), ("backprop", 500)])
+def test_a_linear_system_is_controlled_within_three_percent_of_the_optimum(gradient, steps):
     torch.manual_seed(0)
     starts, world = 0.4 * torch.rand(4096, 2) - 0.2, SteppedLinear()
-    options = {"gradient": gradient, "horizon": horizon, "discount": 0.99, "replay_scale": 0}
+    options = {"gradient": gradient, "discount": 0.99, "replay_scale": 0}
     actor = ActorCritic(ActorCriticConfig(**SMALL, **options), spec_of(starts, 1, 0.02)).learn_in(world)
     learn(actor, starts, steps=steps, batch=128, rate=3e-3)
     with torch.inference_mode():
@@ -64,7 +64,7 @@ def test_a_linear_system_is_controlled_within_five_percent_of_the_optimum(gradie
             now, seen = world.step(now, actor.act(now.x).clamp(-1, 1))
             cost -= seen.reward[:, 0, 0]
     best = sum(optimal_cost(start.numpy(), 60) for start in starts[:100])
-    assert best < float(cost.sum()) < 1.05 * best
+    assert best < float(cost.sum()) < 1.03 * best
 
 
 def test_cloning_first_leaves_the_critic_alone():

@@ -5,11 +5,13 @@ From every recorded step of a batch the actor dreams H steps. The critic learns 
 the recorded steps themselves; the actor learns to earn more than the critic expects:
 
     actor   -w_t [ln π(a_t | s_t) sg(R_t - v(s_t)) / S + η H(π)]        REINFORCE
-            -w_t [(R_t - v(s_t)) / S + η H(π)]                          through the model (Dreamer, 2020)
+            -w_0 R_0 / S - w_t η H(π)                                   through the model
     critic  -w_t [ln p(R_t | s_t) + ln p(v'(s_t) | s_t)]                 v': a slow copy
 
 Departures from the paper: rewards count in standard deviations of the data's, so that S, its floor and the bins mean
 the same in every task; the world model imagines what is most likely, as it does for planners; AdamW as everywhere here.
+Dreamer (2020) climbs the sum of all R_t through the model. An action then counts what it costs once, and what comes
+after it as often as there are states in between, which makes a linear system's control too stiff.
 """
 
 from __future__ import annotations
@@ -159,13 +161,13 @@ class ActorCritic(Behaviour):
     def _actor_loss(self, dreamt: Dreamt, returns: Tensor, values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """What the actor lowers, and its mean entropy. Draws are the dream's own."""
         policy = self.policy(self._read(dreamt.features[:, :-1].detach()))
-        entropy = policy.entropy()
-        advantage = (returns - values.detach()) / self.scale()
+        entropy = average(policy.entropy(), weight)
         if self.config.gradient == "reinforce":
-            gain = reinforce(policy.log_prob(dreamt.action.detach()), advantage)
+            advantage = (returns - values.detach()) / self.scale()
+            gain = average(reinforce(policy.log_prob(dreamt.action.detach()), advantage), weight)
         else:
-            gain = advantage
-        return -average(gain + self.config.entropy * entropy, weight), average(entropy, weight)
+            gain = average(returns[:, 0] / self.scale(), weight[:, 0])
+        return -(gain + self.config.entropy * entropy), entropy
 
     def _value_loss(self, read: Tensor, target: Tensor) -> Tensor:
         """[...], against returns and against the slow copy."""
