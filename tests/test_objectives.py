@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from wm_lab.errors import UserError
-from wm_lab.objectives import GoalDistance, Objective, ObjectiveConfig, TaskCost, build_objective, predicted_reward
+from wm_lab.objectives import (
+    Goal,
+    GoalDistance,
+    Objective,
+    ObjectiveConfig,
+    TaskCost,
+    build_objective,
+    predicted_reward,
+)
 from wm_lab.settings import read_config
 from wm_lab.world_model import Imagination
 
@@ -25,7 +33,9 @@ def imagine(reward=(1.0, 2.0, 6.0), proceed=(1.0, 1.0, 1.0), uncertainty=None) -
 
 
 def model(*keys: str):
-    return SimpleNamespace(decoded_keys=keys, decode=lambda imagination: {"state": imagination.features})
+    return SimpleNamespace(
+        decoded_keys=keys, decode=lambda imagination: {"state": imagination.features}, appearance=lambda shown: shown
+    )
 
 
 def score(config: ObjectiveConfig, imagination: Imagination, **more) -> float:
@@ -64,9 +74,22 @@ def test_task_cost_is_charged_on_the_decoded_state():
 
 def test_goal_distance_is_the_root_mean_square_gap_for_each_row_its_own_goal():
     features = torch.zeros(2, 1, 1, 2)
-    term = GoalDistance(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    term = GoalDistance(Goal(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), lambda shown: shown)
     values = term(Imagination(features, features[..., 0], features[..., 0]), ACTIONS)
     assert values.flatten().tolist() == pytest.approx([-((25 / 2) ** 0.5), 0])
+
+
+def test_of_the_last_step_alone_nothing_on_the_way_counts_and_of_features_only_what_they_show():
+    config = ObjectiveConfig(reward=0.0, goal_distance=1.0, goal_steps="last", final_weight=0.0)
+    looks_at_the_first = SimpleNamespace(decoded_keys=(), appearance=lambda shown: shown[..., :1])
+    objective = build_objective(config, looks_at_the_first)
+    objective.goal.features = torch.tensor([[2.0, 1e6]])
+    assert objective.steps(imagine(), ACTIONS).flatten().tolist() == [0.0, 0.0, -4.0]
+
+
+def test_steps_of_a_goal_that_there_are_not_are_refused_by_name():
+    with pytest.raises(UserError, match=r"objective.goal_steps 'lats'; did you mean last"):
+        ObjectiveConfig(goal_distance=1.0, goal_steps="lats")
 
 
 def test_disagreement_is_a_penalty_on_top_of_the_reward():

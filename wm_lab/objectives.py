@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from wm_lab.domains import Weight
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, unknown
 from wm_lab.world_model import Imagination, State, WorldModel
 
 Term = Callable[[Imagination, Tensor], Tensor]
@@ -35,15 +36,18 @@ class Objective:
         final_weight: float = 0.0,
         terminal_value: Callable[[Tensor], Tensor] | None = None,
         mortal: bool = True,
+        goal: Goal | None = None,
     ) -> None:
         """terminal_value: features [B, N, F] of the last step -> what is still to be had from there, [B, N].
 
         mortal: what comes after a likely end counts less; not where ending would spare a way that is still to go
+        goal: where whoever plays puts the goals of the rows that are scored next; None: nobody asks for them
         """
         self.terms = list(terms)
         self.final_weight = final_weight
         self.terminal_value = terminal_value
         self.mortal = mortal
+        self.goal = goal
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """Scores [B, N] of futures imagined under actions [B, N, H, A], higher is better."""
@@ -61,10 +65,18 @@ class Objective:
         values = [weight * term(imagination, actions) for weight, term in self.terms]
         return torch.stack(values).sum(dim=0) if values else torch.zeros_like(imagination.reward)
 
-    @property
-    def goal(self) -> GoalDistance | None:
-        """The term that needs to be told each episode's goal, if there is one."""
-        return next((term for _, term in self.terms if isinstance(term, GoalDistance)), None)
+
+@dataclass
+class Goal:
+    """The goals of the episodes that are scored next, as a model's features (`WorldModel.encode_goal`)."""
+
+    features: Tensor | None = None  # [B, F]
+
+    def known(self) -> Tensor:
+        """[B, F]; UserError where nobody has set them."""
+        if self.features is None:
+            raise UserError("objective.goal_distance has no goal; set the goal's features before planning")
+        return self.features
 
 
 def model_score(model: WorldModel, objective: Objective, belief: State) -> Callable[[Tensor], Tensor]:
@@ -106,19 +118,25 @@ class TaskCost:
 
 
 class GoalDistance:
-    """Minus the root mean square distance of latent features to those of the goal.
+    """Minus the root mean square distance of what features show (`WorldModel.appearance`) to what the goal's show.
 
-    The goal belongs to an episode: whoever plays sets `goal` to the features [B, F] for the rows that are scored next.
+    last: of the last step alone, as DINO-WM and LeWM plan; steps on the way count nothing
     """
 
-    def __init__(self, goal: Tensor | None = None) -> None:
-        self.goal = goal
+    REVISION: ClassVar[int] = 1
+    """Raise it with any change of what is near: played episodes of different revisions do not mix."""
+
+    def __init__(self, goal: Goal, appearance: Callable[[Tensor], Tensor], last: bool = False) -> None:
+        self.goal, self.appearance, self.last = goal, appearance, last
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
-        if self.goal is None:
-            raise UserError("objective.goal_distance has no goal; set the goal's features before planning")
-        gap = imagination.features - self.goal[:, None, None, :]
-        return -gap.square().mean(dim=-1).sqrt()
+        shown = self.appearance(imagination.features[:, :, -1:] if self.last else imagination.features)
+        gap = shown - self.appearance(self.goal.known())[:, None, None]
+        distance = gap.square().mean(dim=-1).sqrt()
+        return -F.pad(distance, (imagination.features.shape[2] - distance.shape[2], 0))
+
+
+GOAL_STEPS = ("all", "last")
 
 
 @dataclass
@@ -128,6 +146,7 @@ class ObjectiveConfig:
     reward: Weight = 1.0  # the model's predicted reward
     task_cost: Weight = 0.0  # the task's cost on the decoded state
     goal_distance: Weight = 0.0  # distance to the goal's latent features
+    goal_steps: str = "all"  # whose distance to the goal counts: all, or the last alone
     action_cost: Weight = 0.0  # sum of squared actions
     disagreement: Weight = 0.0  # the model's own uncertainty
     final_weight: Weight = 2.0  # how much more the last step counts than the mean of all steps
@@ -135,6 +154,8 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if not any((self.reward, self.task_cost, self.goal_distance, self.action_cost, self.disagreement)):
             raise UserError("every weight of the objective is 0, so all plans are equal; set objective.reward=1")
+        if self.goal_steps not in GOAL_STEPS:
+            raise unknown("objective.goal_steps", self.goal_steps, GOAL_STEPS)
 
 
 def build_objective(
@@ -156,10 +177,11 @@ def build_objective(
                 f"{', '.join(model.decoded_keys) or 'nothing'}; use a state model, or objective=reward"
             )
         terms.append((config.task_cost, TaskCost(model.decode, cost)))
-    if config.goal_distance:
-        terms.append((config.goal_distance, GoalDistance()))
+    goal = Goal() if config.goal_distance else None
+    if goal is not None:
+        terms.append((config.goal_distance, GoalDistance(goal, model.appearance, config.goal_steps == "last")))
     if config.action_cost:
         terms.append((config.action_cost, action_cost))
     if config.disagreement:
         terms.append((config.disagreement, disagreement))
-    return Objective(terms, config.final_weight, terminal_value)
+    return Objective(terms, config.final_weight, terminal_value, goal=goal)

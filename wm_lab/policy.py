@@ -13,6 +13,9 @@ import numpy as np
 
 from wm_lab.tasks.task import Task
 
+GOAL = "goal."
+"""How names begin of what would be seen with an episode's goal reached: "goal.pixels", see `Task.goal_observation`."""
+
 
 class Moment(NamedTuple):
     """What R of the B episodes see now. All arrays lead with R."""
@@ -27,7 +30,8 @@ class Policy(ABC):
     """Maps moments to actions in [-1, 1]."""
 
     observation_keys: tuple[str, ...] = ("state",)
-    """What `act` wants to see; "snapshot" asks for the simulator's own state (privileged)."""
+    """What `act` wants to see; "snapshot" asks for the simulator's own state (privileged), "goal.pixels" for a picture
+    of the goal."""
 
     def start(self, rows: int) -> None:  # noqa: B027 - policies without memory need nothing
         """Make room for `rows` episodes side by side, forgetting all earlier ones."""

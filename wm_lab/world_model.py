@@ -264,6 +264,25 @@ class WorldModel(Trainable):
         """The belief after the observed steps of `context`."""
         return self.observe(context, state)[0]
 
+    def appearance(self, features: Tensor) -> Tensor:
+        """The part of features [..., F] that shows what is seen, whatever led there; here all of them."""
+        return features
+
+    def encode_goal(self, goal: Mapping[str, Tensor]) -> Tensor:
+        """Features [B, F] of what is seen at goals {key: [B, ...]}, as where episodes begin: a goal has no history."""
+        device = next(iter(goal.values())).device
+        b = len(next(iter(goal.values())))
+        blank = torch.zeros(b, 1, device=device)
+        seen = {key: value[:, None] for key, value in goal.items()}
+        action, first = blank.new_zeros(b, 1, self.spec.action_size), torch.ones_like(blank, dtype=torch.bool)
+        _, posterior = self.observe(Windows(seen, action, blank, first, ~first, first))
+        return posterior.features[:, 0, 0]
+
+    @property
+    def goal_keys(self) -> tuple[str, ...]:
+        """The observations of a goal that `encode_goal` reads."""
+        return self.observation_keys
+
     @abstractmethod
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Roll B beliefs forward under actions [B, N, H, A] in [-1, 1]; never decodes."""

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from tests.data.toy import SPEED, ConstantPolicy, PointConfig, PointTask, ScriptedPolicy
 from wm_lab.data.rollout import PlayConfig, Player, play
@@ -49,6 +50,29 @@ def test_an_episode_does_not_depend_on_what_plays_beside_it():
         assert a.seed == b.seed
         np.testing.assert_array_equal(a.action, b.action)
         np.testing.assert_array_equal(a.state, b.state)
+
+
+class GoalPolicy(ConstantPolicy):
+    observation_keys = ("state", "goal.state")
+
+    def act(self, moment):
+        np.testing.assert_array_equal(moment.observation["goal.state"][:, :2], moment.observation["state"][:, 2:4])
+        return super().act(moment)
+
+
+class PointsAtItsGoal(PointTask):
+    def goal_state(self, state):
+        return torch.cat([state[2:4], state[2:]])
+
+
+def test_a_policy_sees_the_goal_of_each_of_its_rows_and_no_record_keeps_it():
+    episodes = play(PointsAtItsGoal, partial(GoalPolicy, 0.5), range(3))
+    assert {key for episode in episodes for key in episode.observation} == {"state"}
+
+
+def test_a_goal_that_the_task_does_not_know_is_an_error_that_says_so():
+    with pytest.raises(LookupError, match="does not say what its goal looks like"):
+        Player(PointTask, GoalPolicy(0.5), PlayConfig())([0])
 
 
 def test_it_stops_at_the_first_success_or_some_steps_later():

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from tests.models.worlds import ACTION, KINDS, LATENT, SPEC, STATE, make, make_informed, noise_windows
+from tests.models.worlds import ACTION, KINDS, LATENT, SIGHT, SPEC, STATE, looking, make, make_informed, noise_windows
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
@@ -116,6 +116,19 @@ def test_imagining_never_decodes_and_decoding_needs_no_state(model):
     future = model.imagine(belief, actions(3, 2, 5))
     model.heads.decoder.forward = decoder
     assert model.decode(future)["state"].shape == (3, 2, 5, STATE)
+
+
+@pytest.mark.parametrize("seen", ["state", "pixels"])
+def test_what_is_seen_of_a_goal_has_no_history_and_looks_like_itself_alone(kind, seen):
+    model = make_informed(kind, SPEC if seen == "state" else SIGHT).eval()
+    data = noise_windows() if seen == "state" else looking()
+    goals = model.encode_goal({seen: data.observation[seen][:, 0]})
+    model.observe(data)
+    assert torch.equal(goals, model.encode_goal({seen: data.observation[seen][:, 0]}))
+    began = model.appearance(model.observe(data)[1].features[:, 0, 0])
+    torch.testing.assert_close(model.appearance(goals), began, **EXACT)
+    assert (model.appearance(goals)[0] != model.appearance(goals)[1]).any()
+    assert torch.isfinite(model.appearance(model.imagine(model.encode(data), actions(3, 2, 4)).features)).all()
 
 
 def test_eval_repeats_itself_and_training_draws_samples(kind):

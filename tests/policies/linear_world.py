@@ -86,9 +86,6 @@ class LinearTask:
         self.x = A @ self.x + B @ action
         return self.x, float(self.x @ Q @ self.x + R * action @ action)
 
-    def goal_state(self, state: Tensor) -> Tensor:
-        return torch.zeros_like(state)
-
 
 def optimal_cost(x: np.ndarray, horizon: int) -> float:
     """Cost of the best control over `horizon` steps, by the Riccati recursion."""

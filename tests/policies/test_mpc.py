@@ -137,16 +137,14 @@ def test_the_warm_start_is_the_last_plan_shifted_by_the_executed_steps():
 
 
 def test_latent_goals_belong_to_their_rows():
-    class Elsewhere(LinearTask):
-        def goal_state(self, state):
-            return torch.tensor([0.2, 0.0]) * torch.sign(state[0])
-
     mpc = build(objective=build_objective(ObjectiveConfig(reward=0.0, goal_distance=1.0), LinearModel()))
     mpc.start(2)
     state = np.array([[0.2, 0.0], [-0.2, 0.0]], np.float32)
     for row in range(2):
-        mpc.reset(row, Elsewhere(), row)
-    act = mpc.act(Moment(np.arange(2), {"state": state}, np.zeros((2, 1), np.float32), np.ones(2, bool)))
+        mpc.reset(row, LinearTask(), row)
+    assert mpc.observation_keys == ("state", "goal.state")
+    seen = {"state": state, "goal.state": state.copy()}
+    act = mpc.act(Moment(np.arange(2), seen, np.zeros((2, 1), np.float32), np.ones(2, bool)))
     assert np.abs(act).max() < 0.25  # both are where their own goal is, and the other's is far
     assert mpc.rollout.goals.tolist() == [pytest.approx([0.2, 0.0]), pytest.approx([-0.2, 0.0])]
 

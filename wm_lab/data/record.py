@@ -9,7 +9,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.errors import UserError, unknown
-from wm_lab.policy import Moment, Policy
+from wm_lab.policy import GOAL, Moment, Policy
 from wm_lab.tasks.task import Task
 
 SNAPSHOT = "snapshot"
@@ -36,14 +36,15 @@ class GroupRecord:
 
         self._offered = tuple(task_spec.observation)
         self._seen = policy.observation_keys
-        known = (*self._offered, "state", SNAPSHOT)
+        known = dict.fromkeys((*self._offered, "state", SNAPSHOT))
         for key in self._seen:
-            if key not in known:
+            if key not in known and key.removeprefix(GOAL) not in (*self._offered, "state"):
                 raise unknown(f"observation of {task_spec.name} (wanted by {type(policy).__name__})", key, known)
         wanted = dict.fromkeys(("state", *self._seen))
-        self._read_from_simulator = tuple(key for key in wanted if key not in self._offered)
+        self._read_from_simulator = tuple(key for key in wanted if key in known and key not in self._offered)
 
         self._observation: dict[str, np.ndarray] = {}  # made when the first observation has told the shapes
+        self._goals: dict[str, np.ndarray] = {}  # [R, ...] each, likewise
         self._action = np.zeros((steps + 1, rows, task_spec.action_size), np.float32)
         self._reward = np.zeros((steps + 1, rows), np.float32)
         self._success = np.zeros((steps + 1, rows), bool)
@@ -54,11 +55,21 @@ class GroupRecord:
     def began(self, row: int, observation: Mapping[str, np.ndarray]) -> None:
         """An episode was reset in this row."""
         self._observe(row, 0, observation)
+        if any(key.startswith(GOAL) for key in self._seen):
+            goal = self._tasks[row].goal_observation()
+            for key in (key for key in self._seen if key.startswith(GOAL)):
+                value = goal[key.removeprefix(GOAL)]
+                if key not in self._goals:
+                    self._goals[key] = np.zeros((len(self._seeds), *value.shape), value.dtype)
+                self._goals[key][row] = value
 
     def moment(self, step: int) -> Moment:
         """What the policy sees of the rows that still play, after `step` actions."""
         rows = slice(None) if len(self.playing) == len(self._seeds) else self._rows
-        observation = {key: self._observation[key][_place(key, step), rows] for key in self._seen}
+        observation = {
+            key: self._goals[key][rows] if key in self._goals else self._observation[key][_place(key, step), rows]
+            for key in self._seen
+        }
         if SNAPSHOT in observation:
             observation[SNAPSHOT] = observation[SNAPSHOT].copy()  # the next ones are written over them
         return Moment(self._rows, observation, self._action[step, rows], np.full(len(self.playing), step == 0))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from wm_lab.errors import UserError
+from wm_lab.policy import GOAL
 from wm_lab.world_model import DataSpec
 
 IMAGE_AXES = 3
@@ -21,7 +22,8 @@ class Checked:
 
     def __init__(self, spec: DataSpec, keys: Sequence[str]) -> None:
         self.keys, self.spec = tuple(keys), spec
-        self._bounds = {key: _bounds(spec, key) for key in self.keys if key in spec.mean and _is_vector(spec, key)}
+        read = {key.removeprefix(GOAL) for key in self.keys}
+        self._bounds = {key: _bounds(spec, key) for key in read if key in spec.mean and _is_vector(spec, key)}
 
     def __call__(self, observation: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not isinstance(observation, Mapping):
@@ -32,13 +34,13 @@ class Checked:
         return {key: self.one(key, observation)[None] for key in self.keys}
 
     def one(self, key: str, observation: Mapping[str, np.ndarray]) -> np.ndarray:
-        """An observed array as the model reads it; any number of steps may lead."""
+        """An observed array, or that of a goal, as the model reads it; any number of steps may lead."""
         if key not in observation:
             raise UserError(f"the observation lacks {key!r}; it has {', '.join(map(repr, observation)) or 'nothing'}")
-        value, shape = np.asarray(observation[key]), self.spec.observation[key]
+        value, shape = np.asarray(observation[key]), self.spec.observation[key.removeprefix(GOAL)]
         if value.shape[-len(shape) :] != tuple(shape) or value.ndim != len(shape):
             raise UserError(f"{key!r} has shape {list(value.shape)}, where the model was trained on {list(shape)}")
-        return self.typed(key, value)
+        return self.typed(key.removeprefix(GOAL), value)
 
     def typed(self, key: str, value: np.ndarray) -> np.ndarray:
         """Values [..., *shape] in the model's type, checked for sense."""

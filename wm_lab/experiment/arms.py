@@ -14,7 +14,7 @@ from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.behaviours.none import NoBehaviour
 from wm_lab.errors import UserError
 from wm_lab.experiment.run_settings import Section, Settings
-from wm_lab.objectives import ObjectiveConfig, build_objective
+from wm_lab.objectives import GoalDistance, ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
@@ -168,18 +168,21 @@ class PlanningArm(Arm):
 
     def recipe(self) -> Section:
         settings, learned = self.settings, self.judge if self.dynamics == SIMULATOR else self.dynamics
+        aims = settings.objective.get("goal_distance", 0) > 0
         recipe: Section = {
             "policy": "mpc",
             "checkpoint": None if learned is None else _stored(learned),
             "true_dynamics": self.dynamics == SIMULATOR,
             "planner": settings.planner,
-            "objective": settings.objective,
+            "objective": {name: value for name, value in settings.objective.items() if aims or name != "goal_steps"},
             "mpc": settings.mpc,
             "proposals": None if self.proposals is None else _stored(self.proposals),
             "device": settings.device,
         }
         if revision := getattr(target(Planner, settings.planner, "planner"), "REVISION", 0):
             recipe["planner_revision"] = revision
+        if aims:
+            recipe["goal_revision"] = GoalDistance.REVISION
         if self.proposals is not None:
             recipe["proposals_revision"] = BCProposals.REVISION
         if self.reranker is not None:  # without, the name stays what it was before there were two models

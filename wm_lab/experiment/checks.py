@@ -168,7 +168,7 @@ def check_objective(settings: Settings, task: Task) -> None:
         )
     if weights.goal_distance:
         try:
-            task.goal_state(torch.from_numpy(task.state()))
+            task.goal_observation()
         except LookupError as missing:
             raise UserError(
                 f"objective.goal_distance={weights.goal_distance} needs a goal, and {missing.args[0]}; choose "

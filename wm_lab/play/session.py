@@ -18,7 +18,7 @@ from wm_lab.data.record import SNAPSHOT
 from wm_lab.errors import UserError
 from wm_lab.play.gap import Gap
 from wm_lab.policies.beliefs import Beliefs, one_step
-from wm_lab.policy import Moment, Policy
+from wm_lab.policy import GOAL, Moment, Policy
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, WorldModel
@@ -107,6 +107,8 @@ class PlaySession:
         self._more: dict[str, Callable[[], np.ndarray]] = {"state": task.state}
         if SNAPSHOT in wanted:
             self._more[SNAPSHOT] = task.snapshot
+        self._goal_keys = [key for key in wanted if key.startswith(GOAL)]
+        self._goal: Observation = {}
         self._beliefs = Beliefs(model, 1)
         self.reset(0)
 
@@ -119,6 +121,9 @@ class PlaySession:
         self.truth = Truth(seed)
         self.truth.arrived(self._read(seen), action, 0.0, told, False)
         self._beliefs.reset(0, self.task)
+        if self._goal_keys:
+            goal = self.task.goal_observation()
+            self._goal = {key: goal[key.removeprefix(GOAL)] for key in self._goal_keys}
         self.steps: list[Step] = []
         self._way_back: tuple[ImaginedMoment, int] | None = None
         self._belief: State | None = None
@@ -260,7 +265,7 @@ class PlaySession:
         """The action [A] of a policy, in the dream where the imagination is on its own."""
         policy, last = self.policies[who], self.steps[-1].action if self.steps else self.truth.actions[0]
         seen = self._dreamt() if self.forked else self.seen
-        moment = self._moment(seen, last, policy.observation_keys, who in self._first)
+        moment = self._moment({**seen, **self._goal}, last, policy.observation_keys, who in self._first)
         self._first.discard(who)
         action: np.ndarray = np.clip(policy.act(moment)[0], -1.0, 1.0).astype(np.float32)
         if not np.isfinite(action).all():
@@ -269,7 +274,7 @@ class PlaySession:
 
     def _require_sight(self, who: str) -> None:
         """UserError where a policy needs to see what the imagination does not show."""
-        missing = set(self.policies[who].observation_keys) - set(self.dream.seen)
+        missing = set(self.policies[who].observation_keys) - set(self.dream.seen) - set(self._goal)
         if who == "expert" or missing:
             raise UserError(f"the {who} knows the simulator alone and cannot drive what is imagined; drive yourself")
 

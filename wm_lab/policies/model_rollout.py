@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError
 from wm_lab.objectives import Objective
-from wm_lab.policies.beliefs import Beliefs, one_step
-from wm_lab.policy import Moment
+from wm_lab.policies.beliefs import Beliefs
+from wm_lab.policy import GOAL, Moment
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import Imagination, State, WorldModel
@@ -22,27 +20,21 @@ class ModelRollout:
     """A model, an objective over its imagination, and for each of B rows a belief and a goal."""
 
     def __init__(self, model: WorldModel, objective: Objective) -> None:
-        if objective.goal is not None and tuple(model.observation_keys) != ("state",):
-            raise UserError(
-                "objective.goal_distance needs a model that observes the state alone, all that is known of a goal; "
-                f"this one observes {', '.join(model.observation_keys)}"
-            )
         self.model, self.objective = model, objective
         self.device = device_of(model)
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
-        return tuple(self.model.observation_keys)
+        goals = () if self.objective.goal is None else self.model.goal_keys
+        return (*self.model.observation_keys, *(GOAL + key for key in goals))
 
     def start(self, rows: int) -> None:
         self.model.eval()
         self.beliefs = Beliefs(self.model, rows)
         self.goals: Tensor | None = None  # [B, F] in the model's features
-        self._goal_states: list[Callable[[Tensor], Tensor] | None] = [None] * rows
 
     def reset(self, row: int, task: Task) -> None:
         self.beliefs.reset(row, task)
-        self._goal_states[row] = task.goal_state if self.objective.goal is not None else None
 
     def update(self, moment: Moment) -> State:
         """Filter one step: the posterior beliefs of the moment's rows."""
@@ -55,26 +47,16 @@ class ModelRollout:
         """Imagined rollouts of these rows [R] under actions [R, N, H, A], and their scores [R, N]."""
         imagined = self.model.imagine(belief, actions)
         if self.objective.goal is not None and self.goals is not None:
-            self.objective.goal.goal = self.goals[rows]
+            self.objective.goal.features = self.goals[rows]
         return imagined, self.objective(imagined, actions)
 
     def _encode_goals(self, moment: Moment) -> None:
         """Store the latent features of the goals of episodes that begin now."""
-        rows = moment.rows[moment.first]
-        states = torch.as_tensor(moment.observation["state"][moment.first])
-        goals = [self._goal_state(row)(state) for row, state in zip(rows, states, strict=True)]
-        begun = Moment(rows, {}, moment.previous_action[moment.first], moment.first[moment.first])
-        _, posterior = self.model.observe(one_step({"state": torch.stack(goals).numpy()}, begun).to(self.device))
-        features = posterior.features[:, 0, 0]
+        shown = {key: moment.observation[GOAL + key][moment.first] for key in self.model.goal_keys}
+        features = self.model.encode_goal({key: torch.as_tensor(goal).to(self.device) for key, goal in shown.items()})
         if self.goals is None:
             self.goals = features.new_zeros(self.beliefs.rows, features.shape[-1])
-        self.goals[rows] = features
-
-    def _goal_state(self, row: int) -> Callable[[Tensor], Tensor]:
-        goal_state = self._goal_states[row]
-        if goal_state is None:
-            raise RuntimeError(f"row {row} acts before it was reset")
-        return goal_state
+        self.goals[moment.rows[moment.first]] = features
 
 
 class RecordingScore:

@@ -5,6 +5,7 @@ Its belief is the simulator's own snapshot, so it is privileged, it never errs, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,13 @@ class Simulator(WorldModel):
     @property
     def decoded_keys(self) -> tuple[str, ...]:
         return ("state",)
+
+    @property
+    def goal_keys(self) -> tuple[str, ...]:
+        return ("state",)
+
+    def encode_goal(self, goal: Mapping[str, Tensor]) -> Tensor:
+        return goal["state"]
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         raise UserError("model=simulator is the true dynamics and has nothing to learn; plan with it, or train another")

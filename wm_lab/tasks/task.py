@@ -218,6 +218,20 @@ class Task(gymnasium.Env, ABC):
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.task_spec.name} does not say what its goal looks like")
 
+    def goal_observation(self) -> dict[str, np.ndarray]:
+        """What would be seen with the goal of the running episode reached: an observation, and always its "state".
+
+        Raises LookupError, naming what is missing, where the task cannot tell or show its goal.
+        """
+        state = self.goal_state(torch.from_numpy(self.state())).numpy()
+        if set(self.task_spec.observation) == {"state"}:
+            return {"state": state}
+        here = self.snapshot()
+        shown = self.restore(self.snapshot_like(state.astype(np.float64)))
+        seen = {key: np.array(value) for key, value in shown.items()}
+        self.restore(here)
+        return {**seen, "state": state}
+
     def snapshot_like(self, state: np.ndarray) -> np.ndarray:
         """A snapshot [S] whose scene looks as a state [D] tells, such as one that a model decoded; for pictures."""
         raise LookupError(f"{self.task_spec.name} does not say what its states look like")

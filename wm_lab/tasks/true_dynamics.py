@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,16 @@ class JudgedSimulator(WorldModel):
     @property
     def observation_keys(self) -> tuple[str, ...]:
         return ("snapshot", "state")
+
+    @property
+    def goal_keys(self) -> tuple[str, ...]:
+        return self.judge.goal_keys
+
+    def encode_goal(self, goal: Mapping[str, Tensor]) -> Tensor:
+        return self.judge.encode_goal(goal)
+
+    def appearance(self, features: Tensor) -> Tensor:
+        return self.judge.appearance(features)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         return self.simulator.loss(windows)

@@ -85,6 +85,9 @@ class VariedTask(Task):
     def goal_state(self, state: Tensor) -> Tensor:
         return self._task.goal_state(state)
 
+    def snapshot_like(self, state: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._factors, self._task.snapshot_like(state)])
+
     @property
     def has_expert(self) -> bool:
         return self._task.has_expert

@@ -25,7 +25,7 @@ from wm_lab.planners.planner import Planner
 from wm_lab.policies.seeding import generator
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
-from wm_lab.world_model import Windows, WorldModel
+from wm_lab.world_model import WorldModel
 
 BATCH = 4
 """Stretches planned for at a time: with a few hundred candidates each, enough to keep a processor busy."""
@@ -56,7 +56,7 @@ def propose(
         part = stretches[begin : begin + BATCH]
         belief = model.encode(part.observed.to(device))
         if objective.goal is not None:
-            objective.goal.goal = _goal_features(model, part, task)
+            objective.goal.features = _goal_features(model, part, task)
         generators = [
             generator(int(episode), f"imagination at step {step}")
             for episode, step in zip(part.episode, part.step, strict=True)
@@ -130,9 +130,5 @@ def _goal_features(model: WorldModel, stretches: Stretches, task: Task) -> Tenso
             f"this one observes {', '.join(model.observation_keys)}; "
             "set exercise.planned_windows=0, or choose another objective"
         )
-    goal = task.goal_state(torch.from_numpy(stretches.state[:, stretches.context - 1]))[:, None]
-    flags = torch.ones(goal.shape[:2], dtype=torch.bool)
-    zeros = torch.zeros(goal.shape[:2])
-    action = torch.zeros(*goal.shape[:2], stretches.actions.shape[-1])
-    _, seen = model.observe(Windows({STATE: goal}, action, zeros, flags, ~flags, flags).to(device_of(model)))
-    return seen.features[:, 0, 0]
+    goal = task.goal_state(torch.from_numpy(stretches.state[:, stretches.context - 1]))
+    return model.encode_goal({STATE: goal.to(device_of(model))})

@@ -146,6 +146,9 @@ class DecoderOnly(FeatureModel, ActsItself):
         belief = self._belief_at(encoded, rows, torch.full_like(rows, windows.shape[1] - 1))
         return belief, self.observed(torch.cat([encoded.frames, encoded.h], -1), windows)
 
+    def appearance(self, features: Tensor) -> Tensor:
+        return features[..., : self.frame.read_size]
+
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, DecoderState)
         self.check_actions(state, actions, "BNHA")

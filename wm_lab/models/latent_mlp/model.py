@@ -86,6 +86,9 @@ class LatentMLP(FeatureModel):
         z, previous_action = self._draw(self._posterior(*self.encoder(windows.observation))), windows.previous_action
         return LatentState(z[:, -1], previous_action[:, -1]), self.observed(self._features(z, previous_action), windows)
 
+    def appearance(self, features: Tensor) -> Tensor:
+        return features[..., : self.latent.read_size]
+
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)
         self.check_actions(state, actions, "BNHA")

@@ -104,6 +104,9 @@ class RSSM(FeatureModel):
         h, z, _ = self._filter(windows, token, known, state)
         return RSSMState(h[:, -1], z[:, -1]), self.observed(self._features(h, z), windows)
 
+    def appearance(self, features: Tensor) -> Tensor:
+        return features[..., : self.latent.read_size]
+
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
         self.check_actions(state, actions, "BNHA")

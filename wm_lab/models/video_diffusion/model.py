@@ -58,7 +58,7 @@ class VideoDiffusion(FeatureModel):
             size += config.units
         self.vector = NextVector(config.denoiser, config.context, spec, frames, size) if frames.width else None
         self.image = NextImage(config.denoiser, config.context, spec, frames) if frames.side else None
-        self.heads_see_action = images_alone(spec)
+        self.heads_see_action, self.read_size = images_alone(spec), size
         self.heads = Heads(config, spec, size + self.heads_see_action * spec.action_size, size, frames, image_size=size)
         self.frames = frames
 
@@ -100,6 +100,9 @@ class VideoDiffusion(FeatureModel):
         read = self._read(z)
         belief = FramesState(past(rows, torch.full_like(rows, steps - 1)), windows.previous_action[:, -1], read[:, -1])
         return belief, self.observed(self._features(z, read, windows.previous_action), windows)
+
+    def appearance(self, features: Tensor) -> Tensor:
+        return features[..., : self.read_size]
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, FramesState)

@@ -121,6 +121,10 @@ class VideoToken(FeatureModel):
         parts = (tokenized.position, tokenized.h, tokenized.codes, tokenized.vector, tokenized.frame)
         return VideoTokenState(cache, *(part[:, -1] for part in parts)), self.observed(features, windows)
 
+    def appearance(self, features: Tensor) -> Tensor:
+        assert isinstance(self.heads.decoder, TokenDecoder)
+        return self.heads.decoder.appearance(features)
+
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, VideoTokenState)
         self.check_actions(state, actions, "BNHA")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wm_lab.models.parts.blocks import mlp, symlog, zero
 from wm_lab.models.parts.fsq import FSQ
@@ -28,6 +29,9 @@ GRID = 16
 
 POINT_CODES = 4
 """Further codes of an image, for where its keypoints are, if it has any."""
+
+COARSE = 16
+"""Cells to a side of images that are compared with a goal's."""
 
 APPEARANCE = 32
 """Numbers for how all keypoints of the context's image look."""
@@ -162,6 +166,21 @@ class TokenDecoder(nn.Module):
         return {key: image.clamp(0, 1) * 255 for key, image in images.items()} | self.tokenizer.vectors.denormalise(
             vector
         )
+
+    def appearance(self, features: Tensor) -> Tensor:
+        """Vectors as they are normalised, and coarse images in units of their contrast, [..., F] -> [..., P].
+
+        Codes say how an image departs from its own episode's first one: those of two episodes differ where their images
+        are alike.
+        """
+        vector, images = self._parts(features)
+        parts = [vector]
+        for key, image in images.items():
+            decoder = self.tokenizer.images.decoders[key]
+            assert isinstance(decoder, ImageDecoder)
+            small = F.adaptive_avg_pool2d(image.flatten(0, -4).movedim(-1, -3), COARSE).flatten(1)
+            parts.append(small.unflatten(0, image.shape[:-3]) / decoder.contrast.unit)
+        return torch.cat(parts, -1)
 
     def loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """An image's mean squared error (`Contrast`), weighed; Huber summed over vector dimensions: [...]."""
