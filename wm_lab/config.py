@@ -19,16 +19,18 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.command_line import config_source
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
+from wm_lab.errors import UserError
 from wm_lab.experiment.clones import CloningConfig
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.objectives import ObjectiveConfig
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
-from wm_lab.settings import complete, with_target
+from wm_lab.settings import TARGET, complete, target, with_target
 from wm_lab.settings.switch import structured
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
@@ -82,6 +84,8 @@ class ScaleConfig:
     planned_windows: Amount = 64  # windows from which imagination is also judged on what the planner proposes; 0: none
     scenes: Count = 100  # held-out trajectories whose latents are looked at
     seeds: Trainings = 3  # of each learned arm; fewer cannot speak for a method
+    sight_steps: Count = 400  # gradient steps of a world model that sees images, where exercise=latent looks into it
+    sight_seeds: Trainings = 2  # of such a model: images cost ten times as much as vectors
     counts: list[Several] = field(default_factory=lambda: [10, 25])  # real demonstrations, to which synthetic data come
     synthetic_ratios: list[Positive] = field(default_factory=lambda: [10.0])
     """Synthetic data, as multiples of the real ones."""
@@ -175,6 +179,8 @@ def register() -> None:
             store.store(group=f"schema/{group_of_kind}", name=name, node=with_target(kind))
     OmegaConf.register_new_resolver("budget", budget, replace=True)
     OmegaConf.register_new_resolver("batch", batch, replace=True)
+    OmegaConf.register_new_resolver("shown", shown, replace=True)
+    OmegaConf.register_new_resolver("by_sight", by_sight, replace=True)
     OmegaConf.register_new_resolver("home", home, replace=True)
 
 
@@ -234,3 +240,16 @@ def budget(amount: float, *, _root_: DictConfig) -> int:
 def batch(vectors: int, images: int, *, _root_: DictConfig) -> int:
     """`${batch:64,32}`: one of two sizes, by whether the chosen task shows vectors or images."""
     return images if "pixels" in str(OmegaConf.select(_root_, "task.observation", default="")) else vectors
+
+
+def shown(*, _root_: DictConfig) -> str:
+    """`${shown:}`: what a task that can show several things shows the chosen exercise, where nobody says."""
+    try:
+        return str(getattr(target(object, {TARGET: _root_.exercise[TARGET]}, "exercise"), "observation", "state"))
+    except (UserError, OmegaConfBaseException):  # told where the exercise is built
+        return "state"
+
+
+def by_sight(usual: Any, sight: Any, *, _root_: DictConfig) -> Any:
+    """`${by_sight:700,400}`: the second where an exercise that asks for images is shown them, else the first."""
+    return batch(usual, sight if "pixels" in shown(_root_=_root_) else usual, _root_=_root_)

@@ -51,7 +51,7 @@ SUBJECT = "|".join(
 VERB = "|".join(
     (
         r"beats|earns|is|are|were|stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
-        r"solves|lie together|form|cluster|tell",
+        r"solves|lie together|form|cluster|tell|holds",
         r"and [\w ]+ lie within|or [\w ]+ is better|against [\w ]+ on \S+",
     )
 )

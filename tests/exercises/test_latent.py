@@ -11,12 +11,14 @@ import torch
 
 from tests.data.toy import PointTask
 from tests.entry.command import QUIET, runs, wm_lab
+from tests.exercises.hand_lab import settings as settings_of
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.latent.answer import (
     LATENT,
+    OBSERVATION,
     RANDOM,
     ROWS,
     STATE,
@@ -282,8 +284,39 @@ def test_a_picture_is_believed_only_above_one_of_noise():
 
 def test_a_latent_that_holds_the_observation_is_said_to():
     said = latent_verdicts(findings(HIGH, LOW, copied=0.9))
-    assert said[0].startswith("the latent, in which 90% of what is observed stands as it is, captures block")
+    assert said[0].startswith("the latent, in which 90% of the observed numbers stand as they are, captures block")
     assert latent_verdicts(findings(HIGH, LOW))[0].startswith("the latent captures block")
+
+
+def test_what_a_copied_observation_says_by_itself_is_told_last():
+    """Of images and joint readings: the joints are copied, the goal is what had to be seen."""
+    exact = Interval(0.995, 1.0, 1.0, 50)
+    r2 = {
+        LATENT: {"joints": exact, "goal": MIDDLE},
+        RANDOM: {"joints": exact, "goal": LOW},
+        OBSERVATION: {"joints": exact, "goal": LOW},
+    }
+    assert capture_verdict(findings(HIGH, LOW, r2={"ridge": r2}, copied=1.0)) == (
+        "the latent, in which 100% of the observed numbers stand as they are, captures a part of goal "
+        "(R² 0.50 [0.40, 0.60], random encoder 0.02); it holds joints, which a line reads off the observation "
+        "(n=50 trajectories)."
+    )
+    assert capture_verdict(findings(HIGH, LOW, r2={"ridge": r2})).startswith("the latent captures joints (R² 1.00")
+
+
+def test_exercise_4_looks_at_images_and_joint_readings_unless_states_are_asked_for():
+    seen, states = settings_of("exercise=latent"), settings_of("exercise=latent", "task.observation=state")
+    usual = settings_of("exercise=imagination")
+    assert seen.task["observation"] == "pixels_proprio" and usual.task["observation"] == "state"
+    for section in ("task", "data", "trainer"):
+        assert getattr(states, section) == getattr(usual, section), "states are looked into as ever, and trained once"
+
+
+def test_what_is_looked_into_by_sight_fits_five_minutes_whatever_the_task():
+    push = settings_of("exercise=latent", "task=hand/push", "scale=laptop")
+    assert (push.trainer["steps"], push.seeds, push.data["episodes"]) == (400, 2, 300)
+    planned = settings_of("task=hand/push", "task.observation=pixels_proprio", "scale=laptop")
+    assert (planned.trainer["steps"], planned.seeds) == (2800, 3)
 
 
 # What cannot be asked

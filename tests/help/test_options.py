@@ -35,6 +35,10 @@ def test_options_within_options_have_their_whole_name():
     [
         ("${budget:${scale.train_steps}}", "scale.train_steps × task.budget_multiplier"),
         ("${batch:16,${scale.image_length}}", "16, of images scale.image_length"),
+        (
+            "${by_sight:${scale.seeds},${scale.sight_seeds}}",
+            "scale.seeds, of images for exercise=latent scale.sight_seeds",
+        ),
         ("${oc.select:task.planning.std,[0.6]}", "task.planning.std"),
         ("${seed}", "seed"),
         ("???", "to be given"),

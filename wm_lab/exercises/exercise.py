@@ -36,6 +36,9 @@ class Exercise(ABC):
     needs_expert: ClassVar[bool] = False
     """True of a question that has no answer where nobody shows how the task is done."""
 
+    observation: ClassVar[str] = "state"
+    """What a hand task shows where `task.observation` does not say."""
+
     @abstractmethod
     def check(self, experiment: Experiment) -> None:
         """Raise UserError where this question cannot be asked of these settings; called before any work."""

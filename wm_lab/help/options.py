@@ -27,6 +27,8 @@ REFERENCES = (
     (r"\$\{([\w.]+)\}", r"\1"),
     (r"\$\{budget:([^{},]+)\}", r"\1 × task.budget_multiplier"),
     (r"\$\{batch:([^{},]+),([^{},]+)\}", r"\1, of images \2"),
+    (r"\$\{by_sight:([^{},]+),([^{},]+)\}", r"\1, of images for exercise=latent \2"),
+    (r"\$\{shown:\}", "state, for exercise=latent pixels_proprio"),
 )
 """What YAML says in OmegaConf's grammar, in words; inner ones first."""
 

@@ -34,6 +34,9 @@ MEASURES = {
 CAPTURED, ABSENT = 0.8, 0.2
 """R² from which on a variable counts as captured, and below which it counts as absent; between them lies a part."""
 
+READ = 0.99
+"""R² from which on a line reads a variable off what is observed: no news in a latent that copies that."""
+
 COPIED = 0.5
 """Share of observed numbers that stand in the latent as they are, from which on the verdict begins with it."""
 
@@ -116,8 +119,9 @@ def capture_verdict(found: Findings) -> str:
     """Which variables the latent captures, by the ridge's intervals, with the random encoder beside them."""
     ours, bar = found.r2["ridge"][LATENT], found.r2["ridge"][RANDOM]
     groups: dict[str, list[str]] = {"captures": [], "captures a part of": [], "not": [], "cannot tell": []}
+    plain = _plain(found)
     for name, r2 in ours.items():
-        if not isfinite(r2.value):  # it never varies, and there is nothing to read
+        if name in plain or not isfinite(r2.value):  # it never varies, and there is nothing to read
             continue
         said = f"{name} (R² {short(r2)}, random encoder {bar[name].value:.2f})"
         groups[_captured(r2)].append(said)
@@ -126,8 +130,9 @@ def capture_verdict(found: Findings) -> str:
     absent = f"; it does not capture {_listed(groups['not'])}" if groups["not"] else ""
     unsure = f"; cannot tell whether it captures {_listed(groups['cannot tell'])}" if groups["cannot tell"] else ""
     # Where the latent is a copy of the observation, that is the news, and what can be read of it is none.
-    copy = f", in which {found.copied:.0%} of what is observed stands as it is," if found.copied >= COPIED else ""
-    return f"the latent{copy} {head}{absent}{unsure} (n={found.trajectories} trajectories)."
+    copy = f", in which {found.copied:.0%} of the observed numbers stand as they are," if found.copied >= COPIED else ""
+    rest = f"; it holds {_listed(plain)}, which a line reads off the observation" if plain else ""
+    return f"the latent{copy} {head}{absent}{unsure}{rest} (n={found.trajectories} trajectories)."
 
 
 def learning_verdict(found: Findings) -> str:
@@ -228,6 +233,14 @@ def _beside(ours: Interval, bar: Interval) -> str:
     """The random encoder's interval, and on which side of it the latent's lies."""
     side = "more than" if ours.low > bar.high else "less than" if ours.high < bar.low else "not distinguishable from"
     return f"{side} the random encoder's {short(bar)}"
+
+
+def _plain(found: Findings) -> list[str]:
+    """What a copied observation says by itself, named last where there is more to say."""
+    ours, seen = (found.r2["ridge"].get(name, {}) for name in (LATENT, OBSERVATION))
+    varies = [name for name, r2 in ours.items() if isfinite(r2.value)]
+    plain = [name for name in varies if name in seen and min(seen[name].low, ours[name].low) >= READ]
+    return plain if found.copied >= COPIED and len(plain) < len(varies) else []
 
 
 def _captured(r2: Interval) -> str:

@@ -93,6 +93,7 @@ class TrainingFindings(NamedTuple):
 
 class LatentExercise(Exercise):
     Config = LatentConfig
+    observation = "pixels_proprio"  # of states, a latent holds what it was shown as it is: there is little to find out
 
     def __init__(self, config: LatentConfig) -> None:
         self.config = config
