@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # this machine need not have the lab installed
 
 from wm_lab.models.decoder_only import DecoderOnly
+from wm_lab.models.jepa import JEPA
 from wm_lab.models.latent_mlp import LatentMLP
 from wm_lab.models.rssm import RSSM
 from wm_lab.models.video_diffusion import VideoDiffusion
@@ -35,6 +36,7 @@ FAMILIES = {
     "video_token": (VideoToken, {}),
     "decoder_only": (DecoderOnly, {}),
     "video_diffusion": (VideoDiffusion, {}),
+    "jepa": (JEPA, {}),
 }
 EPISODES, STEPS, SIDE = 64, 24, 64
 BATCH = {"states": (64, 16), "pixels": (16, 8)}  # windows, and steps of each

@@ -1,0 +1,108 @@
+"""A representation that sees no reward and no decoder, and what keeps it from collapsing, against known answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tests.models.worlds import SIGHT, SPEC, fit, looking, make, make_informed, noise_windows
+from wm_lab.errors import UserError
+from wm_lab.models.jepa.collapse import FLOOR, SIGReg, effective_rank, variance_covariance
+from wm_lab.models.jepa.model import LOOKED_AT
+
+
+def draws(b: int, steps: int = 8, size: int = 16) -> torch.Tensor:
+    return torch.randn(b, steps, size, generator=torch.Generator().manual_seed(0))
+
+
+def everything(embedded: torch.Tensor) -> torch.Tensor:
+    return torch.ones(embedded.shape[:2], dtype=torch.bool)
+
+
+@pytest.mark.parametrize("b", [32, 256])
+def test_sigreg_of_a_normal_distribution_is_its_floor_whatever_the_batch(b):
+    torch.manual_seed(0)
+    assert SIGReg(256)(draws(b), everything(draws(b))).item() == pytest.approx(FLOOR, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda z: 0 * z, lambda z: 0 * z + 3, lambda z: 0.3 * z, lambda z: 3 * z, lambda z: z.sign()]
+)
+def test_sigreg_of_whatever_is_no_standard_normal_is_large(change):
+    embedded = change(draws(256, size=2))
+    assert SIGReg(256)(embedded, everything(embedded)).item() > 4 * FLOOR
+
+
+def test_sigreg_of_a_point_is_what_the_integral_says():
+    """n times the integral of (1 - exp(-s^2/2))^2 exp(-s^2/2) over the whole line."""
+    point = torch.zeros(100, 3, 5)
+    exact = 100 * math.sqrt(2 * math.pi) * (1 - 2 / math.sqrt(2) + 1 / math.sqrt(3))
+    assert SIGReg(4)(point, everything(point)).item() == pytest.approx(exact, rel=0.02)
+
+
+def test_what_is_padded_is_not_asked_to_be_normal():
+    embedded, valid = draws(64), everything(draws(64))
+    embedded[10:, 3:], valid[10:, 3:] = 99.0, False
+    torch.manual_seed(0)
+    assert SIGReg(256)(embedded, valid).item() == pytest.approx(FLOOR, rel=0.3)
+    missing, shared = variance_covariance(embedded, valid)
+    assert missing.item() < 0.1 and shared.item() < 0.2
+
+
+def test_variance_and_covariance_by_hand():
+    """Three embeddings of two variables: variances 1 and 0.25, covariance 0.5."""
+    embedded = torch.tensor([[[-1.0, -0.5]], [[0.0, 0.0]], [[1.0, 0.5]]])
+    missing, shared = variance_covariance(embedded, everything(embedded))
+    assert missing.item() == pytest.approx((0 + 0.5) / 2, abs=1e-3)
+    assert shared.item() == pytest.approx(2 * 0.5**2 / 2)
+
+
+def test_effective_rank_of_known_spectra():
+    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 4)  # four directions, equally wide
+    assert effective_rank(corners) == pytest.approx(4)
+    assert effective_rank(corners * torch.tensor([1.0, 1, 0, 0])) == pytest.approx(2)
+    assert effective_rank(corners[:, :1] @ torch.ones(1, 7)) == pytest.approx(1)
+    share = torch.tensor([8.0, 4, 2, 1]) / 15
+    assert effective_rank(corners * share) == pytest.approx(math.exp(-(share * share.log()).sum()), rel=1e-5)
+    assert effective_rank(torch.full((9, 4), 2.0)) == 0
+
+
+@pytest.mark.parametrize(("spec", "data"), [(SPEC, noise_windows()), (SIGHT, looking())], ids=["state", "pixels"])
+def test_neither_rewards_nor_the_decoder_teach_the_representation(spec, data):
+    """What is learned from the future alone is learned whatever the probes weigh."""
+    gradients = []
+    for weight in (0.0, 7.0):
+        model = make_informed("jepa", spec, reward_scale=weight, decoder_scale=weight)
+        torch.manual_seed(1)
+        model.loss(data)[0].backward()
+        learns = [model.encoder, model.embed, model.predictor]
+        gradients.append(torch.cat([p.grad.flatten() for part in learns for p in part.parameters()]))
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].any()
+
+
+@pytest.mark.parametrize("regulariser", ["sigreg", "variance_covariance"])
+def test_either_regulariser_fills_directions_and_none_ends_in_a_sentence(regulariser):
+    data = noise_windows(b=64)
+    model = make("jepa", regulariser=regulariser, open_loop=0)
+    fit(model, data, steps=2 * LOOKED_AT, batch=64, rate=3e-3)
+    with torch.no_grad():
+        assert model.loss(data)[1]["effective_rank"] > 4  # of 5 numbers that know nothing of one another
+    alone = make("jepa", sigreg_scale=0, variance_scale=0, covariance_scale=0, regulariser=regulariser, open_loop=0)
+    with pytest.raises(UserError, match=r"collapsed: after \d+ steps they fill [01]\.\d of 8 directions"):
+        fit(alone, data, steps=10 * LOOKED_AT, batch=64, rate=3e-3)
+
+
+def test_an_unknown_regulariser_is_refused():
+    with pytest.raises(UserError, match="did you mean sigreg"):
+        make("jepa", regulariser="sigregg")
+
+
+def test_the_past_before_an_episode_is_its_first_moment():
+    model, data = make_informed("jepa").eval(), noise_windows()
+    moments = model.observe(data[:, :1])[0].moments
+    assert torch.equal(moments[:, 0], moments[:, 2])
+    later = model.observe(data)[0].moments
+    torch.testing.assert_close(later[:, 1, -2:], data.action[:, -2])
