@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import torch
@@ -25,54 +26,72 @@ class PairwiseGeometry(nn.Module):
     rewards are made of, and angles say who stands behind whom.
     """
 
-    mean: Tensor
+    mean: Tensor  # [points * 3], of the coordinates, as `std`
     std: Tensor
-    first: Tensor
-    second: Tensor
-    corners: Tensor
+    coordinates: Tensor  # [points * 3], where they stand in z
+    ends: Tensor  # [(pairs + 2 * corners) * 3], the coordinate that each gap leads to: of pairs, then of corners' ways
+    starts: Tensor  # of the same shape, the coordinate that it leads from
 
     def __init__(self, spec: DataSpec):
         super().__init__()
-        starts, offset = [], 0
+        places, offset = [], 0
         mean: list[float] = []
         std: list[float] = []
         for key, shape in spec.observation.items():
             if is_image(shape):
                 continue
-            starts += [offset + start for start in spec.points.get(key, [])]
+            places += [offset + start for start in spec.points.get(key, [])]
             offset += shape[0]
             mean += spec.mean.get(key, [0.0] * shape[0])
             std += spec.std.get(key, [1.0] * shape[0])
-        self.index = [start + axis for start in starts for axis in range(3)]
-        pairs = list(combinations(range(len(starts)), 2))
-        self.register_buffer("first", torch.tensor([one for one, _ in pairs], dtype=torch.long), persistent=False)
-        self.register_buffer("second", torch.tensor([two for _, two in pairs], dtype=torch.long), persistent=False)
-        self.register_buffer("mean", torch.tensor(mean)[self.index] * 10, persistent=False)
-        self.register_buffer("std", torch.tensor(std)[self.index] * 10, persistent=False)
-        corners = [(at, *pair) for at in range(len(starts)) for pair in pairs if at not in pair]
-        self.register_buffer("corners", torch.tensor(corners, dtype=torch.long).reshape(-1, 3).T, persistent=False)
-        self.pairs = len(pairs)
-        self.size = 4 * self.pairs + len(corners)
+        self.index = [place + axis for place in places for axis in range(3)]
+        pairs = list(combinations(range(len(places)), 2))
+        corners = [(at, *pair) for at in range(len(places)) for pair in pairs if at not in pair]
+        self.pairs, self.corners = len(pairs), len(corners)
+        self.size = 4 * self.pairs + self.corners
+        # Selected along one flat axis: any other indexing makes the backward pass several times as long.
+        gaps = [*pairs, *((one, at) for at, one, _ in corners), *((other, at) for at, _, other in corners)]
+        self._keep("coordinates", self.index, torch.long)
+        self._keep("ends", [3 * to + axis for to, _ in gaps for axis in range(3)], torch.long)
+        self._keep("starts", [3 * at + axis for _, at in gaps for axis in range(3)], torch.long)
+        self._keep("mean", [mean[at] for at in self.index])
+        self._keep("std", [std[at] for at in self.index])
+        self.mean, self.std = self.mean * 10, self.std * 10
+
+    def _keep(self, name: str, numbers: Sequence[float], kind: torch.dtype = torch.float32) -> None:
+        self.register_buffer(name, torch.tensor(numbers, dtype=kind), persistent=False)
 
     def points(self, z: Tensor) -> Tensor:
         """[..., Z] -> [..., points, 3] in decimetres"""
-        coordinates = torch.addcmul(self.mean, z[..., self.index], self.std)
-        points: Tensor = coordinates.unflatten(-1, (-1, 3))
+        points: Tensor = self._points(z).unflatten(-1, (-1, 3))
         return points
 
     def gaps(self, points: Tensor) -> Tensor:
         """[..., points, 3] -> [..., pairs, 3], in the same unit"""
-        return points[..., self.first, :] - points[..., self.second, :]
+        pairs = 3 * self.pairs
+        gaps: Tensor = _between(points.flatten(-2), self.starts[:pairs], self.ends[:pairs]).unflatten(-1, (-1, 3))
+        return gaps
 
     def forward(self, z: Tensor) -> Tensor:
         """[..., Z] -> [..., 4 * pairs + corners]"""
-        points = self.points(z)
-        gaps = self.gaps(points)
-        at, one, other = (points[..., corner, :] for corner in self.corners)
-        ways = torch.stack([one - at, other - at], -3)  # [..., 2, corners, 3]
-        lengths = _length(ways) + FAR_ENOUGH
-        cosines = (ways[..., 0, :, :] * ways[..., 1, :, :]).sum(-1) / lengths.prod(-2)
-        return torch.cat([gaps.flatten(-2), _length(gaps), cosines], -1)
+        flat = _between(self._points(z), self.starts, self.ends)
+        ways = flat.unflatten(-1, (-1, 3))  # [..., pairs + 2 * corners, 3]
+        lengths = _length(ways)
+        if not self.corners:
+            return torch.cat([flat, lengths], -1)
+        parts = [self.pairs, self.corners, self.corners]
+        (_, one, other), (between, near, far) = ways.split(parts, -2), lengths.split(parts, -1)
+        cosines = (one * other).sum(-1) / ((near + FAR_ENOUGH) * (far + FAR_ENOUGH))
+        return torch.cat([flat[..., : 3 * self.pairs], between, cosines], -1)
+
+    def _points(self, z: Tensor) -> Tensor:
+        """[..., Z] -> [..., points * 3] in decimetres"""
+        return torch.addcmul(self.mean, z.index_select(-1, self.coordinates), self.std)
+
+
+def _between(points: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+    """Ways between coordinates [..., C]: those at `starts` to those at `ends`."""
+    return points.index_select(-1, ends) - points.index_select(-1, starts)
 
 
 def _length(gaps: Tensor) -> Tensor:
