@@ -53,6 +53,9 @@ class PlanningHints:
                 )
 
 
+SCENE = "scene"
+"""The observation of a task that is told what to do: its state but for the command, which are the last numbers."""
+
 UNTOLD = "as the environment has it"
 """The unit of numbers that an environment of somebody else's does not explain."""
 
@@ -163,6 +166,11 @@ class Task(gymnasium.Env, ABC):
     @abstractmethod
     def cost(self, state: Tensor) -> Tensor:
         """Dense cost of state observations, [..., D] -> [...], differentiable, lower is better."""
+
+    @property
+    def instruction(self) -> str:
+        """What the robot is told in the episode that runs now."""
+        return self.task_spec.instruction
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """An action [A] in [-1, 1] in the robot's own units, as whoever drives it outside of the lab is told it."""

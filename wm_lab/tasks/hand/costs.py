@@ -50,11 +50,11 @@ def push(x: State) -> Number:
 
 
 def place(x: State) -> Number:
-    return _manipulate(x, "place", 0, BLOCK_HALF, grasp_above=0.0, clearance=0.0, corridor=PLACED_RADIUS) / 2.0
+    return manipulate(x, "place", 0, BLOCK_HALF, grasp_above=0.0, clearance=0.0, corridor=PLACED_RADIUS) / 2.0
 
 
 def insert(x: State) -> Number:
-    cost = _manipulate(x, "insert", 0, PEG_HALF[0], grasp_above=PEG_GRASP, clearance=0.06, corridor=0.006)
+    cost = manipulate(x, "insert", 0, PEG_HALF[0], grasp_above=PEG_GRASP, clearance=0.06, corridor=0.006)
     return cost / 2.0
 
 
@@ -106,7 +106,8 @@ def goal_state(name: str, state: Tensor) -> Tensor:
     return there
 
 
-def _manipulate(x: State, name: str, block: int, half: float, **shape: float) -> Number:
+def manipulate(x: State, name: str, block: int, half: float, **shape: float) -> Number:
+    """The way of a block to its target, and of the hand around it until it lies there: 2 at a typical start."""
     (way, handling), placed = _stage(x, name, block, half, **shape)
     return way + handling * (1.0 - placed)
 

@@ -31,8 +31,10 @@ class Watched(Protocol):
     """What a script sees of the task that it plays."""
 
     layout: Layout
-    numbers: list[float]
-    """The present state [D]."""
+
+    @property
+    def numbers(self) -> list[float]:
+        """The present state [D]."""
 
 
 class HandExpert(Expert):
@@ -92,6 +94,8 @@ class PushExpert(HandExpert):
     BEHIND = 0.075  # m, from the block's centre
     ABOVE = 0.09  # m, a height that clears the block
     LOW = BLOCK_HALF
+    ARRIVED = 0.012  # m, from the goal, where pushing ends
+    ASTRAY = 0.02  # m, from the goal, up to which it is left there, however the fingers stand
 
     def begin(self) -> list[float]:
         x, y = self._behind()
@@ -108,10 +112,10 @@ class PushExpert(HandExpert):
     def _push(self) -> list[float]:
         (ux, uy), far = self._way()
         ahead, aside = self._relative(ux, uy)
-        if far > 0.02 and (ahead > -0.012 or abs(aside) > 0.03):
+        if far > self.ASTRAY and (ahead > -0.012 or abs(aside) > 0.03):
             self.phase = self.begin
         vx = vy = 0.0
-        if far > 0.012:
+        if far > self.ARRIVED:
             speed = min(max(2.5 * far, 0.04), 0.25)  # m/s, slower towards the end: a fast block slides on
             vx = (ux * speed + 6.0 * aside * uy) / MAX_SPEED
             vy = (uy * speed - 6.0 * aside * ux) / MAX_SPEED

@@ -136,7 +136,7 @@ class Start(NamedTuple):
 
     hand: tuple[float, float, float]  # m, the first three joints
     blocks: list[tuple[float, float, float, float]]  # x, y, z in m, yaw in rad
-    goal: tuple[float, float, float]  # m
+    goal: tuple[float, ...]  # m, of the five goals; other tasks have more to say
 
 
 def draw_start(goal: Goal, distance: float | None, random: np.random.Generator) -> Start:

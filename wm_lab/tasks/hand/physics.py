@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 
 import mujoco
 import numpy as np
 from mujoco import mjtState, rollout
 
-from wm_lab.tasks.hand.goals import Goal, Start
-from wm_lab.tasks.hand.scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS, scene_xml
+from wm_lab.tasks.hand.goals import Start
+from wm_lab.tasks.hand.scene import FINGER_OPEN, MAX_SPEED, MAX_TURN, SUBSTEPS
 from wm_lab.tasks.hand.state import JOINTS
 from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.variation import Factors
@@ -22,25 +23,24 @@ TOUCH = ROBOT + TOUCHED  # what the roles of a contact's two geoms add up to whe
 
 
 class HandPhysics:
-    """The simulator of one goal's scene, and the state that it is in.
+    """The simulator of one scene, and the state that it is in.
 
     `present` [P] float64 is MuJoCo's (time, qpos, qvel, act); a snapshot [S] leads with it and adds all else that the
-    next step depends on, the solver's warm start above all.
+    next step depends on, the solver's warm start above all. The goal of an episode, G numbers, is where mocap bodies
+    stand (`_stand`); nothing collides with them.
+
+    xml: the scene; touched: names of geoms; it matters whether the robot touches them
     """
 
-    def __init__(self, goal: Goal) -> None:
-        peg = goal.name == "insert"
-        self.model = mujoco.MjModel.from_xml_string(scene_xml(goal.blocks, peg))
+    def __init__(self, xml: str, touched: Collection[str]) -> None:
+        self.model = mujoco.MjModel.from_xml_string(xml)
         self.data = mujoco.MjData(self.model)
         self.present = np.empty(mujoco.mj_stateSize(self.model, mjtState.mjSTATE_FULLPHYSICS))
         self.snapshot_size = mujoco.mj_stateSize(self.model, mjtState.mjSTATE_INTEGRATION)
-        # The marker of the goal stands on the table where it is a hole, or would be hidden in the stack.
-        self._goal_on_table = goal.name in ("insert", "stack")
         self._ctrl = self.data.ctrl  # a view into the simulator
         self._command = np.empty(ACTIONS)
         self._scale = np.array([MAX_SPEED] * 3 + [MAX_TURN] * 3 + [FINGER_OPEN / 2])
         self._offset = np.array([0.0] * 6 + [FINGER_OPEN / 2])
-        touched = {"table"} if goal.blocks == 0 else {f"block{index}" for index in range(goal.blocks)}
         roles = dict.fromkeys(("palm", "left", "right"), ROBOT) | dict.fromkeys(touched, TOUCHED)
         self._role = np.array([roles.get(self.model.geom(geom).name, 0) for geom in range(self.model.ngeom)])
         self._pools: dict[int, tuple[rollout.Rollout, list[mujoco.MjData]]] = {}
@@ -55,7 +55,7 @@ class HandPhysics:
         for block, (x, y, z, yaw) in enumerate(start.blocks):
             pose = JOINTS + 7 * block
             data.qpos[pose : pose + 7] = (x, y, z, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
-        data.mocap_pos[0] = self._stand(np.asarray(start.goal))
+        data.mocap_pos[:] = self._stand(np.asarray(start.goal))
         self._read()
 
     def step(self, action: np.ndarray) -> None:
@@ -97,10 +97,10 @@ class HandPhysics:
         self._read()
 
     def with_goal(self, snapshot: np.ndarray, goal: np.ndarray) -> None:
-        """Have the marker of the goal stand at `goal` [3] in a snapshot [S]."""
+        """Have a snapshot [S] show the goal [G]."""
         _, (scratch,) = self._pool(1)
         self.unpack(snapshot, scratch)
-        scratch.mocap_pos[0] = self._stand(goal)
+        scratch.mocap_pos[:] = self._stand(goal)
         self.pack(scratch, snapshot)
 
     def pack(self, data: mujoco.MjData, out: np.ndarray) -> None:
@@ -110,7 +110,7 @@ class HandPhysics:
         mujoco.mj_setState(self.model, data, snapshot, mjtState.mjSTATE_INTEGRATION)
 
     def play(self, snapshots: np.ndarray, goals: np.ndarray, actions: np.ndarray, threads: int) -> np.ndarray:
-        """Futures of M snapshots [M, S] with goals [M, 3] under actions [M, H, 7]: `present` [M, H, P] after each."""
+        """Futures of M snapshots [M, S] with goals [M, G] under actions [M, H, 7]: `present` [M, H, P] after each."""
         count, horizon = actions.shape[:2]
         futures = np.empty((count, horizon, len(self.present)))
         rows = max(threads, ROLLOUT_NUMBERS // (horizon * SUBSTEPS * len(self.present)))
@@ -129,15 +129,17 @@ class HandPhysics:
         return futures
 
     def _controls(self, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
-        """Commands and the goal's place at every substep, [M, H * SUBSTEPS, 10]: rollouts forget mocap bodies."""
+        """Commands and the goal's places at every substep, [M, H * SUBSTEPS, 7 + 3 K]: rollouts forget mocap bodies."""
         count, horizon = actions.shape[:2]
-        controls = np.empty((count, horizon, SUBSTEPS, ACTIONS + 3))
+        size = ACTIONS + 3 * self.model.nmocap
+        controls = np.empty((count, horizon, SUBSTEPS, size))
         controls[..., :ACTIONS] = (np.clip(actions, -1.0, 1.0) * self._scale + self._offset)[:, :, None]
-        controls[..., ACTIONS:] = self._stand(goals)[:, None, None]
-        return controls.reshape(count, horizon * SUBSTEPS, ACTIONS + 3)
+        controls[..., ACTIONS:] = self._stand(goals).reshape(count, 1, 1, -1)
+        return controls.reshape(count, horizon * SUBSTEPS, size)
 
     def _stand(self, goals: np.ndarray) -> np.ndarray:
-        return goals * (1.0, 1.0, 0.0) if self._goal_on_table else goals
+        """Where the K mocap bodies stand that show goals [..., G]: [..., K, 3] m."""
+        return goals[..., None, :]
 
     def _pool(self, threads: int) -> tuple[rollout.Rollout, list[mujoco.MjData]]:
         if threads not in self._pools:
@@ -148,3 +150,10 @@ class HandPhysics:
 
     def _read(self) -> None:
         mujoco.mj_getState(self.model, self.data, self.present, mjtState.mjSTATE_FULLPHYSICS)
+
+
+class FlatGoalPhysics(HandPhysics):
+    """The marker of the goal stands on the table, as where it is a hole, or would be hidden in the stack."""
+
+    def _stand(self, goals: np.ndarray) -> np.ndarray:
+        return super()._stand(goals * (1.0, 1.0, 0.0))

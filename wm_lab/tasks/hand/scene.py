@@ -31,12 +31,18 @@ GOAL_GROUP = 2  # of geoms that show the goal to depth alone: in pictures a mark
 
 
 def scene_xml(blocks: int, peg: bool) -> str:
-    """MJCF with `blocks` free blocks (at most three), or one peg and its hole where `peg` is set.
+    """MJCF with `blocks` free blocks (at most three), or one peg and its hole where `peg` is set."""
+    half = (PEG_HALF[0], PEG_HALF[0], PEG_HALF[1]) if peg else (BLOCK_HALF,) * 3
+    bodies = "".join(block_xml(index, BLOCK_COLORS[index], half) for index in range(blocks))
+    return gripper_xml(f'<body name="goal" mocap="true">{_hole() if peg else _marker()}</body>', bodies)
+
+
+def gripper_xml(goals: str, bodies: str) -> str:
+    """MJCF of the gripper over its table, with mocap bodies that show what is to be done, and what it works with.
 
     The contact solver's tolerance is a thousand times MuJoCo's own: it saves a quarter of the time while pushing, and
     the experts succeed as before.
     """
-    bodies = "".join(_block(index, peg) for index in range(blocks))
     return f"""
 <mujoco model="hand">
   <compiler angle="radian" autolimits="true"/>
@@ -55,7 +61,7 @@ def scene_xml(blocks: int, peg: bool) -> str:
     <camera name="{DEPTH_CAMERA}" pos="0 -.62 .6" xyaxes="1 0 0 0 .602 .799" fovy="36"/>
     <camera name="{CAMERA}" pos="0 -2.25 3.054" xyaxes="1 0 0 0 .788 .616" fovy="12"/>
     <geom name="table" type="plane" size=".5 .5 .1" rgba=".35 .39 .46 1" friction="1 .01 .001"/>
-    <body name="goal" mocap="true">{_hole() if peg else _marker()}</body>
+    {goals}
     <body name="hand" pos="0 0 {HAND_HEIGHT}" gravcomp="1">
       <joint name="x" class="slide" axis="1 0 0" range="-.3 .3"/>
       <joint name="y" class="slide" axis="0 1 0" range="-.3 .3"/>
@@ -90,12 +96,12 @@ def scene_xml(blocks: int, peg: bool) -> str:
 </mujoco>"""
 
 
-def _block(index: int, peg: bool) -> str:
-    width, height = PEG_HALF if peg else (BLOCK_HALF, BLOCK_HALF)
+def block_xml(index: int, color: str, half: tuple[float, float, float] = (BLOCK_HALF,) * 3) -> str:
+    """A free block of so many metres from its centre to its faces."""
     return f"""
     <body name="block{index}">
       <freejoint/>
-      <geom name="block{index}" type="box" size="{width} {width} {height}" mass=".08" rgba="{BLOCK_COLORS[index]}"
+      <geom name="block{index}" type="box" size="{half[0]} {half[1]} {half[2]}" mass=".08" rgba="{color}"
             friction="1.2 .02 .001" condim="4"/>
     </body>"""
 

@@ -97,6 +97,10 @@ class Layout:
             length = np.linalg.norm(turned)
             turned[:] = turned / length if length > 0 else (1.0, 0.0, 0.0, 0.0)
 
+    def goal_of(self, state: np.ndarray) -> np.ndarray:
+        """[D] -> [3]"""
+        return state[self.goal :]
+
     def variables(self, tolerance: dict[str, float]) -> tuple[Variable, ...]:
         """The named pieces; `tolerance` holds those that success depends on."""
         pieces = [

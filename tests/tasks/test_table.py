@@ -1,0 +1,217 @@
+"""The table: the same start under another command is another task, and everything else is as in the hand family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from wm_lab.errors import UserError
+from wm_lab.settings import read_config
+from wm_lab.tasks.table import TableConfig, TableTask
+from wm_lab.tasks.table.commands import every_command, is_held_out
+from wm_lab.tasks.table.grammar import HELD_OUT, NEW_WORDS, TRAINED, phrasings, sentence
+from wm_lab.tasks.table.things import BLOCKS, Command
+from wm_lab.tasks.table.verbs import VERBS
+from wm_lab.tasks.task import SCENE
+
+VERB_NAMES = list(TableConfig().verbs)
+
+
+@pytest.fixture(scope="module")
+def task() -> TableTask:
+    return TableTask(TableConfig())
+
+
+def solve(task: TableTask, seed: int) -> int | None:
+    """Steps until the expert's first success, None without one."""
+    task.reset(seed=seed)
+    expert = task.expert()
+    for step in range(task.task_spec.episode_steps):
+        if task.step(expert.act())[4]["success"]:
+            return step + 1
+    return None
+
+
+def play(task: TableTask, actions: np.ndarray) -> np.ndarray:
+    """States and rewards [H, D + 1] of stepping through actions [H, 7]."""
+    return np.array([np.append(task.state(), reward) for reward in (task.step(action)[1] for action in actions)])
+
+
+@pytest.mark.parametrize("ask", ["own", "other", "contrast", "unseen"])
+def test_experts_do_what_is_asked_in_held_out_starts(ask: str) -> None:
+    task = TableTask(TableConfig(ask=ask))
+    assert all(solve(task, seed) is not None for seed in range(1000, 1008))
+
+
+def test_the_same_start_can_be_asked_for_something_else(task: TableTask) -> None:
+    contrast = TableTask(TableConfig(ask="contrast"))
+    for seed in range(20):
+        task.reset(seed=seed)
+        contrast.reset(seed=seed)
+        scene = task.layout.scene
+        np.testing.assert_array_equal(task.state()[:scene], contrast.state()[:scene])
+        mine, other = task.asked, contrast.asked
+        assert mine.verb == other.verb and sum(a != b for a, b in zip(mine, other, strict=True)) == 1
+
+
+def test_doing_another_command_does_not_solve_the_own(task: TableTask) -> None:
+    told_otherwise = TableTask(TableConfig(ask="contrast"))
+    for seed in range(6):
+        assert solve(told_otherwise, seed) is not None
+        task.reset(seed=seed)
+        asked = task.state()[task.layout.scene :]
+        state = np.concatenate([told_otherwise.state()[: task.layout.scene], asked])
+        assert not task._met(state.tolist())
+
+
+def test_a_restored_episode_repeats_bit_for_bit_and_is_told_the_same(task: TableTask) -> None:
+    task.reset(seed=4)
+    task.retell("contrast")
+    expert = task.expert()
+    for _ in range(25):
+        task.step(expert.act())
+    snapshot, told, asked = task.snapshot(), task.instruction, task.asked
+    actions = np.random.default_rng(0).uniform(-1, 1, (30, 7)).astype(np.float32)
+    first = play(task, actions)
+    task.reset(seed=5)
+    task.restore(snapshot)
+    assert (task.instruction, task.asked) == (told, asked)
+    assert np.abs(play(task, actions) - first).max() == 0.0
+    twin = TableTask(TableConfig())
+    twin.restore(snapshot)
+    np.testing.assert_array_equal(play(twin, actions), first)
+
+
+def test_simulated_futures_are_those_that_stepping_would_bring(task: TableTask) -> None:
+    snapshots = []
+    for seed in (0, 1, 3):
+        task.reset(seed=seed)
+        expert = task.expert()
+        for _ in range(35):
+            task.step(expert.act())
+        snapshots.append(task.snapshot())
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, 2, 6, 7)).astype(np.float32)
+    states, success = task.simulate_batch(np.stack(snapshots), actions)
+    slow_states, slow_success = super(type(task).__mro__[1], task).simulate_batch(np.stack(snapshots), actions)
+    assert np.abs(states.astype(float) - slow_states).max() <= 1e-9
+    np.testing.assert_array_equal(success, slow_success)
+
+
+def test_the_scene_tells_nothing_of_the_command() -> None:
+    seen = TableTask(TableConfig(observation="scene"))
+    observation, _ = seen.reset(seed=0)
+    other, _ = TableTask(TableConfig(observation="scene", ask="other")).reset(seed=0)
+    np.testing.assert_array_equal(observation[SCENE], other[SCENE])
+    assert observation[SCENE].shape == (seen.layout.scene,) and len(seen.state()) == seen.layout.size
+
+
+def test_the_numbers_of_what_is_absent_are_zero(task: TableTask) -> None:
+    layout, absent = task.layout, 0
+    for seed in range(10):
+        task.reset(seed=seed)
+        state = task.state()
+        present = state[layout.present : layout.scene] > 0.5
+        for thing in np.flatnonzero(~present):
+            absent += 1
+            assert not state[layout.position(thing) : layout.position(thing) + 3].any()
+        assert 2 <= present[: len(BLOCKS)].sum() <= 4 and 2 <= present[len(BLOCKS) :].sum() <= 3
+    assert absent
+
+
+def test_costs_fall_from_about_one_to_about_nothing_and_rewards_are_their_negative(task: TableTask) -> None:
+    starts, ends = [], []
+    for seed in range(9):
+        task.reset(seed=seed)
+        starts.append(task.cost(torch.from_numpy(task.state())).item())
+        assert solve(task, seed) is not None
+        ends.append(task.cost(torch.from_numpy(task.state())).item())
+        reward = task.step(np.zeros(7, np.float32))[1]
+        assert reward == pytest.approx(-task.cost(torch.from_numpy(task.state())).item(), abs=1e-6)
+    assert 0.5 < np.mean(starts) < 1.5 and max(ends) < 0.3
+
+
+def test_the_goal_state_is_solved_or_nearly_so_and_a_ghost_stands_there(task: TableTask) -> None:
+    for seed in range(12):
+        task.reset(seed=seed)
+        there = task.goal_state(torch.from_numpy(task.state()))
+        assert task._met(there.tolist())
+        np.testing.assert_allclose(task.states(task.snapshot_like(there.numpy())[None])[0], there, atol=1e-5)
+
+
+@pytest.mark.parametrize("verb", VERB_NAMES)
+def test_a_command_is_said_in_at_least_twenty_ways_and_no_two_commands_are_said_alike(verb: str) -> None:
+    kinds = [set(phrasings(VERBS[verb], kind)) for kind in (TRAINED, HELD_OUT, NEW_WORDS)]
+    assert not kinds[0] & kinds[1] and len(kinds[0]) >= 20 and all(kinds)
+    said = [
+        sentence(VERBS[name], command, phrasing)
+        for number, name in enumerate(VERB_NAMES)
+        for command in every_command(VERBS[name], number)
+        for phrasing in phrasings(VERBS[name])
+    ]
+    assert len(set(said)) == len(said)
+
+
+def test_held_out_words_are_all_known_and_new_ones_are_not() -> None:
+    def words(kind: str) -> set[str]:
+        return {
+            word
+            for number, name in enumerate(VERB_NAMES)
+            for command in every_command(VERBS[name], number)
+            for phrasing in phrasings(VERBS[name], kind)
+            for word in sentence(VERBS[name], command, phrasing).lower().strip(".").split()
+        }
+
+    assert words(HELD_OUT) <= words(TRAINED) and words(NEW_WORDS) - words(TRAINED)
+
+
+def test_what_is_held_out_is_never_asked_of_training_episodes(task: TableTask) -> None:
+    unseen = TableTask(TableConfig(ask="unseen"))
+    for seed in range(60):
+        task.reset(seed=seed)
+        assert not is_held_out(VERBS[VERB_NAMES[task.asked.verb]], task.asked)
+        unseen.reset(seed=seed)
+        assert is_held_out(VERBS[VERB_NAMES[unseen.asked.verb]], unseen.asked)
+    assert is_held_out(VERBS["push"], Command(1, 1, len(BLOCKS)))  # green to blue
+
+
+def test_retelling_changes_the_sentence_and_not_the_task(task: TableTask) -> None:
+    task.reset(seed=2)
+    state, right = task.state().copy(), task.instruction
+    for how in ("other", "contrast", "nothing", "held_out", "new_words"):
+        task.retell(how)
+        assert task.instruction != right
+        np.testing.assert_array_equal(task.state(), state)
+    task.retell("nothing")
+    assert task.instruction == ""
+    task.retell("right")
+    assert task.instruction == right
+
+
+def test_goal_distance_is_kept() -> None:
+    for verb in VERB_NAMES:
+        task = TableTask(TableConfig(verbs=[verb], goal_distance=0.2))
+        for seed in range(4):
+            task.reset(seed=seed)
+            x = task.one_block(task.state(), VERBS[verb])
+            here = x[:2] if verb == "reach" else x[25:27]
+            assert np.hypot(here[0] - x[-3], here[1] - x[-2]) == pytest.approx(0.2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"verbs": ["psuh"]}, "did you mean push"),
+        ({"verbs": []}, "must name at least one verb"),
+        ({"blocks": [3, 2]}, "task.blocks"),
+        ({"zones": [1, 2]}, "task.zones"),
+        ({"ask": "unsene"}, "did you mean unseen"),
+        ({"verbs": ["reach"], "ask": "unseen"}, "hold no command out"),
+        ({"phrasing": "heldout"}, "did you mean held_out"),
+        ({"observation": "scne"}, "did you mean scene"),
+        ({"goal_distance": 0.05}, "task.goal_distance"),
+    ],
+)
+def test_bad_options_are_refused_by_name(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_config(TableConfig, options, "task")
