@@ -47,6 +47,12 @@ def test_two_hot_is_least_at_a_target_on_two_neighbouring_bins_that_decodes_to_t
     assert head(x).item() == pytest.approx(value, rel=1e-3, abs=1e-5)
 
 
+def test_two_hot_sums_its_losses_against_several_targets():
+    head, x, targets = TwoHot(3, 8, 1), torch.randn(5, 3), torch.randn(2, 5)
+    torch.nn.init.normal_(head.net[-1].weight)
+    torch.testing.assert_close(head.loss(x, *targets), head.loss(x, targets[0]) + head.loss(x, targets[1]))
+
+
 def test_two_hot_starts_out_predicting_exactly_zero():
     assert (TwoHot(6, 8, 2)(torch.randn(50, 6)) == 0).all()
 

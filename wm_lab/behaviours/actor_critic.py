@@ -171,7 +171,7 @@ class ActorCritic(Behaviour):
 
     def _value_loss(self, read: Tensor, target: Tensor) -> Tensor:
         """[...], against returns and against the slow copy."""
-        loss: Tensor = self.critic.loss(read, target) + self.critic.loss(read, self.slow(read))
+        loss: Tensor = self.critic.loss(read, target, self.slow(read))
         return loss
 
     def _replay_loss(self, features: Tensor, windows: Windows, linked: Tensor, imagined: Tensor) -> Tensor:

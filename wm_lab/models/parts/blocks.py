@@ -90,15 +90,20 @@ class TwoHot(nn.Module):
         mean: Tensor = (weighted[..., :middle] + weighted[..., middle + 1 :].flip(-1)).sum(-1) + weighted[..., middle]
         return mean
 
-    def loss(self, x: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy against the two bins around `target` [...], weighted by nearness in raw space -> [...]."""
+    def loss(self, x: Tensor, *targets: Tensor) -> Tensor:
+        """Cross-entropy against the two bins around a target [...], weighted by nearness in raw space -> [...].
+
+        Of several targets the sum; the network is asked once.
+        """
+        log_p = self.net(x).log_softmax(-1)
+        return torch.stack([self._against(log_p, target) for target in targets]).sum(0)
+
+    def _against(self, log_p: Tensor, target: Tensor) -> Tensor:
         above = torch.searchsorted(self.bins, target.contiguous(), right=True).clamp(1, self.bins.shape[0] - 1)
         low, high = self.bins[above - 1], self.bins[above]
         weight = ((target - low) / (high - low)).clamp(0, 1)
-        log_p = self.net(x).log_softmax(-1)
         log_low, log_high = (log_p.gather(-1, i[..., None])[..., 0] for i in (above - 1, above))
-        loss: Tensor = -((1 - weight) * log_low + weight * log_high)
-        return loss
+        return -((1 - weight) * log_low + weight * log_high)
 
 
 class Regression(nn.Module):
