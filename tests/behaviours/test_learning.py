@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.data.toy import SPEED
 from tests.exercises.point_world import PointExperiment, settings
 from tests.models.worlds import KINDS, make_informed, noise_windows
 from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
@@ -17,9 +18,16 @@ from wm_lab.behaviours.dreaming import believe
 from wm_lab.errors import UserError
 from wm_lab.exercises.planning.exercise import PlanningConfig, PlanningExercise
 from wm_lab.experiment.arms import BehaviourArm
-from wm_lab.experiment.validation import VALIDATION, Tried, validation_numbers, validation_verdict
+from wm_lab.experiment.validation import (
+    VALIDATION,
+    Tried,
+    ValidationTrial,
+    validation_numbers,
+    validation_verdict,
+)
 from wm_lab.settings import complete
 from wm_lab.training.checkpoint import load_model
+from wm_lab.world_model import WorldModel
 
 TARGET = "wm_lab.behaviours.actor_critic.ActorCritic"
 ONLY = {"episodes": 8, "oracle_episodes": 0, "attribution": False, "clone": False, "local": False, "advised": False}
@@ -58,6 +66,23 @@ def test_a_model_that_promises_too_much_is_found_out(tmp_path):
     gaps = [a - b for a, b in zip(training[0].imagined, training[0].realised, strict=True)]
     np.testing.assert_allclose(gaps, 5 * 0.2, atol=1e-4)
     assert "the actor exploits its model: imagined − realised return is 1.0" in validation_verdict([training])
+
+
+def test_a_training_that_exploits_its_model_says_so_and_keeps_the_actor_that_did_best(tmp_path):
+    mirrored = {"_target_": "tests.exercises.point_world.PointWorld", "speed": -SPEED}
+    with PointExperiment(asked(tmp_path, {"steps": 90}, model=mirrored)) as experiment:
+        checkpoint, tools = experiment.models.behaviour(), experiment.tools
+        training = Tried.read(checkpoint.parent)
+        world = load_model(experiment.models.world_model(), WorldModel)
+        starts = experiment.data.validation_manifest(4)
+    first, last = np.mean(training[0].returns), np.mean(training[-1].returns)
+    assert last < first - 1, "what is learned in a mirror leads away from the goal"
+    kept = load_model(checkpoint, Behaviour).learn_in(world)
+    again = ValidationTrial(tools.make_task, starts, tmp_path)(kept, 0)
+    assert again["returns"] == pytest.approx(max(np.mean(tried.returns) for tried in training), abs=1e-3)
+    verdict = validation_verdict([training])
+    assert "the actor exploits its model: imagined − realised return is" in verdict
+    assert verdict.endswith(f"{last:.3g} at the end of training.")
 
 
 def test_the_actor_that_earned_most_is_kept_and_not_the_last():
