@@ -14,8 +14,8 @@ from wm_lab.experiment.memory import memory, weights
 
 
 def test_weights_are_counted_without_being_made():
-    assert weights(lambda: nn.Linear(10, 3)) == 33
-    assert weights(lambda: nn.Linear(2**20, 2**20)) == 2**40 + 2**20
+    assert weights(lambda: nn.Linear(10, 3), 100) == 33
+    assert weights(lambda: nn.Linear(2**20, 2**20), 100) == 2**40
     assert memory(torch.device("cpu")) > 2**28
 
 

@@ -32,7 +32,7 @@ CLONING = ("clone", "advised")
 def check_training(dry_run: DryRun) -> None:
     """Raise UserError where the model cannot be built for the task, or not learn from windows of this length."""
     settings, task = dry_run.settings, dry_run.task
-    require_memory(settings, task)
+    require_memory(dry_run)
     _check_trainer(settings, task, "trainer")
     if not is_simulator(settings):
         _check_parent(settings, task)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from wm_lab.data.rollout import PlayConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator
-from wm_lab.experiment.dry_run import blank_spec, build_model
-from wm_lab.experiment.run_settings import Settings
-from wm_lab.policies.behaviour_cloning import BehaviourCloning
-from wm_lab.settings import build
-from wm_lab.tasks.task import Task
+from wm_lab.experiment.dry_run import DryRun
 
 NUMBER = 4
 """Bytes of a float32."""
@@ -25,23 +23,27 @@ NUMBER = 4
 COPIES = 5
 """Of each weight in training: itself, its gradient, AdamW's two moments, and its average."""
 
+FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn}
+"""What networks are made by, all of which take a shape."""
 
-def require_memory(settings: Settings, task: Task) -> None:
+
+def require_memory(dry_run: DryRun) -> None:
     """UserError where weights, a batch or the candidates of a plan alone exceed the memory that there is."""
-    task_spec, spec = task.task_spec, blank_spec(task)
+    settings, task_spec = dry_run.settings, dry_run.task.task_spec
+    here = memory(torch.device(settings.device))
+    most = here // (NUMBER * COPIES)
     frame = sum(math.prod(shape) for shape in task_spec.observation.values()) + task_spec.action_size
     planner = settings.planner
     needs = {
         f"bc_trainer.batch={settings.bc_trainer['batch']}": _batch(settings.bc_trainer) * frame,
         f"trainer.batch={settings.trainer['batch']}": _batch(settings.trainer) * frame,
-        "bc": COPIES * weights(lambda: build(BehaviourCloning, settings.bc, "bc", spec)),
+        "bc": COPIES * weights(lambda: dry_run.clone, most),
     }
     if "candidates" in planner and "horizon" in planner:
         plans = planner["candidates"] * planner["horizon"] * task_spec.action_size
         needs[f"planner.candidates={planner['candidates']}"] = PlayConfig().group * plans
     if not is_simulator(settings):
-        needs[f"model={settings.label('model')}"] = COPIES * weights(lambda: build_model(settings, task))
-    here = memory(torch.device(settings.device))
+        needs[f"model={settings.label('model')}"] = COPIES * weights(lambda: dry_run.model, most)
     for what, numbers in needs.items():
         if NUMBER * numbers > here:
             raise UserError(
@@ -50,13 +52,40 @@ def require_memory(settings: Settings, task: Task) -> None:
             )
 
 
-def weights(make: Callable[[], nn.Module]) -> int:
-    """Numbers that a network would hold, made without any; 0 where it cannot be made so, as somebody's own may be."""
+def weights(make: Callable[[], nn.Module], most: int) -> int:
+    """Numbers that a network holds; of one with more than `most`, how many it had asked for when it was stopped."""
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            return sum(weight.numel() for weight in make().parameters())
-    except (RuntimeError, NotImplementedError, TypeError):
-        return 0
+        with _Counting(most):
+            network = make()
+    except _TooManyError as stopped:
+        return stopped.numbers
+    return sum(weight.numel() for weight in network.parameters())
+
+
+class _TooManyError(Exception):
+    def __init__(self, numbers: int) -> None:
+        super().__init__(numbers)
+        self.numbers = numbers
+
+
+class _Counting(TorchFunctionMode):
+    """Stops whoever asks for more than `most` numbers in all, before memory is given for the last of them.
+
+    Networks on the device "meta" would need none at all, but load PyTorch's compiler, which takes a second.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.numbers = most, 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in FACTORIES:
+            self.numbers += math.prod(args[0] if args and not isinstance(args[0], int) else args)
+            if self.numbers > self.most:
+                raise _TooManyError(self.numbers)
+        return func(*args, **(kwargs or {}))
 
 
 def memory(device: torch.device) -> int:
