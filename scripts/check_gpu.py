@@ -11,7 +11,7 @@ import time
 
 from wm_lab import ask
 
-MODELS = "rssm,rssm_categorical,latent_mlp,video_token,decoder_only,video_diffusion,jepa"
+MODELS = "rssm,rssm_categorical,latent_mlp,mdn_rnn,video_token,decoder_only,video_diffusion,jepa"
 EPISODES = 24
 MUCH = 0.3  # of success; 24 episodes tell no less
 

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # this machine 
 from wm_lab.models.decoder_only import DecoderOnly
 from wm_lab.models.jepa import JEPA
 from wm_lab.models.latent_mlp import LatentMLP
+from wm_lab.models.mdn_rnn import MDNRNN
 from wm_lab.models.rssm import RSSM
 from wm_lab.models.video_diffusion import VideoDiffusion
 from wm_lab.models.video_token import VideoToken
@@ -31,6 +32,7 @@ from wm_lab.world_model import DataSpec, Windows
 
 FAMILIES = {
     "latent_mlp": (LatentMLP, {}),
+    "mdn_rnn": (MDNRNN, {}),
     "rssm": (RSSM, {}),
     "rssm_categorical": (RSSM, {"latent": "categorical", "dynamics_scale": 1.0, "representation_scale": 0.1}),
     "video_token": (VideoToken, {}),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wm_lab.world_model import DataSpec as DataSpec
     from wm_lab.world_model import Imagination as Imagination
     from wm_lab.world_model import State as State
+    from wm_lab.world_model import Tempered as Tempered
     from wm_lab.world_model import Windows as Windows
     from wm_lab.world_model import WorldModel as WorldModel
 else:
@@ -55,7 +56,7 @@ else:
         "wm_lab.reports.tables": ("Table",),
         "wm_lab.tasks.task": ("Expert", "Task", "TaskSpec", "Variable"),
         "wm_lab.training.checkpoint": ("load_model",),
-        "wm_lab.world_model": ("ActsItself", "DataSpec", "Imagination", "State", "Windows", "WorldModel"),
+        "wm_lab.world_model": ("ActsItself", "DataSpec", "Imagination", "State", "Tempered", "Windows", "WorldModel"),
     }
     _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

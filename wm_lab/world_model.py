@@ -342,3 +342,11 @@ class ActsItself(WorldModel):
     @abstractmethod
     def act(self, state: State, generators: Sequence[torch.Generator]) -> Tensor:
         """The next actions [B, chunk, A] in [-1, 1]; where several would do, each row's generator decides."""
+
+
+class Tempered(WorldModel):
+    """A world model whose imagination can be drawn at a temperature: more boldly above 1, more timidly below."""
+
+    @abstractmethod
+    def at(self, temperature: float) -> Self:
+        """The same model, which shares its weights, with what it imagines drawn at this temperature (> 0)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig
 from wm_lab.models.jepa import JEPA, JEPAConfig
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
+from wm_lab.models.mdn_rnn import MDNRNN, MDNRNNConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.models.video_diffusion import VideoDiffusion, VideoDiffusionConfig
 from wm_lab.models.video_diffusion.config import DenoiserConfig
@@ -16,7 +17,7 @@ from wm_lab.models.video_token import VideoToken, VideoTokenConfig
 from wm_lab.world_model import DataSpec, Windows, WorldModel
 
 STATE, ACTION = 5, 2
-LATENT = ("rssm-gaussian", "rssm-categorical", "latent_mlp")
+LATENT = ("rssm-gaussian", "rssm-categorical", "latent_mlp", "mdn_rnn")
 """Those with a posterior, a prior and a decoder of its latent."""
 KINDS = (*LATENT, "video_token", "video_diffusion", "decoder_only", "jepa")
 SMALL = {"units": 24, "layers": 1, "depth": 4, "reward_bins": 21, "reward_limit": 4.0}
@@ -41,6 +42,8 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
         return LatentMLP(
             LatentMLPConfig(**{"variables": 8, "transition_units": 24, "transition_layers": 1, **options}), spec
         )
+    if kind == "mdn_rnn":
+        return MDNRNN(MDNRNNConfig(**{"variables": 8, "memory": 32, "mixtures": 3, **options}), spec)
     if kind == "video_token":
         sizes = {"width": 16, "num_heads": 2, "context": 3, "levels": [5, 5], "vector_codes": 4}
         return VideoToken(VideoTokenConfig(**{**sizes, **options}), spec)
