@@ -39,7 +39,7 @@ from wm_lab.tasks.task import TaskSpec
 
 GROUPS = "groups"
 PLAN = "plan.json"
-LENGTH = EPISODE + "length"
+LENGTH, TOLD = EPISODE + "length", EPISODE + "instruction"
 DAMAGE = (zipfile.BadZipFile, zlib.error, TokenError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError)
 """What reading a damaged group of episodes can end in."""
 
@@ -125,7 +125,11 @@ class Collector:
         path = batch.path(self.folder)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as file:
-            np.savez(file, **step_columns(episodes), **{LENGTH: [episode.steps for episode in episodes]})  # type: ignore[arg-type]
+            facts = {
+                LENGTH: [episode.steps for episode in episodes],
+                TOLD: [episode.instruction for episode in episodes],
+            }
+            np.savez(file, **step_columns(episodes), **facts)  # type: ignore[arg-type]
         temporary.rename(path)
         return {"episodes": len(episodes), **counts(episodes)}
 
@@ -186,7 +190,7 @@ def _join(
     writer = ShardWriter(folder, int((lengths + 1).sum()))
     for batch in batches:
         group = _load(batch.path(folder))
-        del group[LENGTH]
+        del group[LENGTH], group[TOLD]
         writer.append(group)
     seeds = [seed for batch in batches for seed in batch.seeds]
     choices = [choose(exploration, seed) for seed in seeds]
@@ -197,7 +201,12 @@ def _join(
         "strength": [choice.strength for choice in choices],
         "round": [round_number] * len(seeds),
     }
-    writer.finish(lengths, table, task_spec, behaviours, provenance)
+    told = [str(said) for batch in batches for said in _load(batch.path(folder), TOLD)[TOLD]]
+    instructions = None
+    if set(told) != {task_spec.instruction}:
+        instructions = sorted(set(told))
+        table["instruction"] = [instructions.index(said) for said in told]
+    writer.finish(lengths, table, task_spec, behaviours, provenance, instructions)
 
 
 def _load(path: Path, *names: str) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -22,6 +22,7 @@ from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard,
 from wm_lab.data.splits import SPLITS, SplitConfig, assign, count_out
 from wm_lab.data.statistics import Floors, floors_of, image_moments, linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
+from wm_lab.tasks.task import SCENE
 from wm_lab.world_model import DataSpec
 
 VERIFY_UP_TO = 256 << 20
@@ -122,7 +123,9 @@ class Dataset:
         stop = start + int(self.table.length[index]) + 1
         observation = {key: self.slice(OBSERVATION + key, start, stop) for key in self.observation_keys}
         action, reward, success, contact, terminal = (self.slice(name, start, stop) for name in STEP_COLUMNS)
-        return Episode(int(self.table.seed[index]), observation, action, reward, success, contact, terminal)
+        told = self.instructions[self.table.instruction[index]]
+        seed = int(self.table.seed[index])
+        return Episode(seed, observation, action, reward, success, contact, terminal, instruction=told)
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
@@ -164,7 +167,7 @@ class Dataset:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
-        points = [v["start"] for v in self.task_spec["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
+        starts = [v["start"] for v in self.task_spec["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
         size = self.task_spec["action_size"]
         return DataSpec(
             shapes,
@@ -173,7 +176,7 @@ class Dataset:
             std,
             std_change,
             linear,
-            {"state": points},
+            points_of(starts, shapes),
             self.instructions,
             changes,
             self._action_std(),
@@ -239,6 +242,14 @@ class Dataset:
         ours = np.array([self.instructions.index(said) for said in shard.instructions])
         numbers: np.ndarray = ours[shard.columns.get("episode.instruction", np.zeros(shard.episodes, int))]
         return numbers
+
+
+def points_of(starts: list[int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    """Where the points of a state stand that begin at `starts`: in the state itself, and in the scene that it leads."""
+    found = {"state": starts}
+    if SCENE in shapes:
+        found[SCENE] = [start for start in starts if start + 3 <= shapes[SCENE][0]]
+    return found
 
 
 def observed(shard: Shard) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Episode:
     """[L], wall time of `Policy.act` for this row's share of each decision; empty where nobody measured."""
     report: dict[str, np.ndarray] = field(default_factory=dict)
     """What the policy itself remembers of this episode (`Policy.report`)."""
+    instruction: str = ""
+    """What the robot was told."""
 
     @property
     def state(self) -> np.ndarray:

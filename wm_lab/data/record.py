@@ -150,6 +150,7 @@ class GroupRecord:
             terminal=column(self._terminal),
             milliseconds=self._seconds[:length, row] * 1000.0,
             report=self._policy.report(row),
+            instruction=self._tasks[row].instruction,
         )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.behaviours.behaviour import Behaviour, feature_size, with_features
+from wm_lab.data.dataset import points_of
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, planning, value_class
@@ -172,8 +173,6 @@ def blank_spec(task: Task) -> DataSpec:
     zeros = {key: [0.0] * size for key, size in sizes.items()}
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
-    points = [v.start for v in task.task_spec.variables if v.unit == "m" and v.stop - v.start == 3]
-    told = [task.task_spec.instruction]
-    return DataSpec(
-        shapes, task.task_spec.action_size, zeros, ones, changes, points={"state": points}, instructions=told
-    )
+    starts = [v.start for v in task.task_spec.variables if v.unit == "m" and v.stop - v.start == 3]
+    points, told = points_of(starts, shapes), [task.instruction]
+    return DataSpec(shapes, task.task_spec.action_size, zeros, ones, changes, points=points, instructions=told)

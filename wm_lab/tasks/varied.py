@@ -53,6 +53,10 @@ class VariedTask(Task):
     def step(self, action: np.ndarray) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         return self._task.step(action)
 
+    @property
+    def instruction(self) -> str:
+        return self._task.instruction
+
     def command(self, action: np.ndarray) -> np.ndarray:
         return self._task.command(action)
 
