@@ -256,3 +256,24 @@ def test_the_episode_is_truncated_at_its_length_and_success_does_not_end_it() ->
 def test_a_structured_config_holds_the_dials() -> None:
     merged = OmegaConf.merge(OmegaConf.structured(HandConfig), {"goal": "push", "planning": {"horizon": 18}})
     assert OmegaConf.to_object(merged).planning.horizon == 18  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["reach", "push", "place"])
+def test_a_goal_that_a_state_shows_is_where_success_is(name: str) -> None:
+    task = HandTask(HandConfig(goal=name))
+    task.reset(seed=7)
+    expert = task.expert()
+    for _ in range(8):
+        task.step(expert.act())
+    before = task.state().copy()
+    task.set_goal(before)
+    after = task.state()
+    assert not np.array_equal(after[task.layout.goal :], before[task.layout.goal :])
+    np.testing.assert_array_equal(after[: task.layout.goal], before[: task.layout.goal])
+    assert task.step(np.zeros(7, np.float32))[4]["success"]
+
+
+def test_a_stack_cannot_be_given_another_goal() -> None:
+    task = HandTask(HandConfig(goal="stack"))
+    with pytest.raises(LookupError, match="would have to stand on one another"):
+        task.set_goal(task.state())

@@ -15,7 +15,17 @@ CONF = Path(__file__).parents[2] / "conf" / "task"
 TASKS = sorted(file.relative_to(CONF).with_suffix("").as_posix() for file in CONF.rglob("*.yaml"))
 TASKS.remove("recorded")  # which nobody plans in
 DISTANCE = "objective.goal_distance"
-GOALS = ("fetch", "hand", "point_maze", "gym/reacher", "suite/fetch", "suite/hand", "suite/point_maze", "suite/reacher")
+GOALS = (
+    "fetch",
+    "hand",
+    "point_maze",
+    "swm",
+    "gym/reacher",
+    "suite/fetch",
+    "suite/hand",
+    "suite/point_maze",
+    "suite/reacher",
+)
 """Those that can say what their goal looks like; and `gym`, which is MuJoCo's Reacher where no id is given."""
 
 EXTRAS = {

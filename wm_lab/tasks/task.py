@@ -240,6 +240,10 @@ class Task(gymnasium.Env, ABC):
         self.restore(here)
         return {**seen, "state": state}
 
+    def set_goal(self, state: np.ndarray) -> dict[str, np.ndarray]:
+        """From now on the goal of the running episode is what a state [D] shows reached; returns what is seen now."""
+        raise LookupError(f"{self.task_spec.name} cannot be given another goal")
+
     def snapshot_like(self, state: np.ndarray) -> np.ndarray:
         """A snapshot [S] whose scene looks as a state [D] tells, such as one that a model decoded; for pictures."""
         raise LookupError(f"{self.task_spec.name} does not say what its states look like")

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -104,6 +105,17 @@ def goal_state(name: str, state: Tensor) -> Tensor:
     there[..., :3] += moved
     there[..., 16:19] += moved
     return there
+
+
+def reached_goal(name: str, state: np.ndarray) -> np.ndarray:
+    """The goal [3] that a state [D] shows reached; LookupError of goals that hold more than one thing in place."""
+    layout = GOALS[name].layout
+    if layout.blocks > 1:
+        raise LookupError(f"hand/{name} cannot be given another goal: its blocks would have to stand on one another")
+    if name == "insert":
+        raise LookupError("hand/insert cannot be given another goal: its hole stands where it stands")
+    at = layout.position(0) if layout.blocks else TCP
+    return np.asarray(state[at : at + 3], np.float64)
 
 
 def manipulate(x: State, name: str, block: int, half: float, **shape: float) -> Number:

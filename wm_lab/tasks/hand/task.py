@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from wm_lab.errors import unknown
-from wm_lab.tasks.hand.costs import COSTS, goal_state
+from wm_lab.tasks.hand.costs import COSTS, goal_state, reached_goal
 from wm_lab.tasks.hand.experts import EXPERTS, HandExpert
 from wm_lab.tasks.hand.goals import GOALS, check_difficulty, draw_start, solved
 from wm_lab.tasks.hand.gripper import OBSERVATIONS, GripperConfig, GripperTask, shapes_of
@@ -74,6 +74,13 @@ class HandTask(GripperTask):
 
     def goal_state(self, state: Tensor) -> Tensor:
         return goal_state(self._goal.name, state)
+
+    def set_goal(self, state: np.ndarray) -> dict[str, np.ndarray]:
+        snapshot = self.snapshot()
+        goal = snapshot[-self._held : -1]
+        goal[:] = reached_goal(self._goal.name, state)
+        self._physics.with_goal(snapshot[: -self._held], goal)
+        return self.restore(snapshot)
 
     def relocate(self, states: np.ndarray, random: np.random.Generator) -> HandRelocation:
         return HandRelocation.draw(self.layout, self._physics, states, random)
