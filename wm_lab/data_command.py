@@ -3,12 +3,14 @@
 wm-lab-data info PATH [--sheet FRAMES.png]       validate PATH
 wm-lab-data import PATH FOLDER                   LeRobot, robomimic or Minari -> a dataset of the lab
 wm-lab-data export PATH FOLDER                   a dataset of the lab -> LeRobot
+wm-lab-data view PATH [--output FILE.rrd]        its episodes as a recording that opens in Rerun's viewer
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 
 from wm_lab import __version__
@@ -23,10 +25,17 @@ from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.survey_tables import survey_tables
 from wm_lab.reports.terminal import print_tables
 from wm_lab.system.streams import prepare_streams
+from wm_lab.tasks.extras import need
 from wm_lab.tracking.progress import progress
+from wm_lab.view.recording import RerunRecording
+from wm_lab.view.sequences import of_episode
+from wm_lab.view.sequences import told as titled
 
 IMAGE_SIZE = 64
 """Side of imported images: what the lab's models of images begin with."""
+
+VIEWED = 20
+"""Episodes of a recording for Rerun's viewer."""
 
 SHEET = (6, 8)
 """Episodes and frames of each on a contact sheet."""
@@ -102,6 +111,25 @@ def export(arguments: argparse.Namespace) -> None:
     print(f"{arguments.folder}: {len(source)} episodes in LeRobot's format, version 3.0")
 
 
+def view(arguments: argparse.Namespace) -> None:
+    """Write the first episodes as a recording for Rerun's viewer."""
+    need("rerun", "wm-lab-data view", "view")
+    if arguments.episodes < 1:
+        raise UserError(f"--episodes {arguments.episodes} shows nothing; say 1 or more")
+    source = _open(arguments)
+    output = arguments.output or Path(f"{arguments.path.resolve().name}.rrd")
+    if not output.resolve().parent.is_dir():
+        raise UserError(f"there is no folder {output.parent} for --output; make it, or choose another")
+    count, steps = min(arguments.episodes, len(source)), 0
+    with progress("view", count) as bar, RerunRecording(output, source.task_spec.name) as recording:
+        for index, episode in enumerate(islice(source.episodes(), count)):
+            viewed = of_episode(source.task_spec, episode, titled(source.kept[index], episode), source.labels)
+            recording.sequence(viewed.title, viewed.shown)
+            steps += episode.steps
+            bar.advance(1)
+    print(f"{output}: {count} of {len(source)} episodes, {steps} steps; look at it with: rerun {output}")
+
+
 def _open(arguments: argparse.Namespace) -> Source:
     size = getattr(arguments, "image_size", 0)
     keys = getattr(arguments, "keys", None)
@@ -161,4 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     send = command("export", export, "a dataset to LeRobot's format, version 3.0")
     send.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    look = command("view", view, "episodes as a recording for Rerun's viewer: pip install 'wm_lab[view]'")
+    look.add_argument("--output", type=Path, metavar="FILE.rrd", help="default: the dataset's name in this folder")
+    look.add_argument("--episodes", type=int, default=VIEWED, metavar="N", help="the first ones (default: %(default)s)")
     return parser

@@ -51,11 +51,13 @@ from wm_lab.settings import (
 from wm_lab.system.device import choose_device
 from wm_lab.system.names import file_name
 from wm_lab.system.streams import let_logs_fail, prepare_streams, require_folder
+from wm_lab.tasks.extras import need
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.values.value import Value
+from wm_lab.view.sequences import save_viewed
 from wm_lab.world_model import WorldModel
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,9 @@ KINDS: dict[str, type] = {
 }
 """What the class of a section must be."""
 
+RECORDING = "recording.rrd"
+"""What Rerun's viewer opens of a run, with tracking.rerun=true."""
+
 TRACEBACK = "WM_LAB_TRACEBACK"
 """Environment variable that keeps the user's HYDRA_FULL_ERROR, here and in launchers' processes."""
 
@@ -82,6 +87,8 @@ def run(cfg: DictConfig) -> Answer:
     settings, tracking = read(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     exercise = build(Exercise, settings.exercise, "exercise")
+    if tracking.rerun:
+        need("rerun", "tracking.rerun=true", "view")  # before any work
     with Experiment(settings) as experiment:
         experiment.check()
         exercise.check(experiment)
@@ -159,6 +166,8 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
         (record.video if picture.suffix == ".gif" else record.image)(name, picture)
     for moving in answer.clips:
         record.video(moving.name, moving.path)
+    if answer.viewed:
+        save_viewed(answer.viewed, record.folder.path / RECORDING, f"{exercise} on {experiment.task_spec.name}")
     for table in answer.tables:
         record.table(table.title, *table.tidy())
     save_outcomes(record.folder.path, answer.outcomes)

@@ -12,6 +12,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
+from wm_lab.view.sequences import Viewed
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Answer:
     figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
     outcomes: Mapping[str, Sequence[Outcomes]] = field(default_factory=dict)  # who did what in each training's episodes
     pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
+    viewed: list[Viewed] = field(default_factory=list)  # the same for Rerun's viewer, where it is wanted
     clips: list[Clip] = field(default_factory=list)  # moving pictures, which the page begins with
     model: dict[str, float | None] | None = None  # what the world model cost and how fast it is
 

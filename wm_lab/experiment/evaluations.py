@@ -15,7 +15,7 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
-from wm_lab.experiment.filming import Cameraman
+from wm_lab.experiment.filming import Cameraman, view_again
 from wm_lab.experiment.scoring import decision_milliseconds, outcomes_of
 from wm_lab.experiment.shown import Shown, choose
 from wm_lab.experiment.shown import load as load_shown
@@ -23,6 +23,7 @@ from wm_lab.experiment.shown import save as save_shown
 from wm_lab.experiment.tools import Tools, identity
 from wm_lab.reports.moving import Clip, save_moving
 from wm_lab.tracking.progress import progress
+from wm_lab.view.sequences import Viewed
 
 OUTCOMES = "outcomes.json"
 STARTS = "starts.json"
@@ -85,6 +86,13 @@ class Evaluations:
         folder = tools.store.get("clips", made, work)
         found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".webp", ".gif")}
         return [_clip(arm.name, shown, found[shown.name]) for shown in every if shown.name in found]
+
+    def viewed(self, arm: Arm, manifest: Manifest, play_on: int | None) -> list[Viewed]:
+        """The same episodes for Rerun's viewer, with a picture of every step where the task draws any."""
+        if not self._tools.evaluated.repeatable:
+            return []
+        folder, task = self._tools.store.path("outcomes", self._recipe(arm, manifest, play_on)), self._world(manifest)()
+        return [view_again(task, arm.name, shown) for shown in load_shown(folder)]
 
     def _world(self, manifest: Manifest) -> TaskFactory:
         """Makes the task that a manifest describes."""

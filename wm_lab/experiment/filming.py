@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
 import torch
 
+from wm_lab.data.episode import Episode
 from wm_lab.data.record import SNAPSHOT
 from wm_lab.data.rollout import TaskFactory
 from wm_lab.experiment.arms import Arm, PlanningArm
@@ -17,6 +18,7 @@ from wm_lab.policy import Moment
 from wm_lab.reports.moving import titled
 from wm_lab.tasks.overlay import Line, Overlay
 from wm_lab.tasks.task import Task
+from wm_lab.view.sequences import Viewed, of_episode
 from wm_lab.world_model import State, WorldModel
 
 SIZE = (240, 180)
@@ -72,6 +74,37 @@ class Cameraman:
                 told = f"{self._name}, step {step}" + (", solved" if success else ", not solved" if failed else "")
                 frames.append(titled(frame, told, True if success else False if failed else None))
         return Film(frames, stride)
+
+
+def view_again(task: Task, arm: str, shown: Shown) -> Viewed:
+    """An episode that an arm played, step by step as it was, for Rerun's viewer."""
+    observation, _ = task.reset(seed=shown.seed)
+    draws = task.render_mode == "rgb_array"
+    rows: list[tuple[dict[str, np.ndarray], float, bool, bool]] = []
+    states, pictures = [], []
+    reward: SupportsFloat = 0.0
+    success = contact = False
+    for action in [None, *shown.action[1:]]:
+        if action is not None:
+            observation, reward, _, _, info = task.step(action)
+            success, contact = bool(info["success"]), bool(info.get("contact", False))
+        rows.append((observation, float(reward), success, contact))
+        states.append(task.state())
+        pictures += [task.render(SIZE)] if draws else []
+    every, rewards, successes, contacts = zip(*rows, strict=True)
+    seen = {key: np.stack([each[key] for each in every]) for key in every[0] if key != SNAPSHOT}
+    none = np.zeros(len(rows), bool)
+    episode = Episode(
+        shown.seed,
+        {**seen, "state": np.stack(states)},
+        shown.action,
+        np.array(rewards),
+        np.array(successes),
+        np.array(contacts),
+        none,
+    )
+    end = f"solved after {episode.first_success} steps" if episode.solved else f"not solved in {episode.steps} steps"
+    return of_episode(task.task_spec, episode, f"{arm} (seed {shown.seed}): {end}", pictures=pictures or None)
 
 
 def frame_budget(task: Task) -> tuple[tuple[int, int], int]:

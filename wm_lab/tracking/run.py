@@ -74,6 +74,11 @@ class Run:
         finally:
             self._signals.remove()
 
+    @property
+    def rerun(self) -> bool:
+        """Whether episodes and imaginations are wanted as a Rerun recording."""
+        return self._tracking.rerun
+
     def log(self, step: int, **scalars: Any) -> None:
         """Record numbers at a step.
 

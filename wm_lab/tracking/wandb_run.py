@@ -60,6 +60,8 @@ class TrackingConfig:
     """Of the run; null: its folder's."""
     tags: list[str] = field(default_factory=list)
     """Labels to find the run by."""
+    rerun: bool = False
+    """Episodes and imaginations for Rerun's viewer, as recording.rrd in the run folder."""
     init_timeout: Positive = 20.0
     """Seconds that a server which fails may cost a run altogether; what it then lacks is kept in the run folder."""
 

@@ -139,6 +139,7 @@ class ImaginationExercise(Exercise):
             answer.clips += clips
         if frames := [one.frames for one in every if one.frames is not None]:
             self._add_frames(answer, frames, experiment)
+        answer.viewed = every[0].viewed
         answer.model = model_facts(experiment)
         return answer
 

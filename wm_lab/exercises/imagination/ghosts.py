@@ -55,10 +55,9 @@ def extremes(
     """
     if task.render_mode != "rgb_array" or not task.repeatable or not task.points(task.state()):
         return []
-    name, scale, unit = _measure(task.task_spec.variables)
-    order = np.argsort(errors[name][:, -1])
+    name, scale, unit = measure(task.task_spec.variables)
     found = []
-    for called, row in (("median", int(order[len(order) // 2])), ("worst", int(order[-1]))):
+    for called, row in shown_rows(errors[name]).items():
         part = stretches[row : row + 1]
         belief, _ = model.observe(part.observed.to(device_of(model)))
         imagined = readout(model.imagine(belief, part.actions[:, None].to(device_of(model))))[0, 0]
@@ -100,7 +99,13 @@ def _frame(task: Task, window: GhostWindow, step: int, size: tuple[int, int]) ->
     return titled(frame, f"step {step}: {window.error[step - 1]:.2g} {window.unit}")
 
 
-def _measure(variables: tuple[Variable, ...]) -> tuple[str, float, str]:
+def shown_rows(error: np.ndarray) -> dict[str, int]:
+    """Which windows are looked at, by the last of their errors [W, H]."""
+    order = np.argsort(error[:, -1])
+    return {"median": int(order[len(order) // 2]), "worst": int(order[-1])}
+
+
+def measure(variables: tuple[Variable, ...]) -> tuple[str, float, str]:
     """What windows are ranked by: the first variable that success depends on, if it is in metres; else the whole."""
     for variable in variables:
         if variable.tolerance is not None and variable.unit == "m":

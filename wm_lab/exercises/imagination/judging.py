@@ -22,6 +22,7 @@ from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execu
 from wm_lab.exercises.imagination.predictions import fit_linear, predict
 from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
 from wm_lab.exercises.imagination.stretches import Stretches, draw, fair
+from wm_lab.exercises.imagination.viewed import viewed_windows
 from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.objectives import ObjectiveConfig, build_objective
@@ -31,6 +32,7 @@ from wm_lab.tasks.simulator import Simulator
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
+from wm_lab.view.sequences import Viewed
 from wm_lab.world_model import WorldModel
 
 
@@ -89,6 +91,7 @@ class Judged:
     planned: Planned | None  # None: nobody plans
     frames: ImaginedFrames | None  # None: it imagines no images
     ghosts: list[GhostWindow]  # to look at
+    viewed: list[Viewed]  # the same for Rerun's viewer, where it is wanted
 
 
 def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Dataset, split: str) -> Judged:
@@ -117,7 +120,10 @@ def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Da
     ghosts: list[GhostWindow] = []
     if experiment.settings.media and experiment.tools.training == 0 and frames is None:
         ghosts = extremes(model, judge.readout, errors[MODEL], stretches, unseen, experiment.task)
-    return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames, ghosts)
+    viewed: list[Viewed] = []
+    if experiment.run is not None and experiment.run.rerun and experiment.tools.training == 0:
+        viewed = viewed_windows(model, judge.readout, errors[MODEL], stretches, unseen, experiment.task)
+    return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames, ghosts, viewed)
 
 
 def judges_plans(config: ImaginationConfig, task: Task) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
+from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.nudges import nudge_differences, robustness_verdicts
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
@@ -179,9 +180,8 @@ class PlanningExercise(Exercise):
                 made.setdefault(arm.name, []).append(arm)
         answer = planning_answer(experiment, manifest, arms)
         answer.verdicts += cautions
-        if experiment.settings.media:
-            for first, *_ in made.values():
-                answer.clips += experiment.evaluations.clips(first, few if first.slow else manifest, config.play_on)
+        for first, *_ in made.values():
+            self._show(answer, experiment, first, few if first.slow else manifest)
         if "bc" in arms and len(experiment.clones.sections) > 1:
             choices = [each.clones.selection for each in experiment.trainings]
             answer.numbers["clone_selection"] = [selection_numbers(choice) for choice in choices]
@@ -206,6 +206,14 @@ class PlanningExercise(Exercise):
         answer.numbers["redrawn_starts"] = experiment.evaluations.redrawn_starts(manifest)
         answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer
+
+    def _show(self, answer: Answer, experiment: Experiment, arm: Arm, manifest: Manifest) -> None:
+        """Something to look at of an arm that was played."""
+        evaluations, play_on = experiment.evaluations, self.config.play_on
+        if experiment.settings.media:
+            answer.clips += evaluations.clips(arm, manifest, play_on)
+        if experiment.run is not None and experiment.run.rerun:
+            answer.viewed += evaluations.viewed(arm, manifest, play_on)
 
     def _arms(self, experiment: Experiment) -> Iterator[Arm]:
         """Every arm of one training; with the first come those that learn nothing and are played once.

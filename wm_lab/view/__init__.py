@@ -1,0 +1,1 @@
+"""Episodes and imaginations for the viewer of Rerun, which robot people know."""
