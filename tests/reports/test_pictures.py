@@ -82,6 +82,23 @@ def test_bars_are_as_high_as_the_rates_and_stand_by_task():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["toy/push\ncontact", "toy/reach\nreach"]
 
 
+def lightness_and_hue(colour: str) -> np.ndarray:
+    """CIE L*a*b*, in which an eye tells what is 10 apart."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(to_xyz @ linear / np.array([0.9505, 1.0, 1.089]))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_every_arm_of_a_run_has_a_colour_that_is_told_from_the_others():
+    arms = ["expert", "random", "noop", "bc", "mpc", "mpc_cost", "mpc_reward", "greedy", "local", "selected"]
+    arms += ["simulator", "simulator_reward", "actor", "value"]
+    shades = [lightness_and_hue(colour) for colour in style.colours(arms, plots.ARMS).values()]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(shades) for b in shades[:i]]
+    assert min(apart) > 12
+
+
 def test_success_is_drawn_against_latency_on_a_log_scale():
     axes = plots.success_latency(success_rows(results())).axes[0]
     assert axes.get_xscale() == "log"

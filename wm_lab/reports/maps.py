@@ -6,8 +6,10 @@ Shapes: n scenes.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,11 @@ Colour = str | tuple[float, float, float, float]
 """By name, or red, green, blue and opacity."""
 
 PANEL = 2.15  # inches
+
+POINTS = 72  # of an SVG in an inch
+
+THUMB = 64
+"""Side of the picture of a chosen scene, in points."""
 
 GAP = 2
 """Pixels between the pictures of a contact sheet."""
@@ -47,16 +54,25 @@ def scene_maps(flat: Mapping[str, np.ndarray], colours: Mapping[str, np.ndarray]
     return figure
 
 
-def save_hoverable(figure: Figure, path: Path, titles: Sequence[str]) -> Path:
-    """Write the SVG of `scene_maps`; a scene says its title [n] under the pointer and to who gets there by keys."""
+def save_hoverable(figure: Figure, path: Path, titles: Sequence[str], images: np.ndarray | None = None) -> Path:
+    """Write the SVG of `scene_maps`, whose scenes say what they are under the pointer and to who gets there by keys.
+
+    A scene tells its title [n], is ringed on all maps, and its picture [n, S, S, 3] uint8 appears beside every row.
+    Keys go over the scenes once, on the first map. No script: the style sheet within the file chooses what appears.
+    """
     style.save(figure, path)
+    reached: set[int] = set()
 
     def named(match: re.Match[str]) -> str:
-        told = escape(titles[int(match[1])], quote=True)
-        return f'<a tabindex="0" aria-label="{told}"><title>{told}</title>'
+        scene = int(match[1])
+        told = escape(titles[scene], quote=True)
+        index = -1 if scene in reached else 0
+        reached.add(scene)
+        return f'<a class="scene s{scene}" tabindex="{index}" aria-label="{told}"><title>{told}</title>'
 
     svg = re.sub(r'<a xlink:href="scene-(\d+)"[^>]*>', named, path.read_text(encoding="utf-8"))
-    path.write_text(svg, encoding="utf-8")
+    added = _chosen_style(len(titles)) + ("" if images is None else _thumbnails(figure, images))
+    path.write_text(svg.replace("</svg>", f"{added}</svg>"), encoding="utf-8")
     return path
 
 
@@ -76,6 +92,42 @@ def contact_sheet(images: np.ndarray, places: np.ndarray) -> Image:
     for image, (x, y) in zip(images, cells[cell], strict=True):
         sheet.paste(Image.fromarray(image), (int(x) * size, int(side - 1 - y) * size))
     return sheet
+
+
+def _chosen_style(scenes: int) -> str:
+    """What happens to a scene under the pointer or the keys: the same one everywhere, and its pictures."""
+    ring = f"{{stroke: {INK} !important; stroke-width: 1.3px !important}}"
+    rules = [".thumbnail {display: none; pointer-events: none}", ".scene:focus {outline: none}"]
+    for i in range(scenes):
+        chosen = f"svg:has(.s{i}:hover, .s{i}:focus)"
+        rules += [f"{chosen} .s{i} * {ring}", f"{chosen} .t{i} {{display: inline}}"]
+    return f"<style>{' '.join(rules)}</style>"
+
+
+def _thumbnails(figure: Figure, images: np.ndarray) -> str:
+    """The pictures once, and where each appears: to the right of every row of maps, at its foot."""
+    kept = "".join(
+        f'<image id="picture-{i}" width="{THUMB}" height="{THUMB}" {_data(x)}/>' for i, x in enumerate(images)
+    )
+    width, height = figure.get_size_inches() * POINTS
+    grid = figure.axes[0].get_subplotspec()
+    columns = 1 if grid is None else grid.get_gridspec().ncols
+    shown = []
+    for axes in figure.axes[columns - 1 :: columns]:
+        box = axes.get_position()
+        x, y = min(box.x1 * width + 6, width - THUMB - 2), (1 - box.y0) * height - THUMB
+        shown += [
+            f'<use href="#picture-{i}" class="thumbnail t{i}" x="{x:.1f}" y="{y:.1f}"/>' for i in range(len(images))
+        ]
+    return f"<defs>{kept}</defs>{''.join(shown)}"
+
+
+def _data(image: np.ndarray) -> str:
+    from PIL import Image
+
+    written = BytesIO()
+    Image.fromarray(image).save(written, "JPEG", quality=80)
+    return f'href="data:image/jpeg;base64,{b64encode(written.getvalue()).decode()}"'
 
 
 def _shades(values: np.ndarray) -> tuple[list[Colour], list[tuple[str, Colour]]]:
@@ -103,4 +155,4 @@ def _scatter(axes: Axes, y: np.ndarray, shades: list[Colour]) -> None:
 def _legend(axes: Axes, entries: Sequence[tuple[str, Colour]]) -> None:
     for word, shade in entries:
         axes.plot([], [], "o", color=shade, label=word)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, labelcolor=QUIET, handletextpad=0.1)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=8, labelcolor=QUIET, handletextpad=0.1)

@@ -15,7 +15,7 @@ from wm_lab.evaluation.comparison import SuccessRow
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.interval import Interval
 from wm_lab.reports import style
-from wm_lab.reports.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
+from wm_lab.reports.style import BLUE, GREEN, INDIGO, INK, ORANGE, PURPLE, QUIET, SKY, TEAL, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +33,12 @@ PREDICTORS = {
 }
 ARMS = {
     "mpc": BLUE,
+    "mpc_cost": INDIGO,
     "bc": VERMILION,
     "local": PURPLE,
     "selected": ORANGE,
     "simulator": GREEN,
+    "simulator_reward": TEAL,
     "expert": "#7b828e",
     "greedy": SKY,
     "random": "#b3b8c0",

@@ -24,6 +24,9 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
 )
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 
+# After Tol's muted scheme: told apart from the above, and from one another by lightness too.
+INDIGO, TEAL, *_ = MORE = ("#332288", "#88CCBB", "#882255", "#7A4A1E", "#999933", "#DDCC77", "#117733")
+
 SETTINGS: dict[str, Any] = {
     "figure.facecolor": "white",
     "font.family": "sans-serif",
@@ -88,5 +91,6 @@ def save(figure: Figure, path: Path | str) -> Path:
 def colours(names: Iterable[str], fixed: dict[str, str]) -> dict[str, str]:
     """A colour for each name: its own where it has one, else the next of the palette that nobody uses."""
     names = list(names)
-    free = iter([c for c in CYCLE if c not in {fixed.get(name) for name in names}] * (1 + len(names)))
+    taken = {fixed.get(name) for name in names}
+    free = iter([c for c in (*CYCLE[:-1], *MORE) if c not in taken] * (1 + len(names)))
     return {name: fixed.get(name) or next(free) for name in names}

@@ -121,10 +121,10 @@ class LatentExercise(Exercise):
         answer = Answer(verdicts, plain(found) | {"data": data.digest}, latent_tables(found))
         if experiment.run is not None:  # of the first training
             folder, (_, flat, frames, scenes) = experiment.run.folder.plots, looked[0]
-            answer.pictures = {
-                "scenes": draw_maps(flat, frames, scenes, experiment.task_spec.variables, folder / "scenes.svg")
-            }
-            if (images := thumbnails(experiment.task, data, frames, scenes)) is not None:
+            images = thumbnails(experiment.task, data, frames, scenes)
+            maps = draw_maps(flat, frames, scenes, experiment.task_spec.variables, folder / "scenes.svg", images)
+            answer.pictures = {"scenes": maps}
+            if images is not None:
                 *_, last = flat.values()
                 answer.pictures["contact_sheet"] = save_png(contact_sheet(images, last), folder / "contact_sheet.png")
         return answer

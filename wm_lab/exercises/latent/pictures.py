@@ -19,9 +19,17 @@ THUMBNAIL = (96, 96)
 
 
 def draw_maps(
-    flat: Mapping[str, np.ndarray], frames: HeldOutFrames, scenes: np.ndarray, variables: Sequence[Variable], path: Path
+    flat: Mapping[str, np.ndarray],
+    frames: HeldOutFrames,
+    scenes: np.ndarray,
+    variables: Sequence[Variable],
+    path: Path,
+    images: np.ndarray | None = None,
 ) -> Path:
-    """Every embedding [E, 2] of the scenes, coloured by the piece that success depends on, phase and trajectory."""
+    """Every embedding [E, 2] of the scenes, coloured by the piece that success depends on, phase and trajectory.
+
+    images: [E, S, S, 3] uint8, what each scene looks like
+    """
     piece = shown_variable(variables)
     values = frames.state[scenes][:, piece.slice]
     axes = [f"{piece.name} {'xyz'[i]}, {piece.unit}" for i in range(min(2, values.shape[1]))]
@@ -36,7 +44,7 @@ def draw_maps(
         for s, at in zip(scenes, where, strict=True)
     ]
     figure = scene_maps(flat, colours, f"Latents of {len(scenes)} scenes, one of each held-out trajectory")
-    return save_hoverable(figure, path, titles)
+    return save_hoverable(figure, path, titles, images)
 
 
 def shown_variable(variables: Sequence[Variable]) -> Variable:
