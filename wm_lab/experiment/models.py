@@ -22,7 +22,7 @@ from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.experiment.validation import ValidationTrial
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
-from wm_lab.settings import build, read_config, target
+from wm_lab.settings import build, config_of, read_config, target, without_later
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model, save_model
 from wm_lab.training.config import TrainerConfig
@@ -243,10 +243,11 @@ class Models:
         self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, newest: float | None = None
     ) -> Section:
         kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
+        kind = target(Trainable, section, name)
         recipe = {
             "name": f"{name}-{self._tools.task_spec.name}",
-            "model": section,
-            "revision": target(Trainable, section, name).REVISION,
+            "model": without_later(config_of(kind), section),
+            "revision": kind.REVISION,
             "trainer": kept,
             "data": dataset.digest,
             "newest_fraction": newest,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
+from wm_lab.policies.seeding import generator
 from wm_lab.policy import Moment, Policy
 from wm_lab.system.device import device_of
+from wm_lab.tasks.task import Task
 
 
 class BCPolicy(Policy):
@@ -32,6 +35,10 @@ class BCPolicy(Policy):
         self._chunks = np.zeros((rows, overlapping, chunk, self.net.spec.action_size), np.float32)
         self._age = np.zeros(rows, int)  # executed actions of the newest chunk
         self._predictions = np.zeros(rows, int)  # chunks predicted in this episode
+        self._generators = [torch.Generator() for _ in range(rows)]
+
+    def reset(self, row: int, task: Task, seed: int) -> None:
+        self._generators[row] = generator(seed, "bc")
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:
@@ -40,13 +47,20 @@ class BCPolicy(Policy):
         self._predictions[rows[moment.first]] = 0
         due = rows[moment.first | (self._age[rows] >= self.net.config.execute)]
         if len(due):
-            newest = self.net(self._history.stacked(due, self.device)).cpu().numpy()
+            newest = self.net(self._history.stacked(due, self.device), **self._noise(due)).cpu().numpy()
             self._chunks[due] = np.concatenate([newest[:, None], self._chunks[due, :-1]], axis=1)
             self._predictions[due] += 1
             self._age[due] = 0
         actions = self._average(rows) if self.net.config.temporal_average else self._chunks[rows, 0, self._age[rows]]
         self._age[rows] += 1
         return actions
+
+    def _noise(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """[R, chunk, A] of each episode's own chance; none where it decides nothing."""
+        if not self.net.actions.draws:
+            return {}
+        drawn = [torch.randn(self.net.actions.shape, generator=self._generators[row]) for row in rows]
+        return {"noise": torch.stack(drawn).to(self.device)}
 
     def _average(self, rows: np.ndarray) -> np.ndarray:
         """The weighted mean of all predictions of the present action: the k-th action of the chunk of k steps ago."""

@@ -1,9 +1,13 @@
-"""Behaviour cloning: from the last few observations to the next few actions, by regression on demonstrations."""
+"""Behaviour cloning: from the last few observations to the next few actions, learned on demonstrations.
+
+How actions come out is a choice: one number each (regression), the likeliest of many bins (tokens, as RT-2), or a draw
+from all that was done in such a place (flow matching, as π0). A regression averages two ways to act into none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -11,9 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wm_lab.domains import Depth, Few, Share, ShareBelowOne, Steps, Width
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, unknown
+from wm_lab.models.parts.action_tokens import TokenHead, TokensConfig
+from wm_lab.models.parts.flow import ActionHead, FlowHead
 from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.world_model import DataSpec, Trainable, Windows
+
+HEADS = ("regression", "tokens", "flow")
 
 HUBER = 0.1
 """Errors above this count linearly: a demonstrator's rare jump must not outweigh the precise moves around it."""
@@ -30,8 +38,15 @@ class BehaviourCloningConfig:
     dropout: ShareBelowOne = 0.1  # without it the clone of few demonstrations fails once it leaves their states
     image_features: Width = 128  # size of each image's embedding
     fine: bool = False  # sees gaps between points and their moves to the millimetre, too: for precise tasks
+    action_head: str = "regression"  # how actions come out: regression, tokens (bins) or flow (flow matching)
+    tokens: TokensConfig = field(default_factory=TokensConfig)  # with action_head=tokens
+    flow_steps: Few = 10  # of the integration that draws actions, with action_head=flow
+
+    LATER: ClassVar[tuple[str, ...]] = ("action_head", "tokens", "flow_steps")
 
     def __post_init__(self) -> None:
+        if self.action_head not in HEADS:
+            raise unknown("bc.action_head", self.action_head, HEADS)
         if self.execute > self.chunk:
             raise UserError(f"bc.execute={self.execute} exceeds bc.chunk={self.chunk}; lower execute or raise chunk")
         if self.temporal_average and self.execute > 1:
@@ -59,18 +74,27 @@ class BehaviourCloning(Trainable):
             layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
             layers += [nn.Dropout(config.dropout)] if config.dropout else []
             width = config.hidden
-        self.head = nn.Sequential(*layers, nn.Linear(width, config.chunk * spec.action_size))
+        if config.action_head == "regression":
+            layers.append(nn.Linear(width, config.chunk * spec.action_size))
+        self.head = nn.Sequential(*layers)
+        self.actions = self._action_head(width)
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
         return tuple(self.spec.observation)
 
-    def forward(self, history: Mapping[str, Tensor]) -> Tensor:
-        """The next actions [..., chunk, A] in [-1, 1]; history: {key: [..., history, *shape]}, oldest first."""
-        return self._predict(self.encoder(history), self.encoder.points(history)).clamp(-1, 1)
+    def forward(self, history: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
+        """The next actions [..., chunk, A] in [-1, 1]; history: {key: [..., history, *shape]}, oldest first.
+
+        noise: standard normal of the actions' shape, which decides where several would do; None: none of it
+        """
+        condition = self._condition(self.encoder(history), self.encoder.points(history))
+        noise = condition.new_zeros(*condition.shape[:-1], *self.actions.shape) if noise is None else noise
+        chunks: Tensor = self.actions(condition, noise)
+        return chunks.clamp(-1, 1)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        """Huber error of the chunks that follow every step of windows [B, T], where past and future are known."""
+        """Error of the chunks that follow every step of windows [B, T], where past and future are known."""
         c, (_, steps) = self.config, windows.shape
         device = windows.action.device
         now = torch.arange(steps, device=device)
@@ -81,7 +105,7 @@ class BehaviourCloning(Trainable):
         lags = now[:, None] + torch.arange(1 - c.history, 1, device=device)  # [T, history]
         history = torch.maximum(lags[None], start.clamp_min(0)[..., None])  # the first observation repeats
         batch = torch.arange(len(frames), device=device)[:, None, None]
-        predicted = self._predict(frames[batch, history], points[batch, history])  # [B, T, chunk, A]
+        condition = self._condition(frames[batch, history], points[batch, history])  # [B, T, C]
         past_known = (start >= 0) | (now >= c.history - 1)
 
         ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)  # [T, chunk]
@@ -92,12 +116,35 @@ class BehaviourCloning(Trainable):
         target = windows.action[:, ahead]  # [B, T, chunk, A]
         weight = mask[..., None].expand_as(target).to(target.dtype)
         total = weight.sum().clamp_min(1)
-        loss = (weight * F.huber_loss(predicted, target, reduction="none", delta=HUBER)).sum() / (HUBER * total)
-        error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
-        return loss, {"loss": loss.detach(), "action_error": error.detach()}
+        unit = HUBER if isinstance(self.actions, HuberHead) else 1.0
+        loss = (weight * self.actions.errors(condition, target)).sum() / (unit * total)
+        with torch.no_grad():
+            predicted = self.actions(condition, torch.zeros_like(target))
+            error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
+        return loss, {"loss": loss.detach(), "action_error": error}
 
-    def _predict(self, frames: Tensor, points: Tensor) -> Tensor:
-        """Unclipped chunks [..., chunk, A] from frames [..., history, E] as encoded, and their points [..., P, 3]."""
-        seen = torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1)
-        chunks: Tensor = self.head(seen).unflatten(-1, (self.config.chunk, self.spec.action_size))
-        return chunks
+    def _condition(self, frames: Tensor, points: Tensor) -> Tensor:
+        """What actions are made of, [..., C]; frames: [..., history, E] as encoded; points: of these, [..., P, 3]"""
+        condition: Tensor = self.head(torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1))
+        return condition
+
+    def _action_head(self, width: int) -> ActionHead:
+        config, actions = self.config, self.spec.action_size
+        match config.action_head:
+            case "tokens":
+                return TokenHead(width, config.chunk, actions, config.hidden, 0, config.tokens)
+            case "flow":
+                return FlowHead(width, config.chunk, actions, config.hidden, 2, config.flow_steps)
+            case _:
+                return HuberHead(config.chunk, actions)
+
+
+class HuberHead(ActionHead):
+    """The condition is the chunk: what the last layer says."""
+
+    def errors(self, condition: Tensor, actions: Tensor) -> Tensor:
+        return F.huber_loss(condition.unflatten(-1, self.shape), actions, reduction="none", delta=HUBER)
+
+    def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
+        chunk: Tensor = condition.unflatten(-1, self.shape)
+        return chunk

@@ -13,6 +13,7 @@ from wm_lab.settings.reading import (
     target,
     typed,
     with_target,
+    without_later,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "target",
     "typed",
     "with_target",
+    "without_later",
 ]

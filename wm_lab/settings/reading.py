@@ -127,6 +127,14 @@ def config_of(kind: type) -> type[Any]:
     return config
 
 
+def without_later(config: type[Any], section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section as the store names it: an option that came later (`LATER` of its dataclass) stands in a name only where
+    it says another thing than was always done."""
+    later = getattr(config, "LATER", ())
+    always = asdict(config()) if later else {}
+    return {name: value for name, value in section.items() if name not in later or value != always[name]}
+
+
 def public_name(kind: type) -> tuple[str, str]:
     """(module, class) that settings, store and checkpoints use: what `family/model.py` defines is named by `family`."""
     family = kind.__module__.removesuffix(".model")

@@ -21,17 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.domains import Depth, Domain, Few, Steps, Width
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, unknown
 from wm_lab.models.decoder_only.frame import Frame, FrameDecoder
 from wm_lab.models.decoder_only.language import Instructions
 from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Predictions
+from wm_lab.models.parts.action_tokens import TokenHead, TokensConfig
 from wm_lab.models.parts.attention import Suffix, Transformer, visible
 from wm_lab.models.parts.blocks import mlp, zero
 from wm_lab.models.parts.cache import Cache
@@ -40,6 +41,8 @@ from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads
 from wm_lab.models.parts.observations import AutoencoderConfig
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
+
+HEADS = ("flow", "tokens", "regression")
 
 
 @dataclass
@@ -53,15 +56,19 @@ class DecoderOnlyConfig(AutoencoderConfig):
     transition_layers: Depth = 2  # hidden layers that predict it
     embedding: Width = 128  # of the images of one moment
     modes: ModesConfig = field(default_factory=ModesConfig)  # weights of what it learns side by side
-    action_head: str = "flow"  # of the policy: flow (flow matching, as π0) or regression, the baseline
+    action_head: str = "flow"
+    """Of the policy: flow (flow matching, as π0), tokens (bins, as RT-2) or regression, the baseline."""
     chunk: Few = 4  # actions that the policy decides on at once
     flow_steps: Few = 10  # of the integration that draws actions, as in π0; more are slower and finer
     language: bool = False  # the embedding of the episode's instruction is added to every token
+    tokens: TokensConfig = field(default_factory=TokensConfig)  # with action_head=tokens
+
+    LATER: ClassVar[tuple[str, ...]] = ("tokens",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.action_head not in ("flow", "regression"):
-            raise UserError(f"model.action_head={self.action_head!r} is not known; choose flow or regression")
+        if self.action_head not in HEADS:
+            raise unknown("model.action_head", self.action_head, HEADS)
 
 
 @dataclass
@@ -110,12 +117,19 @@ class DecoderOnly(FeatureModel, ActsItself):
         decoder = FrameDecoder(config, spec, self.frame.vectors, config.embedding)
         condition = self.frame.read_size + width
         self.heads = Heads(config, spec, condition, self.frame.size, decoder, self.frame.size)
-        policy: ActionHead
-        if config.action_head == "flow":
-            policy = FlowHead(condition, config.chunk, actions, config.units, config.layers, config.flow_steps)
-        else:
-            policy = RegressionHead(condition, config.chunk, actions, config.units, config.layers)
+        policy = self._policy(condition)
         self.modes = Modes(config.modes, self.frame, width, actions, policy, config.units)
+
+    def _policy(self, condition: int) -> ActionHead:
+        config = self.config
+        sizes = condition, config.chunk, self.spec.action_size, config.units, config.layers
+        match config.action_head:
+            case "flow":
+                return FlowHead(*sizes, config.flow_steps)
+            case "tokens":
+                return TokenHead(*sizes, config.tokens)
+            case _:
+                return RegressionHead(*sizes)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config, steps = self.config, windows.shape[1]

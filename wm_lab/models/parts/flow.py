@@ -29,13 +29,20 @@ WAVES = 8
 class ActionHead(nn.Module, ABC):
     """From a condition [..., C] to the next `chunk` actions [..., chunk, A]."""
 
+    draws = False
+    """Whether noise decides: elsewhere it is not looked at."""
+
     def __init__(self, chunk: int, action_size: int):
         super().__init__()
         self.shape = (chunk, action_size)
 
     @abstractmethod
+    def errors(self, condition: Tensor, actions: Tensor) -> Tensor:
+        """What is to be small of every number of a chunk: [..., C], [..., chunk, A] -> [..., chunk, A]."""
+
     def loss(self, condition: Tensor, actions: Tensor) -> Tensor:
         """Mean error over a chunk: [..., C], [..., chunk, A] -> [...]."""
+        return self.errors(condition, actions).mean((-1, -2))
 
     @abstractmethod
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
@@ -49,8 +56,8 @@ class RegressionHead(ActionHead):
         super().__init__(chunk, action_size)
         self.net = mlp(condition, units, layers, chunk * action_size)
 
-    def loss(self, condition: Tensor, actions: Tensor) -> Tensor:
-        return (self._predict(condition) - actions).square().mean((-1, -2))
+    def errors(self, condition: Tensor, actions: Tensor) -> Tensor:
+        return (self._predict(condition) - actions).square()
 
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
         return self._predict(condition)
@@ -63,17 +70,19 @@ class RegressionHead(ActionHead):
 class FlowHead(ActionHead):
     """A sample of what was done in such a place, by `steps` Euler steps from noise to actions."""
 
+    draws = True
+
     def __init__(self, condition: int, chunk: int, action_size: int, units: int, layers: int, steps: int):
         super().__init__(chunk, action_size)
         self.steps = steps
         self.velocity = mlp(chunk * action_size + 2 * WAVES + condition, units, layers, chunk * action_size)
         zero(self.velocity[-1])
 
-    def loss(self, condition: Tensor, actions: Tensor) -> Tensor:
+    def errors(self, condition: Tensor, actions: Tensor) -> Tensor:
         t = flow_time(*condition.shape[:-1], device=condition.device)
         noise = torch.randn_like(actions)
         x = torch.lerp(actions, noise, t[..., None, None])
-        return F.mse_loss(self._flow(x, t, condition), noise - actions, reduction="none").mean((-1, -2))
+        return F.mse_loss(self._flow(x, t, condition), noise - actions, reduction="none")
 
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
         x, dt = noise, 1 / self.steps
