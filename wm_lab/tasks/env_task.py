@@ -28,13 +28,14 @@ from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Line, Overlay
 from wm_lab.tasks.raycast import GOAL, Marker, RayCamera, View
-from wm_lab.tasks.task import Task, TaskSpec, Variable, defining_options
+from wm_lab.tasks.task import SimulatedFutures, Task, TaskSpec, Variable, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
 REDRAWS = 100  # starts in a row that may be solved already, before something must be wrong
 TRANSLUCENT = 0.6  # opacity of goals in pictures for people
 GHOST = (0.2, 0.95, 1.0)  # RGB of dots where a ghost's things are
 HEAD = 4  # numbers that lead a snapshot: seed of the start, steps played, whether it was terminated, or cut short
+PAID = 0  # place among the numbers of `_keep` of the reward that was paid, where only playing tells it
 
 
 class EnvTask(Task):
@@ -42,6 +43,7 @@ class EnvTask(Task):
 
     So a snapshot needs no more than that seed, MuJoCo's state and the few numbers of `_keep`: restoring one of another
     episode begins that episode anew, which brings back its goal and its scene, and then puts the simulation in place.
+    A task whose rewards no state tells (`judges_states` is false) keeps the last one in `_paid`, at `PAID` of `_keep`.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - the form Gymnasium asks for
@@ -65,6 +67,7 @@ class EnvTask(Task):
         self._seed = -1
         self._steps = 0
         self._terminated = self._truncated = False
+        self._paid = 0.0
         self._state = np.zeros(0, np.float32)
         self._prepare()
         self.reset(seed=0)
@@ -163,7 +166,8 @@ class EnvTask(Task):
         return self._solved(info)
 
     def _rest(self) -> None:
-        """A step after the end of the episode: nothing changes."""
+        """A step after the end of the episode: nothing changes, and nothing is paid."""
+        self._paid = 0.0
 
     def _play(self, command: np.ndarray) -> tuple[Any, ...]:
         step: tuple[Any, ...] = self._env.step(command)
@@ -206,6 +210,20 @@ class EnvTask(Task):
                 self._return_to(snapshots[b])
                 for t in range(horizon):
                     yield (b, n, t), self._advance(actions[b, n, t])
+
+    def rewards(self, snapshots: np.ndarray) -> np.ndarray:
+        if self.judges_states:
+            return super().rewards(snapshots)
+        return snapshots[:, HEAD + len(self._state) + PAID].astype(np.float32)
+
+    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> SimulatedFutures:
+        if self.judges_states:
+            return super().futures(snapshots, actions, threads)
+        states = np.empty((*actions.shape[:3], len(self._state)), np.float32)
+        success, rewards = np.zeros(actions.shape[:3], bool), np.zeros(actions.shape[:3], np.float32)
+        for at, solved in self._played_out(snapshots, actions):
+            states[at], success[at], rewards[at] = self._state, solved, self._paid
+        return SimulatedFutures(states, success, rewards)
 
     def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
         after = np.empty_like(snapshots)
@@ -258,9 +276,11 @@ class EnvTask(Task):
         self._touch = Touch(model, self._robot())
 
     def _robot(self) -> int:
-        """A body of the robot: the one that the first actuator moves."""
+        """A body that the first motor at a joint moves, or else the first joint: some robots have tendons alone."""
         model = self._env.unwrapped.model
-        return int(model.jnt_bodyid[model.actuator_trnid[0, 0]])
+        at_joints = np.flatnonzero(model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)
+        joint = model.actuator_trnid[at_joints[0], 0] if len(at_joints) else 0
+        return int(model.jnt_bodyid[joint]) if model.njnt else 0
 
     def _touches(self) -> bool:
         return self._touch(self._env.unwrapped.data)
@@ -278,10 +298,11 @@ class EnvTask(Task):
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
         """Take in what the environment returned."""
+        self._paid = reward
         self._state = np.asarray(self._read(seen, info), np.float32)
 
     def _reward(self) -> float:
-        return -float(self.cost(torch.from_numpy(self._state)))
+        return -float(self.cost(torch.from_numpy(self._state))) if self.judges_states else self._paid
 
     def _observe(self) -> dict[str, np.ndarray]:
         return {"state": self._state} if self.config.observation == "state" else {"pixels": self._pixels()}

@@ -21,13 +21,13 @@ from torch import Tensor
 from wm_lab.domains import Domain, Positive
 from wm_lab.errors import UserError
 from wm_lab.tasks.env_config import EnvConfig
-from wm_lab.tasks.env_task import HEAD, Facts
+from wm_lab.tasks.env_task import Facts
 from wm_lab.tasks.gym import reacher
 from wm_lab.tasks.gym.environment import control_hz_of, function_at, open_environment, truth, variables_of
-from wm_lab.tasks.gym.way_back import PAID, GymnasiumTask
+from wm_lab.tasks.gym.way_back import GymnasiumTask
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
 from wm_lab.tasks.raycast import View
-from wm_lab.tasks.task import Expert, SimulatedFutures, Variable
+from wm_lab.tasks.task import Expert, Variable
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,6 @@ class GymTask(GymnasiumTask):
             )
         return self._scale.back(chosen)
 
-    def rewards(self, snapshots: np.ndarray) -> np.ndarray:
-        if self.judges_states:
-            return super().rewards(snapshots)
-        return snapshots[:, HEAD + len(self._state) + PAID].astype(np.float32)
-
-    def futures(self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1) -> SimulatedFutures:
-        if self.judges_states:
-            return super().futures(snapshots, actions, threads)
-        states = np.empty((*actions.shape[:3], len(self._state)), np.float32)
-        success, rewards = np.zeros(actions.shape[:3], bool), np.zeros(actions.shape[:3], np.float32)
-        for at, solved in self._played_out(snapshots, actions):
-            states[at], success[at], rewards[at] = self._state, solved, self._paid
-        return SimulatedFutures(states, success, rewards)
-
     def render(
         self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
     ) -> np.ndarray:
@@ -177,19 +163,12 @@ class GymTask(GymnasiumTask):
 
     def _see(self, seen: Any, info: dict[str, Any], reward: float = 0.0) -> None:
         self._seen = seen
-        self._paid = reward
         self._return += reward
         super()._see(seen, info, reward)
 
     def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
         self._numbers = np.asarray(spaces.flatten(self._env.observation_space, seen), float)
         return self._numbers
-
-    def _rest(self) -> None:
-        self._paid = 0.0
-
-    def _reward(self) -> float:
-        return super()._reward() if self.judges_states else self._paid
 
     def _solved(self, info: dict[str, Any]) -> bool:
         if self._distance is not None:

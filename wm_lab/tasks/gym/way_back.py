@@ -30,7 +30,7 @@ from wm_lab.tasks.raycast import View
 from wm_lab.tasks.task import defining_options
 from wm_lab.tasks.variation import Factors
 
-PAID, RETURN = 0, 1  # places among the numbers of `_keep`: the reward of arriving here, and all that was paid
+RETURN = 1  # place among the numbers of `_keep` of all that was paid, beside PAID
 LAGGING = ("xpos", "xipos")  # what MuJoCo derives a substep late, and Gymnasium's environments read before they step
 STANDS = ("_env", "_memory", "_data", "_seed", "_steps", "_terminated", "_truncated", "_state", "_numbers", "_seen")
 OF_AN_EPISODE = (*STANDS, "_paid", "_return")
@@ -51,7 +51,7 @@ class GymnasiumTask(EnvTask):
         self._seen: Any = None  # as the environment returned it
         self._size = spaces.flatdim(env.observation_space)
         self._numbers = np.zeros(self._size)  # the same, flat, [D] float64
-        self._paid = self._return = 0.0
+        self._return = 0.0
         self._draws_on = True  # whether a reset without a seed goes on from the last seed
         self._draws = 0  # starts drawn since the last one with a seed
         self._second: dict[str, Any] | None = None  # where the second instance stands
@@ -242,10 +242,3 @@ class GymnasiumTask(EnvTask):
         if model is not self._model:
             self._model, self._touch = model, Touch(model, self._robot())
             self._camera = self._for_people = None
-
-    def _robot(self) -> int:
-        """A body that the first motor at a joint moves, or else the first joint: some robots have tendons alone."""
-        model = self._env.unwrapped.model
-        at_joints = np.flatnonzero(model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)
-        joint = model.actuator_trnid[at_joints[0], 0] if len(at_joints) else 0
-        return int(model.jnt_bodyid[joint]) if model.njnt else 0
