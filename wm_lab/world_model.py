@@ -33,6 +33,7 @@ class DataSpec:
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
     `changes` says which dimensions of every vector key change within an episode; of the others `std_change` is a floor.
     `action_std` is the standard deviation of each action dimension; empty where it is not known.
+    `ends` says whether any episode truly ended, not by a time limit. Where none did, an imagined end is made up.
     """
 
     observation: dict[str, tuple[int, ...]]
@@ -45,6 +46,7 @@ class DataSpec:
     instructions: list[str] = field(default_factory=list)
     changes: dict[str, list[bool]] = field(default_factory=dict)
     action_std: list[float] = field(default_factory=list)
+    ends: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -93,6 +93,7 @@ def test_the_manifest_tells_where_every_episode_is_from(tmp_path):
 def test_what_is_read_back_is_what_happened(tmp_path):
     dying = partial(PointTask, PointConfig(dies_after=7))
     dataset = Dataset.open(make(tmp_path / "a", task=dying))
+    assert dataset.spec.ends and not Dataset.open(make(tmp_path / "b")).spec.ends
     for index in (0, 17, 39):
         episode = dataset.episode(index)
         assert episode.steps == 7 and episode.terminal.tolist() == [False] * 7 + [True]

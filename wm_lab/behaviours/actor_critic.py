@@ -70,6 +70,7 @@ class ActorCriticConfig(BehaviourConfig):
 
 class ActorCritic(Behaviour):
     Config = ActorCriticConfig
+    REVISION = 1
     knows_value: ClassVar[bool] = True
     config: ActorCriticConfig
     steps: Tensor
@@ -118,7 +119,7 @@ class ActorCritic(Behaviour):
             return clone, {"clone": clone.detach()}
         through = config.gradient == "backprop"
         with torch.set_grad_enabled(through and torch.is_grad_enabled()):
-            dreamt = dream(self.world, state, features.flatten(0, 1), self._chosen, config.horizon)
+            dreamt = dream(self.world, state, features.flatten(0, 1), self._chosen, config.horizon, self.spec.ends)
         if config.disagreement and dreamt.uncertainty is None:
             raise UserError(
                 "behaviour.disagreement needs a model that knows its own uncertainty, and this one has no ensemble; "

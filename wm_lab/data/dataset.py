@@ -180,6 +180,7 @@ class Dataset:
             self.instructions,
             changes,
             self._action_std(),
+            ends=bool(self.column("terminal").any()),
         )
 
     @property

@@ -87,7 +87,8 @@ def imagined_returns(behaviour: Behaviour, episodes: Sequence[Episode]) -> np.nd
         valid=~zeros.bool(),
     ).to(device_of(world))
     state, seen = world.observe(windows)
-    dreamt = dream(world, state, seen.features[:, 0, -1], behaviour.act, behaviour.config.horizon)
+    act, horizon, ends = behaviour.act, behaviour.config.horizon, behaviour.spec.ends
+    dreamt = dream(world, state, seen.features[:, 0, -1], act, horizon, ends)
     alive = dreamt.goes_on.cumprod(1)[:, :-1]
     returns: np.ndarray = (alive * dreamt.reward[:, 1:]).sum(1).float().cpu().numpy()
     return returns
