@@ -63,6 +63,13 @@ def test_own_units_are_the_tasks_commands():
     assert robot(Remembers(), own_units=True).act(SEEN) == pytest.approx([10.0])
 
 
+def test_an_array_alone_is_what_the_only_key_names():
+    policy = Remembers()
+    policy.observation_keys = ("state",)
+    robot(policy).act(SEEN["state"])
+    np.testing.assert_allclose(policy.moments[0].observation["state"], [SEEN["state"]])
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -25,7 +25,10 @@ class Checked:
         read = {key.removeprefix(GOAL) for key in self.keys}
         self._bounds = {key: _bounds(spec, key) for key in read if key in spec.mean and _is_vector(spec, key)}
 
-    def __call__(self, observation: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(self, observation: Mapping[str, np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        """{key: [1, ...]}; an array alone is what a single key names, as a Gymnasium environment returns it."""
+        if isinstance(observation, np.ndarray) and len(self.keys) == 1:
+            observation = {self.keys[0]: observation}
         if not isinstance(observation, Mapping):
             raise UserError(
                 f"an observation is a dictionary of arrays with the keys {', '.join(self.keys)}, and not a "

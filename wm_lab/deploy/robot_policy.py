@@ -42,10 +42,11 @@ class RobotPolicy:
         self._first = True
         self._previous = np.zeros((1, self._size), np.float32)
 
-    def act(self, observation: Mapping[str, np.ndarray], executed: np.ndarray | None = None) -> np.ndarray:
+    def act(self, observation: Mapping[str, np.ndarray] | np.ndarray, executed: np.ndarray | None = None) -> np.ndarray:
         """The next action [A] float32 in [-1, 1], or in the robot's own units where they were asked for.
 
-        observation: {key: array} of one robot, as the data hold it: vectors [D], images [H, W, 3] uint8
+        observation: {key: array} of one robot, as the data hold it: vectors [D], images [H, W, 3] uint8; or the array
+            alone where there is one key
         executed: the last action as the robot really did it, in [-1, 1]; None: as it was told to
         Raises UserError for an observation that is not like those that the policy was trained on.
         """

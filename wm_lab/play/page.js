@@ -157,7 +157,7 @@ function plot(canvas, steps, lines, fromZero) {
   for (const value of [low, high]) {
     const at = Math.min(Math.max(y(value), 7), height - 7);
     pen.beginPath(); pen.moveTo(0, y(value)); pen.lineTo(right, y(value)); pen.stroke();
-    pen.fillText(value.toPrecision(2), right + 5, at);
+    pen.fillText(Number(value.toPrecision(2)), right + 5, at);
   }
   for (const [key, name, thick] of lines) {
     pen.strokeStyle = color(name); pen.lineWidth = thick; pen.lineJoin = "round";
