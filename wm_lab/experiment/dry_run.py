@@ -156,7 +156,8 @@ def build_value(settings: Settings, task: Task, spec: DataSpec, model: WorldMode
         assert model is not None
         device = device_of(model)
         with torch.no_grad():
-            features = model.eval().observe(blank_windows(model.spec, 1).to(device))[1].features.shape[-1]
+            seen = model.eval().observe(blank_windows(model.spec, 1).to(device))[1].features
+            features = kind.read(model, seen).shape[-1]
     try:
         facts = kind.facts(task, features)
     except LookupError as missing:

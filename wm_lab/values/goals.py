@@ -147,7 +147,9 @@ class GoalValue(Value):
         terms: list[tuple[float, Term]] = [] if config.alone else list(objective.terms)
         if config.leaving:
             terms.append((config.leaving, Leaving(model.decode, self.visited, config.goal)))
-        return Objective(terms, 0.0 if config.alone else objective.final_weight, still_to_go, mortal=False)
+        return Objective(
+            terms, 0.0 if config.alone else objective.final_weight, still_to_go, mortal=False, goal=objective.goal
+        )
 
 
 class Leaving:

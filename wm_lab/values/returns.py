@@ -109,7 +109,9 @@ class ReturnValue(Value):
 
     def added_to(self, objective: Objective, model: WorldModel, task: Task) -> Objective:
         weight = self.config.weight
-        return Objective(objective.terms, objective.final_weight, lambda features: weight * self(features))
+        return Objective(
+            objective.terms, objective.final_weight, lambda features: weight * self(features), goal=objective.goal
+        )
 
     def _observed(self, windows: Windows) -> Tensor:
         """The frozen model's features [B, T, F]."""

@@ -10,6 +10,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Batch, Count, Positive, Weight, Window
 from wm_lab.objectives import Objective
@@ -44,11 +46,16 @@ class Value(Trainable):
 
     @classmethod
     def facts(cls, task: Task, features: int) -> dict[str, Any]:
-        """Options that nobody chooses: what it must know of the task, and of a world model with so many features.
+        """Options that nobody chooses: what it must know of the task, and of a model whose features it reads.
 
         Raises LookupError, naming what is missing, where there can be no such value for the task.
         """
         return {}
+
+    @classmethod
+    def read(cls, model: WorldModel, features: Tensor) -> Tensor:
+        """The part of the model's features [..., F] that it reads."""
+        return features
 
     def prepare(self, dataset: Dataset, model: WorldModel | None) -> None:
         """Take in, before any training, what is computed once. `model` is frozen; None where `reads_model` is False."""
