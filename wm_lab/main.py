@@ -33,11 +33,11 @@ from wm_lab.experiment.run_settings import RERANKER, Settings
 from wm_lab.launchers.resume import finished_before, resumed
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.planners.planner import Planner
+from wm_lab.reports.drawing import Figures
 from wm_lab.reports.metric import check_metric, metrics_of, require_test
 from wm_lab.reports.page import write_page
 from wm_lab.reports.provenance import main_artifacts, run_table, used_table
 from wm_lab.reports.runs import read_run, save_outcomes
-from wm_lab.reports.style import save
 from wm_lab.reports.terminal import print_answer
 from wm_lab.settings import (
     build,
@@ -156,9 +156,10 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
     """Plots, tables, page and numbers into the run folder and to the tracker."""
-    exercise = experiment.settings.label("exercise")
+    exercise, figures = experiment.settings.label("exercise"), Figures(answer.figures)
     plots = {
-        name: save(figure, record.folder.plots / f"{file_name(name)}.svg") for name, figure in answer.figures.items()
+        name: figures.save(name, record.folder.plots / f"{file_name(name)}.svg", experiment.tools.store)
+        for name in figures
     }
     for name, plot in plots.items():
         record.image(name, plot)

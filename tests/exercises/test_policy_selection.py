@@ -29,6 +29,7 @@ from wm_lab.experiment.policy_selection import PolicySelection, half_as_far
 from wm_lab.planners.local import LocalConfig
 from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config
+from wm_lab.store import Store
 
 OPPOSITE = -0.1  # metres a step: the imagined point moves away from where the true one goes
 EPISODES = 6
@@ -249,7 +250,7 @@ def test_rounds_cannot_be_advised_where_nobody_can_be_cloned(tmp_path):
     data = {"mixture": {"random": 1.0}, "rounds": 1, "advised": True}
     wanted = experiment_of(tmp_path, data=data).settings
     with pytest.raises(UserError, match=r"data.advised=true asks a clone for advice, and toy/point has no expert"):
-        check_playing(DryRun(wanted, Unshown()), Unshown())
+        check_playing(DryRun(wanted, Unshown(), Store(tmp_path)), Unshown())
 
 
 def test_a_number_of_validation_episodes_below_zero_is_refused():

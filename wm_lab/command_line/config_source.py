@@ -49,4 +49,4 @@ def completed(values: DictConfig, group: str) -> DictConfig:
         return values  # which is told when the whole configuration is read
     if not is_dataclass(config_of(kind)):
         return values
-    return typed(with_target(kind), values, group)
+    return typed(with_target(kind), values, group)  # type: ignore[arg-type]  # a class can be hashed

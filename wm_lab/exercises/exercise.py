@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.reports.drawing import Figures
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
 from wm_lab.view.sequences import Viewed
@@ -22,12 +23,15 @@ class Answer:
     verdicts: list[str]
     numbers: dict[str, Any]
     tables: list[Table] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)  # {name: matplotlib Figure}
+    figures: MutableMapping[str, Any] = field(default_factory=Figures)  # {name: matplotlib Figure, or what draws one}
     outcomes: Mapping[str, Sequence[Outcomes]] = field(default_factory=dict)  # who did what in each training's episodes
     pictures: dict[str, Path] = field(default_factory=dict)  # {name: PNG or GIF saved among the plots of the run}
     viewed: list[Viewed] = field(default_factory=list)  # the same for Rerun's viewer, where it is wanted
     clips: list[Clip] = field(default_factory=list)  # moving pictures, which the page begins with
     model: dict[str, float | None] | None = None  # what the world model cost and how fast it is
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(self.figures)
 
 
 class Exercise(ABC):

@@ -6,8 +6,10 @@ ensemble: such things show only when a plan is made. Making one from noise costs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +23,9 @@ from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, Score
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
-from wm_lab.settings import build, read_config
+from wm_lab.settings import TARGET, build, read_config
+from wm_lab.store import Store
+from wm_lab.system.code import code_hash
 from wm_lab.system.device import device_of
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task
@@ -33,12 +37,39 @@ from wm_lab.world_model import DataSpec, WorldModel, blank_windows
 IMAGINED = 2
 """Candidates of a search that a dry run imagines."""
 
+TRIED = "tried"
+"""The kind of artifact that remembers settings whose dry run was passed."""
+
+IDLE = ("store", "workers", "media", "labels")
+"""Settings that change nothing of it."""
+
 
 class DryRun:
-    """What these settings describe before anything was learnt: built once, and tried by every arm."""
+    """What these settings describe before anything was learnt: built once, and tried by every arm.
 
-    def __init__(self, settings: Settings, task: Task) -> None:
-        self.settings, self.task = settings, task
+    Where the store says that a run with the very same settings passed all of this before, nothing is tried again.
+    """
+
+    def __init__(self, settings: Settings, task: Task, store: Store) -> None:
+        self.settings, self.task, self.store = settings, task, store
+
+    @cached_property
+    def _recipe(self) -> dict[str, Any] | None:
+        """What a run that passes is remembered by; None where code or data of others take part, which change unseen."""
+        asked = {name: value for name, value in asdict(self.settings).items() if name not in IDLE}
+        recorded = self.settings.data.get("path") or self.settings.data.get("demonstrated")
+        if recorded or "id" in self.settings.task or not all(name.startswith("wm_lab.") for name in _targets(asked)):
+            return None
+        return {"name": self.task.task_spec.name, "settings": asked, "code": code_hash()}
+
+    @cached_property
+    def passed(self) -> bool:
+        return self._recipe is not None and self.store.path(TRIED, self._recipe).exists()
+
+    def remember(self) -> None:
+        """Everything that was asked has been answered without complaint."""
+        if self._recipe is not None:
+            self.store.get(TRIED, self._recipe, lambda folder: None)
 
     @cached_property
     def model(self) -> WorldModel:
@@ -61,12 +92,16 @@ class DryRun:
 
     def train(self) -> None:
         """Raise UserError where the model cannot learn from its windows, as when its context is longer."""
+        if self.passed:
+            return
         steps = read_config(TrainerConfig, self.settings.trainer, "trainer").length
         with torch.random.fork_rng(), torch.no_grad():
             self.model.train().loss(blank_windows(self.model.spec, steps).to(self.settings.device))
 
     def learn(self) -> None:
         """Raise UserError where the behaviour cannot learn inside the model."""
+        if self.passed:
+            return
         settings = self.settings
         with torch.random.fork_rng():
             try:
@@ -96,6 +131,8 @@ class DryRun:
         behaved: with the proposals and the value of a behaviour
         reranker: has the second model, which chooses among the elites
         """
+        if self.passed:
+            return
         settings = self.settings if changed is None else changed
         if "iterations" in settings.planner:
             settings = settings.with_planner({"iterations": 1})  # the others would only repeat it
@@ -110,6 +147,15 @@ class DryRun:
             policy = planning(settings, self.task, model, clone, second, value, self.behaviour if behaved else None)
             policy.planner = FewImagined(policy.planner)
             Player(lambda: self.task, policy, PlayConfig(steps=1, group=1))([0])
+
+
+def _targets(section: Mapping[str, Any]) -> Iterator[str]:
+    """Names of all classes that a section, or one inside it, is for."""
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _targets(value)
+        elif name == TARGET:
+            yield value
 
 
 class FewImagined(Planner):

@@ -58,11 +58,13 @@ class Experiment:
     @property
     def dry_run(self) -> DryRun:
         """Model and clone as they are built, for checks; `begin` lets go of them."""
-        self._dry_run = self._dry_run or DryRun(self.settings, self.task)
+        self._dry_run = self._dry_run or DryRun(self.settings, self.task, self.tools.store)
         return self._dry_run
 
     def begin(self, run: Run) -> None:
-        """From checks to work, which the run receives the metrics of."""
+        """From checks, which were passed, to work, which the run receives the metrics of."""
+        if self._dry_run is not None:
+            self._dry_run.remember()
         self._dry_run = None
         self.tools.run = run
 

@@ -7,17 +7,15 @@ those that would be run now.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
 
-import wm_lab
 from wm_lab.errors import UserError
 from wm_lab.reports.runs import JOBS, RunRecord, read_run
 from wm_lab.system.seal import unsealed
@@ -125,16 +123,6 @@ def finished_before(folder: Path, config: str) -> RunRecord | None:
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return record if same else None
-
-
-def code_hash(folders: Iterable[Path]) -> str:
-    """16 hexadecimal digits that change with any line of the lab's code, and of a user's own in `folders`."""
-    package = Path(wm_lab.__file__).parent
-    files = [*sorted(package.rglob("*.py")), *(file for folder in folders for file in sorted(folder.glob("*.py")))]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _take(folder: Path) -> FileLock | None:

@@ -17,12 +17,13 @@ from wm_lab.errors import MISTAKE, UserError, complain
 from wm_lab.evaluation.json_files import write_json
 from wm_lab.launchers.composition import SweepLoader
 from wm_lab.launchers.rest import subdir_of
-from wm_lab.launchers.resume import LOCK, code_hash, command, place
+from wm_lab.launchers.resume import LOCK, command, place
 from wm_lab.reports.chapters import title_of
 from wm_lab.reports.runs import JOBS, STATUS
 from wm_lab.reports.sweep_report import SweepAnswer, answer_sweep, write_report
 from wm_lab.reports.terminal import print_answer
 from wm_lab.settings import plain_values, read_config
+from wm_lab.system.code import code_hash
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import Tracker, TrackingConfig
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, field, fields, make_dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
@@ -142,8 +143,9 @@ def public_name(kind: type) -> tuple[str, str]:
     return (family if offered else kind.__module__), kind.__qualname__
 
 
+@lru_cache(256)
 def with_target(kind: type) -> DictConfig:
-    """The schema of the class: its config dataclass, which also says what it is for."""
+    """The schema of the class: its config dataclass, which also says what it is for; not to be changed."""
     config = config_of(kind)
     both = make_dataclass(config.__name__, [(TARGET, str, field(default=".".join(public_name(kind))))], bases=(config,))
     schema = structured(both)

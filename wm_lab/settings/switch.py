@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import BooleanNode, DictConfig, OmegaConf
@@ -23,8 +24,9 @@ class Switch(BooleanNode):
         return copied
 
 
+@lru_cache(256)
 def structured(kind: type) -> DictConfig:
-    """The schema of a dataclass, with switches for all that is true or false, also in its sections."""
+    """The schema of a dataclass, with switches for what is true or false, also in sections; not to be changed."""
     schema: DictConfig = OmegaConf.structured(kind)
     _switch(schema)
     return schema

@@ -45,6 +45,7 @@ from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import horizon_curves
 
 CHOSE = "validation"
@@ -118,7 +119,9 @@ class ImaginationExercise(Exercise):
                 "read_by": every[0].read_by,
                 "held_out": summary(found),
             },
-            figures={f"imagination_{group}": horizon_curves(assessment) for group, assessment in found.items()},
+            figures={
+                f"imagination_{group}": Drawing(horizon_curves, (assessment,)) for group, assessment in found.items()
+            },
         )
         if groups := by_group(found):
             answer.verdicts.append(groups)
@@ -161,7 +164,7 @@ class ImaginationExercise(Exercise):
         means = over_means([frames.means(steps) for frames in every])
         answer.verdicts.append(frames_verdict(found["all"]))
         answer.tables.append(frames_table(means, found["all"].trainings))
-        answer.figures["imagination_frames"] = horizon_curves(found["all"])
+        answer.figures["imagination_frames"] = Drawing(horizon_curves, (found["all"],))
         answer.numbers["frames"] = {"means": plain(means), **summary(found)}
         if experiment.run is not None:
             plots = experiment.run.folder.plots
@@ -190,7 +193,7 @@ class ImaginationExercise(Exercise):
         answer.tables.append(ratio_table(ratios, seeds))
         for group, assessment in found.items():
             title = f"The planner's own sequences, {GROUPS[group]}: median error, {assessment.windows} windows"
-            answer.figures[f"imagination_planned_{group}"] = horizon_curves(assessment, title=title)
+            answer.figures[f"imagination_planned_{group}"] = Drawing(horizon_curves, (assessment,), {"title": title})
         answer.numbers[PLANNED] = summary(found)
         answer.numbers["error_ratio"] = {
             name: {step: plain(steps[step - 1]) for step in marks(len(steps))} for name, steps in ratios.items()

@@ -37,6 +37,7 @@ from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
+from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import (
     OF_RETURNS,
@@ -76,6 +77,8 @@ PAIRS = [
 ]
 """Who else is held against whom, over the episodes that both have played."""
 
+FIGURES = {"success": success_bars, "success_latency": success_latency}
+
 RIVALS = [("mpc", "random"), ("mpc", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
 
@@ -108,7 +111,7 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
         tables.append(attribution_table({task: gaps}))
         numbers["attribution"] = plain(gaps)
     verdicts += _about_the_truth(experiment, arms, rows, seeds)
-    figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
+    figures = {name: Drawing(draw, (rows,)) for name, draw in FIGURES.items()}
     return Answer(verdicts, numbers, tables, figures, arms, model=model_facts(experiment))
 
 

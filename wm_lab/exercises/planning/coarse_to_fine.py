@@ -30,7 +30,7 @@ def check_reranker(experiment: Experiment, section: Section) -> None:
             "model=simulator plans in the truth, which no second model can correct; choose a learned model, or set "
             f"{RERANKER}=null"
         )
-    second = DryRun(second_settings(settings, section), experiment.task)
+    second = DryRun(second_settings(settings, section), experiment.task, experiment.tools.store)
     check_training(second)
     experiment.dry_run.plan(reranker=second)
 
