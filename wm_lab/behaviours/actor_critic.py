@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wm_lab.behaviours.behaviour import FEATURES, Behaviour, BehaviourConfig
+from wm_lab.behaviours.behaviour import FEATURES, Behaviour, BehaviourConfig, in_deviations
 from wm_lab.behaviours.dreaming import Dreamt, believe, dream
 from wm_lab.behaviours.returns import ReturnScale, lambda_returns, replayed_returns
 from wm_lab.domains import Amount, Depth, Domain, PositiveShare, Share, ShareBelowOne, Weight, Width
@@ -36,9 +36,6 @@ from wm_lab.world_model import DataSpec, Windows
 GRADIENTS = ("reinforce", "backprop")
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
-
-FAR = 10.0
-"""Standard deviations beyond which a feature counts no further."""
 
 
 @dataclass
@@ -190,7 +187,7 @@ class ActorCritic(Behaviour):
 
     def _read(self, features: Tensor) -> Tensor:
         """Features in their own standard deviations."""
-        return ((features.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
+        return in_deviations(features, self.feature_mean, self.feature_std)
 
     @torch.no_grad()
     def _follow(self) -> None:

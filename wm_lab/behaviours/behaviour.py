@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -22,6 +23,12 @@ FEATURES = "features"
 
 WINDOWS, LENGTH = 64, 16
 """Recorded steps whose features are normalised by."""
+
+FAR = 10.0
+"""Standard deviations beyond which a feature counts no further."""
+
+Paid = Callable[["Behaviour", Sequence[int]], Sequence[float]]
+"""What a behaviour earns in the task itself, in whole episodes with these seeds."""
 
 
 @dataclass
@@ -46,6 +53,9 @@ class Behaviour(Trainable):
     follows_itself: ClassVar[bool] = True
     """Its loss says nothing of which weights are better: without validation episodes the newest are kept."""
 
+    by_gradient: ClassVar[bool] = True
+    """Whether it learns by the gradient of its loss; else `loss` itself moves the weights, in `train()` mode."""
+
     config: BehaviourConfig
 
     @abstractmethod
@@ -69,6 +79,15 @@ class Behaviour(Trainable):
             )
         self._world = (world.requires_grad_(False).eval(),)  # a tuple is no submodule
         return self
+
+    def learn_awake(self, paid: Paid) -> Self:
+        """Say how it can be tried in the task; most behaviours have no use for that."""
+        return self
+
+    @property
+    def dream_world(self) -> WorldModel:
+        """The model as it dreams in it."""
+        return self.world
 
     @property
     def world(self) -> WorldModel:
@@ -112,6 +131,11 @@ def with_features(spec: DataSpec, features: Tensor) -> DataSpec:
         mean={**spec.mean, FEATURES: features.mean(0).tolist()},
         std={**spec.std, FEATURES: std.tolist()},
     )
+
+
+def in_deviations(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Features [..., F] in standard deviations."""
+    return ((features.float() - mean) / std).clamp(-FAR, FAR)
 
 
 @torch.no_grad()

@@ -23,6 +23,10 @@ class Dreamt(NamedTuple):
     goes_on: Tensor  # [S, H + 1] in [0, 1], 1 at the start
     uncertainty: Tensor | None  # [S, H + 1], 0 at the start
 
+    def earned(self) -> Tensor:
+        """Rewards [S], as far as the dreamt episode is still going on."""
+        return (self.goes_on.cumprod(1)[:, :-1] * self.reward[:, 1:]).sum(1)
+
 
 @torch.no_grad()
 def believe(world: WorldModel, windows: Windows) -> tuple[State, Tensor]:

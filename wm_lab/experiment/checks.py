@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.data.config import DataConfig
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
@@ -125,6 +126,12 @@ def check_behaviour(dry_run: DryRun, task: Task) -> None:
     if settings.behaviour_trainer.get("init_from") is not None:
         raise UserError("behaviour_trainer.init_from: a behaviour begins anew in its model; set it to null")
     _check_trainer(settings, task, "behaviour_trainer")
+    devices = settings.behaviour_trainer.get("devices", 1)
+    if devices > 1 and not target(Behaviour, settings.behaviour, "behaviour").by_gradient:
+        raise UserError(
+            f"behaviour_trainer.devices={devices} share gradients, and behaviour={settings.label('behaviour')} learns "
+            "without any; set it to 1"
+        )
     dry_run.learn()
 
 

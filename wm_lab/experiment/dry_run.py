@@ -88,7 +88,8 @@ class DryRun:
         with torch.random.fork_rng():
             spec = with_features(self.model.spec, torch.randn(4, feature_size(self.model)))
             behaviour = build(Behaviour, self.settings.behaviour, "behaviour", spec)
-            return behaviour.to(self.settings.device).learn_in(self.model)
+            behaviour = behaviour.to(self.settings.device).learn_in(self.model)
+            return behaviour.learn_awake(lambda _, seeds: [0.0] * len(seeds))
 
     def train(self) -> None:
         """Raise UserError where the model cannot learn from its windows, as when its context is longer."""
@@ -105,7 +106,9 @@ class DryRun:
         settings = self.settings
         with torch.random.fork_rng():
             try:
-                self.behaviour.train().loss(blank_windows(self.behaviour.spec, 2).to(settings.device))[0].backward()
+                loss, _ = self.behaviour.train().loss(blank_windows(self.behaviour.spec, 2).to(settings.device))
+                if loss.requires_grad:
+                    loss.backward()
             except RuntimeError as error:
                 raise UserError(
                     f"behaviour={settings.label('behaviour')} cannot learn inside of model={settings.label('model')} "

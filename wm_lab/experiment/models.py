@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from wm_lab.experiment.parent_model import Parent, parent_of
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
-from wm_lab.experiment.validation import ValidationTrial
+from wm_lab.experiment.validation import ValidationTrial, paid
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, config_of, read_config, target, without_later
 from wm_lab.tracking.progress import progress
@@ -170,7 +171,8 @@ class Models:
 
         def make() -> Trainable:
             world = load_model(checkpoint, WorldModel, self._tools.device)
-            return build(Behaviour, section, "behaviour", feature_spec(world, dataset)).learn_in(world)
+            behaviour = build(Behaviour, section, "behaviour", feature_spec(world, dataset))
+            return behaviour.learn_in(world).learn_awake(partial(paid, self._tools.make_task))
 
         def judge(folder: Path) -> Judge | None:
             return None if starts is None else ValidationTrial(self._tools.make_task, starts, folder)

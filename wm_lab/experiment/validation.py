@@ -70,10 +70,15 @@ class ValidationTrial:
         return {"loss": -means["returns"], **means}
 
 
+def paid(make_task: TaskFactory, behaviour: Behaviour, seeds: Sequence[int]) -> list[float]:
+    """What it earns in whole episodes with these seeds."""
+    return [episode.total_reward for episode in play(make_task, lambda: BehaviourPolicy(behaviour), seeds)]
+
+
 @torch.inference_mode()
 def imagined_returns(behaviour: Behaviour, episodes: Sequence[Episode]) -> np.ndarray:
     """Rewards [E] that the model expects over a dream's length from where these episodes began."""
-    world = behaviour.world
+    world = behaviour.dream_world
     zeros = torch.zeros(len(episodes), 1)
     windows = Windows(
         observation={
@@ -89,8 +94,7 @@ def imagined_returns(behaviour: Behaviour, episodes: Sequence[Episode]) -> np.nd
     state, seen = world.observe(windows)
     act, horizon, ends = behaviour.act, behaviour.config.horizon, behaviour.spec.ends
     dreamt = dream(world, state, seen.features[:, 0, -1], act, horizon, ends)
-    alive = dreamt.goes_on.cumprod(1)[:, :-1]
-    returns: np.ndarray = (alive * dreamt.reward[:, 1:]).sum(1).float().cpu().numpy()
+    returns: np.ndarray = dreamt.earned().float().cpu().numpy()
     return returns
 
 

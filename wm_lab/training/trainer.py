@@ -166,7 +166,8 @@ class Session:
         if not torch.isfinite(mean):
             raise FloatingPointError(_diagnosis(self.step, logs))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        if loss.requires_grad:  # what is evolved moves its weights itself
+            loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         if torch.isfinite(norm):  # an overflowing gradient of a finite loss is skipped, as mixed precision needs
             self.optimiser.step()
