@@ -44,6 +44,7 @@ class Collections:
     def __init__(self, tools: Tools, collector: Callable[[int], Arm]) -> None:
         self.config = read_config(DataConfig, tools.settings.data, "data")
         self._tools, self._collector = tools, collector
+        self._opened: dict[tuple[Path, ...], Dataset] = {}
 
     def dataset(self, rounds: int | None = None) -> Dataset:
         """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
@@ -125,7 +126,10 @@ class Collections:
         return manifest
 
     def _open(self, folders: list[Path]) -> Dataset:
-        return Dataset.open(*folders, split=self.config.split())
+        """What the store holds never changes, so each dataset is opened once."""
+        if (place := tuple(folders)) not in self._opened:
+            self._opened[place] = Dataset.open(*folders, split=self.config.split())
+        return self._opened[place]
 
     def _collection(
         self, what: str, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None

@@ -5,9 +5,11 @@ Everything that YAML can choose is a class that names its dataclass `Config`; se
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, field, fields, make_dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -31,6 +33,20 @@ T = TypeVar("T")
 def read_config(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     """`values` as an instance of the dataclass `kind`; UserError names an option that is unknown, of a wrong type, or
     outside its domain."""
+    try:
+        asked = json.dumps(values)
+    except (TypeError, ValueError):  # which may hold whatever a notebook puts there
+        return _read(kind, values, name)
+    key = (kind, name, asked)  # a run asks for the same options dozens of times
+    if key not in _READ:
+        _READ[key] = _read(kind, values, name)
+    return cast(T, deepcopy(_READ[key]))
+
+
+_READ: dict[tuple[type, str, str], Any] = {}
+
+
+def _read(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     check_domains(kind, values, name)  # as they were typed
     read = typed(kind, {key: value for key, value in values.items() if key != TARGET}, name)
     with _told_by(name):

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@lru_cache(1)
 def _packages() -> dict[str, str]:
     """Versions of all that wm_lab asks for, extras included where they are installed."""
     try:
