@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze
 from wm_lab.evaluation.verdicts import is_significant
 from wm_lab.reports.cells import sweep_cells
-from wm_lab.reports.runs import missing_cells, read_run, read_runs, save_outcomes
+from wm_lab.reports.runs import OUTCOMES, missing_cells, read_run, read_runs, save_outcomes
 from wm_lab.reports.sweep_report import _against_best, answer_sweep, write_report
 
 PUSH = freeze(task_spec("toy/push"), 100)
@@ -268,3 +269,36 @@ def test_unreadable_outcomes_cost_one_run_and_not_the_report(tmp_path):
     lost = table(answer, "Without a result")
     assert [row["why"].partition(":")[0] for row in lost] == ["unreadable", "unreadable"]
     assert {row["choice"] for row in table(answer, "Comparison")} == {"cem", "mppi"}
+
+
+def write_latent(folder: Path, model: str, rank: float, seed: int = 0, straight: float | None = 0.9) -> Path:
+    """A finished run of the latent exercise."""
+    write_run(folder, model=model, seed=seed)
+    shutil.rmtree(folder / OUTCOMES)
+    result = json.loads((folder / "result.json").read_text())
+
+    def interval(value: float | None) -> dict[str, float | None]:
+        low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
+        return {"low": low, "value": value, "high": high, "n": 100}
+
+    measures = {"effective_rank": rank, "straightness": straight, "steps_to_go": 0.5}
+    result["numbers"] = {
+        "structure": {"latent": {name: interval(value) for name, value in measures.items()}},
+        "r2": {"ridge": {"latent": {"block": interval(0.7), "goal": interval(0.1)}}},
+        "moves": {"block": True, "goal": False},
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+def test_latents_of_several_families_stand_beside_one_another(tmp_path):
+    write_latent(tmp_path / "1", "rssm", 4.0)
+    write_latent(tmp_path / "2", "jepa", 12.0)
+    write_latent(tmp_path / "3", "jepa", 14.0, seed=1)
+    write_latent(tmp_path / "4", "latent_mlp", 8.0, straight=None)
+    rows = table(answer_sweep([tmp_path]), "Latents")
+    told = {row["choice"]: row for row in rows}
+    assert told["rssm"]["effective rank"] == "4.00 [3.90, 4.10]" and told["rssm"]["R² block"] == "0.70 [0.60, 0.80]"
+    assert told["jepa"]["effective rank"].startswith("13.00 [")
+    assert told["latent_mlp"]["straightness"] == "–"
+    assert "R² goal" not in rows[0], "it never changes"

@@ -41,6 +41,7 @@ class SweepCell:
     seeds: list[int] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
     imagined: list[dict[str, Any]] = field(default_factory=list)  # numbers of imagination runs
+    latents: list[dict[str, Any]] = field(default_factory=list)  # numbers of latent runs
     outcomes: list[dict[str, list[Outcomes]]] = field(default_factory=list)  # of planning runs, by arm, a training each
     manifests: list[str] = field(default_factory=list)  # hashes, of the same runs
     verdicts: list[str] = field(default_factory=list)
@@ -66,6 +67,17 @@ class SweepCell:
         found = [run["held_out"]["all"]["variables"][self.variable]["median"] for run in self.imagined]
         scale = MILLI if self.unit == "mm" else 1.0
         return {step: over_seeds([_interval(run[step], scale) for run in found]) for step in found[0]}
+
+    def laid_out(self, measure: str) -> Interval:
+        """A measure of the latent's structure, such as "effective_rank"."""
+        return over_seeds([_interval(run["structure"]["latent"][measure]) for run in self.latents])
+
+    @property
+    def read_off(self) -> dict[str, Interval]:
+        """R² of a linear probe of the latent, for every variable that changes within an episode."""
+        found = [run["r2"]["ridge"]["latent"] for run in self.latents]
+        moving = [name for name, moves in self.latents[0]["moves"].items() if moves]
+        return {name: over_seeds([_interval(run[name]) for run in found]) for name in moving}
 
     @property
     def useful(self) -> tuple[int, int] | None:
@@ -117,6 +129,8 @@ def sweep_cells(records: Sequence[RunRecord]) -> list[SweepCell]:
             cell.models.append(result["model"])
         if "held_out" in result["numbers"]:
             cell.imagined.append(result["numbers"])
+        if "structure" in result["numbers"]:
+            cell.latents.append(result["numbers"])
         if record.outcomes:
             cell.outcomes.append(record.outcomes)
             cell.manifests.append(max((arm[0].manifest for arm in record.outcomes.values()), key=len).hash)
@@ -148,7 +162,7 @@ def over_seeds(values: Sequence[Interval]) -> Interval:
     return values[0] if len(values) == 1 else student([value.value for value in values])
 
 
-def _interval(values: dict[str, Any], scale: float) -> Interval:
+def _interval(values: dict[str, Any], scale: float = 1.0) -> Interval:
     found = Interval.from_dict(values)
     return Interval(found.low * scale, found.value * scale, found.high * scale, found.n)
 

@@ -48,6 +48,7 @@ from wm_lab.reports.sweep_tables import (
     curve_table,
     failed_table,
     imagined_table,
+    latent_table,
     runs_table,
     task_table,
 )
@@ -97,6 +98,8 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     _compare(answer, played, shown, duels)
     if priced := [cell for cell in cells if cell.priced]:
         answer.figures["error of imagination against training time"] = error_compute(priced)
+    if any(cell.latents for cell in cells):
+        answer.tables.append(latent_table(cells))
     answer.chapters.extend(chapters(records))
     answer.tables.extend(_failures(records, missing))
     answer.details.extend(_details(records, cells, played))
@@ -219,6 +222,8 @@ def _alone(record: RunRecord) -> None:
     cell_table([cell])
     if cell.imagined:
         imagined_table([cell])
+    if cell.latents:
+        latent_table([cell])
     runs_table([record])
     where_table([record])
 

@@ -81,6 +81,29 @@ def imagined_table(cells: Sequence[SweepCell]) -> Table:
     return Table("Imagination", columns, blank_repeats(rows), frozenset(labels), caption, _starts(cells))
 
 
+def latent_table(cells: Sequence[SweepCell]) -> Table:
+    """What the latents hold, and how they are laid out."""
+    cells = _by_task([cell for cell in cells if cell.latents])
+    measures = {"effective rank": "effective_rank", "straightness": "straightness", "ρ steps to go": "steps_to_go"}
+    variables = list(dict.fromkeys(name for cell in cells for name in cell.read_off))
+    rows = [
+        (
+            cell.task,
+            cell.choice,
+            *(cell.laid_out(measure).bounds(decimals=2) for measure in measures.values()),
+            *(cell.read_off[name].bounds(decimals=2) if name in cell.read_off else "–" for name in variables),
+        )
+        for cell in cells
+    ]
+    caption = (
+        "Effective rank: directions that features fill. Straightness: mean cosine of successive steps. ρ: Spearman of "
+        "distances and of times to success. R²: of a linear probe on unseen trajectories. 95 % intervals over "
+        "trajectories; where there are several seeds, Student's over seeds."
+    )
+    columns = ("task", "choice", *measures, *(f"R² {name}" for name in variables))
+    return Table("Latents", columns, blank_repeats(rows), frozenset({"task", "choice"}), caption, _starts(cells))
+
+
 def across_table(rows: Sequence[tuple[str, Interval, float]], tasks: int, seeds: int) -> Table:
     """(choice, interquartile mean of success, chance to beat another choice)"""
     body = [(name, mean.bounds(), f"{chance:.2f}") for name, mean, chance in rows]
