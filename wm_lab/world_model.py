@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.errors import UserError
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -252,6 +254,16 @@ class WorldModel(Trainable):
     def decoded_keys(self) -> tuple[str, ...]:
         """The observations that `decode` gives back."""
         return tuple(self.spec.observation)
+
+    def number(self, instruction: str) -> int:
+        """What stands for this sentence in `Windows.instruction`; UserError where the model cannot know it."""
+        if instruction not in self.spec.instructions:
+            raise UserError(
+                f"the model was not trained on the instruction {instruction!r}, but on "
+                f"{', '.join(map(repr, self.spec.instructions))}; train it on data with that instruction, or choose a "
+                "model that is not told"
+            )
+        return self.spec.instructions.index(instruction)
 
     @abstractmethod
     def observe(self, windows: Windows, state: State | None = None) -> tuple[State, Imagination]:

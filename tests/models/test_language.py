@@ -9,7 +9,7 @@ import torch
 
 from tests.models.worlds import SPEC, fit, imagined, make, make_informed, noise_windows, rmse, windows
 from wm_lab.errors import UserError
-from wm_lab.models.decoder_only.language import Instructions, words
+from wm_lab.models.parts.sentences import SentenceEncoder, words
 from wm_lab.world_model import DataSpec, Windows
 
 KIND = "decoder_only"
@@ -98,10 +98,42 @@ def test_without_a_number_the_first_instruction_holds():
 
 
 def test_sentences_of_the_same_words_in_another_order_differ():
-    assert words("Red on BLUE!") == ["red", "on", "blue", "red on", "on blue"]
-    told = Instructions(["red on blue", "blue on red", "Red, on blue."], 8)
-    one, other, same = told(torch.tensor([[0, 1, 2]]), 1, 3)[0].unbind(0)
-    assert not torch.allclose(one, other) and torch.equal(one, same)
+    assert words("Red on BLUE!") == ["red", "on", "blue"]
+    put = [
+        "Put the red block on the blue block.",
+        "Put the blue block on the red block.",
+        "put the RED block on the blue block",
+    ]
+    one, other, same = SentenceEncoder(put, 8)(torch.tensor([0, 1, 2])).unbind(0)
+    assert not torch.allclose(one, other, atol=1e-3) and torch.equal(one, same)
+
+
+def test_a_sentence_that_nobody_was_told_is_encoded_and_always_alike():
+    torch.manual_seed(0)
+    told = SentenceEncoder(SENTENCES, 8)
+    before = told(torch.tensor([0, 1]))
+    new, empty = told.number("Ignore actions."), told.number("")
+    found = told(torch.tensor([[0, 1], [new, empty]]))
+    torch.testing.assert_close(found[0], before)
+    assert found.isfinite().all() and found[1, 0].any() and not found[1, 1].any()
+    again = SentenceEncoder([*SENTENCES, "Something else.", "Ignore actions."], 8)
+    again.load_state_dict(told.state_dict())
+    torch.testing.assert_close(again(torch.tensor(3)), found[1, 0])
+
+
+def test_words_that_are_spelt_alike_lie_near_one_another():
+    torch.manual_seed(0)
+    told = SentenceEncoder(["pushing", "pushes", "grasp"], 64)
+    one, other, another = torch.nn.functional.embedding_bag(told.grams, told.table, told.starts)[1:].unbind(0)
+    near, far = (torch.cosine_similarity(one, word, dim=0) for word in (other, another))
+    assert near > far + 0.2
+
+
+def test_a_model_can_be_told_what_no_data_said():
+    model = make_informed(KIND, TOLD, language=True).eval()
+    data = noise_windows()
+    data.instruction = torch.full((3, 7), model.number("Rather stay."))
+    assert model.predict(data).policy.isfinite().all() and model.number(SENTENCES[1]) == 1
 
 
 def test_a_checkpoint_knows_sentences_by_their_words_not_by_their_numbers():

@@ -32,7 +32,7 @@ class Listener(LinearModel):
 
 
 def asking(instruction: str) -> SimpleNamespace:
-    return SimpleNamespace(task_spec=SimpleNamespace(name="toy", instruction=instruction))
+    return SimpleNamespace(instruction=instruction)
 
 
 def moment(rows: list[int]) -> Moment:
@@ -52,7 +52,7 @@ def test_each_row_is_given_the_instruction_of_its_own_task():
 
 
 def test_an_instruction_that_the_model_was_not_trained_on_is_refused():
-    with pytest.raises(UserError, match=r"not trained on the instruction 'Dance.' of toy, but on 'Come.', 'Go.'"):
+    with pytest.raises(UserError, match=r"not trained on the instruction 'Dance.', but on 'Come.', 'Go.'"):
         Beliefs(Listener(), 1).reset(0, asking("Dance."))
 
 

@@ -79,7 +79,7 @@ def _fill(run: LoadedRun, models: Mapping[str, Any], folder: Path) -> None:
             "spec": model.spec.to_dict(),
         }
         _write_json(folder / f"{name}.json", facts)
-    if CLONE in models:
+    if CLONE in models and not models[CLONE].config.language:  # ONNX has no place for a sentence
         export_clone(models[CLONE], folder / "clone.onnx")
     if isinstance(models.get(WORLD_MODEL), TRANSITIONS):
         export_transition(models[WORLD_MODEL], folder / "transition.pt2")

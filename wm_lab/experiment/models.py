@@ -22,6 +22,7 @@ from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.experiment.validation import ValidationTrial, paid
+from wm_lab.models.parts.sentences import REVISION as SENTENCES
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.settings import build, config_of, read_config, target, without_later
 from wm_lab.tracking.progress import progress
@@ -256,5 +257,7 @@ class Models:
             "seed": self._tools.settings.seed,
             "device": self._tools.device.type,
         }
+        if section.get("language"):
+            recipe["sentences"] = SENTENCES
         # Several devices draw other noise than one, which keeps the name that it had before they came.
         return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}

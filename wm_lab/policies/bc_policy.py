@@ -36,9 +36,12 @@ class BCPolicy(Policy):
         self._age = np.zeros(rows, int)  # executed actions of the newest chunk
         self._predictions = np.zeros(rows, int)  # chunks predicted in this episode
         self._generators = [torch.Generator() for _ in range(rows)]
+        self._told = torch.zeros(rows, dtype=torch.long)  # numbers of the sentences that the episodes are told
 
     def reset(self, row: int, task: Task, seed: int) -> None:
         self._generators[row] = generator(seed, "bc")
+        if self.net.config.language:
+            self._told[row] = self.net.number(task.instruction)
 
     @torch.inference_mode()
     def act(self, moment: Moment) -> np.ndarray:
@@ -47,7 +50,7 @@ class BCPolicy(Policy):
         self._predictions[rows[moment.first]] = 0
         due = rows[moment.first | (self._age[rows] >= self.net.config.execute)]
         if len(due):
-            newest = self.net(self._history.stacked(due, self.device), **self._noise(due)).cpu().numpy()
+            newest = self.net(self._history.stacked(due, self.device), **self._beside(due)).cpu().numpy()
             self._chunks[due] = np.concatenate([newest[:, None], self._chunks[due, :-1]], axis=1)
             self._predictions[due] += 1
             self._age[due] = 0
@@ -55,12 +58,15 @@ class BCPolicy(Policy):
         self._age[rows] += 1
         return actions
 
-    def _noise(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """[R, chunk, A] of each episode's own chance; none where it decides nothing."""
-        if not self.net.actions.draws:
-            return {}
-        drawn = [torch.randn(self.net.actions.shape, generator=self._generators[row]) for row in rows]
-        return {"noise": torch.stack(drawn).to(self.device)}
+    def _beside(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """What a policy is given beside observations: each episode's own chance and sentence, where they count."""
+        given = {}
+        if self.net.actions.draws:
+            drawn = [torch.randn(self.net.actions.shape, generator=self._generators[row]) for row in rows]
+            given["noise"] = torch.stack(drawn).to(self.device)
+        if self.net.config.language:
+            given["told"] = self._told[rows].to(self.device)
+        return given
 
     def _average(self, rows: np.ndarray) -> np.ndarray:
         """The weighted mean of all predictions of the present action: the k-th action of the chunk of k steps ago."""

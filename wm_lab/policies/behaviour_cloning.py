@@ -18,10 +18,15 @@ from wm_lab.domains import Depth, Few, Share, ShareBelowOne, Steps, Width
 from wm_lab.errors import UserError, unknown
 from wm_lab.models.parts.action_tokens import TokenHead, TokensConfig
 from wm_lab.models.parts.flow import ActionHead, FlowHead
+from wm_lab.models.parts.sentences import SentenceEncoder
 from wm_lab.policies.frame_encoder import FrameEncoder
+from wm_lab.policies.told import ToldEncoder
 from wm_lab.world_model import DataSpec, Trainable, Windows
 
 HEADS = ("regression", "tokens", "flow")
+
+FIRST = 3
+"""Modules of the first layer, which a sentence turns up and down: linear, norm, nonlinearity."""
 
 HUBER = 0.1
 """Errors above this count linearly: a demonstrator's rare jump must not outweigh the precise moves around it."""
@@ -42,7 +47,10 @@ class BehaviourCloningConfig:
     tokens: TokensConfig = field(default_factory=TokensConfig)  # with action_head=tokens
     flow_steps: Few = 10  # of the integration that draws actions, with action_head=flow
 
-    LATER: ClassVar[tuple[str, ...]] = ("action_head", "tokens", "flow_steps")
+    language: bool = False  # it is told what to do: reads the sentence of the episode
+    sentence_width: Width = 64  # size of a sentence's embedding, with language=true
+
+    LATER: ClassVar[tuple[str, ...]] = ("action_head", "tokens", "flow_steps", "language", "sentence_width")
 
     def __post_init__(self) -> None:
         if self.action_head not in HEADS:
@@ -68,7 +76,12 @@ class BehaviourCloning(Trainable):
     def __init__(self, config: BehaviourCloningConfig, spec: DataSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        self.encoder = FrameEncoder(spec, config.image_features, config.fine)
+        self.sentences: SentenceEncoder | None = None
+        if config.language:
+            self.sentences = SentenceEncoder(spec.instructions, config.sentence_width)
+            self.encoder: FrameEncoder = ToldEncoder(spec, config.image_features, config.sentence_width)
+        else:
+            self.encoder = FrameEncoder(spec, config.image_features, config.fine)
         width, layers = config.history * self.encoder.size + (config.history - 1) * self.encoder.move_size, []
         for _ in range(config.layers):
             layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
@@ -77,18 +90,33 @@ class BehaviourCloning(Trainable):
         if config.action_head == "regression":
             layers.append(nn.Linear(width, config.chunk * spec.action_size))
         self.head = nn.Sequential(*layers)
+        self.film = nn.Linear(config.sentence_width, 2 * config.hidden) if config.language else None
         self.actions = self._action_head(width)
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
         return tuple(self.spec.observation)
 
-    def forward(self, history: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
+    def number(self, instruction: str) -> int:
+        """What stands for this sentence where it is told; 0 for a policy that is not."""
+        return 0 if self.sentences is None else self.sentences.number(instruction)
+
+    def forward(self, history: Mapping[str, Tensor], noise: Tensor | None = None, told: Tensor | None = None) -> Tensor:
         """The next actions [..., chunk, A] in [-1, 1]; history: {key: [..., history, *shape]}, oldest first.
 
         noise: standard normal of the actions' shape, which decides where several would do; None: none of it
+        told: numbers of sentences [...] int64 (`number`); None: the first one
         """
-        condition = self._condition(self.encoder(history), self.encoder.points(history))
+        sentence = None
+        if self.sentences is not None:
+            key, value = next(iter(history.items()))
+            lead = value.shape[: -len(self.spec.observation[key]) - 1]
+            told = torch.zeros(lead, dtype=torch.long, device=value.device) if told is None else told
+            sentence = self.sentences(told)
+        each = (
+            None if sentence is None else sentence[..., None, :].expand(*sentence.shape[:-1], self.config.history, -1)
+        )
+        condition = self._condition(*self._look(history, each), sentence)
         noise = condition.new_zeros(*condition.shape[:-1], *self.actions.shape) if noise is None else noise
         chunks: Tensor = self.actions(condition, noise)
         return chunks.clamp(-1, 1)
@@ -100,12 +128,15 @@ class BehaviourCloning(Trainable):
         now = torch.arange(steps, device=device)
         start = torch.where(windows.first, now, -1).cummax(dim=1).values  # [B, T] of the episode; -1: before the window
 
-        frames = self.encoder(windows.observation)  # [B, T, E]
-        points = self.encoder.points(windows.observation)  # [B, T, P, 3]
+        sentence = None
+        if self.sentences is not None:
+            told = windows.instruction
+            sentence = self.sentences(torch.zeros_like(windows.first, dtype=torch.long) if told is None else told)
+        frames, points = self._look(windows.observation, sentence)  # [B, T, E], [B, T, P, 3]
         lags = now[:, None] + torch.arange(1 - c.history, 1, device=device)  # [T, history]
         history = torch.maximum(lags[None], start.clamp_min(0)[..., None])  # the first observation repeats
         batch = torch.arange(len(frames), device=device)[:, None, None]
-        condition = self._condition(frames[batch, history], points[batch, history])  # [B, T, C]
+        condition = self._condition(frames[batch, history], points[batch, history], sentence)  # [B, T, C]
         past_known = (start >= 0) | (now >= c.history - 1)
 
         ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)  # [T, chunk]
@@ -123,10 +154,25 @@ class BehaviourCloning(Trainable):
             error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
         return loss, {"loss": loss.detach(), "action_error": error}
 
-    def _condition(self, frames: Tensor, points: Tensor) -> Tensor:
-        """What actions are made of, [..., C]; frames: [..., history, E] as encoded; points: of these, [..., P, 3]"""
-        condition: Tensor = self.head(torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1))
-        return condition
+    def _look(self, observation: Mapping[str, Tensor], sentence: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Frames [..., E] and the points in them [..., P, 3], under sentences [..., W]."""
+        if isinstance(self.encoder, ToldEncoder):
+            assert sentence is not None
+            return self.encoder.look(observation, sentence)
+        return self.encoder(observation), self.encoder.points(observation)
+
+    def _condition(self, frames: Tensor, points: Tensor, sentence: Tensor | None) -> Tensor:
+        """What actions are made of, [..., C].
+
+        frames: [..., history, E] as encoded; points: of these, [..., P, 3]; sentence: [..., W]
+        """
+        seen = torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1)
+        if self.film is None or sentence is None:
+            condition: Tensor = self.head(seen)
+            return condition
+        more, base = self.film(sentence).chunk(2, dim=-1)
+        told: Tensor = self.head[FIRST:](self.head[:FIRST](seen) * (1 + more) + base)
+        return told
 
     def _action_head(self, width: int) -> ActionHead:
         config, actions = self.config, self.spec.action_size

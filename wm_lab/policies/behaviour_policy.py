@@ -49,6 +49,9 @@ class BehaviourProposals:
         self._beliefs = Beliefs(self.behaviour.world, rows)
         self._features: Tensor | None = None  # [B, F]
 
+    def reset(self, row: int, task: Task) -> None:
+        self._beliefs.reset(row, task)
+
     def update(self, moment: Moment) -> None:
         _, features = self._beliefs.observe(moment)
         if self._features is None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.errors import UserError
 from wm_lab.policy import Moment
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
@@ -27,17 +26,10 @@ class Beliefs:
     def reset(self, row: int, task: Task) -> None:
         """An episode of this task begins in the row; a model conditioned on instructions is given the task's.
 
-        Raises UserError where the model was not trained on that instruction.
+        Raises UserError where the model cannot know that instruction.
         """
         if self.model.instructed:
-            trained, wanted = self.model.spec.instructions, task.task_spec.instruction
-            if wanted not in trained:
-                raise UserError(
-                    f"the model was not trained on the instruction {wanted!r} of {task.task_spec.name}, but on "
-                    f"{', '.join(map(repr, trained))}; train it on data with that instruction, or set "
-                    "model.language=false"
-                )
-            self.instruction[row] = trained.index(wanted)
+            self.instruction[row] = self.model.number(task.instruction)
 
     def update(self, moment: Moment) -> State:
         """Filter one step: the posterior beliefs of the moment's rows."""

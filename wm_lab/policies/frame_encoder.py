@@ -18,6 +18,8 @@ FINE = (0.2, 0.05)  # decimetres: units of the fine copies of gaps, 2 cm and 5 m
 FINE_MOVE = 0.05  # decimetres: unit of the fine copies of moves between frames, 5 mm
 FINE_CLIP = 2.0  # units beyond which a fine copy tells no more
 IMAGE_AXES = 3
+CHANNELS = 64
+"""Of an image's features, each of which becomes one point."""
 
 
 class FrameEncoder(nn.Module):
@@ -96,8 +98,9 @@ class KeypointEncoder(nn.Module):
     The softmax turns each channel into one expected image position (Levine et al. 2016).
     """
 
-    def __init__(self, size: int, channels: int = 32) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
+        channels = CHANNELS // 2
         self.convolutions = nn.Sequential(
             nn.Conv2d(3, channels, 5, stride=2, padding=2),
             nn.SiLU(),
@@ -108,9 +111,14 @@ class KeypointEncoder(nn.Module):
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(4.0)))
         self.out = nn.Linear(4 * channels, size)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, film: Tensor | None = None) -> Tensor:
+        """film: [..., 2 * CHANNELS], by how much more and from where each feature counts; None: as it is"""
         lead = image.shape[:-IMAGE_AXES]
         pixels = image.reshape(-1, *image.shape[-IMAGE_AXES:]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        maps = self.convolutions(pixels)  # [M, C, h, w]
+        if film is None:
+            maps = self.convolutions(pixels)  # [M, C, h, w]
+        else:
+            more, base = film.reshape(len(pixels), -1, 1, 1).chunk(2, dim=1)
+            maps = self.convolutions[-1](self.convolutions[:-1](pixels) * (1 + more) + base)
         features: Tensor = self.out(soft_argmax(maps * self.log_sharpness.exp())).view(*lead, -1)
         return features

@@ -41,6 +41,8 @@ class Proposer(Protocol):
 
     def start(self, rows: int) -> None: ...
 
+    def reset(self, row: int, task: Task) -> None: ...
+
     def update(self, moment: Moment) -> None: ...
 
     def propose(
@@ -129,8 +131,9 @@ class MPC(Policy):
         self._generators[row] = generator(seed, "mpc")
         self.decisions[row] = []
         self.rollout.reset(row, task)
-        if self.reranker is not None:
-            self.reranker.reset(row, task)
+        for part in (self.proposals, self.reranker):
+            if part is not None:
+                part.reset(row, task)
 
     @torch.no_grad()  # no inference mode: planner=gradient climbs from these beliefs
     def act(self, moment: Moment) -> np.ndarray:

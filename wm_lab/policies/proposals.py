@@ -16,6 +16,7 @@ from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.history import History
 from wm_lab.policy import Moment
 from wm_lab.system.device import device_of
+from wm_lab.tasks.task import Task
 from wm_lab.world_model import DataSpec, State, WorldModel
 
 CORRELATION = 0.8
@@ -64,6 +65,11 @@ class BCProposals:
         self.net.eval()
         self._history.start(rows)
 
+        self._told = torch.zeros(rows, dtype=torch.long)
+
+    def reset(self, row: int, task: Task) -> None:
+        self._told[row] = self.net.number(task.instruction) if self.net.config.language else 0
+
     def update(self, moment: Moment) -> None:
         self._history.update(moment)
 
@@ -80,6 +86,9 @@ class BCProposals:
         }
         closed_loop = set(self.net.observation_keys) <= set(model.decoded_keys)
 
+        told = {}
+        if self.net.config.language:
+            told["told"] = self._told[rows].to(device)[:, None].expand(-1, self.config.count)
         actions = chunk = noise[:, :, :0]
         reached: State | None = None  # [R P] the belief after all actions but the newest chunk
         while actions.shape[2] < horizon:
@@ -87,7 +96,7 @@ class BCProposals:
             if done and closed_loop:
                 reached = belief.expand(self.config.count) if reached is None else reached
                 reached, history = self._react(model, reached, actions[:, :, -chunk.shape[2] :], history)
-            chunk = self.net(history) if closed_loop or not done else chunk[:, :, -1:]
+            chunk = self.net(history, **told) if closed_loop or not done else chunk[:, :, -1:]
             chunk = chunk[:, :, : horizon - done]
             actions = torch.cat([actions, chunk + noise[:, :, done : done + chunk.shape[2]]], dim=2).clamp(-1, 1)
         return actions

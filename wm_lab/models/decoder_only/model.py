@@ -30,7 +30,6 @@ from torch.nn import functional as F
 from wm_lab.domains import Depth, Domain, Few, Steps, Width
 from wm_lab.errors import UserError, unknown
 from wm_lab.models.decoder_only.frame import Frame, FrameDecoder
-from wm_lab.models.decoder_only.language import Instructions
 from wm_lab.models.decoder_only.modes import Modes, ModesConfig, Predictions
 from wm_lab.models.parts.action_tokens import TokenHead, TokensConfig
 from wm_lab.models.parts.attention import Suffix, Transformer, visible
@@ -40,6 +39,7 @@ from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads
 from wm_lab.models.parts.observations import AutoencoderConfig
+from wm_lab.models.parts.sentences import SentenceEncoder, words
 from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
 
 HEADS = ("flow", "tokens", "regression")
@@ -106,7 +106,12 @@ class DecoderOnly(FeatureModel, ActsItself):
         self.frame = Frame(config, spec, config.embedding)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
         self.instructed = config.language
-        self.instructions = Instructions(spec.instructions, width) if config.language else None
+        self.instructions = SentenceEncoder(spec.instructions, width) if config.language else None
+        if config.language and not any(words(sentence) for sentence in spec.instructions):
+            raise UserError(
+                "model.language=true needs data that say what is to be done, and these have no instruction; set "
+                "model.language=false"
+            )
         self.transformer = Transformer(width, config.blocks, config.num_heads, config.window, config.mlp_ratio)
         # It reads the present as it is beside what the decoder made of the past, so contact need not pass through
         # attention's average of the window.
@@ -231,8 +236,13 @@ class DecoderOnly(FeatureModel, ActsItself):
         """Embedding of the instruction at every step, [B, T, W]; zeros without language."""
         if self.instructions is None:
             return windows.action.new_zeros(*windows.shape, self.config.width)
-        embedding: Tensor = self.instructions(windows.instruction, *windows.shape)
+        chosen = windows.instruction
+        chosen = torch.zeros_like(windows.first, dtype=torch.long) if chosen is None else chosen
+        embedding: Tensor = self.instructions(chosen)
         return embedding
+
+    def number(self, instruction: str) -> int:
+        return 0 if self.instructions is None else self.instructions.number(instruction)
 
     def _belief_at(self, encoded: EncodedSteps, rows: Tensor, t: Tensor) -> DecoderState:
         """The beliefs after steps t [M] of these rows [M], with the window of tokens that led to each."""
