@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import behaviour_step
 import collection
 import decisions
 import experts
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "lesson": lesson_loop.run,
     "imagine": imagination.run,
     "step": steps.run,
+    "behaviours": behaviour_step.run,
     "decisions": decisions.run,
     "token_imagination": token_imagination.run,
     "collect": collection.run,
