@@ -54,6 +54,8 @@ def test_the_actor_learns_to_move_the_point_and_planning_takes_its_advice(tmp_pa
     assert earned["actor"] > (earned["noop"] + earned["expert"]) / 2
     assert answer.outcomes["mpc_actor"][0].success.all()
     told = answer.numbers["behaviour"]
+    _, dreamt = answer.figures["behaviour"].axes
+    assert {line.get_label() for line in dreamt.lines} >= {"imagined", "realised"}
     assert [len(training) for training in told["trials"]] == [3] and len(told["trials"][0][0]["returns"]) == 4
     (verdict,) = [sentence for sentence in answer.verdicts if "imagined − realised" in sentence]
     assert verdict.startswith("cannot tell that the actor exploits its model"), "its model is the truth"

@@ -11,6 +11,7 @@ from wm_lab.experiment.checks import check_behaviour
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_behaviours
 from wm_lab.experiment.validation import Tried, validation_numbers, validation_verdict
+from wm_lab.reports.learning_curve import learning_curve
 
 ACTOR, PLANNED_ACTOR = "actor", "mpc_actor"
 
@@ -46,10 +47,11 @@ def behaviour_arms(experiment: Experiment, model: Path) -> Iterator[Arm]:
 
 
 def tell_validation(experiment: Experiment, answer: Answer) -> None:
-    """Add what validation episodes say of the behaviours to the answer; nothing where there were none."""
+    """Add what validation episodes say of the behaviours to the answer, and their curves; nothing without any."""
     if not learns_inside(experiment.settings):
         return
     trials = [Tried.read(each.models.behaviour().parent) for each in experiment.trainings]
     if all(trials):
         answer.verdicts.append(validation_verdict(trials))
-        answer.numbers["behaviour"] = validation_numbers(trials)
+        answer.numbers["behaviour"] = told = validation_numbers(trials)
+        answer.figures["behaviour"] = learning_curve(told)
