@@ -42,7 +42,7 @@ LOG_ROOT = 0.5 * math.log(2 * math.pi)
 class ActorCriticConfig(BehaviourConfig):
     gradient: str = "reinforce"
     """How the actor learns: reinforce, from what its own draws earned; backprop, through the model's steps."""
-    discount: ShareBelowOne = 0.997  # of a step; DreamerV3's 1 - 1/333
+    discount: ShareBelowOne = 0.98  # of a step; DreamerV3's is 0.997, for episodes of a thousand steps
     mixing: Share = 0.95  # λ of the λ-returns
     entropy: Weight = 3e-4  # weight of the actor's entropy
     min_std: Annotated[float, Domain(above=0, below=1)] = 0.1  # least deviation of an action; the largest is 1
@@ -52,7 +52,7 @@ class ActorCriticConfig(BehaviourConfig):
     clone_steps: Amount = 0  # first gradient steps, in which the actor learns nothing but to do what the data did
     disagreement: Weight = 0.0
     """How much a unit of the model's own uncertainty lowers a reward, in the reward's standard deviations."""
-    units: Width = 256  # of each hidden layer of actor and critic
+    units: Width = 64  # of each hidden layer of actor and critic; 64 is DreamerV3's size1m, 256 its size12m
     layers: Depth = 3  # hidden layers of each
     critic_bins: Annotated[int, Domain(least=3, most=2**16)] = 127  # of the critic's two-hot value; an odd number
     critic_limit: Annotated[float, Domain(above=0, most=80)] = 8.0
