@@ -11,6 +11,7 @@ import behaviour_step
 import collection
 import decisions
 import experts
+import generation
 import imagination
 import launchers
 import lesson_loop
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "step": steps.run,
     "behaviours": behaviour_step.run,
     "decisions": decisions.run,
+    "generation": generation.run,
     "token_imagination": token_imagination.run,
     "collect": collection.run,
     "experts": experts.run,
