@@ -52,7 +52,7 @@ EXERCISES = {
         "What does the latent hold?",
         "scenes.svg",
         "Each dot is a scene, near to those that the model finds alike. Colours that form regions say that the latent "
-        "tells this apart; compare the other columns. Point at a dot, or reach it with the tab key, for its scene.",
+        "tells this apart; compare the other columns. Point at a dot, or reach it with the tab key, for its picture.",
     ),
 }
 

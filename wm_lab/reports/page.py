@@ -27,6 +27,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; } a:focus { outline: 2px s
 h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
 .verdict { border-left: 4px solid #cfd4dc; padding: .2rem 0 .2rem 1rem; margin: .8rem 0; overflow-wrap: anywhere; }
 .verdict.headline { font-size: 1.15rem; border-color: #0072B2; padding: .4rem 0 .4rem 1rem; margin: 1.2rem 0; }
+.verdict::first-letter, .chapter > p::first-letter { text-transform: uppercase; }
 .scroll { overflow-x: auto; /* a shadow says that there is more to see; at the ends, white covers scroll over it */
   background:
     linear-gradient(90deg, #fff 30%, #fff0) 0 0 / 2rem 100%,
