@@ -96,12 +96,21 @@ def action_cost(imagination: Imagination, actions: Tensor) -> Tensor:
 
 def disagreement(imagination: Imagination, actions: Tensor) -> Tensor:
     """Minus the ensemble's disagreement: where the models differ, none of them has seen enough to be believed."""
+    return -_uncertainty(imagination, "objective.disagreement")
+
+
+def exploration(imagination: Imagination, actions: Tensor) -> Tensor:
+    """The ensemble's disagreement: where the models differ, there is something to learn."""
+    return _uncertainty(imagination, "objective.exploration")
+
+
+def _uncertainty(imagination: Imagination, option: str) -> Tensor:
     if imagination.uncertainty is None:
         raise UserError(
-            "objective.disagreement needs a model that knows its own uncertainty, and this one has no ensemble; "
-            "train it with model.ensemble=5, or set objective.disagreement=0"
+            f"{option} needs a model that knows its own uncertainty, and this one has no ensemble; "
+            f"train it with model.ensemble=5, or set {option}=0"
         )
-    return -imagination.uncertainty
+    return imagination.uncertainty
 
 
 class TaskCost:
@@ -148,7 +157,9 @@ class ObjectiveConfig:
     goal_distance: Weight = 0.0  # distance to the goal's latent features
     goal_steps: str = "all"  # whose distance to the goal counts: all, or the last alone
     action_cost: Weight = 0.0  # sum of squared actions
-    disagreement: Weight = 0.0  # the model's own uncertainty
+    disagreement: Weight = 0.0  # the model's own uncertainty, as a cost
+    exploration: Weight = 0.0
+    """The same as a reward, in rounds of data and never in a test (Plan2Explore, Sekar et al. 2020)."""
     final_weight: Weight = 2.0  # how much more the last step counts than the mean of all steps
 
     def __post_init__(self) -> None:
@@ -184,4 +195,6 @@ def build_objective(
         terms.append((config.action_cost, action_cost))
     if config.disagreement:
         terms.append((config.disagreement, disagreement))
+    if config.exploration:
+        terms.append((config.exploration, exploration))
     return Objective(terms, config.final_weight, terminal_value, goal=goal)

@@ -15,7 +15,12 @@ from wm_lab.errors import UserError
 
 EPISODES_PER_ROUND = 50_000
 ROUNDS_PER_SEED = 16
-Rounds = Annotated[int, Domain(least=0, below=ROUNDS_PER_SEED)]
+LAST_ROOM = ROUNDS_PER_SEED - 1
+MOST_ROUNDS = 200
+FEW = EPISODES_PER_ROUND // (MOST_ROUNDS + 1 - LAST_ROOM)
+"""Episodes a round at most where there are more than `LAST_ROOM` rounds: the others share the room of that one."""
+
+Rounds = Annotated[int, Domain(least=0, most=MOST_ROUNDS)]
 Episodes = Annotated[int, Domain(least=1, most=EPISODES_PER_ROUND)]
 EPISODE_SEEDS = 2**30
 """Every episode's seed is below: from there on they are for evaluation, whose starts no model may train on."""
@@ -55,6 +60,9 @@ class DataConfig:
     round_strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.2, 0.4])
     """Noise std of the planner's own episodes, one drawn per episode."""
     newest_fraction: Share | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
+    restandardise: bool = False
+    """After each round the model sees by the statistics of all data so far, not of the first ones: where these were
+    random, what is worth learning lies far outside of them."""
 
     validation_fraction: ShareBelowOne = 0.1  # of the episodes
     test_fraction: ShareBelowOne = 0.0  # of the episodes, to judge by; 0: the validation episodes judge too
@@ -71,6 +79,11 @@ class DataConfig:
         self.split()
         if self.path is not None and self.rounds:
             raise UserError(f"data.rounds={self.rounds} would add to the recording {self.path}; set data.rounds=0")
+        if self.rounds > LAST_ROOM and self.round_episodes > FEW:
+            raise UserError(
+                f"data.rounds={self.rounds} leaves room for {FEW} episodes a round, and data.round_episodes="
+                f"{self.round_episodes}; lower one of them"
+            )
         if self.advised and not self.rounds:
             raise UserError(
                 "data.advised=true advises the planner that collects rounds, and data.rounds=0 collects none; "
@@ -103,7 +116,7 @@ class DataConfig:
         """
         count = self.episodes if number == 0 else self.round_episodes
         block = self.seed * BLOCK if self.seed < BLOCKS else self._scattered(0)
-        start = block + number * EPISODES_PER_ROUND
+        start = block + min(number, LAST_ROOM) * EPISODES_PER_ROUND + max(0, number - LAST_ROOM) * FEW
         return list(range(start, start + count))
 
     def demonstration_seeds(self, count: int) -> list[int]:

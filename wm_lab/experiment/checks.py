@@ -59,6 +59,21 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
         dry_run.plan(settings.locally(), advised=True)
 
 
+def check_exploration(dry_run: DryRun, exploring: Settings, data: DataConfig) -> None:
+    """Raise UserError where nobody could seek what the model does not know. exploring: the settings of who does."""
+    weight = f"objective.exploration={exploring.objective['exploration']}"
+    if not data.rounds:
+        raise UserError(
+            f"{weight} is for rounds of data, and data.rounds=0 collects none; choose data=online, data=on_policy or "
+            " objective.exploration=0"
+        )
+    if is_simulator(exploring):
+        raise UserError(
+            f"{weight} seeks what a model does not know, and model=simulator knows all; choose another model"
+        )
+    dry_run.plan(exploring)
+
+
 def _check_planners(settings: Settings, task_spec: TaskSpec, data: DataConfig) -> None:
     """Raise UserError where a planner looks beyond the episode, or begins at a proposal that nobody makes."""
     if build(Planner, settings.planner, "planner", task_spec.action_size).needs_proposals:

@@ -45,13 +45,20 @@ class Collections:
         self.config = read_config(DataConfig, tools.settings.data, "data")
         self._tools, self._collector = tools, collector
         self._opened: dict[tuple[Path, ...], Dataset] = {}
+        self._rounds: dict[int, Path] = {}
 
     def dataset(self, rounds: int | None = None) -> Dataset:
         """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
         if self.config.path is not None:
             return self.recording
         rounds = self.config.rounds if rounds is None else rounds
-        return self._open([self._collection("collection", self.config), *(self._round(k + 1) for k in range(rounds))])
+        return self._open([self._collection("collection", self.config), *(self.round(k + 1) for k in range(rounds))])
+
+    def round(self, number: int) -> Path:
+        """The episodes of one round, which asks for the model after the last one, and so for all before it."""
+        if number not in self._rounds:
+            self._rounds[number] = self._round(number)
+        return self._rounds[number]
 
     @cached_property
     def recording(self) -> Dataset:

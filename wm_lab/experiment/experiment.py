@@ -13,14 +13,14 @@ from wm_lab.behaviours.behaviour import require_rewards
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm, learns_inside
-from wm_lab.experiment.checks import check_chunk, check_playing, check_training
+from wm_lab.experiment.checks import check_chunk, check_exploration, check_playing, check_training
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.policy_selection import LOCAL, candidates, select_policy
-from wm_lab.experiment.run_settings import Settings
+from wm_lab.experiment.run_settings import EXPLORATION, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.variation import NONE
@@ -42,9 +42,10 @@ class Experiment:
         self.clones = Clones(self.tools, self.data, self.models, self.evaluations)
         self._dry_run: DryRun | None = None
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
-        return self.tools.settings
+        """What everybody is asked but who collects rounds: nobody else explores."""
+        return self.tools.settings.without_exploration()
 
     @property
     def task(self) -> Task:
@@ -80,7 +81,7 @@ class Experiment:
         around what it proposes takes over once that does better in validation episodes (MoDem-V2, Lancaster et al.
         2023, hands over by a schedule).
         """
-        settings = self.settings.without_variation()
+        settings = (self.tools.settings if self.explores else self.settings).without_variation()
         if not self.data.config.advised:
             model, value = self.models.world_model(number - 1), self.models.value(number - 1)
             return PlanningArm("collector", settings, model, value=value)
@@ -95,6 +96,11 @@ class Experiment:
             chosen = select_policy(arms, starts, self.evaluations, REST).chosen
         return replace(next(arm for arm in arms if arm.name == chosen), name="collector")
 
+    @property
+    def explores(self) -> bool:
+        """Whether who collects rounds is paid for what the model does not know."""
+        return bool(self.tools.settings.objective.get(EXPLORATION))
+
     @cached_property
     def trainings(self) -> list[Self]:
         """One experiment for each training seed, this one first; workers, store and clock are shared.
@@ -103,7 +109,7 @@ class Experiment:
         """
         if self.tools.training:
             raise ValueError("one training of a run has no trainings of its own")
-        others = [type(self)(self.settings, number, self.tools) for number in range(1, self.settings.seeds)]
+        others = [type(self)(self.tools.settings, number, self.tools) for number in range(1, self.settings.seeds)]
         for other in others:
             other.tools.run = self.tools.run
         return [self, *others]
@@ -113,6 +119,8 @@ class Experiment:
         check_training(self.dry_run)
         if self.task.playable:
             check_playing(self.dry_run, self.tools.evaluated)
+            if self.explores:
+                check_exploration(self.dry_run, self.tools.settings, self.data.config)
         if self.data.config.path is not None:
             require_episodes(self.data.recording, "train")
             if learns_inside(self.settings):

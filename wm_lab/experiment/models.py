@@ -18,6 +18,7 @@ from wm_lab.experiment.arms import value_class, values_ahead
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.dry_run import build_value
 from wm_lab.experiment.parent_model import Parent, parent_of
+from wm_lab.experiment.restandardised import restandardised
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
@@ -59,13 +60,19 @@ class Models:
 
     def __init__(self, tools: Tools, data: Collections) -> None:
         self._tools, self._data = tools, data
+        self._world_models: dict[int, Path] = {}
 
     def world_model(self, rounds: int | None = None, other: Settings | None = None) -> Path:
         """Checkpoint of the world model after the first collection and so many on-policy rounds.
 
         other: settings of another model, which learns from the same data; rounds stay those of the run's own model
         """
-        return self.train(self.model_training(rounds, other))
+        if other is not None:
+            return self.train(self.model_training(rounds, other))
+        number = self._data.config.rounds if rounds is None else rounds
+        if number not in self._world_models:
+            self._world_models[number] = self.train(self.model_training(number))
+        return self._world_models[number]
 
     def value(self, rounds: int | None = None) -> Path | None:
         """Checkpoint of the value learned from what the world model learned from; None where none was asked for."""
@@ -88,12 +95,17 @@ class Models:
         recipe = self._recipe(settings.label("model"), settings.model, trainer, dataset, newest)
         if earlier is not None:
             recipe["continues"] = earlier.parent.name
+            if config.restandardise:
+                recipe["restandardised"] = True
         parent = None if rounds or other is not None else self._parent("trainer", "world model")
         if parent is not None:
             recipe["parent"] = parent.recipe()
         name = settings.label("model") + (f", round {rounds}" if rounds else "")
 
         def make() -> Trainable:
+            if earlier is not None and config.restandardise:
+                make_for = partial(build, WorldModel, settings.model, "model")
+                return restandardised(load_model(earlier, WorldModel), make_for, dataset.spec)
             if earlier is not None:
                 return load_model(earlier, WorldModel)
             if parent is not None:

@@ -12,6 +12,9 @@ from wm_lab.tasks.variation import NONE, EvaluationConfig
 RERANKER = "model@exercise.reranker"
 """How a second model is chosen on the command line, and the name of its label."""
 
+EXPLORATION = "exploration"
+"""The weight of an objective that counts in rounds of data alone."""
+
 Section = dict[str, Any]
 """Options of one choice, with `_target_` where they say which class they are for."""
 
@@ -58,6 +61,10 @@ class Settings:
     def without_variation(self) -> Settings:
         """The same run in the world that models learn from."""
         return replace(self, evaluation={**self.evaluation, "variation": NONE})
+
+    def without_exploration(self) -> Settings:
+        """The same run where nobody seeks what is new: all of it but the rounds of data."""
+        return replace(self, objective={name: value for name, value in self.objective.items() if name != EXPLORATION})
 
     def label(self, group: str) -> str:
         """How this choice is called in tables."""

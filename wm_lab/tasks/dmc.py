@@ -7,6 +7,7 @@ published tables, whatever the repeat. No state tells the reward, and nobody sho
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ class DmcTask(EnvTask):
     Config = DmcConfig
 
     def __init__(self, config: DmcConfig) -> None:
+        logging.getLogger("absl").setLevel(logging.WARNING)  # it reports which screens it found
         with _without_gl():
             suite = need("dm_control.suite", f"task.name={config.name}", extra="dmc")
         known = {"_".join(pair): pair for pair in suite.ALL_TASKS}
