@@ -15,9 +15,11 @@ from tests.exercises.hand_lab import settings as settings_of
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.structure import distances
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.latent.answer import (
     LATENT,
+    LEARNED,
     OBSERVATION,
     RANDOM,
     ROWS,
@@ -33,6 +35,7 @@ from wm_lab.exercises.latent.answer import (
 )
 from wm_lab.exercises.latent.exercise import LatentConfig, LatentExercise
 from wm_lab.exercises.latent.held_out_frames import SETTLE, gather, phases, places, spread_over, steps_to_go, targets
+from wm_lab.exercises.latent.measures import structure
 from wm_lab.exercises.latent.pictures import shown_variable, thumbnails
 from wm_lab.exercises.latent.representations import copied, random_encoder
 from wm_lab.reports.maps import contact_sheet
@@ -354,3 +357,14 @@ def test_several_trainings_are_told_as_one():
     assert alone < 0.9 - r2.low < alone + 0.1, "further than trainings alone, not as far as both after another"
     assert found.copied == pytest.approx(0.9) and found.r2["ridge"][RANDOM]["block"] == pytest.approx(LOW)
     assert found.trainings == 3
+
+
+def test_a_learned_distance_stands_beside_the_straight_ones_and_has_no_directions(experiment, frames):
+    variables = experiment.task_spec.variables
+    chosen = frames.sampled(8)
+    learned = distances(places(frames.state, variables).astype(float)[chosen])
+    blind = np.random.default_rng(0).normal(size=(len(frames.state), 3))
+    found = structure({LATENT: blind}, frames, chosen, variables, 5, 200, learned)
+    assert found[LEARNED]["scene"].value == pytest.approx(1) and abs(found[LATENT]["scene"].value) < 0.2
+    assert found[LEARNED]["neighbours"].value < found[LATENT]["neighbours"].value
+    assert np.isnan(found[LEARNED]["effective_rank"].value)

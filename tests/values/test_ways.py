@@ -99,6 +99,14 @@ def test_ways_of_any_quasimetric_add_up():
     assert (net(a, b) - net(b, a)).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("learnt_by", ["quasimetric", "ranking"])
+def test_all_ways_at_once_are_each_one_there_and_back(learnt_by):
+    ways = learned(walks(4), learnt_by, steps=0).ways
+    points = torch.randn(6, 5)
+    there = torch.stack([ways(one.expand(6, 5), points[:, :2]) for one in points])
+    torch.testing.assert_close(ways.apart(points), (there + there.T) / 2)
+
+
 def test_where_nobody_was_each_step_costs_its_price():
     task, value = GridTask(), graph(walks(), leaving=2.0)
     objective = value.added_to(Objective([]), Simulator(SimulatorConfig(), task), task)

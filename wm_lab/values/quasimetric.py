@@ -34,9 +34,10 @@ class Quasimetric(nn.Module):
 
     def forward(self, here: Tensor, there: Tensor) -> Tensor:
         """[..., inputs], [..., inputs] -> [...]"""
-        return interval_distance(self._embed(here), self._embed(there))
+        return interval_distance(self.embed(here), self.embed(there))
 
-    def _embed(self, points: Tensor) -> Tensor:
+    def embed(self, points: Tensor) -> Tensor:
+        """[..., inputs] -> [..., GROUPS * WIDE]"""
         waves = (points[..., None] * self.frequencies).flatten(-2)
         embedded: Tensor = self.embedding(torch.cat([points, waves.sin(), waves.cos()], -1))
         return embedded

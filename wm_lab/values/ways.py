@@ -26,7 +26,7 @@ from wm_lab.domains import Batch, Count, Domain, Positive, Steps, Width
 from wm_lab.errors import unknown
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.training.config import TrainerConfig
-from wm_lab.values.quasimetric import Quasimetric
+from wm_lab.values.quasimetric import Quasimetric, interval_distance
 from wm_lab.values.value import TrainedValueConfig
 
 LEARNT_BY = ("quasimetric", "expectile", "regression", "ranking")
@@ -101,6 +101,17 @@ class Ways(nn.Module):
     def forward(self, points: Tensor, goals: Tensor) -> Tensor:
         """[..., D], [..., G] -> [...], 1 where it is as far as between two random moments of an episode."""
         return self.steps_to_go(self.net, points, goals) / self.typical
+
+    @torch.no_grad()
+    def apart(self, points: Tensor) -> Tensor:
+        """How far points [M, D] are from one another, there and back on average: [M, M], in the unit of `forward`."""
+        if isinstance(self.net, Quasimetric):
+            embedded = self.net.embed((points - self.mean)[:, self.goal] / self.std[self.goal])
+            rows = [interval_distance(one.expand_as(embedded), embedded) for one in embedded]
+            there = self.config.ahead * torch.stack(rows) / self.typical
+        else:
+            there = torch.stack([self(one.expand_as(points), points[:, self.goal]) for one in points])
+        return (there + there.T) / 2
 
     def steps_to_go(self, net: nn.Module, points: Tensor, goals: Tensor) -> Tensor:
         """[..., D], [..., G] -> [...], of a ranking up to a growing function."""

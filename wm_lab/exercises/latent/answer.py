@@ -14,6 +14,9 @@ from wm_lab.reports.tables import Table
 LATENT, RANDOM, PCA, OBSERVATION, STATE = ROWS = ("latent", "random encoder", "PCA", "observation", "true state")
 """Representations: the model's, its own before training, 32 directions of what it sees, all of that, and the truth."""
 
+LEARNED = "latent, learned distance"
+"""The latent as `value=latent_distance` measures it; it has distances and no directions."""
+
 SHUFFLED = "shuffled"
 """The latent, asked for the states of other trajectories."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import numpy as np
+import torch
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.domains import Count, Domain, Resamples, Width, Window
@@ -44,12 +45,13 @@ from wm_lab.exercises.latent.measures import embed, moves, structure
 from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
 from wm_lab.exercises.latent.probing import ask
 from wm_lab.exercises.latent.representations import copied, random_encoder, representations
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.arms import is_simulator, value_class
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.training.checkpoint import load_model
+from wm_lab.values.latent_distance import LatentWay
 from wm_lab.world_model import WorldModel
 
 FEWEST = 2 * NEIGHBOURS + 1
@@ -148,7 +150,15 @@ class LatentExercise(Exercise):
             r2=r2,
             gains=gains,
             moves={name: moves(truth[:, where], frames.trajectory) for name, where in columns.items()},
-            structure=structure(spaces, frames, chosen, variables, config.neighbours, config.resamples),
+            structure=structure(
+                spaces,
+                frames,
+                chosen,
+                variables,
+                config.neighbours,
+                config.resamples,
+                _learned_distances(experiment, model, posterior[chosen]),
+            ),
             trustworthiness=trust,
             noise=noise,
             phases={name: int(n) for name in PHASES if (n := (frames.phase[chosen] == name).sum())},
@@ -157,3 +167,15 @@ class LatentExercise(Exercise):
             trajectories=len(data),
         )
         return TrainingFindings(found, flat, frames, scenes)
+
+
+def _learned_distances(experiment: Experiment, model: WorldModel, posterior: np.ndarray) -> np.ndarray | None:
+    """Of frames with features [M, F], [M, M], where `value=latent_distance` was asked for."""
+    if not issubclass(value_class(experiment.settings), LatentWay):
+        return None
+    checkpoint = experiment.models.value()
+    assert checkpoint is not None
+    value = load_model(checkpoint, LatentWay, experiment.tools.device)
+    features = torch.from_numpy(posterior).to(experiment.tools.device)
+    apart: np.ndarray = value.ways.apart(model.appearance(features)).cpu().numpy().astype(float)
+    return apart

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from wm_lab.evaluation.embedding import noise_trustworthiness, pca, trustworthiness, tsne
-from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.structure import (
     distances,
@@ -23,7 +23,7 @@ from wm_lab.evaluation.structure import (
     spearman,
     straightness,
 )
-from wm_lab.exercises.latent.answer import STATE
+from wm_lab.exercises.latent.answer import LEARNED, STATE
 from wm_lab.exercises.latent.held_out_frames import HeldOutFrames, places
 from wm_lab.tasks.task import Variable
 from wm_lab.tracking.progress import progress
@@ -36,29 +36,42 @@ def structure(
     variables: Sequence[Variable],
     neighbours: int,
     resamples: int,
+    learned: np.ndarray | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """{representation: {measure: interval}} of the chosen frames; scenes are compared by where things are."""
+    """{representation: {measure: interval}} of the chosen frames; scenes are compared by where things are.
+
+    learned: distances [C, C] of the chosen frames, of which only what asks for distances is measured
+    """
     where, trajectory = places(frames.state, variables).astype(float)[chosen], frames.trajectory[chosen]
     phase, to_go = frames.phase[chosen], frames.to_go[chosen]
     scene, timed = distances(where), np.isfinite(to_go)
     _, whose = np.unique(trajectory[timed], return_inverse=True)
     wait = np.abs(to_go[timed][:, None] - to_go[timed])
+
+    def by_distance(apart: np.ndarray) -> dict[str, Interval]:
+        return {
+            "neighbours": neighbour_ratio(apart, scene, trajectory, neighbours),
+            "scene": spearman(apart, scene, trajectory),
+            "steps_to_go": spearman(apart[np.ix_(timed, timed)], wait, whose),
+            "silhouette": silhouette(apart, phase, trajectory),
+        }
+
     found = {}
     with progress("measure structure", len(spaces)) as bar:
         for name, whole in spaces.items():
             x = whole[chosen]
             # The ceiling of "similar scenes" is the very distance that similarity is measured by.
             apart = scene if name == STATE else distances(x)
-            found[name] = {
-                "neighbours": neighbour_ratio(apart, scene, trajectory, neighbours),
-                "scene": spearman(apart, scene, trajectory),
-                "steps_to_go": spearman(apart[np.ix_(timed, timed)], wait, whose),
-                "silhouette": silhouette(apart, phase, trajectory),
+            found[name] = by_distance(apart) | {
                 "information": mutual_information(x, phase, trajectory),
                 "effective_rank": jackknife(partial(_rank, x), trajectory),
                 "straightness": straightness(whole, frames.trajectory, resamples),
             }
             bar.advance(1)
+    if learned is not None:
+        none = undefined(int(trajectory.max()) + 1)
+        unasked = {"information": none, "effective_rank": none, "straightness": none}
+        found[LEARNED] = by_distance(learned) | unasked
     return found
 
 

@@ -44,7 +44,7 @@ class JEPAConfig(AutoencoderConfig):
     predictor_layers: Depth = 3  # hidden layers of the predictor
     regulariser: str = "sigreg"  # sigreg (LeWM) or variance_covariance (PLDM): what keeps embeddings apart
     sigreg_scale: Weight = 0.1  # weight of SIGReg
-    directions: Width = 256  # random ones, along which SIGReg looks
+    directions: Width = 64  # random ones, drawn anew each time, along which SIGReg looks (LeWM's 1024)
     variance_scale: Weight = 4.0  # weight of what variables lack of a standard deviation of 1
     covariance_scale: Weight = 1.0  # weight of what variables have in common
     least_rank: Annotated[float, Domain(least=0, most=2**16)] = 1.2
