@@ -40,7 +40,7 @@ def taught() -> VideoToken:
     data.action[16:] = torch.nan
     spec = DataSpec({"pixels": (SIZE, SIZE, 3)}, 2)
     model = make("video_token", spec, depth=16, units=32, open_loop=3, latent_actions=LATENT)
-    fit(model, data, steps=350, batch=16, rate=1e-2)
+    fit(model, data, steps=500, batch=16, rate=1e-2)
     return model
 
 

@@ -34,7 +34,14 @@ class Constant:
     value: Any
 
 
-Option = Renamed | Constant
+@dataclass(frozen=True)
+class Dropped:
+    """An option that is none any more, whatever it said."""
+
+    why: str
+
+
+Option = Renamed | Constant | Dropped
 
 CLASSES: dict[str, str] = {
     "wm_lab.exercises.collect.Collect": "wm_lab.exercises.collect.CollectExercise",
@@ -54,7 +61,10 @@ OPTIONS: dict[str, dict[str, Option]] = {
     "wm_lab.data.recording.RecordedTaskConfig": {"effort": Renamed("budget_multiplier")},
     "wm_lab.tasks.env_config.EnvConfig": {"effort": Renamed("budget_multiplier")},
     "wm_lab.tasks.hand.task.HandConfig": {"effort": Renamed("budget_multiplier")},
-    "wm_lab.models.parts.heads.HeadsConfig": {"max_precision": Renamed("min_step_std", lambda value: 1 / value)},
+    "wm_lab.models.parts.heads.HeadsConfig": {
+        "max_precision": Renamed("min_step_std", lambda value: 1 / value),
+        "odometry_scale": Dropped("models trained without its loss imagined the hand as well"),
+    },
     "wm_lab.models.video_token.config.VideoTokenConfig": {"heads": Renamed("num_heads")},
     "wm_lab.models.decoder_only.model.DecoderOnlyConfig": {"heads": Renamed("num_heads")},
     "wm_lab.models.video_diffusion.config.VideoDiffusionConfig": {
@@ -81,6 +91,7 @@ OPTIONS: dict[str, dict[str, Option]] = {
 WEIGHTS: dict[str, dict[str, str | None]] = {
     "wm_lab.models.rssm.model.RSSM": {
         "heads.proceed.": "heads.continuation.",
+        "heads.odometer.": None,
         "encoder.readings.": "encoder.image_readout.",
         "latent.drift.": None,
         "cell.latent.drift.": None,
@@ -89,6 +100,7 @@ WEIGHTS: dict[str, dict[str, str | None]] = {
     },
     "wm_lab.models.latent_mlp.model.LatentMLP": {
         "heads.proceed.": "heads.continuation.",
+        "heads.odometer.": None,
         "encoder.readings.": "encoder.image_readout.",
         "latent.drift.": None,
         "encoder.vectors.": None,
@@ -96,6 +108,7 @@ WEIGHTS: dict[str, dict[str, str | None]] = {
     },
     "wm_lab.models.video_token.model.VideoToken": {
         "heads.proceed.": "heads.continuation.",
+        "heads.odometer.": None,
         "heads.decoder.tokenizer.images.to_looks.": "heads.decoder.tokenizer.images.to_appearance.",
         "heads.decoder.tokenizer.images.to_places.": "heads.decoder.tokenizer.images.to_points.",
         "latent.encoder.vectors.": None,
@@ -105,12 +118,14 @@ WEIGHTS: dict[str, dict[str, str | None]] = {
     },
     "wm_lab.models.decoder_only.model.DecoderOnly": {
         "heads.proceed.": "heads.continuation.",
+        "heads.odometer.": None,
         "frame.vectors.": None,
         "frame.drift.": None,
         "heads.decoder.vectors.": None,
     },
     "wm_lab.models.video_diffusion.model.VideoDiffusion": {
         "heads.proceed.": "heads.continuation.",
+        "heads.odometer.": None,
         "frames.vectors.": None,
         "heads.decoder.vectors.": None,
         "vector.drift.": None,
@@ -146,7 +161,7 @@ def options_today(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
             for section in sections:
                 place = place.setdefault(section, {})
             place[option] = row.convert(values[name])
-        elif values[name] != row.value:
+        elif isinstance(row, Constant) and values[name] != row.value:
             raise UserError(f"{name}={values[name]} can no longer be chosen: it is always {row.value}")
     return found
 
@@ -158,6 +173,8 @@ def answer(config: type | DictConfig, section: str, option: str) -> str | None:
         return None
     if isinstance(row, Renamed):
         return f"{section}.{option} is called {section}.{row.name} now"
+    if isinstance(row, Dropped):
+        return f"{section}.{option} is no option any more: {row.why}"
     return f"{section}.{option} is no option any more, but always {row.value}"
 
 

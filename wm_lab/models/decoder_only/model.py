@@ -121,7 +121,7 @@ class DecoderOnly(FeatureModel, ActsItself):
         zero(self.transition[-1])
         decoder = FrameDecoder(config, spec, self.frame.vectors, config.embedding)
         condition = self.frame.read_size + width
-        self.heads = Heads(config, spec, condition, self.frame.size, decoder, self.frame.size)
+        self.heads = Heads(config, spec, condition, self.frame.size, decoder)
         policy = self._policy(condition)
         self.modes = Modes(config.modes, self.frame, width, actions, policy, config.units)
 
@@ -147,7 +147,7 @@ class DecoderOnly(FeatureModel, ActsItself):
         encoded = self._encode_steps(windows, None)
         linked = ~windows.first & (torch.arange(steps, device=windows.first.device) > 0)
         z = encoded.frames[..., : self.frame.size]
-        terms = self.heads.losses(torch.cat([encoded.frames, encoded.h], -1), windows, target=z, image_features=z)
+        terms = self.heads.losses(torch.cat([encoded.frames, encoded.h], -1), windows, target=z)
         predicted = self._next(encoded.h[:, 1:], encoded.frames[:, :-1], windows.action[:, 1:])
         error = self.frame.error(predicted, encoded.frames[:, 1:])
         terms["forward"] = config.modes.forward * F.pad(error, (1, 0)) * linked

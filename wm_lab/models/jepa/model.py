@@ -49,9 +49,6 @@ class JEPAConfig(AutoencoderConfig):
     covariance_scale: Weight = 1.0  # weight of what variables have in common
     least_rank: Annotated[float, Domain(least=0, most=2**16)] = 1.2
     """Effective rank of a batch's embeddings below which training ends, since they have collapsed; 0: it never does."""
-    odometry_scale: Weight = 0.0
-    """Where only images are observed: weight of reading off them how far the actions have led, an inverse model as
-    PLDM has one; LeWM has none."""
 
 
 @dataclass
@@ -78,7 +75,7 @@ class JEPA(FeatureModel):
         )
         zero(self.predictor[-1])  # it begins by saying that nothing moves
         self.sigreg = SIGReg(config.directions)
-        self.heads = Heads(config, spec, size, size, ObservationDecoder(config, spec, size), self.encoder.size)
+        self.heads = Heads(config, spec, size, size, ObservationDecoder(config, spec, size))
         self.register_buffer("age", torch.zeros((), dtype=torch.long))
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -87,7 +84,7 @@ class JEPA(FeatureModel):
         moments = self._moments(embedded, windows)
         predicted = self._predict(moments[:, :-1], windows.action[:, 1:])
         linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
-        terms = self.heads.losses(embedded.detach(), windows, embedded, token)
+        terms = self.heads.losses(embedded.detach(), windows, embedded)
         terms["prediction"] = F.pad(_error(predicted, embedded[:, 1:]) * linked, (1, 0))
         total, logs = self.heads.total(terms, windows.valid)
         own = {"regulariser": self._regulariser(embedded, windows.valid)}

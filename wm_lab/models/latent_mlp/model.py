@@ -62,7 +62,7 @@ class LatentMLP(FeatureModel):
         self.posterior = nn.Linear(self.encoder.size, raw)
         self.transition = mlp(read + spec.action_size, config.transition_units, config.transition_layers, raw)
         decoder = ObservationDecoder(config, spec, read, offset=0)
-        self.heads = Heads(config, spec, read, size, decoder, self.encoder.size)
+        self.heads = Heads(config, spec, read, size, decoder)
         self.latent.initialise(self.posterior)
         zero(self.transition[-1])
 
@@ -72,7 +72,7 @@ class LatentMLP(FeatureModel):
         posterior = self._posterior(token, known)
         z, previous_action = self._draw(posterior), windows.previous_action
         prior = self._prior(z[:, :-1], previous_action[:, :-1], windows.action[:, 1:])
-        terms = self.heads.losses(self._features(z, previous_action), windows, self.latent.mean(posterior), token)
+        terms = self.heads.losses(self._features(z, previous_action), windows, self.latent.mean(posterior))
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
         linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
         terms["dynamics"] = F.pad(config.dynamics_scale * dynamics * linked, (1, 0))

@@ -73,7 +73,7 @@ class MDNRNN(FeatureModel, Tempered):
         # A state says all by itself, and planners exploit heads that read h.
         remembered = 0 if set(spec.observation) == {"state"} else config.memory
         read = self.latent.read_size + remembered
-        self.heads = Heads(config, spec, read, self.latent.size, decoder, self.encoder.size)
+        self.heads = Heads(config, spec, read, self.latent.size, decoder)
         self.latent.initialise(self.posterior)
         self._spread()
 
@@ -89,7 +89,7 @@ class MDNRNN(FeatureModel, Tempered):
         z, action = self._draw(posterior), windows.previous_action
         seen = z.detach()
         h, c = self._remember(seen, windows, None)
-        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior), token)
+        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior))
         standard = torch.cat([torch.zeros_like(z), torch.ones_like(z)], -1)
         kl = self.latent.kl(posterior, standard)
         likelihood = self._foretold(h[:, 1:], seen[:, :-1], action[:, 1:]).log_prob(seen[:, 1:]).sum(-1)

@@ -1,7 +1,4 @@
-"""What every world model predicts from its features: observation, reward, continuation, and its own uncertainty.
-
-Where only images are observed, their features also predict how far the robot has moved (see `odometry.py`).
-"""
+"""What every world model predicts from its features: observation, reward, continuation, and its own uncertainty."""
 
 from __future__ import annotations
 
@@ -17,8 +14,7 @@ from torch.nn import functional as F
 from wm_lab.domains import Domain, PositiveShare, Steps, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import EnsembleMLP, Regression, TwoHot, mlp
-from wm_lab.models.parts.images import images_alone, is_image
-from wm_lab.models.parts.odometry import Odometer
+from wm_lab.models.parts.images import is_image
 from wm_lab.world_model import DataSpec, Imagination, Windows
 
 Roll = Callable[[Tensor], Tensor]
@@ -44,8 +40,6 @@ class HeadsConfig:
     image_scale: Weight = 64.0
     """How many vector dimensions an image's error weighs as much as. Far more, and what few pixels show that only the
     reward asks for, such as a goal, is learned last."""
-    odometry_scale: Weight = 1.0
-    """Where only images are observed: weight of reading off them how far the actions have led. 0: as in the papers."""
     min_step_std: Annotated[float, Domain(least=1e-6, most=1)] = 0.01
     """Least standard deviation of a dimension's one-step changes, in its standard deviations. Errors count in units of
     such changes: smaller, and what hardly ever changes counts more."""
@@ -78,8 +72,7 @@ class Decoder(Protocol):
 class Heads(nn.Module):
     """Heads read the first `read_size` numbers of features; the `decoder` reads what it likes.
 
-    `target_size` is the width of the latent that the ensemble predicts one step ahead. `image_size` is the width of
-    the image features, which depend neither on the past nor on actions.
+    `target_size` is the width of the latent that the ensemble predicts one step ahead.
     """
 
     def __init__(
@@ -89,7 +82,6 @@ class Heads(nn.Module):
         read_size: int,
         target_size: int,
         decoder: Decoder,
-        image_size: int = 0,
     ):
         super().__init__()
         self.config, self.read_size, self.decoder = config, read_size, decoder
@@ -101,17 +93,9 @@ class Heads(nn.Module):
         self.continuation = mlp(read_size, config.units, 1, 1)
         inputs = read_size + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
-        self.odometer: Odometer | None = None
-        if image_size and config.odometry_scale and images_alone(spec):
-            self.odometer = Odometer(image_size, spec.action_size)
 
-    def losses(
-        self, features: Tensor, windows: Windows, target: Tensor, image_features: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Unreduced losses [B, T] from features [B, T, F].
-
-        `target` [B, T, Z] is what the ensemble predicts; `image_features` [B, T, image_size] are for odometry.
-        """
+    def losses(self, features: Tensor, windows: Windows, target: Tensor) -> dict[str, Tensor]:
+        """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble predicts."""
         config = self.config
         reward = self.reward_norm(windows.reward)
         decoder = config.decoder_scale * self._decoder_loss(features, windows.observation)
@@ -128,9 +112,6 @@ class Heads(nn.Module):
             predictions = self.ensemble(torch.cat([features[:, :-1], windows.action[:, 1:]], -1).detach())
             error = (predictions - target[:, 1:].detach()).square().mean(0).sum(-1) * ~windows.first[:, 1:]
             terms["ensemble"] = F.pad(error, (1, 0))
-        if self.odometer is not None:
-            assert image_features is not None
-            terms["odometry"] = config.odometry_scale * self.odometer.loss(image_features, windows)
         return terms
 
     def total(self, terms: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

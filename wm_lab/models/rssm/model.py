@@ -82,7 +82,7 @@ class RSSM(FeatureModel):
         from_latent = holds_state if config.heads_read == "auto" else config.heads_read == "latent"
         read = self.latent.read_size + (0 if from_latent else config.deter)
         decoder = ObservationDecoder(config, spec, read, offset=0 if holds_vectors else None)
-        self.heads = Heads(config, spec, read, self.latent.size, decoder, self.encoder.size)
+        self.heads = Heads(config, spec, read, self.latent.size, decoder)
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -91,7 +91,7 @@ class RSSM(FeatureModel):
         before = F.pad(z[:, :-1], (0, 0, 1, 0)) * ~windows.first[..., None]
         prior = self.cell.prior(h, before, windows.action)  # once for all steps, outside the loop
         dynamics, representation, kl = balanced_kl(self.latent, posterior, prior, config.free_nats)
-        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior), token)
+        terms = self.heads.losses(self._features(h, z), windows, self.latent.mean(posterior))
         terms["dynamics"] = config.dynamics_scale * dynamics
         terms["representation"] = config.representation_scale * representation
         total, logs = self.total_loss(

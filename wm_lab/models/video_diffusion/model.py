@@ -59,7 +59,7 @@ class VideoDiffusion(FeatureModel):
         self.vector = NextVector(config.denoiser, config.context, spec, frames, size) if frames.width else None
         self.image = NextImage(config.denoiser, config.context, spec, frames) if frames.side else None
         self.heads_see_action, self.read_size = images_alone(spec), size
-        self.heads = Heads(config, spec, size + self.heads_see_action * spec.action_size, size, frames, image_size=size)
+        self.heads = Heads(config, spec, size + self.heads_see_action * spec.action_size, size, frames)
         self.frames = frames
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -71,7 +71,7 @@ class VideoDiffusion(FeatureModel):
             )
         past, z = self._remember(windows, None)
         read = self._read(z)
-        terms = self.heads.losses(self._features(z, read, windows.previous_action), windows, read, image_features=read)
+        terms = self.heads.losses(self._features(z, read, windows.previous_action), windows, read)
         del terms["decoder"]  # a frame is the observation itself
 
         def denoising(chosen: Tensor) -> Tensor:

@@ -77,9 +77,7 @@ class VideoToken(FeatureModel):
         self.heads_see_action = images_alone(spec)
         flat, width = tokenizer.codes * fsq.dims, config.width + self.heads_see_action * spec.action_size
         decoder = TokenDecoder(tokenizer, width, config.image_scale)
-        self.heads = Heads(
-            config, spec, width + read + flat + frame, tokenizer.vectors.size + flat, decoder, image_size=flat
-        )
+        self.heads = Heads(config, spec, width + read + flat + frame, tokenizer.vectors.size + flat, decoder)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -99,7 +97,7 @@ class VideoToken(FeatureModel):
         tokenized = self._tokenize(windows, None)
         codes = tokenized.codes.flatten(-2)
         features = self._features(tokenized.h, tokenized.vector, tokenized.codes, tokenized.frame)
-        terms = self.heads.losses(features, windows, torch.cat([tokenized.vector, codes], -1), codes)
+        terms = self.heads.losses(features, windows, torch.cat([tokenized.vector, codes], -1))
         if vectors.codes:
             coded = vectors.decode(self.tokenizer.split(tokenized.codes)[1], tokenized.before, windows.action)
             terms["tokens"] = config.decoder_scale * vectors.error(coded, tokenized.vector) * tokenized.linked
