@@ -38,7 +38,9 @@ LEARNED = {
 }
 TRUE = {**LEARNED, "true_dynamics": True}
 
-ASKED = settings(STORE.parent, mpc={"execute": 2})
+CLONED = {TARGET: "wm_lab.policies.behaviour_cloning.BehaviourCloning"}
+ASKED = settings(STORE.parent, mpc={"execute": 2}, bc={**CLONED, "execute": 1})
+IN_PAIRS = settings(STORE.parent, mpc={"execute": 2}, bc=CLONED)
 RECIPES = [
     (PlanningArm("mpc", ASKED, MODEL), LEARNED),
     (
@@ -64,6 +66,10 @@ RECIPES = [
         {**TRUE, "objective": {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}},
     ),
     (CloneArm("bc", ASKED, CLONE), {"policy": "bc", "checkpoint": "bc-2"}),
+    (
+        CloneArm("bc", IN_PAIRS, CLONE),
+        {"policy": "bc", "checkpoint": "bc-2", "execute": 2, "temporal_average": 0.0},
+    ),
     (ReactiveArm("policy", ASKED, MODEL), {"policy": "reactive", "checkpoint": "point-1", "device": "cpu"}),
     *zip(scripted_arms(), [{"policy": name} for name in ("expert", "random", "do-nothing")], strict=True),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tests.data.toy import PointConfig, PointTask, ScriptedPolicy
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.collect import collect
+from wm_lab.experiment.arms import CloneArm
 from wm_lab.experiment.training_mix import TrainingMix, pooled
 from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.frame_encoder import FrameEncoder
@@ -81,6 +83,17 @@ def test_it_is_the_same_clone_with_rounds_and_without(tmp_path):
         before = experiment.clones.checkpoint()
     with experiment_of(tmp_path, rounds=1) as experiment:
         assert experiment.clones.checkpoint() == before, "who advises the collection of a round plays in the test"
+
+
+def test_it_is_the_same_net_however_its_chunks_are_played(tmp_path):
+    nets, plays = set(), []
+    for played in ({"execute": 1}, {"execute": 2}, {"execute": 1, "temporal_average": 0.5}):
+        with PointExperiment(settings(tmp_path, bc=BC | played, bc_trainer=TRAINER, demonstrations=4)) as experiment:
+            arm = CloneArm("bc", experiment.settings, experiment.clones.checkpoint())
+            nets.add(arm.checkpoint)
+            plays.append(arm.recipe())
+    assert len(nets) == 1, "how a clone plays is no part of how it is trained"
+    assert all(one != two for one, two in combinations(plays, 2)), "and what they played must not mix"
 
 
 def test_another_collection_makes_another_clone(tmp_path):

@@ -66,7 +66,9 @@ def test_the_same_episode_draws_the_same_actions_whatever_plays_beside_it():
 @pytest.mark.parametrize("head", ["regression", "tokens", "flow"])
 def test_one_action_is_learned_by_every_head(head):
     torch.manual_seed(0)
-    net = BehaviourCloning(BehaviourCloningConfig(history=1, chunk=1, hidden=32, dropout=0.0, action_head=head), SPEC)
+    net = BehaviourCloning(
+        BehaviourCloningConfig(history=1, chunk=1, execute=1, hidden=32, dropout=0.0, action_head=head), SPEC
+    )
     data = two_ways(16)
     data.action = torch.full_like(data.action, 0.4) * ~data.first[..., None]
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,9 @@ def test_it_learns_a_linear_controller_from_demonstrations():
     x = torch.rand(32, 10, 2) * 2 - 1
     action = torch.zeros(32, 10, 1)
     action[:, 1:, 0] = -0.4 * x[:, :-1].sum(-1)  # the action that follows the state
-    net = BehaviourCloning(BehaviourCloningConfig(history=1, chunk=1, hidden=64, layers=2, dropout=0.0), SPEC)
+    net = BehaviourCloning(
+        BehaviourCloningConfig(history=1, chunk=1, execute=1, hidden=64, layers=2, dropout=0.0), SPEC
+    )
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(120):
         loss, logs = net.loss(windows_of(x, action))
@@ -88,7 +92,7 @@ def test_padding_does_not_count():
 
 
 def test_history_repeats_the_first_observation_of_an_episode():
-    net = BehaviourCloning(BehaviourCloningConfig(history=3, chunk=1), SPEC)
+    net = BehaviourCloning(BehaviourCloningConfig(history=3, chunk=1, execute=1), SPEC)
     net.head = Echo(1)
     net.loss(windows_of(torch.arange(5.0)[None, :, None].repeat(1, 1, 2), torch.zeros(1, 5, 1), first=[0, 3]))
     seen = net.head.seen[0].view(5, 3, 2)[..., 0]
@@ -119,15 +123,37 @@ def test_chunks_are_executed_for_as_long_as_asked():
     assert act_along(BehaviourCloningConfig(chunk=4, execute=1)) == pytest.approx([0, 1, 2, 3, 4, 5])
 
 
+class Waiting(BehaviourCloning):
+    """At rest it predicts that the pause lasts one more step: its demonstrator counted, and it cannot see the count."""
+
+    def forward(self, history):
+        gone = history["state"][..., -1, :1, None]
+        return torch.cat([gone, torch.ones_like(gone)], dim=-2)
+
+
+@pytest.mark.parametrize(("execute", "reached"), [(1, 0.0), (2, 1.0)])
+def test_a_clone_that_executes_two_actions_gets_through_a_pause_and_one_that_executes_one_never_does(execute, reached):
+    net = Waiting(BehaviourCloningConfig(history=1, chunk=2, execute=1), SPEC)
+    policy = BCPolicy(net, replace(net.config, execute=execute))
+    policy.start(1)
+    state = np.zeros((1, 2), np.float32)
+    for step in range(6):
+        action = policy.act(
+            Moment(np.array([0]), {"state": state}, np.zeros((1, 1), np.float32), np.array([step == 0]))
+        )
+        state = np.maximum(state, action)
+    assert state.max() == reached
+
+
 def test_temporal_averaging_weighs_every_chunk_that_speaks_of_now():
-    taken = act_along(BehaviourCloningConfig(chunk=3, temporal_average=0.5), steps=4)
+    taken = act_along(BehaviourCloningConfig(chunk=3, execute=1, temporal_average=0.5), steps=4)
     assert taken[0] == pytest.approx(0)
     assert taken[1] == pytest.approx((1 + 0.5 * 0.1) / 1.5)
     assert taken[3] == pytest.approx((3 + 0.5 * 2.1 + 0.25 * 1.2) / 1.75)
 
 
 def test_rows_keep_their_own_history():
-    net = Script(BehaviourCloningConfig(history=2, chunk=1), SPEC)
+    net = Script(BehaviourCloningConfig(history=2, chunk=1, execute=1), SPEC)
     policy = BCPolicy(net)
     policy.start(2)
     blank = np.zeros((2, 1), np.float32)
@@ -149,7 +175,9 @@ class Controller(BehaviourCloning):
 
 
 def propose(model: LinearModel, horizon: int, count: int = 4, chunk: int = 1) -> tuple[torch.Tensor, np.ndarray]:
-    proposals = BCProposals(ProposalsConfig(count=count), Controller(BehaviourCloningConfig(chunk=chunk), SPEC))
+    proposals = BCProposals(
+        ProposalsConfig(count=count), Controller(BehaviourCloningConfig(chunk=chunk, execute=1), SPEC)
+    )
     state = np.stack([LinearTask().reset(seed) for seed in (1, 2)])
     moment = Moment(np.arange(2), {"state": state}, np.zeros((2, 1), np.float32), np.ones(2, bool))
     proposals.start(2)
@@ -161,7 +189,7 @@ def propose(model: LinearModel, horizon: int, count: int = 4, chunk: int = 1) ->
 
 def test_the_first_proposal_is_what_the_policy_really_does_where_the_model_is_perfect():
     proposed, _ = propose(LinearModel(), horizon=9)
-    policy = BCPolicy(Controller(BehaviourCloningConfig(chunk=1), SPEC))
+    policy = BCPolicy(Controller(BehaviourCloningConfig(chunk=1, execute=1), SPEC))
     executed, _ = play(policy, [1, 2], 9)
     np.testing.assert_allclose(proposed[:, 0].numpy(), executed, atol=1e-5)
     assert (proposed[:, 1:] - proposed[:, :1]).abs().mean((0, 2, 3)).diff().min() > 0  # ever bolder

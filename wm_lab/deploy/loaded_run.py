@@ -22,10 +22,17 @@ from wm_lab.deploy.array_model import ArrayModel
 from wm_lab.deploy.robot_policy import RobotPolicy
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.json_files import read_json
-from wm_lab.experiment.arms import BehaviourArm, CloneArm, PlanningArm, ReactiveArm, acts_itself, is_simulator
+from wm_lab.experiment.arms import (
+    BehaviourArm,
+    CloneArm,
+    PlanningArm,
+    ReactiveArm,
+    acts_itself,
+    is_simulator,
+)
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.policies.bc_policy import BCPolicy
-from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning, BehaviourCloningConfig
 from wm_lab.policy import Policy
 from wm_lab.reports.runs import RunRecord, read_run, read_runs
 from wm_lab.settings import TARGET, build
@@ -189,7 +196,7 @@ class LoadedRun:
         """The policy, and the specification of what it observes."""
         if name == "bc":
             net = load_model(self.artifact("clone", seed) / BEST, BehaviourCloning)
-            return BCPolicy(net), net.spec
+            return BCPolicy(net, BehaviourCloningConfig.played(self.settings.bc)), net.spec
         arm = self._arm(name, seed)
         if isinstance(arm, PlanningArm):
             planning = arm.build_bare()
@@ -207,7 +214,9 @@ class LoadedRun:
             advice = self.artifact("clone", seed) / BEST if name == "advised" else None
             return PlanningArm(name, self.settings, model, proposals=advice)
         if recipe["policy"] == "bc":
-            return CloneArm(name, self.settings, self._checkpoint(recipe["checkpoint"]))
+            played = {option: recipe.get(option, first) for option, first in PLAYING.items()}
+            settings = replace(self.settings, bc={**self.settings.bc, **played})
+            return CloneArm(name, settings, self._checkpoint(recipe["checkpoint"]))
         if recipe["policy"] == "behaviour":
             learned, world = (self._checkpoint(recipe[part]) for part in ("checkpoint", "world"))
             return BehaviourArm(name, self.settings, learned, world)

@@ -18,7 +18,7 @@ from wm_lab.objectives import GoalDistance, ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
-from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning, BehaviourCloningConfig
 from wm_lab.policies.behaviour_policy import BehaviourPolicy, BehaviourProposals
 from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC, MPCConfig, Proposer
@@ -96,11 +96,17 @@ class CloneArm(Arm):
     checkpoint: Path
 
     def recipe(self) -> Section:
-        return {"policy": "bc", "checkpoint": self.checkpoint.parent.name}
+        played = {option: getattr(self.execution, option) for option in PLAYING}
+        return {"policy": "bc", "checkpoint": self.checkpoint.parent.name} | ({} if played == PLAYING else played)
 
     def build(self) -> Policy:
         task = build(Task, self.settings.task, "task")
-        return BCPolicy(_load(BehaviourCloning, self.checkpoint, task.task_spec))
+        return BCPolicy(_load(BehaviourCloning, self.checkpoint, task.task_spec), self.execution)
+
+    @property
+    def execution(self) -> BehaviourCloningConfig:
+        """How its chunks are played, whatever the net was trained with."""
+        return BehaviourCloningConfig.played(self.settings.bc)
 
 
 @dataclass(frozen=True)

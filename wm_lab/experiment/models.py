@@ -24,7 +24,7 @@ from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.experiment.validation import ValidationTrial, paid
 from wm_lab.models.parts.sentences import REVISION as SENTENCES
-from wm_lab.policies.behaviour_cloning import BehaviourCloning
+from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning
 from wm_lab.settings import build, config_of, read_config, target, without_later
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model, save_model
@@ -144,6 +144,7 @@ class Models:
         settings = self._tools.settings
         trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         mix = mix or self._plain_mix()
+        bc = {**bc, **PLAYING}
         trainer = replace(trainer, steps=mix.steps or trainer.steps)
         recipe = self._recipe("bc", bc, trainer, mix.dataset) | mix.recipe()
         parent = self._parent("bc_trainer", "clone")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
 from wm_lab.settings import TARGET
 from wm_lab.tasks.variation import NONE, EvaluationConfig
 
@@ -79,8 +80,9 @@ class Settings:
         return replace(self, planner={**self.planner, **options})
 
     def locally(self) -> Settings:
-        """The same run as one that plans around a clone's plan, anew at every step: a short search can afford it."""
-        return replace(self, planner=self.local_planner, mpc={**self.mpc, "execute": 1})
+        """The same run as one that plans around a clone's plan, anew as often as the clone itself would."""
+        execute = BehaviourCloningConfig.played(self.bc).execute
+        return replace(self, planner=self.local_planner, mpc={**self.mpc, "execute": execute})
 
     def with_objective(self, weights: dict[str, float]) -> Settings:
         """The same run with other weights of its objective."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +31,15 @@ FIRST = 3
 HUBER = 0.1
 """Errors above this count linearly: a demonstrator's rare jump must not outweigh the precise moves around it."""
 
+PLAYING: Mapping[str, float] = {"execute": 1, "temporal_average": 0.0}
+"""Options of how chunks are played, which change no training: one net serves all, and its checkpoint holds these."""
+
 
 @dataclass
 class BehaviourCloningConfig:
     history: Steps = 2  # observations seen; two show velocity
     chunk: Few = 4  # actions predicted at once (ACT, Zhao et al. 2023)
-    execute: Steps = 1  # of them executed before predicting anew
+    execute: Steps = 2  # of them executed before predicting anew; 1: it may wait for ever where its demonstrator paused
     temporal_average: Share = 0.0  # ACT's temporal ensembling: weight this^k of a prediction k steps old; 0: off
     hidden: Width = 256  # units of each layer
     layers: Depth = 3  # hidden layers
@@ -51,6 +54,11 @@ class BehaviourCloningConfig:
     sentence_width: Width = 64  # size of a sentence's embedding, with language=true
 
     LATER: ClassVar[tuple[str, ...]] = ("action_head", "tokens", "flow_steps", "language", "sentence_width")
+
+    @classmethod
+    def played(cls, section: Mapping[str, Any]) -> Self:
+        """How chunks are played, as a section says; of the other options it has the defaults."""
+        return cls(**{option: section[option] for option in ("chunk", *PLAYING) if option in section})
 
     def __post_init__(self) -> None:
         if self.action_head not in HEADS:
