@@ -33,7 +33,7 @@ def clone(spec: DataSpec = SCENE, **options) -> BehaviourCloning:
     torch.manual_seed(0)
     return BehaviourCloning(
         BehaviourCloningConfig(
-            history=1, chunk=1, hidden=64, layers=2, dropout=0.0, language=True, sentence_width=16, **options
+            history=1, chunk=1, execute=1, hidden=64, layers=2, dropout=0.0, language=True, sentence_width=16, **options
         ),
         spec,
     )
