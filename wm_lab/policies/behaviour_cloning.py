@@ -91,6 +91,7 @@ class BehaviourCloning(Trainable):
         else:
             self.encoder = FrameEncoder(spec, config.image_features, config.fine)
         width, layers = config.history * self.encoder.size + (config.history - 1) * self.encoder.move_size, []
+        width += self.told_size
         for _ in range(config.layers):
             layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
             layers += [nn.Dropout(config.dropout)] if config.dropout else []
@@ -104,6 +105,11 @@ class BehaviourCloning(Trainable):
     @property
     def observation_keys(self) -> tuple[str, ...]:
         return tuple(self.spec.observation)
+
+    @property
+    def told_size(self) -> int:
+        """How many numbers it reads beside what it has seen."""
+        return 0
 
     def number(self, instruction: str) -> int:
         """What stands for this sentence where it is told; 0 for a policy that is not."""
@@ -121,10 +127,7 @@ class BehaviourCloning(Trainable):
             lead = value.shape[: -len(self.spec.observation[key]) - 1]
             told = torch.zeros(lead, dtype=torch.long, device=value.device) if told is None else told
             sentence = self.sentences(told)
-        each = (
-            None if sentence is None else sentence[..., None, :].expand(*sentence.shape[:-1], self.config.history, -1)
-        )
-        condition = self._condition(*self._look(history, each), sentence)
+        condition = self.read(history, sentence)
         noise = condition.new_zeros(*condition.shape[:-1], *self.actions.shape) if noise is None else noise
         chunks: Tensor = self.actions(condition, noise)
         return chunks.clamp(-1, 1)
@@ -153,7 +156,10 @@ class BehaviourCloning(Trainable):
         mask = inside & windows.valid[:, ahead] & same_episode & (past_known & windows.valid)[..., None]
 
         target = windows.action[:, ahead]  # [B, T, chunk, A]
-        weight = mask[..., None].expand_as(target).to(target.dtype)
+        return self.error(condition, target, mask[..., None].expand_as(target).to(target.dtype))
+
+    def error(self, condition: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighed mean error of what is made of conditions [..., C], and what is logged of it; chunks [..., A]."""
         total = weight.sum().clamp_min(1)
         unit = HUBER if isinstance(self.actions, HuberHead) else 1.0
         loss = (weight * self.actions.errors(condition, target)).sum() / (unit * total)
@@ -162,6 +168,13 @@ class BehaviourCloning(Trainable):
             error = (weight * (predicted.clamp(-1, 1) - target).abs()).sum() / total
         return loss, {"loss": loss.detach(), "action_error": error}
 
+    def read(self, history: Mapping[str, Tensor], sentence: Tensor | None) -> Tensor:
+        """What actions are made of, [..., C]; history: {key: [..., history, *shape]}; sentence: [..., W]"""
+        each = (
+            None if sentence is None else sentence[..., None, :].expand(*sentence.shape[:-1], self.config.history, -1)
+        )
+        return self._condition(*self._look(history, each), sentence)
+
     def _look(self, observation: Mapping[str, Tensor], sentence: Tensor | None) -> tuple[Tensor, Tensor]:
         """Frames [..., E] and the points in them [..., P, 3], under sentences [..., W]."""
         if isinstance(self.encoder, ToldEncoder):
@@ -169,17 +182,18 @@ class BehaviourCloning(Trainable):
             return self.encoder.look(observation, sentence)
         return self.encoder(observation), self.encoder.points(observation)
 
-    def _condition(self, frames: Tensor, points: Tensor, sentence: Tensor | None) -> Tensor:
+    def _condition(self, frames: Tensor, points: Tensor, sentence: Tensor | None, *more: Tensor) -> Tensor:
         """What actions are made of, [..., C].
 
-        frames: [..., history, E] as encoded; points: of these, [..., P, 3]; sentence: [..., W]
+        frames: [..., history, E] as encoded; points: of these, [..., P, 3]; sentence: [..., W]; more: what else there
+        is to read, [..., told_size] together
         """
-        seen = torch.cat([frames.flatten(-2), self.encoder.moves(points)], dim=-1)
+        seen = torch.cat([frames.flatten(-2), self.encoder.moves(points), *more], dim=-1)
         if self.film is None or sentence is None:
             condition: Tensor = self.head(seen)
             return condition
-        more, base = self.film(sentence).chunk(2, dim=-1)
-        told: Tensor = self.head[FIRST:](self.head[:FIRST](seen) * (1 + more) + base)
+        scale, base = self.film(sentence).chunk(2, dim=-1)
+        told: Tensor = self.head[FIRST:](self.head[:FIRST](seen) * (1 + scale) + base)
         return told
 
     def _action_head(self, width: int) -> ActionHead:
