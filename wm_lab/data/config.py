@@ -49,6 +49,8 @@ class DataConfig:
     strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std, one drawn per episode
     correlation: ShareBelowOne = 0.8  # of the noise in neighbouring control steps
     block: Steps = 12  # steps between changes of hands in "perturb_recover"
+    stop_after_success: Amount | None = None
+    """Further steps of a collected episode after its first success; null: episodes go on to the task's limit."""
 
     rounds: Rounds = 0  # how often the planner itself collects and the model learns on
     round_episodes: Episodes = 80  # collected in each round

@@ -27,6 +27,8 @@ ARM_WORDS = {
     "actor": "the actor",
     "mpc_actor": "planning with actor and critic",
     "simulator": "true dynamics",
+    "gcbc": "the goal-conditioned clone",
+    "straight": "going straight at the goal",
 }
 """How arms are called in a sentence; others by their own name."""
 

@@ -24,7 +24,7 @@ from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC, MPCConfig, Proposer
 from wm_lab.policies.proposals import BCProposals, demonstrated_share
 from wm_lab.policies.reactive import ReactivePolicy
-from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig
+from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig, StraightLinePolicy
 from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
@@ -282,6 +282,11 @@ def scripted_arms() -> list[Arm]:
         ScriptedArm("random", "random", _random),
         ScriptedArm("noop", "do-nothing", DoNothing),
     ]
+
+
+def straight_arm() -> Arm:
+    """A floor where a task says what going straight at its goal is."""
+    return ScriptedArm("straight", "straight", StraightLinePolicy)
 
 
 def truth(task: Task) -> dict[str, float]:

@@ -117,6 +117,16 @@ class Collections:
             return self.recording.only(self.recording.episodes("test")[:episodes])
         return self._open([self._collection("test episodes", self.config, seeds=list(self.manifest(episodes).seeds))])
 
+    def held_out_episodes(self, episodes: int) -> Dataset:
+        """Whole episodes to begin in and to take goals from: so many like the collection's, from the test starts.
+
+        Of a recording, those of its test split, or of its validation split where it has none.
+        """
+        if self.config.path is None:
+            return self.unseen(episodes)
+        test = self.recording.episodes("test")
+        return self.recording.only(test if len(test) else self.recording.episodes("validation"))
+
     def manifest(self, episodes: int) -> Manifest:
         """The frozen test episodes of this task, the same for every arm of every run."""
         offset = self._tools.settings.evaluation["offset"]
@@ -142,12 +152,13 @@ class Collections:
         self, what: str, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None
     ) -> Path:
         task_spec, seeds = self._tools.task_spec, config.seeds() if seeds is None else seeds
+        play = play or PlayConfig(stop_after_success=config.stop_after_success)
         recipe = {
             "name": task_spec.name,
             "task": identity(self._tools.settings.task),
             "physics": task_spec.physics,
             "exploration": asdict(config.exploration()),
-            "play": asdict(play or PlayConfig()),
+            "play": asdict(play),
             "seeds": seeds,
         }
         player = CollectionPolicy(ExpertPolicy, {"name": "expert"}, config.exploration())

@@ -97,6 +97,8 @@ class Evaluations:
     def _world(self, manifest: Manifest) -> TaskFactory:
         """Makes the task that a manifest describes."""
         tools = self._tools
+        if manifest.hash in tools.worlds:
+            return tools.worlds[manifest.hash]
         return tools.make_task if manifest.card == plain(tools.task_spec) else tools.make_evaluated
 
     def _recipe(self, arm: Arm, manifest: Manifest, play_on: int | None) -> dict[str, Any]:

@@ -25,12 +25,18 @@ from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.experiment.validation import ValidationTrial, paid
 from wm_lab.models.parts.sentences import REVISION as SENTENCES
 from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning
-from wm_lab.settings import build, config_of, read_config, target, without_later
+from wm_lab.policies.goal_cloning import GoalCloning
+from wm_lab.settings import TARGET, build, config_of, read_config, target, without_later
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model, save_model
 from wm_lab.training.config import TrainerConfig
 from wm_lab.training.trainer import BEST, Judge, train
 from wm_lab.world_model import Trainable, WorldModel
+
+GOAL_CLONE = f"{GoalCloning.__module__}.{GoalCloning.__name__}"
+
+WHOLE = 8
+"""A goal-conditioned clone's window is a whole episode, many of whose moments count: so many times fewer in a batch."""
 
 
 class Training(NamedTuple):
@@ -166,6 +172,24 @@ class Models:
             prefix="_".join(filter(None, ("bc", variant, mix.name))),
             what=(f"clone of {mix.name}" if mix.name else "clone") + (f", {variant}" if variant else ""),
         )
+
+    def goal_clone(self) -> Path:
+        """Checkpoint of a clone that is told where to go, learned from the world model's episodes."""
+        return self.train(self.goal_clone_training())
+
+    def goal_clone_training(self) -> Training:
+        """How `goal_clone` is trained: with the options of the run's clone, in windows that hold whole episodes."""
+        settings, dataset = self._tools.settings, self._data.dataset(0)
+        section = {**settings.bc, TARGET: GOAL_CLONE, "language": False}
+        trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+        longest = int(dataset.table.length.max()) + 1
+        trainer = replace(trainer, length=longest, batch=max(1, trainer.batch // WHOLE), init_from=None)
+        recipe = self._recipe("gcbc", section, trainer, dataset)
+
+        def make() -> Trainable:
+            return build(GoalCloning, section, "bc", dataset.spec)
+
+        return Training(recipe, make, dataset, trainer, None, "gcbc", "gcbc", "goal-conditioned clone")
 
     def behaviour(self) -> Path:
         """Checkpoint of the behaviour learned inside the world model."""

@@ -43,6 +43,8 @@ class Tools:
         """What was made in this run, and how long it took."""
         self.used: list[Used] = [] if shared is None else shared.used
         """What the run works with, made now or before, sorted: no matter what was there, or who came first."""
+        self.worlds: dict[str, TaskFactory] = {} if shared is None else shared.worlds
+        """Of manifests, by their hash, whose episodes begin otherwise than the task's do."""
 
     @cached_property
     def make_task(self) -> TaskFactory:

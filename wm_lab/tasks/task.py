@@ -222,6 +222,10 @@ class Task(gymnasium.Env, ABC):
         """A fresh scripted expert for the episode that runs now (call it after `reset`)."""
         raise UserError(f"{self.task_spec.name} has no expert; give it one (task.expert), or do without")
 
+    def straight_line(self) -> Expert:
+        """Who goes straight at the goal of the episode that runs now, whatever is in between: a floor for planners."""
+        raise LookupError(f"{self.task_spec.name} does not say what going straight to its goal is")
+
     def goal_state(self, state: Tensor) -> Tensor:
         """The state observation [..., D] as it would look with the goal reached (for goals in latent space)."""
         raise LookupError(f"{self.task_spec.name} does not say what its goal looks like")

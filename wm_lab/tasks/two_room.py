@@ -136,6 +136,9 @@ class TwoRoomTask(Task):
     def expert(self) -> Expert:
         return TwoRoomExpert(self)
 
+    def straight_line(self) -> Expert:
+        return StraightLine(self)
+
     def snapshot(self) -> np.ndarray:
         return np.array([*self.position, *self.goal, self._steps], np.float64)
 
@@ -216,9 +219,24 @@ class TwoRoomExpert(Expert):
         here, there = self._task.position, self._task.goal
         door = np.array([WALL, DOOR])
         apart = (here[0] > WALL) != (there[0] > WALL)
-        way = (door if apart and np.linalg.norm(door - here) > AT_THE_DOOR else there) - here
-        action: np.ndarray = (way / max(float(np.linalg.norm(way)), SPEED)).astype(np.float32)
-        return action
+        return _towards(door if apart and np.linalg.norm(door - here) > AT_THE_DOOR else there, here)
+
+
+class StraightLine(Expert):
+    """Straight to the goal, against the wall where it is in between."""
+
+    def __init__(self, task: TwoRoomTask) -> None:
+        self._task = task
+
+    def act(self) -> np.ndarray:
+        return _towards(self._task.goal, self._task.position)
+
+
+def _towards(there: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """At full speed, but on the last step."""
+    way = there - here
+    action: np.ndarray = (way / max(float(np.linalg.norm(way)), SPEED)).astype(np.float32)
+    return action
 
 
 def move(position: np.ndarray, action: np.ndarray) -> np.ndarray:

@@ -6,12 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from wm_lab.errors import UserError
-from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
-from wm_lab.tasks.raycast import View
-from wm_lab.tasks.task import Expert, SimulatedFutures, Task
+from wm_lab.tasks.delegating import DelegatingTask
+from wm_lab.tasks.task import SimulatedFutures, Task
 from wm_lab.tasks.variation import NONE, TRAIN, Factors, describe, draw
 
 SIZE = len(TRAIN)
@@ -22,7 +20,7 @@ def vary(task: Task, kind: str) -> Task:
     return task if kind == NONE else VariedTask(task, kind)
 
 
-class VariedTask(Task):
+class VariedTask(DelegatingTask):
     """Starts, goals, costs and success are those of `task`: an episode begins as without variation.
 
     A snapshot leads with the factors, so whoever goes back to it, the true simulator above all, goes on in the world
@@ -35,77 +33,23 @@ class VariedTask(Task):
                 f"evaluation.variation=visual changes pictures, and {task.task_spec.name} shows "
                 f"{', '.join(task.task_spec.observation)}; set task.observation=pixels, or evaluation.variation=physics"
             )
-        self._task, self._kind = task, kind
-        self.render_mode = task.render_mode
+        super().__init__(task)
+        self._kind = kind
         self.task_spec = replace(task.task_spec, settings=task.task_spec.settings | {"variation": describe(kind)})
         self.reset(seed=0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        super().reset(seed=seed)
+        Task.reset(self, seed=seed)
         seed = int(self.np_random.integers(2**31)) if seed is None else seed
         self._task.vary(TRAIN)  # some environments settle before they begin
         _, info = self._task.reset(seed=seed, options=options)
         self._factors = draw(self._kind, seed)
         return self._task.vary(self._factors), info
 
-    def step(self, action: np.ndarray) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        return self._task.step(action)
-
-    @property
-    def instruction(self) -> str:
-        return self._task.instruction
-
-    def command(self, action: np.ndarray) -> np.ndarray:
-        return self._task.command(action)
-
-    def state(self) -> np.ndarray:
-        return self._task.state()
-
-    def cost(self, state: Tensor) -> Tensor:
-        return self._task.cost(state)
-
-    @property
-    def cost_caution(self) -> str:
-        return self._task.cost_caution
-
-    @property
-    def judges_states(self) -> bool:
-        return self._task.judges_states
-
-    @property
-    def action_groups(self) -> dict[str, tuple[int, ...]]:
-        return self._task.action_groups
-
-    @property
-    def repeatable(self) -> bool:
-        return self._task.repeatable
-
-    @property
-    def foresees_chance(self) -> bool:
-        return self._task.foresees_chance
-
-    def goal_state(self, state: Tensor) -> Tensor:
-        return self._task.goal_state(state)
-
     def snapshot_like(self, state: np.ndarray) -> np.ndarray:
         return np.concatenate([self._factors, self._task.snapshot_like(state)])
-
-    @property
-    def has_expert(self) -> bool:
-        return self._task.has_expert
-
-    def expert(self) -> Expert:
-        return self._task.expert()
-
-    def render(
-        self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
-    ) -> np.ndarray:
-        return self._task.render(size, camera, overlay)
-
-    def points(self, states: np.ndarray) -> dict[str, np.ndarray]:
-        return self._task.points(states)
 
     def snapshot(self) -> np.ndarray:
         return np.concatenate([self._factors, self._task.snapshot()])
@@ -136,3 +80,9 @@ class VariedTask(Task):
             found.append(self._task.futures(snapshot[None, SIZE:], sequences[None], threads))
         self.restore(here)
         return SimulatedFutures(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def vary(self, factors: Factors) -> dict[str, np.ndarray]:
+        return Task.vary(self, factors)
+
+    def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        return Task.successors(self, snapshots, actions)
