@@ -6,8 +6,10 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import behaviour_step
+import clone_step
 import collection
 import decisions
 import experts
@@ -20,14 +22,18 @@ import pictures
 import planner_overhead
 import report
 import rssm_step
+import start
 import steps
 import token_imagination
 import torch
 import windows
+from compare import compared, saved
 from measure import Row, machine
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "start": start.run,
     "rssm": rssm_step.run,
+    "clone": clone_step.run,
     "planners": planner_overhead.run,
     "lesson": lesson_loop.run,
     "imagine": imagination.run,
@@ -50,22 +56,32 @@ def main() -> int:
         prog="benchmark.py", description="Measure the lab's speeds, each beside its target."
     )
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", default=list(BENCHMARKS))
-    parser.add_argument("--smallest", action="store_true", help="do everything once and small: does it run?")
+    parser.add_argument("--quick", action="store_true", help="do everything once and small: does it run?")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there too, to compare later")
+    parser.add_argument(
+        "--compare", type=Path, nargs=2, metavar="FILE", help="measure nothing: show two such files side by side"
+    )
     asked = parser.parse_args()
-    measure.smallest = asked.smallest
+    if asked.compare:
+        print("\n".join(compared(*asked.compare)))
+        return 0
+    measure.quick = asked.quick
     torch.set_num_threads(1)
     print(f"{machine()}\n")
     print(f"{'measured':<58}{'found':>12}  {'target':<12}")
-    missed = 0
+    found: list[Row] = []
     for name in asked.only:
         began = time.monotonic()
         for row in BENCHMARKS[name]():
-            missed += row.missed
+            found.append(row)
             print(row, flush=True)
         print(f"{'':2}({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
-    if measure.smallest:
+    if asked.json:
+        saved(found, asked.json)
+    if measure.quick:
         print("everything runs; at this size no target is judged")
         return 0
+    missed = sum(row.missed for row in found)
     print("all targets reached" if not missed else f"{missed} targets missed; is the machine busy?")
     return 1 if missed else 0
 

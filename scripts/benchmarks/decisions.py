@@ -24,15 +24,17 @@ def run() -> list[Row]:
     torch.manual_seed(0)
     spec = DataSpec({"state": (OBSERVATION,)}, ACTION)
     clone = BehaviourCloning(BehaviourCloningConfig(), spec)
+    short = CEMConfig(candidates=128, iterations=4, elites=16, horizon=8)
     whole = CEMConfig(candidates=128, iterations=4, elites=16, horizon=12)
     models: dict[str, WorldModel] = {"RSSM": RSSM(RSSMConfig(), spec), "LatentMLP": LatentMLP(LatentMLPConfig(), spec)}
     rows = []
     for name, model in models.items():
         searched = Robot(model, CEM(whole, ACTION), clone=None)
+        pushing = Robot(model, CEM(short, ACTION), clone=None)
         advised = Robot(model, CEM(whole, ACTION), clone, proposals=16)
         local = Robot(model, Local(LocalConfig(), ACTION), clone)
-        seconds = fastest([searched, advised, local], size(ROUNDS, 1))
-        titles = ("whole box, 128 x 12 x 4", "the same with 16 proposals", "local, 128 x 4 x 1")
+        seconds = fastest([searched, advised, local, pushing], size(ROUNDS, 1))
+        titles = ("whole box, 128 x 12 x 4", "the same with 16 proposals", "local, 128 x 4 x 1", "128 x 8 x 4")
         rows += [Row(f"{name}, a decision: {of}", 1e3 * s, "ms") for of, s in zip(titles, seconds, strict=True)]
         rows.append(Row(f"{name}, local / whole box", seconds[2] / seconds[0], "x", LARGEST_SHARE))
     return rows

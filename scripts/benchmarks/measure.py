@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 WARM_UP = 2
 
-smallest = False
+quick = False
 """Whether everything is done once and small, to see that it runs: such times are not worth reading."""
 
 
 def size(full: int, small: int) -> int:
     """Of what is measured."""
-    return small if smallest else full
+    return small if quick else full
 
 
 @dataclass
@@ -35,13 +36,13 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        if self.target is None or smallest:
+        if self.target is None or quick:
             return False
         return self.value < self.target if self.least else self.value > self.target
 
     def __str__(self) -> str:
-        found = f"{_short(self.value)} {self.unit}".strip()
-        bound = "" if self.target is None else f"{'>=' if self.least else '<='} {_short(self.target)}"
+        found = f"{short(self.value)} {self.unit}".strip()
+        bound = "" if self.target is None else f"{'>=' if self.least else '<='} {short(self.target)}"
         return f"  {self.name:<56}{found:>12}  {bound:<12}{'MISSED' if self.missed else ''}".rstrip()
 
 
@@ -63,13 +64,25 @@ def fastest(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
     return best
 
 
-def machine() -> str:
+def facts() -> dict[str, Any]:
     """What the numbers were measured on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "mujoco": version("mujoco"),
+    }
+
+
+def machine() -> str:
+    """The same in a line."""
+    here = facts()
+    load = "" if here["load"] is None else f", load {here['load']}"
     return (
-        f"{_processor()}, {cores} cores{load}; Python {platform.python_version()}, torch {torch.__version__}, "
-        f"mujoco {version('mujoco')}; one thread, except where all cores are named"
+        f"{here['processor']}, {here['cores']} cores{load}; Python {here['python']}, torch {here['torch']}, "
+        f"mujoco {here['mujoco']}; one thread, except where all cores are named"
     )
 
 
@@ -82,5 +95,5 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

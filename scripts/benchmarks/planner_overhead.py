@@ -1,6 +1,8 @@
-"""What planning costs beside imagining: every planner with a score that is all but free, 256 candidates x 10 x 5."""
+"""What planning costs beside imagining: every planner with a score that is all but free, beside a plain loop."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from measure import Row, fastest
@@ -9,6 +11,7 @@ from torch import Tensor
 from wm_lab.planners import CEM, MPPI, CEMConfig, MPPIConfig, Planner, RandomShooting, RandomShootingConfig
 
 BUDGET = {"candidates": 256, "horizon": 10, "iterations": 5}
+SMALL = {"candidates": 64, "horizon": 5, "iterations": 3, "elites": 16}
 ACTION = 7
 ROUNDS = 150
 LARGEST_MS = {1: 3.0, 8: 12.0}  # for so many environments at once
@@ -23,12 +26,33 @@ def run() -> list[Row]:
     rows = []
     for planner in planners:
         for count, target in LARGEST_MS.items():
-            generators = [torch.Generator().manual_seed(i) for i in range(count)]
-            warm_start = planner.plan(trivial, generators)
-            (seconds,) = fastest([lambda: planner.plan(trivial, generators, warm_start)], ROUNDS)  # noqa: B023
+            seconds, _ = beside_a_plain_loop(planner, count)
             title = f"{type(planner).__name__}, {count} environment{'s' if count > 1 else ''}, 256 x 10 x 5"
             rows.append(Row(title, 1e3 * seconds, "ms", target))
+    for title, budget, count in (("256 x 10 x 5", BUDGET, 1), ("64 x 5 x 3", SMALL, 1), ("256 x 10 x 5", BUDGET, 8)):
+        seconds, plain = beside_a_plain_loop(CEM(CEMConfig(**budget), ACTION), count)
+        rows.append(Row(f"CEM / a plain loop, {count} at once, {title}", seconds / plain, "x"))
     return rows
+
+
+def beside_a_plain_loop(planner: Planner, count: int) -> list[float]:
+    """CPU seconds of a plan for `count` environments at once, and of the bare method one environment after another."""
+    generators = [torch.Generator().manual_seed(i) for i in range(count)]
+    warm_start = planner.plan(trivial, generators)
+    works = [lambda: planner.plan(trivial, generators, warm_start), lambda: plain_cem(planner, generators)]
+    return fastest(works, ROUNDS)
+
+
+def plain_cem(planner: Planner, generators: Sequence[torch.Generator]) -> None:
+    """The cross-entropy method in its fewest lines: no warm start, no kept elites, nothing that fails is noticed."""
+    c = planner.config
+    for generator in generators:
+        mean, std = torch.zeros(c.horizon, ACTION), torch.full((c.horizon, ACTION), 0.6)
+        for _ in range(c.iterations):
+            noise = torch.randn(c.candidates, c.horizon, ACTION, generator=generator)
+            actions = (mean + std * noise).clamp(-1, 1)
+            elites = actions[trivial(actions[None])[0].topk(c.elites).indices]
+            mean, std = elites.mean(0), elites.std(0, unbiased=False).clamp_min(c.std_min)
 
 
 def trivial(actions: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ def run() -> list[Row]:
     actions = torch.rand(1, CANDIDATES, HORIZON, ACTION) * 2 - 1
     with torch.inference_mode():
         beliefs = [model.encode(frames()) for model in (grid, single)]
-        by_grid, by_single, products = fastest(
+        by_grid, by_single, products, products_single = fastest(
             [
                 lambda: grid.imagine(beliefs[0], actions),
                 lambda: single.imagine(beliefs[1], actions),
                 lambda: products_alone(grid),
+                lambda: products_alone(single),
             ],
             ROUNDS,
         )
@@ -39,6 +40,8 @@ def run() -> list[Row]:
         Row("16 tokens a frame, one pass: imagined frames", count / by_grid, "/s", 500, least=True),
         Row("16 tokens, products with the weights alone: frames", count / products, "/s"),
         Row("1 factorised token a frame: imagined frames", count / by_single, "/s", 6000, least=True),
+        Row("16 tokens: share of the products' rate", products / by_grid, "x"),
+        Row("1 factorised token: share of the products' rate", products_single / by_single, "x"),
         Row("16 tokens, whole sequence anew: imagined frames", count / anew, "/s"),
         Row("16 tokens: the shared cached past is faster by", anew / cached, "x", 6, least=True),
     ]
