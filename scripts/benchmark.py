@@ -1,5 +1,7 @@
 """Measure the lab: `python3 scripts/benchmark.py [--only NAME …]` prints one table in some minutes.
 
+`--quick` does everything once and small, `--json FILE` keeps what was found, `--compare BEFORE AFTER` shows two.
+
 Speeds that are judged by a ratio are measured beside their reference, turn by turn, in the same run.
 """
 
