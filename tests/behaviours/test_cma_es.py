@@ -55,6 +55,12 @@ def test_between_generations_nothing_of_the_package_s_state_is_lost(full, kind, 
     np.testing.assert_allclose(float(evolution.sigma), whole._sigma, rtol=1e-12)
 
 
+def test_evolution_stays_where_float64_is_whatever_device_dreams():
+    moved = controller(torch.ones(2, 1), Bandit()).to("meta")
+    assert moved.weight.device.type == "meta"
+    assert moved.evolution.mean.device.type == "cpu" and moved.evolution.mean.dtype == torch.float64
+
+
 def test_a_cost_that_is_no_number_is_the_worst():
     torch.manual_seed(0)
     evolution = Evolution(2, population=8, sigma=0.5)

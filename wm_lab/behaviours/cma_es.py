@@ -12,6 +12,7 @@ from recorded steps; beyond `FULL` weights C is diagonal (Ros & Hansen 2008), si
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 
@@ -158,7 +159,7 @@ class Controller(Behaviour):
 class Evolution(nn.Module):
     """CMA-ES between two generations: all that it knows are tensors, so that a training that was killed goes on.
 
-    Minimises. Draws follow from torch's own generator.
+    Minimises. Draws follow from torch's own generator. It stays on the CPU, in float64, wherever dreams are dreamt.
     """
 
     mean: Tensor
@@ -177,6 +178,9 @@ class Evolution(nn.Module):
         state |= {"sigma_path": zeros.clone(), "path": zeros.clone(), "generation": torch.zeros((), dtype=torch.long)}
         for name, value in state.items():
             self.register_buffer(name, value)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        return self
 
     def ask(self) -> np.ndarray:
         """A generation of candidates [P, size], float64."""

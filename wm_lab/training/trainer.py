@@ -245,7 +245,7 @@ class Session:
             return
         self.step, self.best, self.seconds = content["step"], content["best"], content["seconds"]
         fill(self.model, content["model"], self.folder / LAST)
-        self.average = {name: value.to(self.device) for name, value in content["average"].items()}
+        self.average = {name: value.to(self.average[name].device) for name, value in content["average"].items()}
         self.optimiser.load_state_dict(content["optimiser"])
         self.sampler.load_state_dict(content["sampler"])
         torch.set_rng_state(content["random"])
