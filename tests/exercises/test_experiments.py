@@ -11,7 +11,7 @@ from tests.extras import need
 from wm_lab.command_line.hydra_internals import basic_sweeper
 from wm_lab.main import CONF
 
-NEEDED = dict.fromkeys(("demonstrations", "suite"), ("ogbench", "tasks"))
+NEEDED = dict.fromkeys(("demonstrations", "suite"), ("ogbench", "tasks")) | {"online_control": ("dm_control", "dmc")}
 """Presets that another library is asked for, and the extra that brings it."""
 PRESETS = sorted((CONF / "experiment").glob("*.yaml"))
 

@@ -31,6 +31,7 @@ from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.ranking import ranking
 from wm_lab.exercises.planning.robustness import play_nudged
+from wm_lab.exercises.planning.rounds import rounds_numbers, rounds_of, rounds_tables
 from wm_lab.exercises.planning.selection_answer import (
     SELECTED,
     Validation,
@@ -203,6 +204,9 @@ class PlanningExercise(Exercise):
             answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
         tell_validation(experiment, answer)
+        if rounds := rounds_of(experiment):
+            answer.numbers["rounds"] = rounds_numbers(rounds)
+            answer.tables += rounds_tables(experiment, rounds)
         answer.numbers["redrawn_starts"] = experiment.evaluations.redrawn_starts(manifest)
         answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer

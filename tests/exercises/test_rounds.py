@@ -1,0 +1,45 @@
+"""What rounds earned while they were collected, and what others published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from tests.exercises.point_world import PointExperiment, settings
+from wm_lab.exercises.planning.rounds import PUBLISHED, rounds_numbers, rounds_of, rounds_tables
+
+DATA = {"episodes": 4, "rounds": 2, "round_episodes": 2, "mixture": {"random": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    with PointExperiment(settings(tmp_path_factory.mktemp("store"), data=DATA)) as made:
+        yield made
+
+
+def test_each_round_tells_its_steps_so_far_and_what_its_own_episodes_earned(experiment):
+    rounds, data = rounds_of(experiment), experiment.data.dataset()
+    assert [each.environment_steps for each in rounds] == [80, 120, 160]
+    earned = [float(data.episode(e).reward.sum()) for e in (4, 5)]
+    assert rounds[1].episode_return == pytest.approx(sum(earned) / 2)
+    assert (rounds[1].least, rounds[1].most) == (min(earned), max(earned))
+    assert [each["episodes"] for each in rounds_numbers(rounds)] == [4, 2, 2]
+    (table,) = rounds_tables(experiment, rounds)
+    assert [row[:2] for row in table.rows] == [("first", "80"), ("1", "120"), ("2", "160")]
+
+
+def test_repeated_actions_count_as_the_environment_steps_that_they_are_beside_published_ones(experiment):
+    spec = replace(experiment.task_spec, name="dmc/cartpole_swingup", settings={"action_repeat": 4})
+    repeated = SimpleNamespace(data=experiment.data, task_spec=spec, trainings=[experiment])
+    rounds = rounds_of(repeated)
+    assert [each.environment_steps for each in rounds] == [320, 480, 640]
+    _, published = rounds_tables(repeated, rounds)
+    assert [row[0] for row in published.rows] == ["TD-MPC2", "DreamerV3", "PlaNet"]
+    assert all([p.steps for p in points] == sorted(p.steps for p in points) for points in PUBLISHED.values())
+
+
+def test_one_collection_has_no_rounds_to_tell(tmp_path):
+    with PointExperiment(settings(tmp_path)) as experiment:
+        assert rounds_of(experiment) == [] == rounds_tables(experiment, [])
