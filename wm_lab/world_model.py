@@ -32,6 +32,7 @@ class DataSpec:
     `linear` predicts such a change best linearly, in the vector's own units: change = [x, action, 1] @ weights,
     `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
+    `rotations` are, for each of the `points`, the first index of the quaternion that tells its rotation; -1: none does.
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
     `changes` says which dimensions of every vector key change within an episode; of the others `std_change` is a floor.
     `action_std` is the standard deviation of each action dimension; empty where it is not known.
@@ -48,6 +49,7 @@ class DataSpec:
     instructions: list[str] = field(default_factory=list)
     changes: dict[str, list[bool]] = field(default_factory=dict)
     action_std: list[float] = field(default_factory=list)
+    rotations: dict[str, list[int]] = field(default_factory=dict)
     ends: bool = True
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from wm_lab.data.shard import EPISODE_COLUMNS, OBSERVATION, STEP_COLUMNS, Shard,
 from wm_lab.data.splits import SPLITS, SplitConfig, assign, count_out
 from wm_lab.data.statistics import Floors, floors_of, image_moments, linear_changes, moments, spread_of_changes
 from wm_lab.errors import UserError, unknown
-from wm_lab.tasks.task import SCENE
+from wm_lab.tasks.task import SCENE, Variable
 from wm_lab.world_model import DataSpec
 
 VERIFY_UP_TO = 256 << 20
@@ -167,7 +167,7 @@ class Dataset:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
-        starts = [v["start"] for v in self.task_spec["variables"] if v["unit"] == "m" and v["stop"] - v["start"] == 3]
+        points, rotations = places([Variable(**variable) for variable in self.task_spec["variables"]], shapes)
         size = self.task_spec["action_size"]
         return DataSpec(
             shapes,
@@ -176,10 +176,11 @@ class Dataset:
             std,
             std_change,
             linear,
-            points_of(starts, shapes),
+            points,
             self.instructions,
             changes,
             self._action_std(),
+            rotations=rotations,
             ends=bool(self.column("terminal").any()),
         )
 
@@ -245,12 +246,18 @@ class Dataset:
         return numbers
 
 
-def points_of(starts: list[int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
-    """Where the points of a state stand that begin at `starts`: in the state itself, and in the scene that it leads."""
-    found = {"state": starts}
-    if SCENE in shapes:
-        found[SCENE] = [start for start in starts if start + 3 <= shapes[SCENE][0]]
-    return found
+def places(
+    variables: Sequence[Variable], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """`DataSpec.points` and `DataSpec.rotations` of a state of these variables, and of the scene that leads it."""
+    points = [v for v in variables if v.unit == "m" and v.stop - v.start == 3]
+    turned = {v.name.removesuffix("_rotation"): v.start for v in variables if v.unit == "quaternion"}
+    keys = {"state": np.inf} | ({SCENE: shapes[SCENE][0]} if SCENE in shapes else {})
+    some = {key: [v for v in points if v.stop <= end] for key, end in keys.items()}
+    return (
+        {key: [v.start for v in found] for key, found in some.items()},
+        {key: [turned.get(v.name, -1) for v in found] for key, found in some.items()},
+    )
 
 
 def observed(shard: Shard) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from wm_lab.policies.model_rollout import ModelRollout
 from wm_lab.policies.mpc import MPC, MPCConfig, Proposer
 from wm_lab.policies.proposals import BCProposals, demonstrated_share
 from wm_lab.policies.reactive import ReactivePolicy
+from wm_lab.policies.retold import Retold
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig, StraightLinePolicy
 from wm_lab.policy import Policy
 from wm_lab.settings import build, read_config, target
@@ -107,6 +108,20 @@ class CloneArm(Arm):
     def execution(self) -> BehaviourCloningConfig:
         """How its chunks are played, whatever the net was trained with."""
         return BehaviourCloningConfig.played(self.settings.bc)
+
+
+@dataclass(frozen=True)
+class RetoldArm(Arm):
+    """A policy whose episodes are told otherwise than the task tells them (`Tellable.retell`)."""
+
+    arm: Arm
+    how: str
+
+    def recipe(self) -> Section:
+        return {**self.arm.recipe(), "retold": self.how}
+
+    def build(self) -> Policy:
+        return Retold(self.arm.build(), self.how)
 
 
 @dataclass(frozen=True)

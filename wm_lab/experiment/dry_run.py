@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wm_lab.behaviours.behaviour import Behaviour, feature_size, with_features
-from wm_lab.data.dataset import points_of
+from wm_lab.data.dataset import places
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import is_simulator, planning, value_class
@@ -223,6 +223,6 @@ def blank_spec(task: Task) -> DataSpec:
     zeros = {key: [0.0] * size for key, size in sizes.items()}
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
-    starts = [v.start for v in task.task_spec.variables if v.unit == "m" and v.stop - v.start == 3]
-    points, told = points_of(starts, shapes), [task.instruction]
-    return DataSpec(shapes, task.task_spec.action_size, zeros, ones, changes, points=points, instructions=told)
+    points, rotations = places(task.task_spec.variables, shapes)
+    told, size = [task.instruction], task.task_spec.action_size
+    return DataSpec(shapes, size, zeros, ones, changes, points=points, instructions=told, rotations=rotations)

@@ -43,6 +43,7 @@ class SentenceEncoder(nn.Module):
         self.sentences = list(sentences)
         self.table = nn.Parameter(torch.randn(ENTRIES, width))
         self.reader = nn.GRU(width, width, batch_first=True)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self._write_down(torch.device("cpu"))
 
     def number(self, sentence: str) -> int:
@@ -53,13 +54,14 @@ class SentenceEncoder(nn.Module):
         return self.sentences.index(sentence)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Numbers of sentences [...] int64 -> [..., W]; zeros for one without a word."""
+        """Numbers of sentences [...] int64 -> [..., W], of unit variance each; zeros for one without a word."""
         some, place = chosen.unique(return_inverse=True)
         vectors = F.embedding_bag(self.grams, self.table, self.starts, mode="mean")  # [V, W], the first of no word
-        read, _ = self.reader(vectors[self.words[some]])  # [S, L, W]
+        read, _ = self.reader(self.norm(vectors)[self.words[some]])  # [S, L, W]
         after = torch.cat([torch.zeros_like(read[:, :1]), read], 1)
-        found: Tensor = after[torch.arange(len(some), device=chosen.device), self.lengths[some]]
-        return found[place]
+        found = after[torch.arange(len(some), device=chosen.device), self.lengths[some]]
+        vector: Tensor = self.norm(found)[place]
+        return vector
 
     def _write_down(self, device: torch.device) -> None:
         """Tensors of the sentences. No part of a checkpoint: they are read off the specification, which is."""

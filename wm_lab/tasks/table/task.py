@@ -115,6 +115,16 @@ class TableTask(GripperTask):
         return Command(*(int(number) for number in self._goal_numbers[ASKED]))
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The verbs that may be asked for."""
+        return tuple(self.config.verbs)
+
+    @property
+    def kind(self) -> str:
+        """The verb that is asked for."""
+        return self.config.verbs[self.asked.verb]
+
+    @property
     def instruction(self) -> str:
         verb, thing, target, phrasing = (int(number) for number in self._goal_numbers[TOLD])
         return "" if verb == NOTHING else sentence(self._verbs[verb], Command(verb, thing, target), phrasing)

@@ -1,0 +1,85 @@
+"""Does it read the sentence? Answered for a policy that does, one that does not, and through the command."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wm_lab.errors import UserError
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.exercises.language.answer import Row, language_answer
+from wm_lab.policies.retold import Retold, Tellable
+from wm_lab.policies.scripted import DoNothing
+from wm_lab.tasks.hand import HandConfig, HandTask
+from wm_lab.tasks.table import TableConfig, TableTask
+
+EPISODES = 40
+SPEC = TableTask(TableConfig(observation="scene")).task_spec
+KINDS = np.array(["reach", "push"] * (EPISODES // 2))
+
+
+def row(rate: float, offset: int = 0) -> Row:
+    success = np.arange(EPISODES) < rate * EPISODES
+    zeros = np.zeros(EPISODES)
+    steps = np.where(success, 5.0, np.nan)
+    manifest = freeze(SPEC, EPISODES, offset=offset)
+    played = Outcomes("bc", manifest, success, success, steps, zeros, zeros, zeros * np.nan, zeros * np.nan)
+    return Row(KINDS, [played])
+
+
+def answered(another: float, as_asked: float):
+    rows = {"right": row(0.9), "another": row(another), "held-out phrasing": row(0.9), "nothing": row(0.2)}
+    return language_answer({**rows, "another, as asked": row(as_asked, offset=500)}, ("reach", "push"), "hand/table")
+
+
+def test_who_does_the_other_command_and_leaves_the_own_reads():
+    answer = answered(another=0.05, as_asked=0.85)
+    assert "It reads: told another command" in answer.verdicts[0]
+    assert answer.numbers["against_right"].keys() == {"another", "held-out phrasing", "nothing"}
+    assert answer.numbers["success"]["right"]["all"]["value"] == pytest.approx(0.9)
+    assert answer.tables[0].rows[0][0] == "right" and len(answer.tables[0].rows) == 5
+
+
+@pytest.mark.parametrize(("another", "as_asked"), [(0.9, 0.2), (0.05, 0.5), (0.5, 0.85)])
+def test_who_does_what_was_asked_whatever_is_told_does_not_read(another, as_asked):
+    assert "does not read well enough" in answered(another, as_asked).verdicts[0]
+
+
+def test_a_retold_episode_is_told_otherwise_and_asked_the_same():
+    task = TableTask(TableConfig(observation="scene"))
+    task.reset(seed=3)
+    right, asked = task.instruction, task.asked
+    policy = Retold(DoNothing(), "contrast")
+    policy.start(1)
+    policy.reset(0, task, 3)
+    assert task.instruction != right and task.asked == asked and task.kind in task.kinds
+
+
+def test_only_a_task_with_several_commands_is_tellable():
+    assert isinstance(TableTask(TableConfig()), Tellable) and not isinstance(HandTask(HandConfig()), Tellable)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["task=hand/reach", "task.observation=pixels"], "choose task=hand/table"),
+        (["task.observation=state"], "set task.observation=scene"),
+        (["policy@bc=bc"], "needs a clone that is told"),
+        (["task.observation=pixels_proprio"], "exercise.numbers=false"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_any_work(overrides, message, tmp_path):
+    from wm_lab import ask
+
+    with pytest.raises(UserError, match=message):
+        ask("experiment=language", "scale=smoke", f"outputs={tmp_path}", "tracking=disabled", *overrides)
+
+
+@pytest.mark.slow
+def test_the_whole_exercise_runs_in_smoke(tmp_path):
+    from wm_lab import ask
+
+    answer = ask("experiment=language", "scale=smoke", f"outputs={tmp_path}", "tracking=disabled")
+    told = [cells[0] for cells in answer.tables[0].rows]
+    assert told[0] == "right" and {"nothing", "unseen combination", "command in numbers"} <= set(told)

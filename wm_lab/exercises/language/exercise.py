@@ -1,0 +1,146 @@
+"""Does the policy read the sentence, or does it look as if it did?
+
+A policy that is told plays the same starts under the right sentence, that of another command, that of one with another
+colour, none, and the right command in words that no demonstration was told. Success is always that of the command that
+was asked: told another one, a policy that reads does not do what was asked. Beside these it plays the other commands
+as what is asked, which it should do as well; combinations that no demonstration showed; and, as the row that needs no
+language, a clone of the same demonstrations is told the command in numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wm_lab.domains import Amount, Several
+from wm_lab.errors import UserError
+from wm_lab.evaluation.manifest import Manifest, freeze
+from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.language.answer import Row, language_answer
+from wm_lab.experiment.arms import Arm, CloneArm, RetoldArm
+from wm_lab.experiment.evaluations import Evaluations
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import Section, Settings
+from wm_lab.experiment.side_by_side import choose_clones, train_clones
+from wm_lab.experiment.tools import Tools
+from wm_lab.policies.retold import Tellable
+from wm_lab.tasks.task import SCENE, Task
+
+RIGHT = "right"
+RETOLD = {
+    "another": "other",
+    "contrast": "contrast",
+    "nothing": "nothing",
+    "held-out phrasing": "held_out",
+    "new words": "new_words",
+}
+"""{row: how the task retells}: the command that is asked stays."""
+
+ASKED = {"another, as asked": "other", "contrast, as asked": "contrast", "unseen combination": "unseen"}
+"""{row: task.ask}: another command is asked and told."""
+
+NUMBERS = "command in numbers"
+
+
+@dataclass
+class LanguageConfig:
+    episodes: Several = 100  # of the frozen manifest that every arm plays
+    play_on: Amount | None = 5  # steps played after the first success
+    numbers: bool = True  # also a clone that is told the command in numbers, of the same demonstrations
+
+
+class LanguageExercise(Exercise):
+    Config = LanguageConfig
+    needs_expert = True
+
+    def __init__(self, config: LanguageConfig) -> None:
+        self.config = config
+
+    def check(self, experiment: Experiment) -> None:
+        experiment.require_playable("exercise=language")
+        experiment.require_nominal("exercise=language")
+        task = experiment.task
+        if not isinstance(task, Tellable):
+            raise UserError(
+                f"exercise=language asks whether the sentence decides, and {task.task_spec.name} has one command; "
+                "choose task=hand/table"
+            )
+        if "state" in task.task_spec.observation:
+            raise UserError(
+                "exercise=language needs a policy that only the sentence tells what to do, and task.observation=state "
+                "shows the command in numbers; set task.observation=scene, pixels or pixels_proprio"
+            )
+        if not all(section.get("language") for section in experiment.clones.sections.values()):
+            raise UserError("exercise=language needs a clone that is told; choose policy@bc=vla, or bc.language=true")
+        if self.config.numbers and SCENE not in task.task_spec.observation:
+            raise UserError(
+                "exercise.numbers=true compares with a clone of states; set task.observation=scene, or "
+                "exercise.numbers=false"
+            )
+
+    def run(self, experiment: Experiment) -> Answer:
+        config = self.config
+        manifest = experiment.data.manifest(config.episodes)
+        choose_clones(experiment)
+        train_clones(experiment, [[] for _ in experiment.trainings])
+        rows: dict[str, Row] = {}
+        for each in experiment.trainings:
+            clone = CloneArm(RIGHT, each.settings, each.clones.checkpoint())
+            for name, arm in _told(clone):
+                played = each.evaluations.play(arm, manifest, config.play_on)
+                rows.setdefault(name, Row(_kinds(each.task, manifest))).outcomes.append(played)
+            for name, ask in ASKED.items():
+                tools = _tools(experiment, each, task={**each.settings.task, "ask": ask})
+                self._add(rows, name, clone, tools)
+            if config.numbers:
+                other = _in_numbers(experiment, each)
+                arm = CloneArm(NUMBERS, other.settings, other.clones.checkpoint())
+                self._add(rows, NUMBERS, arm, other.tools)
+        assert isinstance(experiment.task, Tellable)
+        answer = language_answer(rows, experiment.task.kinds, experiment.task_spec.name)
+        if experiment.settings.media:
+            first = CloneArm(RIGHT, experiment.settings, experiment.clones.checkpoint())
+            answer.clips += experiment.evaluations.clips(first, manifest, config.play_on)
+        return answer
+
+    def _add(self, rows: dict[str, Row], name: str, arm: Arm, tools: Tools) -> None:
+        """Play the episodes of another question about the same scenes."""
+        offset = tools.settings.evaluation["offset"]
+        manifest = freeze(tools.task_spec, self.config.episodes, offset=offset)
+        played = Evaluations(tools).play(replace(arm, name=name), manifest, self.config.play_on)
+        rows.setdefault(name, Row(_kinds(tools.task, manifest))).outcomes.append(played)
+
+
+def _told(clone: CloneArm) -> Iterator[tuple[str, Arm]]:
+    yield RIGHT, clone
+    for name, how in RETOLD.items():
+        yield name, RetoldArm(name, clone, how)
+
+
+def _kinds(task: Task, manifest: Manifest) -> np.ndarray:
+    """Of the command of each episode, [E] str."""
+    assert isinstance(task, Tellable)
+    found = []
+    for seed in manifest.seeds:
+        task.reset(seed=seed)
+        found.append(task.kind)
+    return np.array(found)
+
+
+def _tools(experiment: Experiment, each: Experiment, task: Section) -> Tools:
+    """Of the same training, with another task."""
+    return Tools(replace(experiment.settings, task=task), each.tools.training, each.tools)
+
+
+def _in_numbers(experiment: Experiment, each: Experiment) -> Experiment:
+    """The same training of a clone that sees the command in the state and hears nothing."""
+    settings: Settings = replace(
+        experiment.settings,
+        task={**experiment.settings.task, "observation": "state"},
+        bc={**experiment.settings.bc, "language": False},
+    )
+    other = Experiment(settings, each.tools.training, each.tools)
+    other.tools.run = each.tools.run
+    return other
