@@ -22,6 +22,10 @@ class Tellable(Protocol):
     def kind(self) -> str:
         """Of the command of the episode that runs now."""
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What else may be asked in its scenes: values of `task.ask`."""
+
     def retell(self, how: str) -> None:
         """Tell the episode that has just begun in another way; success stays that of what is asked."""
 

@@ -85,20 +85,21 @@ class LanguageExercise(Exercise):
         manifest = experiment.data.manifest(config.episodes)
         choose_clones(experiment)
         train_clones(experiment, [[] for _ in experiment.trainings])
+        assert isinstance(experiment.task, Tellable)
+        questions = {name: ask for name, ask in ASKED.items() if ask in experiment.task.asks}
         rows: dict[str, Row] = {}
         for each in experiment.trainings:
             clone = CloneArm(RIGHT, each.settings, each.clones.checkpoint())
             for name, arm in _told(clone):
                 played = each.evaluations.play(arm, manifest, config.play_on)
                 rows.setdefault(name, Row(_kinds(each.task, manifest))).outcomes.append(played)
-            for name, ask in ASKED.items():
+            for name, ask in questions.items():
                 tools = _tools(experiment, each, task={**each.settings.task, "ask": ask})
                 self._add(rows, name, clone, tools)
             if config.numbers:
                 other = _in_numbers(experiment, each)
                 arm = CloneArm(NUMBERS, other.settings, other.clones.checkpoint())
                 self._add(rows, NUMBERS, arm, other.tools)
-        assert isinstance(experiment.task, Tellable)
         answer = language_answer(rows, experiment.task.kinds, experiment.task_spec.name)
         if experiment.settings.media:
             first = CloneArm(RIGHT, experiment.settings, experiment.clones.checkpoint())

@@ -125,6 +125,11 @@ class TableTask(GripperTask):
         return self.config.verbs[self.asked.verb]
 
     @property
+    def asks(self) -> tuple[str, ...]:
+        """Values of `task.ask` that these verbs allow."""
+        return ASKS if any(verb.held_out for verb in self._verbs) else ASKS[:-1]
+
+    @property
     def instruction(self) -> str:
         verb, thing, target, phrasing = (int(number) for number in self._goal_numbers[TOLD])
         return "" if verb == NOTHING else sentence(self._verbs[verb], Command(verb, thing, target), phrasing)
