@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
 import torch
-from cmaes import CMA, SepCMA
 from torch import Tensor, nn
 
 from wm_lab.behaviours.behaviour import FEATURES, Behaviour, BehaviourConfig, Paid, in_deviations
@@ -26,6 +25,9 @@ from wm_lab.behaviours.dreaming import believe, dream
 from wm_lab.domains import Count, Domain, Positive
 from wm_lab.errors import UserError
 from wm_lab.world_model import DataSpec, Tempered, Windows, WorldModel
+
+if TYPE_CHECKING:
+    from cmaes import CMA, SepCMA
 
 FULL = 300
 """Weights up to which C is a whole matrix."""
@@ -197,6 +199,8 @@ class Evolution(nn.Module):
 
     def _restored(self, seed: int) -> CMA | SepCMA:
         """The package's optimiser as it would stand here; it offers no other way to go on than by its attributes."""
+        from cmaes import CMA, SepCMA  # which loads scipy.stats: a second that most commands have no need of
+
         kind = CMA if self.full else SepCMA
         optimiser = kind(mean=_array(self.mean), sigma=float(self.sigma), seed=seed, population_size=self.population)
         for name, attribute in KNOWN.items():
