@@ -4,7 +4,7 @@
 
 CMA-ES (Hansen 2016, arXiv 1604.00772; here the package `cmaes`) moves m, σ and C towards those who earned most. A step
 of the training loop is a generation: all of its controllers dream in one batch, from the same recorded beliefs. What is
-kept, validated and played is the mean m.
+tried, kept and played is m, as the loop averages it over generations.
 
 Departures from the paper: features count in standard deviations of the data's; a dream has a fixed length and departs
 from recorded steps; beyond `FULL` weights C is diagonal (Ros & Hansen 2008), since its eigenvectors would cost seconds.
