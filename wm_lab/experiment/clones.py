@@ -1,8 +1,8 @@
 """The cloned policy of a training: variants of it play validation episodes, and the best of them goes on.
 
-What a precise task needs hurts where the demonstrator hesitates: fine inputs without dropout take a clone of `insert`
-from none of its episodes to all of them, and cost one of `push` a tenth. The loss on held-out demonstrations does not
-show it, playing does. The starts are neither anybody's data nor the test's.
+Fine inputs without dropout take a clone of `insert` from none of its episodes to all of them; a clone of few
+demonstrations wants dropout. The loss on held-out demonstrations does not show it, playing does. The starts are neither
+anybody's data nor the test's.
 """
 
 from __future__ import annotations
