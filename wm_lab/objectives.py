@@ -132,7 +132,7 @@ class GoalDistance:
     last: of the last step alone, as DINO-WM and LeWM plan; steps on the way count nothing
     """
 
-    REVISION: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2
     """Raise it with any change of what is near: played episodes of different revisions do not mix."""
 
     def __init__(self, goal: Goal, appearance: Callable[[Tensor], Tensor], last: bool = False) -> None:

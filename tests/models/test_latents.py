@@ -133,3 +133,11 @@ def test_a_gaussian_for_data_takes_the_unit_of_each_dimension_and_at_least_the_v
     spec = DataSpec({"state": (3,)}, 1, std={"state": [2.0, 1.0, 1.0]}, std_change={"state": [1.0, 0.0, 9.0]})
     assert gaussian_for(spec, 5, 0.1, min_step_std=0.02).scale.tolist() == pytest.approx([0.5, 0.02, 1, 1, 1])
     assert gaussian_for(spec, 2, 0.1, min_step_std=0.02).size == 3
+
+
+def test_of_states_a_latent_shows_the_vectors_and_of_images_what_was_read_off_them_too():
+    both = DataSpec({"state": (3,), "pixels": (8, 8, 3)}, 2)
+    states = DataSpec({"state": (3,)}, 2)
+    assert gaussian_for(states, 12, 0.1, 0.01).shown_size == 3
+    assert gaussian_for(both, 12, 0.1, 0.01).shown_size == 3 + 12
+    assert CategoricalLatent(4, 5).shown_size == 20

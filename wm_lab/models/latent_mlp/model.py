@@ -87,7 +87,7 @@ class LatentMLP(FeatureModel):
         return LatentState(z[:, -1], previous_action[:, -1]), self.observed(self._features(z, previous_action), windows)
 
     def appearance(self, features: Tensor) -> Tensor:
-        return features[..., : self.latent.read_size]
+        return features[..., : self.latent.shown_size]
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, LatentState)

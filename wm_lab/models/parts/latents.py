@@ -25,6 +25,11 @@ class StochasticLatent(nn.Module, ABC):
     image_variables: int = 0
     """How many of the variables, the last ones, start at the image readout."""
 
+    @property
+    def shown_size(self) -> int:
+        """How many of the variables, the first ones, show what is seen (`WorldModel.appearance`)."""
+        return self.size
+
     def read(self, z: Tensor) -> Tensor:
         """What networks see of z: [..., size] -> [..., read_size]."""
         return z
@@ -85,6 +90,11 @@ class GaussianLatent(StochasticLatent):
         self.read_size = vectors.read_size if vectors else self.size
         self.minimum_std, self.vectors, self.image_variables = minimum_std, vectors, image_variables
         self.register_buffer("scale", scale)
+
+    @property
+    def shown_size(self) -> int:
+        """Of states alone the vectors themselves: what other variables hold of a moment is nobody's measure."""
+        return self.size if self.vectors is None or self.image_variables else self.vectors.width
 
     def read(self, z: Tensor) -> Tensor:
         return z if self.vectors is None else self.vectors.read(z)

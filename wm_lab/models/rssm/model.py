@@ -105,7 +105,7 @@ class RSSM(FeatureModel):
         return RSSMState(h[:, -1], z[:, -1]), self.observed(self._features(h, z), windows)
 
     def appearance(self, features: Tensor) -> Tensor:
-        return features[..., : self.latent.read_size]
+        return features[..., : self.latent.shown_size]
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, RSSMState)
