@@ -65,8 +65,8 @@ def test_effective_rank_of_known_spectra():
     assert effective_rank(corners * torch.tensor([1.0, 1, 0, 0])) == pytest.approx(2)
     assert effective_rank(corners[:, :1] @ torch.ones(1, 7)) == pytest.approx(1)
     share = torch.tensor([8.0, 4, 2, 1]) / 15
-    assert effective_rank(corners * share) == pytest.approx(math.exp(-(share * share.log()).sum()), rel=1e-5)
-    assert effective_rank(torch.full((9, 4), 2.0)) == 0
+    assert effective_rank(corners * share * 15) == pytest.approx(math.exp(-(share * share.log()).sum()), rel=1e-5)
+    assert effective_rank(torch.full((9, 4), 2.0)) == effective_rank(corners / 20) == 0
 
 
 @pytest.mark.parametrize(("spec", "data"), [(SPEC, noise_windows()), (SIGHT, looking())], ids=["state", "pixels"])

@@ -66,7 +66,7 @@ def variance_covariance(embedded: Tensor, valid: Tensor) -> tuple[Tensor, Tensor
 
 def effective_rank(embedded: Tensor) -> float:
     """exp of the entropy of the normalised singular values of embeddings [M, Z] about their mean (Roy and Vetterli
-    2007, §3): how many directions they fill. Spreads below a hundredth are none, so that a point fills 0."""
+    2007, §3): how many directions they fill. Spreads below a tenth are none, so that a point fills 0."""
     gap = embedded.detach().double()
     gap = gap - gap.mean(0)
     spread = torch.linalg.eigvalsh(gap.T @ gap / max(len(gap), 1)).clamp_min(0).sqrt()
@@ -75,5 +75,5 @@ def effective_rank(embedded: Tensor) -> float:
     return float(torch.special.entr(share).sum().exp()) if len(spread) else 0.0
 
 
-NOTHING = 0.01
+NOTHING = 0.1
 """Standard deviation of embeddings along a direction, which a regulariser holds near 1."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.domains import Depth, Domain, Few, Weight, Width
@@ -59,6 +59,7 @@ class JEPAState(State):
 class JEPA(FeatureModel):
     Config = JEPAConfig
     config: JEPAConfig
+    REVISION = 3
 
     age: Tensor
 
@@ -68,7 +69,7 @@ class JEPA(FeatureModel):
             raise unknown("model.regulariser", config.regulariser, REGULARISERS)
         self.config, self.spec = config, spec
         self.encoder, size = ObservationEncoder(config, spec), config.variables
-        self.embed = mlp(self.encoder.size, config.units, 1, size)
+        self.embed = Embedding(self.encoder, config.units, size)
         moment = size + spec.action_size
         self.predictor = mlp(
             config.history * moment + spec.action_size, config.predictor_units, config.predictor_layers, size
@@ -79,8 +80,7 @@ class JEPA(FeatureModel):
         self.register_buffer("age", torch.zeros((), dtype=torch.long))
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
-        token, _ = self.encoder(windows.observation)
-        embedded = self.embed(token)
+        embedded = self.embed(*self.encoder(windows.observation))
         moments = self._moments(embedded, windows)
         predicted = self._predict(moments[:, :-1], windows.action[:, 1:])
         linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
@@ -95,7 +95,7 @@ class JEPA(FeatureModel):
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[JEPAState, Imagination]:
         assert state is None or isinstance(state, JEPAState)
-        embedded = self.embed(self.encoder(windows.observation)[0])
+        embedded = self.embed(*self.encoder(windows.observation))
         moments = self._moments(embedded, windows, state)
         return JEPAState(moments[:, -1]), self.observed(embedded, windows)
 
@@ -194,6 +194,28 @@ class JEPA(FeatureModel):
                 f"model.{weight} or lower trainer.learning_rate"
             )
         return {}
+
+
+class Embedding(nn.Module):
+    """What an encoder tells of a moment, as an embedding [..., Z].
+
+    Of vectors it begins as a random projection, from which every number can be read, and a network bends it. A network
+    alone scrambles numbers that stand for millimetres, and no decoder asks for them back.
+    """
+
+    def __init__(self, encoder: ObservationEncoder, units: int, size: int) -> None:
+        super().__init__()
+        self.net, width = mlp(encoder.size, units, 1, size), encoder.vectors.width
+        self.direct = nn.Linear(width, size, bias=False) if width else None
+        if self.direct is not None:
+            nn.init.normal_(self.direct.weight, std=width**-0.5)
+            if not encoder.images:
+                zero(self.net[-1])
+
+    def forward(self, token: Tensor, known: Tensor) -> Tensor:
+        """The encoder's features and its normalised vectors [..., V]."""
+        embedded: Tensor = self.net(token)
+        return embedded if self.direct is None else embedded + self.direct(known)
 
 
 def _error(predicted: Tensor, embedded: Tensor) -> Tensor:
