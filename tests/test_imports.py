@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -50,12 +48,3 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_a_circle_would_be_found():
     with pytest.raises(CycleError):
         TopologicalSorter(arrows(PACKAGE) | {"wm_lab.errors": {"wm_lab.main"}}).prepare()
-
-
-LATE = ("matplotlib", "sklearn", "scipy.stats", "scipy.optimize", "scipy.sparse", "wandb", "torch._dynamo", "pandas")
-
-
-def test_what_few_commands_need_is_loaded_by_those_alone():
-    asked = f"import sys, wm_lab.main; print([name for name in {LATE} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
