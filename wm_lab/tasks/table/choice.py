@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wm_lab.tasks.table.commands import is_held_out, possible
-from wm_lab.tasks.table.start import Scene
+from wm_lab.tasks.table.start import TableScene
 from wm_lab.tasks.table.things import Command
 from wm_lab.tasks.table.verbs import VERBS
 
@@ -20,14 +20,14 @@ class Choice:
     commands: dict[str, Command]
     chance: int  # decides how each is said
 
-    def in_scene(self, scene: Scene, verbs: Sequence[str]) -> Choice | None:
+    def in_scene(self, scene: TableScene, verbs: Sequence[str]) -> Choice | None:
         """The same commands in another scene; None where one of the first three is impossible there."""
         ways = possible(scene, verbs)
         left = {name: command for name, command in self.commands.items() if command in ways}
         return replace(self, commands=left) if {"own", "other", "contrast"} <= left.keys() else None
 
 
-def choose(scene: Scene, verbs: Sequence[str], random: np.random.Generator) -> Choice | None:
+def choose(scene: TableScene, verbs: Sequence[str], random: np.random.Generator) -> Choice | None:
     """Each verb alike often, then each of its commands; None where the scene allows too few."""
     ways = possible(scene, verbs)
     held_out = [command for command in ways if is_held_out(VERBS[verbs[command.verb]], command)]

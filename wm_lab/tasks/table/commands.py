@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wm_lab.tasks.table.start import Scene
+from wm_lab.tasks.table.start import TableScene
 from wm_lab.tasks.table.things import BLOCKS, NOTHING, THINGS, ZONES, Command
 from wm_lab.tasks.table.verbs import VERBS, Verb
 
@@ -27,7 +27,7 @@ def is_held_out(verb: Verb, command: Command) -> bool:
     return (BLOCKS[command.object].name, target.name) in verb.held_out
 
 
-def possible(scene: Scene, verbs: Sequence[str]) -> list[Command]:
+def possible(scene: TableScene, verbs: Sequence[str]) -> list[Command]:
     """Whose things are there, with nothing in the way."""
     return [
         command
@@ -37,7 +37,7 @@ def possible(scene: Scene, verbs: Sequence[str]) -> list[Command]:
     ]
 
 
-def _can(scene: Scene, verb: Verb, command: Command) -> bool:
+def _can(scene: TableScene, verb: Verb, command: Command) -> bool:
     thing, target = scene.spots[command.object], None
     if command.target != NOTHING:
         target = scene.spots[command.target]

@@ -18,7 +18,7 @@ TRIES = 30  # spots that are drawn before a scene is begun anew
 
 
 @dataclass
-class Scene:
+class TableScene:
     """Where things are at the start; None: absent."""
 
     hand: tuple[float, ...]  # m, the first three joints
@@ -43,7 +43,7 @@ class Scene:
         return goal
 
 
-def draw_scene(random: np.random.Generator, blocks: tuple[int, int], zones: tuple[int, int]) -> Scene:
+def draw_scene(random: np.random.Generator, blocks: tuple[int, int], zones: tuple[int, int]) -> TableScene:
     """So many blocks and zones (the least and the most of each), of colours and in places of chance."""
     while True:
         hand = tuple(random.uniform(*HAND_START).tolist())
@@ -53,7 +53,7 @@ def draw_scene(random: np.random.Generator, blocks: tuple[int, int], zones: tupl
             if spots[number] is None:
                 break
         else:
-            return Scene(hand, spots, random.uniform(-TURNED, TURNED, len(BLOCKS)).tolist())
+            return TableScene(hand, spots, random.uniform(-TURNED, TURNED, len(BLOCKS)).tolist())
 
 
 def is_free(spot: Spot, spots: list[Spot | None], number: int) -> bool:
@@ -81,7 +81,7 @@ def _spot(random: np.random.Generator, spots: list[Spot | None], number: int) ->
     return None
 
 
-def moved(scene: Scene, command: Command, distance: float, random: np.random.Generator) -> Scene | None:
+def moved(scene: TableScene, command: Command, distance: float, random: np.random.Generator) -> TableScene | None:
     """The same scene with one thing moved: so far (m) is the hand from the object, or the object from its target.
 
     None where there is no room for it.

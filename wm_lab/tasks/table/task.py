@@ -26,7 +26,7 @@ from wm_lab.tasks.hand.state import PROPRIO, Layout
 from wm_lab.tasks.table.choice import Choice, choose
 from wm_lab.tasks.table.grammar import PHRASINGS, TRAINED, phrasings, sentence
 from wm_lab.tasks.table.scene import TABLE_REVISION, TablePhysics
-from wm_lab.tasks.table.start import Scene, draw_scene, moved
+from wm_lab.tasks.table.start import TableScene, draw_scene, moved
 from wm_lab.tasks.table.things import (
     ASKED,
     BLOCKS,
@@ -207,7 +207,7 @@ class TableTask(GripperTask):
         self._goal_numbers[ASKED] = self._choice.commands[self.config.ask]
         self._tell(self.asked, self.config.phrasing)
 
-    def _draw(self, random: np.random.Generator) -> tuple[Scene, Choice] | None:
+    def _draw(self, random: np.random.Generator) -> tuple[TableScene, Choice] | None:
         """A start; None where the scene that was drawn does not allow what is wanted."""
         config = self.config
         scene = draw_scene(random, (config.blocks[0], config.blocks[1]), (config.zones[0], config.zones[1]))
