@@ -11,7 +11,7 @@ from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.data.config import FEW, LAST_ROOM, MOST_ROUNDS, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import PlanningArm
-from wm_lab.experiment.checks import check_exploration
+from wm_lab.experiment.checks import check_collector, check_exploration
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.restandardised import restandardised
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
@@ -115,3 +115,35 @@ def test_exploring_without_an_ensemble_or_rounds_is_refused_before_any_work(tmp_
     assert "objective.exploration=1.0 is for rounds of data" in complaint(data={"rounds": 0}, **seen)
     with Experiment(replace(learning(tmp_path, objective=objective), **seen)) as fine:
         check_exploration(fine.dry_run, fine.tools.settings, fine.data.config)
+
+
+ACTOR_CRITIC = {"_target_": "wm_lab.behaviours.actor_critic.ActorCritic", "validation_episodes": 0, "horizon": 2}
+
+
+@pytest.mark.parametrize("who", ["actor", "mpc_actor"])
+def test_an_actor_collects_rounds_and_goes_on_from_its_last_weights(tmp_path, who):
+    data, mpc = {"rounds": 2, "collector": who}, {"execute": 1, "proposals": {"count": 4, "noise": 0.3}}
+    with Experiment(
+        learning(tmp_path, data=data, mpc=mpc, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)
+    ) as experiment:
+        places = [experiment.models.behaviour(number) for number in range(3)]
+        training = experiment.models.behaviour_training(2)
+        assert training.recipe["continues"] == places[1].parent.name
+        assert training.recipe["world"] == experiment.models.world_model(2).parent.name
+        arm = experiment.collector(2)
+        assert arm.name == "collector" and arm.recipe()["policy"] == ("behaviour" if who == "actor" else "mpc")
+    with Experiment(learning(tmp_path, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)) as planned:
+        assert "continues" not in planned.models.behaviour_training(0).recipe
+
+
+def test_who_collects_must_be_there(tmp_path):
+    with pytest.raises(UserError, match=r"did you mean mpc_actor"):
+        DataConfig(collector="mpc_acto")
+    with Experiment(learning(tmp_path, data={"collector": "actor"})) as experiment:
+        config = experiment.data.config
+        with pytest.raises(
+            UserError, match=r"data.collector=actor is a behaviour learned in dreams, and behaviour=beha"
+        ):
+            check_collector(experiment.settings, config)
+        with pytest.raises(UserError, match=r"pays a planner, and data.collector=actor has none"):
+            check_exploration(experiment.dry_run, experiment.settings.with_objective({"exploration": 1.0}), config)

@@ -11,7 +11,7 @@ import numpy as np
 from wm_lab.data.behaviours import ExplorationConfig
 from wm_lab.data.splits import SplitConfig
 from wm_lab.domains import Amount, Domain, Processes, Seed, Share, ShareBelowOne, Spread, Steps, Weight
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, unknown
 
 EPISODES_PER_ROUND = 50_000
 ROUNDS_PER_SEED = 16
@@ -19,6 +19,8 @@ LAST_ROOM = ROUNDS_PER_SEED - 1
 MOST_ROUNDS = 200
 FEW = EPISODES_PER_ROUND // (MOST_ROUNDS + 1 - LAST_ROOM)
 """Episodes a round at most where there are more than `LAST_ROOM` rounds: the others share the room of that one."""
+
+COLLECTORS = ("mpc", "actor", "mpc_actor")
 
 Rounds = Annotated[int, Domain(least=0, most=MOST_ROUNDS)]
 Episodes = Annotated[int, Domain(least=1, most=EPISODES_PER_ROUND)]
@@ -59,6 +61,8 @@ class DataConfig:
     clone, each further one by whoever did better in `handover_episodes`."""
     handover_episodes: Amount = 24
     """Validation episodes that both play before every advised round but the first; 0: planning collects, untried."""
+    collector: str = "mpc"
+    """Who collects the rounds with the model so far: mpc, or what has learnt in its dreams (actor, mpc_actor)."""
     round_strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.2, 0.4])
     """Noise std of the planner's own episodes, one drawn per episode."""
     newest_fraction: Share | None = 0.5  # of each training batch, from the newest round; None: in proportion to size
@@ -81,6 +85,13 @@ class DataConfig:
         self.split()
         if self.path is not None and self.rounds:
             raise UserError(f"data.rounds={self.rounds} would add to the recording {self.path}; set data.rounds=0")
+        if self.collector not in COLLECTORS:
+            raise unknown("data.collector", self.collector, COLLECTORS)
+        if self.advised and self.collector != COLLECTORS[0]:
+            raise UserError(
+                f"data.advised=true lets a clone and planning around it collect, and data.collector={self.collector} "
+                "somebody else; keep one of them"
+            )
         if self.rounds > LAST_ROOM and self.round_episodes > FEW:
             raise UserError(
                 f"data.rounds={self.rounds} leaves room for {FEW} episodes a round, and data.round_episodes="

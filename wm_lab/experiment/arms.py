@@ -39,6 +39,12 @@ from wm_lab.world_model import ActsItself, WorldModel
 
 Learned = TypeVar("Learned", bound=WorldModel | BehaviourCloning | Value | Behaviour)
 
+ACTOR, PLANNED_ACTOR = "actor", "mpc_actor"
+"""What was learned in dreams: reacting, and as the adviser and the critic of a planner."""
+
+CRITIC = {"final_weight": 0.0}
+"""Of an objective that ends in a critic's value, which says itself what the last step is worth."""
+
 LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
 """The two ways of judging an imagined future that attribution compares; other weights stay the user's."""
@@ -243,6 +249,13 @@ class PlanningArm(Arm):
         if isinstance(dynamics, Path):
             return _load(WorldModel, dynamics, task.task_spec, self.settings.device)
         return _simulator(task)
+
+
+def behaviour_arm(name: str, settings: Settings, model: Path, behaviour: Path) -> Arm:
+    """`ACTOR` or `PLANNED_ACTOR`. model, behaviour: their checkpoints"""
+    if name == ACTOR:
+        return BehaviourArm(name, settings, behaviour, model)
+    return PlanningArm(name, settings.with_objective(CRITIC), model, behaviour=behaviour)
 
 
 def _simulator(task: Task) -> Simulator:

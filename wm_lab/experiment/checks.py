@@ -8,7 +8,7 @@ from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.data.config import DataConfig
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import is_simulator, value_class, values_ahead
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, is_simulator, learns_inside, value_class, values_ahead
 from wm_lab.experiment.clones import variants
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun, blank_spec
@@ -46,6 +46,7 @@ def check_playing(dry_run: DryRun, task: Task) -> None:
     data = read_config(DataConfig, settings.data, "data")
     _check_expert(settings, task, data)
     _check_planners(settings, task.task_spec, data)
+    check_collector(settings, data)
     check_objective(settings, task)
     if settings.objective.get("disagreement"):
         dry_run.plan()  # which a model without an ensemble cannot tell
@@ -71,7 +72,22 @@ def check_exploration(dry_run: DryRun, exploring: Settings, data: DataConfig) ->
         raise UserError(
             f"{weight} seeks what a model does not know, and model=simulator knows all; choose another model"
         )
+    if data.collector == ACTOR:
+        raise UserError(f"{weight} pays a planner, and data.collector=actor has none; choose mpc or mpc_actor")
     dry_run.plan(exploring)
+
+
+def check_collector(settings: Settings, data: DataConfig) -> None:
+    """Raise UserError where what shall collect rounds is not learned at all, or collects none."""
+    if data.collector not in (ACTOR, PLANNED_ACTOR):
+        return
+    if not learns_inside(settings):
+        raise UserError(
+            f"data.collector={data.collector} is a behaviour learned in dreams, and behaviour="
+            f"{settings.label('behaviour')} learns none; choose behaviour=actor_critic, or data.collector=mpc"
+        )
+    if not data.rounds:
+        raise UserError(f"data.collector={data.collector} collects rounds, and data.rounds=0; choose data=online")
 
 
 def _check_planners(settings: Settings, task_spec: TaskSpec, data: DataConfig) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 from wm_lab.behaviours.behaviour import require_rewards
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm, learns_inside
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, Arm, CloneArm, PlanningArm, behaviour_arm, learns_inside
 from wm_lab.experiment.checks import check_chunk, check_exploration, check_playing, check_training
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
@@ -75,13 +75,17 @@ class Experiment:
         return self.tools.run
 
     def collector(self, number: int) -> Arm:
-        """Who collects the on-policy round of this number: planning with the model of the round before.
+        """Who collects the on-policy round of this number: planning with the model of the round before, or what learned
+        in its dreams.
 
         Where a clone advises, it collects the first round itself: the model learns what lies beside its way. Planning
         around what it proposes takes over once that does better in validation episodes (MoDem-V2, Lancaster et al.
         2023, hands over by a schedule).
         """
         settings = (self.tools.settings if self.explores else self.settings).without_variation()
+        if (who := self.data.config.collector) in (ACTOR, PLANNED_ACTOR):
+            model, behaviour = self.models.world_model(number - 1), self.models.behaviour(number - 1)
+            return replace(behaviour_arm(who, settings, model, behaviour), name="collector")
         if not self.data.config.advised:
             model, value = self.models.world_model(number - 1), self.models.value(number - 1)
             return PlanningArm("collector", settings, model, value=value)

@@ -14,7 +14,7 @@ from wm_lab.behaviours.behaviour import Behaviour, feature_spec
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
-from wm_lab.experiment.arms import value_class, values_ahead
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, value_class, values_ahead
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.dry_run import build_value
 from wm_lab.experiment.parent_model import Parent, parent_of
@@ -191,31 +191,47 @@ class Models:
 
         return Training(recipe, make, dataset, trainer, None, "gcbc", "gcbc", "goal-conditioned clone")
 
-    def behaviour(self) -> Path:
-        """Checkpoint of the behaviour learned inside the world model."""
-        return self.train(self.behaviour_training())
+    def behaviour(self, rounds: int | None = None) -> Path:
+        """Checkpoint of the behaviour learned inside the world model after so many rounds, all of them by default."""
+        return self.train(self.behaviour_training(rounds))
 
-    def behaviour_training(self) -> Training:
-        """How `behaviour` is trained; the model that it learns in is trained now."""
-        settings = self._tools.settings
+    def behaviour_training(self, rounds: int | None = None) -> Training:
+        """How `behaviour` is trained; the model that it learns in is trained now.
+
+        One that collects rounds goes on from its last weights, and only the last one is chosen by validation episodes:
+        what is learned of the task before comes of the data alone.
+        """
+        settings, config = self._tools.settings, self._data.config
+        rounds = config.rounds if rounds is None else rounds
+        earlier = self.behaviour(rounds - 1) if rounds and config.collector in (ACTOR, PLANNED_ACTOR) else None
         section = settings.behaviour
         trainer = read_config(TrainerConfig, settings.behaviour_trainer, "behaviour_trainer")
-        checkpoint, dataset = self.world_model(), self._data.dataset()
-        label, episodes = settings.label("behaviour"), section["validation_episodes"]
+        trainer = trainer if earlier is None else trainer.for_round()
+        checkpoint, dataset = self.world_model(rounds), self._data.dataset(rounds)
+        label, last = settings.label("behaviour"), rounds == config.rounds
+        episodes = section["validation_episodes"] if last else 0
         starts = self._data.validation_manifest(episodes) if episodes else None
         recipe = self._recipe(label, section, trainer, dataset) | {"world": checkpoint.parent.name}
         if starts is not None:
             recipe["validation"] = starts.hash
+        if earlier is not None:
+            recipe["continues"] = earlier.parent.name
 
         def make() -> Trainable:
             world = load_model(checkpoint, WorldModel, self._tools.device)
-            behaviour = build(Behaviour, section, "behaviour", feature_spec(world, dataset))
+            if earlier is not None:
+                behaviour = load_model(earlier, Behaviour)
+            else:
+                behaviour = build(Behaviour, section, "behaviour", feature_spec(world, dataset))
             return behaviour.learn_in(world).learn_awake(partial(paid, self._tools.make_task))
 
         def judge(folder: Path) -> Judge | None:
             return None if starts is None else ValidationTrial(self._tools.make_task, starts, folder)
 
-        return Training(recipe, make, dataset, trainer, None, label, "behaviour", "behaviour", judge)
+        name = label if last else f"{label}, round {rounds}"
+        prefix = "behaviour" if last else f"behaviour_{rounds}"
+        what = "behaviour" if last else f"behaviour before round {rounds + 1}"
+        return Training(recipe, make, dataset, trainer, None, name, prefix, what, judge)
 
     def _parent(self, trainer: str, what: str) -> Parent | None:
         """Whom a training goes on from, where it was asked to."""

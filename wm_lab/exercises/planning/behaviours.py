@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wm_lab.exercises.exercise import Answer
-from wm_lab.experiment.arms import Arm, BehaviourArm, PlanningArm, learns_inside
+from wm_lab.experiment.arms import ACTOR, CRITIC, PLANNED_ACTOR, Arm, behaviour_arm, learns_inside
 from wm_lab.experiment.checks import check_behaviour
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_behaviours
 from wm_lab.experiment.validation import Tried, validation_numbers, validation_verdict
 from wm_lab.reports.learning_curve import learning_curve
-
-ACTOR, PLANNED_ACTOR = "actor", "mpc_actor"
-
-CRITIC = {"final_weight": 0.0}
-"""Of an objective that ends in a critic's value, which says itself what the last step is worth."""
 
 
 def check_behaviour_arms(experiment: Experiment) -> None:
@@ -42,8 +37,8 @@ def behaviour_arms(experiment: Experiment, model: Path) -> Iterator[Arm]:
     if not learns_inside(settings):
         return
     behaviour = experiment.models.behaviour()
-    yield BehaviourArm(ACTOR, settings, behaviour, model)
-    yield PlanningArm(PLANNED_ACTOR, settings.with_objective(CRITIC), model, behaviour=behaviour)
+    for name in (ACTOR, PLANNED_ACTOR):
+        yield behaviour_arm(name, settings, model, behaviour)
 
 
 def tell_validation(experiment: Experiment, answer: Answer) -> None:
