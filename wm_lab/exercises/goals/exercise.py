@@ -131,7 +131,7 @@ def _answer(experiment: Experiment, frozen: FrozenGoals, protocol: Protocol, arm
     rivals = [replace(pair, name=task) for pair in pairs if (pair.a, pair.b) in RIVALS]
     apart = "any two moments" if protocol.offset is None else f"{protocol.offset} steps apart"
     told = (
-        f"{n} starts and goals, {apart} in {counts.episodes} episodes that nobody learned from, {protocol.budget} "
+        f"{n} starts and goals, {apart} in {_episodes(counts.episodes)} that nobody learned from, {protocol.budget} "
         f"steps to get there; {counts.solved} draws had arrived already and were left out."
     )
     numbers = {
@@ -145,6 +145,10 @@ def _answer(experiment: Experiment, frozen: FrozenGoals, protocol: Protocol, arm
     figures = {"success": success_bars(rows), "success_latency": success_latency(rows)}
     verdicts = [planning_verdict([pair], kind="") for pair in rivals]
     return Answer([*verdicts, told], numbers, tables, figures, arms, model=model_facts(experiment))
+
+
+def _episodes(count: int) -> str:
+    return f"{count} episode{'s' * (count > 1)}"
 
 
 def _has_straight_line(task: Task) -> bool:
