@@ -21,8 +21,9 @@ from wm_lab.world_model import DataSpec
 POINTERS = 4
 """Places that a sentence points at: who, what, where to, and one to spare."""
 
-SHARPNESS = 6.0
-"""Times a linear map of a sentence, so that a few hundred steps of training tell places apart."""
+SHARPNESS = 2.0
+"""Times a linear map of a sentence, so that a few hundred steps of training tell places apart. At 6 a pointer can
+settle on a wrong place before it has learned which is right, and stay there: one clone never went to the blue block."""
 
 NEAR = 0.01
 """Decimetres, added to lengths so that their gradient stays finite where two places meet."""
