@@ -9,8 +9,8 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.objectives import (
-    Goal,
     GoalDistance,
+    GoalFeatures,
     Objective,
     ObjectiveConfig,
     TaskCost,
@@ -74,7 +74,7 @@ def test_task_cost_is_charged_on_the_decoded_state():
 
 def test_goal_distance_is_the_root_mean_square_gap_for_each_row_its_own_goal():
     features = torch.zeros(2, 1, 1, 2)
-    term = GoalDistance(Goal(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), lambda shown: shown)
+    term = GoalDistance(GoalFeatures(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), lambda shown: shown)
     values = term(Imagination(features, features[..., 0], features[..., 0]), ACTIONS)
     assert values.flatten().tolist() == pytest.approx([-((25 / 2) ** 0.5), 0])
 

@@ -36,7 +36,7 @@ class Objective:
         final_weight: float = 0.0,
         terminal_value: Callable[[Tensor], Tensor] | None = None,
         mortal: bool = True,
-        goal: Goal | None = None,
+        goal: GoalFeatures | None = None,
     ) -> None:
         """terminal_value: features [B, N, F] of the last step -> what is still to be had from there, [B, N].
 
@@ -67,7 +67,7 @@ class Objective:
 
 
 @dataclass
-class Goal:
+class GoalFeatures:
     """The goals of the episodes that are scored next, as a model's features (`WorldModel.encode_goal`)."""
 
     features: Tensor | None = None  # [B, F]
@@ -135,7 +135,7 @@ class GoalDistance:
     REVISION: ClassVar[int] = 2
     """Raise it with any change of what is near: played episodes of different revisions do not mix."""
 
-    def __init__(self, goal: Goal, appearance: Callable[[Tensor], Tensor], last: bool = False) -> None:
+    def __init__(self, goal: GoalFeatures, appearance: Callable[[Tensor], Tensor], last: bool = False) -> None:
         self.goal, self.appearance, self.last = goal, appearance, last
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def build_objective(
                 f"{', '.join(model.decoded_keys) or 'nothing'}; use a state model, or objective=reward"
             )
         terms.append((config.task_cost, TaskCost(model.decode, cost)))
-    goal = Goal() if config.goal_distance else None
+    goal = GoalFeatures() if config.goal_distance else None
     if goal is not None:
         terms.append((config.goal_distance, GoalDistance(goal, model.appearance, config.goal_steps == "last")))
     if config.action_cost:

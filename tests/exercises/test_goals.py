@@ -12,7 +12,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.recorded_goals import Protocol, freeze_goals, pairs
+from wm_lab.experiment.goal_protocol import Protocol, freeze_goals, pairs
 from wm_lab.settings import build
 from wm_lab.tasks.recorded_goals import RecordedGoalsTask
 from wm_lab.tasks.two_room import TwoRoomConfig, TwoRoomTask

@@ -17,7 +17,7 @@ from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data_command import main
-from wm_lab.view.recording import Numbers, Pictures, RerunRecording
+from wm_lab.view.recording import ImageSeries, Numbers, RerunRecording
 
 CONFIG = DataConfig(episodes=4)
 
@@ -52,7 +52,7 @@ def test_pictures_stand_at_their_steps(tmp_path):
     frames = [np.full((16, 16, 3), shade, np.uint8) for shade in (0, 120, 240)]
     with RerunRecording(tmp_path / "a.rrd", "toy") as recording:
         recording.sequence("first", {"reward": Numbers(np.zeros(4))})
-        recording.sequence("second", {"picture/scene": Pictures(frames, [0, 2, 4])})
+        recording.sequence("second", {"picture/scene": ImageSeries(frames, [0, 2, 4])})
     shown = read(tmp_path / "a.rrd")["/picture/scene EncodedImage:blob"]
     assert sorted(shown) == [4, 6, 8]
     for step, frame in zip((4, 6, 8), frames, strict=True):

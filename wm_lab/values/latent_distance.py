@@ -15,7 +15,7 @@ from torch import Tensor
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.window_reader import WindowReader
 from wm_lab.domains import Domain
-from wm_lab.objectives import Goal, Objective
+from wm_lab.objectives import GoalFeatures, Objective
 from wm_lab.system.device import device_of
 from wm_lab.tasks.task import Task
 from wm_lab.training.config import TrainerConfig
@@ -89,7 +89,7 @@ class LatentWay(Value):
         return self.ways.loss(self.points.to(device)[rows.to(device)], valid.to(device))
 
     def added_to(self, objective: Objective, model: WorldModel, task: Task) -> Objective:
-        config, goal = self.config, objective.goal or Goal()
+        config, goal = self.config, objective.goal or GoalFeatures()
 
         def still_to_go(features: Tensor) -> Tensor:
             here, there = model.appearance(features), model.appearance(goal.known())[:, None]

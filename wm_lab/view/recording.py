@@ -39,14 +39,14 @@ class Points(NamedTuple):
     at: np.ndarray  # [T, 3] m
 
 
-class Pictures(NamedTuple):
+class ImageSeries(NamedTuple):
     """A picture of every step, or of some."""
 
     frames: Sequence[np.ndarray]  # [n] of [H, W, 3] uint8
     steps: Sequence[int] | None = None  # [n] within the sequence; None: all
 
 
-Shown = Numbers | Points | Pictures
+Shown = Numbers | Points | ImageSeries
 
 
 class RerunRecording:

@@ -13,7 +13,7 @@ import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.tasks.task import TaskSpec, Variable
-from wm_lab.view.recording import Numbers, Pictures, Points, RerunRecording, Shown
+from wm_lab.view.recording import ImageSeries, Numbers, Points, RerunRecording, Shown
 
 LONGEST = 64
 """Numbers of an observed vector that are drawn as curves; more are rays or features, which nobody reads as such."""
@@ -47,10 +47,10 @@ def of_episode(
     labels: what the numbers of "action" are called, where the recording says
     """
     named = (labels or {}).get("action", ())
-    seen: dict[str, Shown] = {} if pictures is None else {"picture/scene": Pictures(pictures)}
+    seen: dict[str, Shown] = {} if pictures is None else {"picture/scene": ImageSeries(pictures)}
     for key, values in episode.observation.items():
         if values.ndim == 4 and values.dtype == np.uint8:
-            seen[f"picture/{key}"] = Pictures(list(values))
+            seen[f"picture/{key}"] = ImageSeries(list(values))
         elif key != "state" and values.ndim == 2 and values.shape[1] <= LONGEST:
             seen[f"observed/{key}"] = Numbers(values)
     shown = {

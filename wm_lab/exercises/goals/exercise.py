@@ -32,8 +32,8 @@ from wm_lab.experiment.arms import (
 )
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.goal_protocol import FrozenGoals, Protocol, freeze_goals
 from wm_lab.experiment.model_facts import model_facts
-from wm_lab.experiment.recorded_goals import FrozenGoals, Protocol, freeze_goals
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import difference_table, success_table

@@ -17,7 +17,7 @@ from wm_lab.experiment.filming import SIZE
 from wm_lab.system.device import device_of
 from wm_lab.tasks.overlay import Overlay
 from wm_lab.tasks.task import Task
-from wm_lab.view.recording import Numbers, Pictures, Shown
+from wm_lab.view.recording import ImageSeries, Numbers, Shown
 from wm_lab.view.sequences import Viewed, points, state_curves
 from wm_lab.world_model import WorldModel
 
@@ -55,8 +55,8 @@ def viewed_windows(
         }
         if (key := image_key(model)) is not None:
             frames = model.decode(imagination)[key][0, 0].float().cpu().numpy()
-            shown[f"picture/{key}/{IMAGINED}"] = Pictures(list(frames.clip(0, 255).astype(np.uint8)))
-            shown[f"picture/{key}/{TRUE}"] = Pictures(list(part.following.observation[key][0].numpy()))
+            shown[f"picture/{key}/{IMAGINED}"] = ImageSeries(list(frames.clip(0, 255).astype(np.uint8)))
+            shown[f"picture/{key}/{TRUE}"] = ImageSeries(list(part.following.observation[key][0].numpy()))
         title = f"the {called} window: {error[-1]:.2g} {unit} after {len(error)} imagined steps"
         found.append(Viewed(title, shown, len(error)))
     return found
@@ -74,4 +74,4 @@ def _pictures(task: Task, data: Dataset, part: Stretches, imagined: np.ndarray) 
     ):
         task.restore(snapshot)
         frames = [*frames, task.render(SIZE, overlay=Overlay(ghost=ghost) if ghostly else Overlay())]
-    return {"picture/scene": Pictures(frames)}
+    return {"picture/scene": ImageSeries(frames)}

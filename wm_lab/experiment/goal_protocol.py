@@ -127,7 +127,7 @@ def draw_starts(task: Task, held: Dataset, protocol: Protocol, seeds: np.ndarray
     """A start for each seed [E] from held-out episodes, and a goal that it has not reached yet."""
     random = np.random.default_rng([STREAM, len(seeds)])
     drawn = pairs(held, protocol, random)
-    replayed = Replayed(task, held)
+    replayed = EpisodeReplay(task, held)
     snapshots: list[np.ndarray] = []
     goals: list[dict[str, np.ndarray]] = []
     used: set[int] = set()
@@ -179,7 +179,7 @@ def pairs(held: Dataset, protocol: Protocol, random: np.random.Generator) -> Ite
         yield start, moment() if protocol.offset is None else (start[0], start[1] + offset)
 
 
-class Replayed:
+class EpisodeReplay:
     """Puts a task where recorded episodes were."""
 
     def __init__(self, task: Task, dataset: Dataset) -> None:
