@@ -34,10 +34,12 @@ EXTRAS = {
     "metaworld": "metaworld",
     "ogbench": "ogbench",
     "gym/pusht": "gym_pusht",
+    "dmc": "dm_control",
 }
 """What a task needs that the lab itself does not."""
 
-EXPERTLESS = {"gym/pusht": ("data=random", "exercise.clone=false", "exercise.advised=false")}
+EXPERTLESS = ("gym/pusht", "gym/half_cheetah", "dmc")
+ALONE = ("data=random", "exercise.clone=false", "exercise.advised=false")
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -46,7 +48,7 @@ def test_a_task_has_a_goal_or_is_refused_by_name(name, asked, told):
     for prefix, module in EXTRAS.items():
         if name.removeprefix("suite/").startswith(prefix):
             pytest.importorskip(module)
-    wanted = settings(f"task={name}", asked, *EXPERTLESS.get(name, ()))
+    wanted = settings(f"task={name}", asked, *(ALONE if name.startswith(EXPERTLESS) else ()))
     if name.startswith(GOALS) or name == "gym":
         check(wanted)
     else:
