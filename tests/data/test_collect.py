@@ -140,7 +140,7 @@ def test_no_seed_may_come_twice(tmp_path):
     "values",
     [
         {"episodes": 0},
-        {"rounds": 16},
+        {"rounds": 201},
         {"round_episodes": 0},
         {"seed": -1},
         {"newest_fraction": 1.5},

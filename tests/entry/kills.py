@@ -55,6 +55,7 @@ LEFT = ".building-*", ".holder-*"
 WORKERS_STAY = 2.0  # seconds that workers may outlive their parent
 SWEEP_SECONDS = 60.0  # in which it starts its processes, these their workers, and all are training
 PATIENCE = 600.0
+CLOCKED = ("speed/", "figure/")  # kinds that hold times, or show them
 WAYS = ("all", "parent", "worker", "SIGINT", "SIGTERM")
 
 
@@ -64,7 +65,7 @@ def answers(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in sorted(store.rglob("*")):
         name = str(file.relative_to(store))
-        if file.is_dir() or "/speed/" in f"/{name}" or file.name.startswith((".lock", ".holder")):
+        if file.is_dir() or name.startswith(CLOCKED) or file.name.startswith((".lock", ".holder")):
             continue
         if file.name == "best.pt":
             content = checkpoint.read(file)

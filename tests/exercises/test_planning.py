@@ -12,12 +12,12 @@ from tests.exercises.hand_lab import changed, check, settings
 from wm_lab.data.workers import Workers
 from wm_lab.errors import UserError
 from wm_lab.evaluation.against_clone import against_clone
-from wm_lab.evaluation.comparison import Difference
+from wm_lab.evaluation.comparison import Difference, compare_pairs
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.verdicts import clone_verdict, planning_verdict, starts_verdict
 from wm_lab.exercises.planning import PlanningExercise
-from wm_lab.exercises.planning.answer import corrected_as_in, paired
+from wm_lab.exercises.planning.answer import PAIRS, corrected_as_in
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
@@ -327,7 +327,9 @@ def test_planning_is_held_against_the_true_dynamics_over_the_episodes_of_both():
     solved_first = outcomes(solved(70, of=100), "mpc")
     oracle = outcomes([True] * 10, "simulator", manifest=solved_first.manifest.first(10))
     greedy = outcomes(~solved(70, of=100), "greedy", manifest=solved_first.manifest)
-    against = {pair.b: pair for pair in paired({"mpc": solved_first, "greedy": greedy, "simulator": oracle})}
+    against = {
+        pair.b: pair for pair in compare_pairs({"mpc": solved_first, "greedy": greedy, "simulator": oracle}, PAIRS)
+    }
     assert (against["simulator"].difference.value, against["simulator"].difference.n) == (0.0, 10)
     assert (against["greedy"].difference.value, against["greedy"].difference.n) == (pytest.approx(0.4), 100)
     assert against["greedy"].p_adjusted == pytest.approx(2 * against["greedy"].p), "two questions were asked"

@@ -12,7 +12,7 @@ from wm_lab.exercises.planning.selection_answer import clone_choice_table
 from wm_lab.experiment.clones import variants
 from wm_lab.training.checkpoint import load_model
 
-VARIANTS = {"precise": {"dropout": 0.0}, "smooth": {"dropout": 0.1}, "short": {"chunk": 1}}
+VARIANTS = {"precise": {"dropout": 0.0}, "smooth": {"dropout": 0.1}, "short": {"chunk": 2}}
 CLONING = {"validation_episodes": 4, "variants": VARIANTS}
 
 

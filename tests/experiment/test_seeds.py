@@ -145,6 +145,8 @@ def test_each_round_of_a_training_is_collected_with_its_own_model(tmp_path):
 class Curves:
     """Stands in for the record of a run."""
 
+    rerun = False
+
     def __init__(self) -> None:
         self.names: set[str] = set()
 

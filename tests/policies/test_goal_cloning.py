@@ -32,7 +32,9 @@ def wandering(episodes: int = 64) -> Windows:
 @pytest.fixture(scope="module")
 def net() -> GoalCloning:
     torch.manual_seed(0)
-    net = GoalCloning(GoalCloningConfig(history=1, chunk=1, hidden=64, layers=2, dropout=0.0, pairs=16), SPEC)
+    net = GoalCloning(
+        GoalCloningConfig(history=1, chunk=1, execute=1, hidden=64, layers=2, dropout=0.0, pairs=16), SPEC
+    )
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(150):
         loss, _ = net.loss(wandering())

@@ -28,6 +28,7 @@ def shard(tmp_path):
 
 
 def test_episodes_of_a_dataset_come_back_step_by_step(shard, tmp_path, capsys):
+    need("rerun", "view")
     file = tmp_path / "shard.rrd"
     assert main(["view", str(shard), "--episodes", "2", "--output", str(file)]) == 0
     assert f"2 of 4 episodes, 40 steps; look at it with: rerun {file}" in " ".join(capsys.readouterr().out.split())
@@ -49,6 +50,7 @@ def test_episodes_of_a_dataset_come_back_step_by_step(shard, tmp_path, capsys):
 
 
 def test_pictures_stand_at_their_steps(tmp_path):
+    need("rerun", "view")
     frames = [np.full((16, 16, 3), shade, np.uint8) for shade in (0, 120, 240)]
     with RerunRecording(tmp_path / "a.rrd", "toy") as recording:
         recording.sequence("first", {"reward": Numbers(np.zeros(4))})

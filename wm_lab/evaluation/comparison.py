@@ -126,6 +126,21 @@ def adjust(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(d, p_adjusted=float(p)) for d, p in zip(differences, adjusted, strict=True)]
 
 
+def compare_pairs(
+    arms: Mapping[str, Arm],
+    pairs: Sequence[tuple[str, str]],
+    compared: Callable[[Arm, Arm, str], Difference] | None = None,
+) -> list[Difference]:
+    """Those of the pairs that were played, in success unless `compared` says otherwise; slow arms play the first of the
+    episodes alone."""
+    differences = []
+    for a, b in pairs:
+        if a in arms and b in arms:
+            both = min(len(runs(arms[name])[0].manifest) for name in (a, b))
+            differences.append((compared or compare)(first(arms[a], both), first(arms[b], both), f"{a} − {b}"))
+    return adjust(differences)
+
+
 def compare_returns(a: Arm, b: Arm, name: str | None = None) -> Difference:
     """Return of a minus return of b over the same episodes, for tasks that have nothing but rewards."""
     return compare_in(RETURN, a, b, name)

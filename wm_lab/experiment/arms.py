@@ -49,6 +49,9 @@ LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
 TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
 """The two ways of judging an imagined future that attribution compares; other weights stay the user's."""
 
+ORACLE, VALUED = "simulator", "value"
+"""Names of two arms: true dynamics and true cost; plans that a value judges too, beyond their horizon."""
+
 SIMULATOR: Final = "simulator"
 
 Dynamics = Path | Literal["simulator"]

@@ -34,7 +34,6 @@ EXAMPLES = (
     ("wm-lab scale=smoke tracking=disabled", "in seconds: does everything run?"),
     ("wm-lab -m planner=cem,mppi seed=0,1", "a sweep, whose runs share work"),
     ("wm-lab --config-name course", "the four exercises, one report"),
-    ("wm-lab --config-dir lab task=my_task", "your own YAML and Python"),
     ("wm-lab play task=hand/push", "drive beside what a model imagines"),
     ("wm-lab --cfg job --resolve", "show what would run, and stop"),
     ("wm-lab --help model=rssm", "what can be set, of a choice"),
@@ -43,7 +42,7 @@ EXAMPLES = (
 UNTYPED = (("task", "recorded"), ("planner", "local"))
 """Choices that come with others, `data=recorded` and the clone: nobody types them."""
 
-ON_ONE_LINE = ("objective", "value", "behaviour", "data", "tracking", "experiment")
+ON_ONE_LINE = ("objective", "value", "behaviour", "data", "scale", "tracking", "experiment")
 """Groups whose choices are named alone: the screen holds no more lines, and `--help GROUP` explains them."""
 
 
@@ -66,14 +65,12 @@ def overview(folders: Sequence[Path], width: int) -> Iterator[str]:
     yield "wm-lab: which world model, with which planner, on which robot task, and why?"
     for command, words in EXAMPLES:
         yield _line(f"  {command:<42}", words, width)
-    yield ""
     yield "GROUP            CHOICE (* if none is named)"
     known = sections(CONF)
     for group in GROUPS:
         for row, (mark, name, words) in enumerate(_rows(group, folders, known[group].choice)):
             head = f"{group if row == 0 else '':<15}{mark} {name:<17}"
             yield _line(head, words, width) if name else _cut(head, words, width)
-    yield ""
     yield "OPTION           (and those of what is chosen: wm-lab --help GROUP=CHOICE)"
     source = (HERE / "config.py").read_text(encoding="utf-8")
     for name, words in comments_in(source, "RootConfig").items():

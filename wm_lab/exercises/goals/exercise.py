@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 
 from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
-from wm_lab.evaluation.comparison import success_rows
+from wm_lab.evaluation.comparison import compare_pairs, success_rows
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import planning_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.answer import ORACLE, VALUED, paired
 from wm_lab.experiment.arms import (
+    ORACLE,
     SIMULATOR,
+    VALUED,
     Arm,
     CloneArm,
     Dynamics,
@@ -127,7 +128,7 @@ class GoalsExercise(Exercise):
 def _answer(experiment: Experiment, frozen: FrozenGoals, protocol: Protocol, arms: dict[str, list[Outcomes]]) -> Answer:
     task, counts, n = experiment.task_spec.name, frozen.counts, len(frozen.manifest)
     rows = success_rows({task: arms})
-    pairs = paired(arms, [*RIVALS, *FLOORS])
+    pairs = compare_pairs(arms, [*RIVALS, *FLOORS])
     rivals = [replace(pair, name=task) for pair in pairs if (pair.a, pair.b) in RIVALS]
     apart = "any two moments" if protocol.offset is None else f"{protocol.offset} steps apart"
     told = (

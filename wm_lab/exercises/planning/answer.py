@@ -12,16 +12,16 @@ from wm_lab.evaluation.comparison import (
     Attribution,
     Difference,
     SuccessRow,
-    adjust,
     attribute,
     compare,
     compare_by_type,
+    compare_pairs,
     compare_returns,
     success_rows,
 )
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.outcomes import Arm, Outcomes, first, runs
+from wm_lab.evaluation.outcomes import Arm, Outcomes
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
     clone_verdict,
@@ -33,7 +33,7 @@ from wm_lab.evaluation.verdicts import (
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
 from wm_lab.exercises.planning.selection_answer import SELECTED
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.arms import ORACLE, VALUED, is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
@@ -51,14 +51,8 @@ from wm_lab.reports.tables import (
 REWARD, COST = "_reward", "_cost"
 """Suffixes of arms that judge by the learned reward alone, or by the task's cost on decoded states alone."""
 
-ORACLE = "simulator"
-"""True dynamics, true cost."""
-
 TRUE_LEARNED = "simulator_reward"
 """True dynamics, judged by the learned reward."""
-
-VALUED = "value"
-"""Plans are judged by a value too, beyond their horizon."""
 
 
 PAIRS = [
@@ -91,7 +85,7 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     seeds = 0 if is_simulator(experiment.settings) else len(arms["mpc"])  # the truth has learnt nothing
     if not manifest.success_test:
         return _answer_by_returns(experiment, manifest, arms, rows, seeds)
-    pairs, clones = paired(arms), against_clone({task: arms})
+    pairs, clones = compare_pairs(arms, PAIRS), against_clone({task: arms})
     by_type = corrected_as_in(clones, compare_by_type({task: shared}, "mpc", "bc"))
     rivals = [replace(pair, name=task) for pair in beatable(pairs)]
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([pair], kind="") for pair in rivals[:1]]
@@ -124,20 +118,6 @@ def corrected_as_in(pairs: Sequence[Difference], by_type: Sequence[Difference]) 
     return [replace(d, p_adjusted=p_of.get((d.a, d.b), d.p_adjusted)) for d in by_type]
 
 
-def paired(
-    arms: Mapping[str, Arm],
-    pairs: Sequence[tuple[str, str]] = PAIRS,
-    compared: Callable[[Arm, Arm, str], Difference] = compare,
-) -> list[Difference]:
-    """Those of the pairs that were played; the slow arms play the first of the episodes alone."""
-    differences = []
-    for a, b in pairs:
-        if a in arms and b in arms:
-            both = min(len(runs(arms[name])[0].manifest) for name in (a, b))
-            differences.append(compared(first(arms[a], both), first(arms[b], both), f"{a} − {b}"))
-    return adjust(differences)
-
-
 def beatable(pairs: Sequence[Difference]) -> list[Difference]:
     """All but those with the true dynamics: nobody hopes to beat the truth."""
     return [pair for pair in pairs if pair.b != ORACLE]
@@ -151,7 +131,7 @@ def _answer_by_returns(
     seeds: int,
 ) -> Answer:
     """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
-    pairs = paired(arms, [*((planner, CLONE) for planner in PLANNERS), *PAIRS, *RIVALS], compare_returns)
+    pairs = compare_pairs(arms, [*((planner, CLONE) for planner in PLANNERS), *PAIRS, *RIVALS], compare_returns)
     verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}

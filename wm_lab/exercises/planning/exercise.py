@@ -26,7 +26,7 @@ from wm_lab.evaluation.nudges import nudge_differences, robustness_verdicts
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.planning.answer import COST, ORACLE, REWARD, TRUE_LEARNED, VALUED, planning_answer
+from wm_lab.exercises.planning.answer import COST, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour_arms, learn_behaviours, tell_validation
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.ranking import ranking
@@ -42,8 +42,10 @@ from wm_lab.exercises.planning.selection_answer import (
 )
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
+    ORACLE,
     SIMULATOR,
     TRUE_COST,
+    VALUED,
     Arm,
     CloneArm,
     PlanningArm,
