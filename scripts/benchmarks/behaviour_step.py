@@ -42,5 +42,6 @@ def run() -> list[Row]:
         one, *others = fastest(works, ROUNDS)
         rows.append(Row(f"{name}, training step, 64 x 16", 1e3 * one, "ms"))
         for gradient, seconds in zip(actors, others, strict=True):
-            rows.append(Row(f"actor-critic in it, {gradient}, 256 x 15 / that step", seconds / one, "x", LARGEST_RATIO))
+            title = f"actor-critic in {name}, {gradient}, 256 x 15 / that step"
+            rows.append(Row(title, seconds / one, "x", LARGEST_RATIO))
     return rows
