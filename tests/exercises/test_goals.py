@@ -34,7 +34,7 @@ def test_a_protocol_says_how_far_goals_are_and_how_long_one_may_take(told, offse
     assert str(Protocol.read(told)) == told
 
 
-@pytest.mark.parametrize("told", ["25", "0/50", "25/0", "near/50", "25/50/5", "-1/50"])
+@pytest.mark.parametrize("told", ["25", "0/50", "25/0", "near/50", "25/50/5", "-1/50", "10/00"])
 def test_what_is_no_protocol_is_refused(told):
     with pytest.raises(UserError, match="OFFSET/BUDGET"):
         Protocol.read(told)

@@ -47,8 +47,8 @@ class Protocol:
     @classmethod
     def read(cls, told: str) -> Protocol:
         """UserError where it is none."""
-        found = re.fullmatch(r"(\d+|any)/(\d+)", told)
-        if found is None or found[1] == "0" or found[2] == "0":
+        found = re.fullmatch(r"([1-9]\d*|any)/([1-9]\d*)", told)
+        if found is None:
             raise UserError(
                 f"exercise.protocol={told!r} is no protocol; write OFFSET/BUDGET in steps, as in 25/50, or any/100 for "
                 "any start and any goal"
