@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tests.data.toy import PointTask
@@ -16,7 +18,7 @@ from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.labels import CorrectiveLabels, InverseDynamics, StepScale
 from wm_lab.synthesis.relocate import relocated
 from wm_lab.synthesis.segments import Segments, Starts, draw_starts
-from wm_lab.synthesis.world import ImaginedWorld, World
+from wm_lab.synthesis.world import ImaginedWorld, World, goals_at
 
 KEEP = 0.5
 
@@ -74,24 +76,29 @@ class PointLab:
     def imagined(self, **options) -> ImaginedWorld:
         return ImaginedWorld(PointWorld(PointWorldConfig(**options), self.demonstrations.spec))
 
-    def make(self, world: World, seed: int = 0, count: int = 40, **options) -> Segments:
+    def make(
+        self, world: World, seed: int = 0, count: int = 40, objective: dict[str, Any] | None = None, **options
+    ) -> Segments:
         config = GeneratorConfig(**{"kind": "recovery", "keep": KEEP, **options})
         starts = self.starts(count, seed)
         if config.kind == "relocate":
             starts = relocated(starts, self.demonstrations, GoalTask(), np.random.default_rng(seed))
         world.depart(self.demonstrations, starts)
-        tools = self._tools(world) if config.kind == "planner" else {}
+        tools = self._tools(world, starts, objective or {}) if config.kind == "planner" else {}
         if config.kind == "hindsight":
             tools = {"hindsight": Hindsight(GoalTask())}
         inputs = GeneratorInputs(starts, self.corrective(starts), np.random.default_rng(seed), **tools)
         return GENERATORS[config.kind](world, inputs, config)
 
-    def _tools(self, world: World) -> dict:
+    def _tools(self, world: World, starts: Starts, weights: dict[str, Any]) -> dict:
         from wm_lab.objectives import ObjectiveConfig, build_objective
         from wm_lab.planners.cem import CEM, CEMConfig
 
         planner = CEM(CEMConfig(horizon=6, candidates=48, iterations=4, elites=8), 2)
-        return {"planner": planner, "objective": build_objective(ObjectiveConfig(), world.model)}
+        objective = build_objective(ObjectiveConfig(**weights), world.model)
+        shown = goals_at(GoalTask(), self.demonstrations, starts)
+        goals = {key: torch.from_numpy(shown[key]) for key in world.model.goal_keys}
+        return {"planner": planner, "objective": objective, "goals": goals}
 
 
 def positions(segments: Segments) -> np.ndarray:

@@ -106,6 +106,15 @@ def test_planned_segments_are_short_and_head_for_the_goal(lab, world):
     assert far.any() and (after[far] < before[far]).all()
 
 
+def test_a_planner_that_is_only_shown_the_goal_goes_there(lab, world):
+    shown = {"reward": 0.0, "goal_distance": 1.0}
+    segments = lab.make(world, kind="planner", steps=20, count=6, objective=shown)
+    goal = segments.observation["state"][:, 0, 2:4]
+    before, after = (np.linalg.norm(positions(segments)[:, k] - goal, axis=-1) for k in (0, -1))
+    far = before > 0.15
+    assert far.any() and (after[far] < before[far]).all()
+
+
 def test_in_hindsight_the_goal_is_what_was_reached(lab, world):
     segments = lab.make(world, kind="hindsight", steps=6)
     state = segments.observation["state"]

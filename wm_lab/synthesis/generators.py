@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from wm_lab.data.behaviours import ornstein_uhlenbeck
 from wm_lab.domains import Positive, ShareBelowOne, Steps
@@ -66,6 +67,7 @@ class GeneratorInputs:
     rng: np.random.Generator
     planner: Planner | None = None
     objective: Objective | None = None
+    goals: dict[str, Tensor] | None = None  # {key: [M, ...]}, what a goal of the objective looks like
     hindsight: Hindsight | None = None
 
 
@@ -124,6 +126,10 @@ def planner(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segmen
         generators = [torch.Generator().manual_seed(int(m.rng.integers(2**62))) for _ in rows]
         score = model_score(world.model, m.objective, world.belief[rows])
         with torch.inference_mode():
+            if m.objective.goal is not None:
+                assert m.goals is not None
+                shown = {key: goal[rows] for key, goal in m.goals.items()}
+                m.objective.goal.features = world.model.encode_goal(shown)
             plans.append(m.planner.plan(score, generators).actions.cpu().numpy())
     executed = np.concatenate(plans)[:, : config.length]
     observation = _joined([m.corrective.observation(0), world.advance(executed)])

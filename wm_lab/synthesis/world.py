@@ -92,13 +92,7 @@ class SimulatedWorld:
         self.model = Simulator(SimulatorConfig(), task)
 
     def depart(self, dataset: Dataset, starts: Starts) -> None:
-        snapshots: dict[int, np.ndarray] = {}
-        for episode in np.unique(starts.episode):
-            rows = np.flatnonzero(starts.episode == episode)
-            found = replay(self.task, dataset.task_spec, dataset.episode(int(episode)), starts.step[rows].tolist())
-            for row, snapshot in zip(rows.tolist(), found, strict=True):
-                snapshots[row] = snapshot if starts.motion is None else starts.motion[row].snapshot(snapshot)
-        self._snapshots = np.stack([snapshots[m] for m in range(len(starts))])
+        self._snapshots = snapshots_at(self.task, dataset, starts)
         self.reward = np.zeros((len(starts), 0))
 
     @property
@@ -123,6 +117,26 @@ class SimulatedWorld:
             self._snapshots[m] = self.task.snapshot()
         self.reward = np.concatenate([self.reward, reward], axis=1)
         return {key: np.stack([[step[key] for step in row] for row in seen]) for key in seen[0][0]}
+
+
+def snapshots_at(task: Task, dataset: Dataset, starts: Starts) -> np.ndarray:
+    """The starts in the true simulator, [M, S] float64."""
+    snapshots: dict[int, np.ndarray] = {}
+    for episode in np.unique(starts.episode):
+        rows = np.flatnonzero(starts.episode == episode)
+        found = replay(task, dataset.task_spec, dataset.episode(int(episode)), starts.step[rows].tolist())
+        for row, snapshot in zip(rows.tolist(), found, strict=True):
+            snapshots[row] = snapshot if starts.motion is None else starts.motion[row].snapshot(snapshot)
+    return np.stack([snapshots[m] for m in range(len(starts))])
+
+
+def goals_at(task: Task, dataset: Dataset, starts: Starts) -> Observations:
+    """What would be seen with the goal of each start's episode reached, {key: [M, ...]}, "state" among them."""
+    shown = []
+    for snapshot in snapshots_at(task, dataset, starts):
+        task.restore(snapshot)
+        shown.append(task.goal_observation())
+    return {key: np.stack([goal[key] for goal in shown]) for key in shown[0]}
 
 
 @torch.inference_mode()

@@ -26,9 +26,9 @@ from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, GeneratorIn
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.labels import CorrectiveLabels, InverseDynamics, StepScale
 from wm_lab.synthesis.relocate import relocated
-from wm_lab.synthesis.segments import Segments, draw_starts
+from wm_lab.synthesis.segments import Segments, Starts, draw_starts
 from wm_lab.synthesis.shards import save
-from wm_lab.synthesis.world import ImaginedWorld, SimulatedWorld, World
+from wm_lab.synthesis.world import ImaginedWorld, SimulatedWorld, World, goals_at
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
@@ -81,7 +81,7 @@ class SegmentMaker:
         with progress(f"{config.generator.kind} in {where}", len(starts)) as bar:
             filters = Filters(config.filter, self.collection, world, self.step_scale, self.inverse, length)
             world.depart(demonstrations, starts)
-            inputs = GeneratorInputs(starts, corrective, rng, **self._tools(world))
+            inputs = GeneratorInputs(starts, corrective, rng, **self._tools(world, demonstrations, starts))
             segments = GENERATORS[config.generator.kind](world, inputs, config.generator)
             bar.advance(len(starts))
         passes = filters(segments)
@@ -125,16 +125,19 @@ class SegmentMaker:
             # Without the data's statistics, which alone are a linear model of the world.
             return ImaginedWorld(build_model(experiment.settings, experiment.task).to(experiment.tools.device))
 
-    def _tools(self, world: World) -> dict[str, Any]:
+    def _tools(self, world: World, demonstrations: Dataset, starts: Starts) -> dict[str, Any]:
+        """What the generator needs beside the world and its starts."""
         settings, task, kind = self.experiment.settings, self.experiment.task, self.config.generator.kind
+        device = self.experiment.tools.device
         if kind == "hindsight":
             return {"hindsight": Hindsight(task)}
         if kind != "planner":
             return {}
-        objective = read_config(ObjectiveConfig, settings.objective, "objective")
-        return {
-            "planner": build(Planner, settings.planner, "planner", self.experiment.task_spec.action_size).to(
-                self.experiment.tools.device
-            ),
-            "objective": build_objective(objective, world.model, task.cost),
-        }
+        config = read_config(ObjectiveConfig, settings.objective, "objective")
+        objective = build_objective(config, world.model, task.cost)
+        goals = None
+        if objective.goal is not None:
+            shown = goals_at(task, demonstrations, starts)
+            goals = {key: torch.from_numpy(shown[key]).to(device) for key in world.model.goal_keys}
+        planner = build(Planner, settings.planner, "planner", self.experiment.task_spec.action_size).to(device)
+        return {"planner": planner, "objective": objective, "goals": goals}
