@@ -48,15 +48,18 @@ class DryRun:
     """What these settings describe before anything was learnt: built once, and tried by every arm.
 
     Where the store says that a run with the very same settings passed all of this before, nothing is tried again.
+
+    asked: all that the run was asked for, where `settings` leave some of it out
     """
 
-    def __init__(self, settings: Settings, task: Task, store: Store) -> None:
+    def __init__(self, settings: Settings, task: Task, store: Store, asked: Settings | None = None) -> None:
         self.settings, self.task, self.store = settings, task, store
+        self._asked = settings if asked is None else asked
 
     @cached_property
     def _recipe(self) -> dict[str, Any] | None:
         """What a run that passes is remembered by; None where code or data of others take part, which change unseen."""
-        asked = {name: value for name, value in asdict(self.settings).items() if name not in IDLE}
+        asked = {name: value for name, value in asdict(self._asked).items() if name not in IDLE}
         recorded = self.settings.data.get("path") or self.settings.data.get("demonstrated")
         if recorded or "id" in self.settings.task or not all(name.startswith("wm_lab.") for name in _targets(asked)):
             return None

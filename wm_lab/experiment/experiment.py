@@ -59,7 +59,8 @@ class Experiment:
     @property
     def dry_run(self) -> DryRun:
         """Model and clone as they are built, for checks; `begin` lets go of them."""
-        self._dry_run = self._dry_run or DryRun(self.settings, self.task, self.tools.store)
+        if self._dry_run is None:
+            self._dry_run = DryRun(self.settings, self.task, self.tools.store, asked=self.tools.settings)
         return self._dry_run
 
     def begin(self, run: Run) -> None:
