@@ -66,7 +66,7 @@ def check_exploration(dry_run: DryRun, exploring: Settings, data: DataConfig) ->
     if not data.rounds:
         raise UserError(
             f"{weight} is for rounds of data, and data.rounds=0 collects none; choose data=online, data=on_policy or "
-            " objective.exploration=0"
+            "objective.exploration=0"
         )
     if is_simulator(exploring):
         raise UserError(

@@ -18,7 +18,7 @@ from wm_lab.data.rollout import PlayConfig, PolicyFactory
 from wm_lab.data.splits import assign
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
-from wm_lab.experiment.arms import Arm
+from wm_lab.experiment.arms import Arm, is_simulator
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.recorded_data import open_recording
 from wm_lab.experiment.run_settings import Section
@@ -51,8 +51,13 @@ class Collections:
         """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
         if self.config.path is not None:
             return self.recording
-        rounds = self.config.rounds if rounds is None else rounds
+        rounds = self.rounds if rounds is None else rounds
         return self._open([self._collection("collection", self.config), *(self.round(k + 1) for k in range(rounds))])
+
+    @property
+    def rounds(self) -> int:
+        """How often a model collects; the truth learns from nothing, and so from no rounds."""
+        return 0 if is_simulator(self._tools.settings) else self.config.rounds
 
     def round(self, number: int) -> Path:
         """The episodes of one round, which asks for the model after the last one, and so for all before it."""

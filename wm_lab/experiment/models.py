@@ -126,7 +126,7 @@ class Models:
 
     def value_training(self, rounds: int | None = None) -> Training:
         """How `value` is trained; the world model whose features it reads is trained now."""
-        settings, rounds = self._tools.settings, self._data.config.rounds if rounds is None else rounds
+        settings, rounds = self._tools.settings, self._data.rounds if rounds is None else rounds
         kind = value_class(settings)
         checkpoint = self.world_model(rounds) if kind.reads_model else None  # none of the simulator, which is refused
         dataset = self._data.dataset(rounds)

@@ -97,8 +97,7 @@ class Judged:
 def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Dataset, split: str) -> Judged:
     """What the model of one training makes of the windows of this split, which are the same for all trainings."""
     model = trained_model(experiment)
-    collection = experiment.data.dataset(rounds=0)
-    training = collection if is_simulator(experiment.settings) else experiment.data.dataset()
+    collection, training = experiment.data.dataset(rounds=0), experiment.data.dataset()
     judge = Judge(
         model=model,
         readout=_readout(model, training, experiment.task, config),

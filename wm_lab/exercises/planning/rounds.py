@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.reports.tables import Table, number
 
@@ -70,8 +69,8 @@ class Round(NamedTuple):
 
 
 def rounds_of(experiment: Experiment) -> list[Round]:
-    """Every round, in its order; empty where nothing but one collection was learned from, or nothing at all."""
-    if not experiment.data.config.rounds or is_simulator(experiment.settings):
+    """Every round, in its order; empty where nothing but one collection was learned from."""
+    if not experiment.data.rounds:
         return []
     repeat = experiment.task_spec.settings.get("action_repeat", 1)
     played: dict[int, list[float]] = {}
