@@ -118,6 +118,9 @@ def view(arguments: argparse.Namespace) -> None:
         raise UserError(f"--episodes {arguments.episodes} shows nothing; say 1 or more")
     source = _open(arguments)
     output = arguments.output or Path(f"{arguments.path.resolve().name}.rrd")
+    if output.suffix != ".rrd" or output.is_dir():
+        what = "a folder" if output.is_dir() else "no .rrd file, which the viewer would open"
+        raise UserError(f"--output {output} is {what}; choose another name, as in episodes.rrd")
     if not output.resolve().parent.is_dir():
         raise UserError(f"there is no folder {output.parent} for --output; make it, or choose another")
     count, steps = min(arguments.episodes, len(source)), 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wm_lab.exercises.exercise import Answer
-from wm_lab.reports import style
+from wm_lab.reports import drawing, style
 from wm_lab.reports.drawing import Drawing, Figures
 from wm_lab.store import Store
 
@@ -28,6 +28,14 @@ def test_a_figure_of_the_same_numbers_comes_from_the_store(tmp_path):
     assert DRAWN == [1.0, 2.0]
     first, again, other = (path.read_bytes() for path in paths)
     assert first == again == style.save(line(1.0, title="T"), tmp_path / "plain.svg").read_bytes() != other
+
+
+def test_other_code_draws_anew(tmp_path, monkeypatch):
+    DRAWN.clear()
+    for code in ("old", "old", "new"):
+        monkeypatch.setattr(drawing, "code_hash", lambda folders, code=code: code)
+        Figures({"line": Drawing(line, (1.0,))}).save("line", tmp_path / "line.svg", Store(tmp_path / "store"))
+    assert DRAWN == [1.0, 1.0]
 
 
 def test_an_answer_shows_figures_whoever_drew_them():

@@ -49,6 +49,14 @@ def test_episodes_of_a_dataset_come_back_step_by_step(shard, tmp_path, capsys):
     assert [*titles] == [0, 21] and titles[21][0].startswith(f"episode 1 (seed {second.seed}): ")
 
 
+@pytest.mark.parametrize(("name", "said"), [("folder.rrd", "is a folder"), ("a.txt", "is no .rrd file")])
+def test_where_no_recording_can_be_is_told_before_any_work(shard, tmp_path, capsys, name, said):
+    need("rerun", "view")
+    (tmp_path / "folder.rrd").mkdir()
+    assert main(["view", str(shard), "--output", str(tmp_path / name)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_pictures_stand_at_their_steps(tmp_path):
     need("rerun", "view")
     frames = [np.full((16, 16, 3), shade, np.uint8) for shade in (0, 120, 240)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wm_lab.reports import style
 from wm_lab.store import Store
+from wm_lab.system.code import code_hash
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,9 +33,10 @@ class Drawing:
         return self.draw(*self.shown, **self.how)
 
     def digest(self) -> str:
-        """Changes with what is shown, and with the code that shows it."""
-        parts = [pickle.dumps((self.draw.__qualname__, self.shown, self.how)), version("matplotlib").encode()]
-        parts += [Path(file).read_bytes() for file in (inspect.getfile(self.draw), style.__file__)]
+        """Changes with what is shown, and with the code that shows it: the lab's, and that beside `draw`."""
+        code = code_hash([Path(inspect.getfile(self.draw)).parent])
+        what = pickle.dumps((self.draw.__qualname__, self.shown, self.how))
+        parts = [what, version("matplotlib").encode(), code.encode()]
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
