@@ -204,6 +204,7 @@ def test_goal_distance_is_kept() -> None:
         ({"verbs": ["psuh"]}, "did you mean push"),
         ({"verbs": []}, "must name at least one verb"),
         ({"blocks": [3, 2]}, "task.blocks"),
+        ({"blocks": [2, 2], "verbs": ["reach", "put"]}, "leaves put two blocks"),
         ({"zones": [1, 2]}, "task.zones"),
         ({"ask": "unsene"}, "did you mean unseen"),
         ({"verbs": ["reach"], "ask": "unseen"}, "hold no command out"),

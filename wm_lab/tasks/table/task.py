@@ -86,6 +86,12 @@ class TableConfig(GripperConfig):
         for name, found in (("blocks", self.blocks), ("zones", self.zones)):
             if len(found) != 2 or found[0] > found[1]:
                 raise UserError(f"task.{name}={found} must be two numbers, the least and the most, such as [2, 3]")
+        onto = [name for name in self.verbs if VERBS[name].target == "block"]
+        if onto and self.blocks[1] < 3:
+            raise UserError(
+                f"task.blocks={self.blocks} leaves {onto[0]} two blocks, and it is asked only where one of another "
+                f"colour might be meant; raise the most to 3, or leave {onto[0]} out of task.verbs"
+            )
         if self.ask not in ASKS:
             raise unknown("task.ask", self.ask, ASKS)
         if self.ask == "unseen" and not any(VERBS[name].held_out for name in self.verbs):
