@@ -7,7 +7,7 @@ not vary here, and pictures are drawn small instead of being made smaller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from wm_lab.domains import Multiplier, Pixels, Steps
-from wm_lab.errors import UserError, unknown
+from wm_lab.domains import Steps
+from wm_lab.errors import UserError
+from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
 from wm_lab.tasks.raycast import View
-from wm_lab.tasks.task import Expert, PlanningHints, Task, TaskSpec, Variable, defining_options
+from wm_lab.tasks.task import Expert, Task, TaskSpec, Variable, defining_options
 
 SIDE = 224.0  # of the picture in which everything is measured
 BORDER, BORDER_LINE = 14.0, 4.0  # where walls stand, and how thick they are drawn
@@ -34,28 +35,15 @@ DRAWN = (BORDER, SIDE - BORDER - 1)  # starts and goals
 STOP = HALF + RADIUS  # from the wall's middle
 TYPICAL = 100.0  # of a way
 FADED = 5 * RADIUS  # from a dot's middle: its opacity is less than a level of a colour
-OBSERVATIONS = ("state", "pixels")
 FINE = 4  # samples to a side of a pixel, of what never moves
 WHITE, BLACK = 255.0, 0.0
 RED, GREEN = np.array([255.0, 0.0, 0.0]), np.array([0.0, 200.0, 0.0])
 
 
 @dataclass
-class TwoRoomConfig:
-    observation: str = "state"
-    """state or pixels."""
+class TwoRoomConfig(EnvConfig):
     episode_steps: Steps = 200
     """Control steps after which an episode ends."""
-    image_size: Pixels = 64
-    """Side of square images, in pixels."""
-    budget_multiplier: Multiplier = 1.0
-    """How much more data and training than a short reach this task deserves."""
-    planning: PlanningHints = field(default_factory=PlanningHints)
-    """What planners begin with on this task."""
-
-    def __post_init__(self) -> None:
-        if self.observation not in OBSERVATIONS:
-            raise unknown("task.observation", self.observation, OBSERVATIONS)
 
 
 class TwoRoomTask(Task):
