@@ -9,7 +9,7 @@ from typing import Any
 from wm_lab.tasks.hand.costs import COSTS
 from wm_lab.tasks.hand.experts import HandExpert, PushExpert, Watched
 from wm_lab.tasks.hand.scene import BLOCK_HALF
-from wm_lab.tasks.table.verbs.verb import POSITION, Number, Point, Verb
+from wm_lab.tasks.table.verbs.verb import Number, Point, Verb, aside
 
 LANE = 0.065  # m, from the way of the block to other blocks: they are not taken along
 RUN_UP = 0.075  # m, behind the block, where the fingers come down
@@ -44,7 +44,7 @@ class Push(Verb):
         return target[0], target[1], target[2] + BLOCK_HALF
 
     def solved(self, x: Sequence[Number], tolerance: float) -> Any:
-        return (x[POSITION] - x[-3]) ** 2 + (x[POSITION + 1] - x[-2]) ** 2 < tolerance**2
+        return aside(x) < tolerance**2
 
     def cost(self, x: Sequence[Number]) -> Number:
         return COSTS["push"](x)

@@ -9,7 +9,7 @@ from wm_lab.tasks.hand.costs import manipulate
 from wm_lab.tasks.hand.experts import HandExpert, StackExpert, Watched
 from wm_lab.tasks.hand.goals import STACKED_WITHIN
 from wm_lab.tasks.hand.scene import BLOCK_HALF
-from wm_lab.tasks.table.verbs.verb import POSITION, Number, Point, Verb
+from wm_lab.tasks.table.verbs.verb import POSITION, Number, Point, Verb, aside
 
 
 class Put(Verb):
@@ -35,8 +35,7 @@ class Put(Verb):
         return target[0], target[1], target[2] + 2 * BLOCK_HALF
 
     def solved(self, x: Sequence[Number], tolerance: float) -> Any:
-        aside = (x[POSITION] - x[-3]) ** 2 + (x[POSITION + 1] - x[-2]) ** 2
-        return (aside < tolerance**2) & (abs(x[POSITION + 2] - x[-1]) < STACKED_WITHIN)
+        return (aside(x) < tolerance**2) & (abs(x[POSITION + 2] - x[-1]) < STACKED_WITHIN)
 
     def cost(self, x: Sequence[Number]) -> Number:
         return manipulate(x, "place", 0, BLOCK_HALF, grasp_above=0.0, clearance=0.06, corridor=0.015) / 2.0

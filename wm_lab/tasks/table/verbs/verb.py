@@ -18,6 +18,11 @@ ONE_BLOCK = Layout(1)
 POSITION = ONE_BLOCK.position(0)
 
 
+def aside(x: Sequence[Number]) -> Number:
+    """m², from the block to the goal, seen from above; x: a state of `ONE_BLOCK`."""
+    return (x[POSITION] - x[-3]) ** 2 + (x[POSITION + 1] - x[-2]) ** 2
+
+
 class Verb(ABC):
     """One kind of command. To add one, write a file beside this one; `task.verbs` then knows it by its name.
 
