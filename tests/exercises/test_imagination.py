@@ -365,11 +365,11 @@ def test_the_simulator_imagines_ghosts_that_cover_the_truth(tmp_path):
     experiment = Experiment(settings(tmp_path / "store", **changes))
     config = ImaginationConfig(horizon=12, context=5, windows=12, planned_windows=0, resamples=100)
     unseen = experiment.data.unseen(experiment.data.held_out())
-    windows = judge_training(experiment, config, unseen, "all").ghosts
-    assert [window.name for window in windows] == ["median", "worst"]
-    for window in windows:
-        np.testing.assert_allclose(experiment.task.states(window.true[1:]), window.imagined, atol=1e-5)
-    strips, clips = ghost_pictures(windows, experiment.task, [1, 5, 10], tmp_path)
+    ghosts = judge_training(experiment, config, unseen, "all").ghosts
+    assert [ghost.window.name for ghost in ghosts] == ["median", "worst"]
+    for ghost in ghosts:
+        np.testing.assert_allclose(experiment.task.states(ghost.true[1:]), ghost.window.imagined, atol=1e-5)
+    strips, clips = ghost_pictures(ghosts, experiment.task, [1, 5, 10], tmp_path)
     assert all(path.exists() for path in strips.values())
     assert [Image.open(clip.path).n_frames for clip in clips] == [13, 13]
     assert "0 mm of block after 12 steps" in clips[0].caption

@@ -16,8 +16,9 @@ from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.means import paired_difference
 from wm_lab.exercises.imagination.config import ImaginationConfig
-from wm_lab.exercises.imagination.ghosts import GhostWindow, extremes
+from wm_lab.exercises.imagination.ghosts import GhostWindow, ghost_windows
 from wm_lab.exercises.imagination.imagined_frames import ImaginedFrames, image_key
+from wm_lab.exercises.imagination.looked_at import looked_at
 from wm_lab.exercises.imagination.plans import episode_means, error_ratio, execute, propose, realised_return
 from wm_lab.exercises.imagination.predictions import fit_linear, predict
 from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
@@ -116,12 +117,13 @@ def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Da
         some = stretches[: fair(stretches.episode, config.planned_windows)]
         planned = _planned(judge, unseen, some, errors[MODEL])
     read_by = "decoder" if "state" in model.decoded_keys else "linear probe"
-    ghosts: list[GhostWindow] = []
-    if experiment.settings.media and experiment.tools.training == 0 and frames is None:
-        ghosts = extremes(model, judge.readout, errors[MODEL], stretches, unseen, experiment.task)
-    viewed: list[Viewed] = []
-    if experiment.run is not None and experiment.run.rerun and experiment.tools.training == 0:
-        viewed = viewed_windows(model, judge.readout, errors[MODEL], stretches, unseen, experiment.task)
+    task, first = experiment.task, experiment.tools.training == 0
+    drawn = first and experiment.settings.media and frames is None
+    rerun = first and experiment.run is not None and experiment.run.rerun
+    shown = drawn or rerun
+    windows = looked_at(model, judge.readout, errors[MODEL], stretches, task.task_spec.variables) if shown else []
+    ghosts = ghost_windows(windows, unseen, task) if drawn else []
+    viewed = viewed_windows(windows, model, unseen, task) if rerun else []
     return Judged(len(stretches), read_by, judge.assess(errors, stretches), planned, frames, ghosts, viewed)
 
 
