@@ -10,7 +10,7 @@ import torch
 from tests.models.worlds import SIGHT, SPEC, fit, looking, make, make_informed, noise_windows
 from wm_lab.errors import UserError
 from wm_lab.models.jepa.collapse import FLOOR, SIGReg, effective_rank, variance_covariance
-from wm_lab.models.jepa.model import LOOKED_AT
+from wm_lab.models.jepa.model import LOOKED_AT, JEPAConfig
 
 
 def draws(b: int, steps: int = 8, size: int = 16) -> torch.Tensor:
@@ -95,9 +95,13 @@ def test_either_regulariser_fills_directions_and_none_ends_in_a_sentence(regular
         fit(alone, data, steps=10 * LOOKED_AT, batch=64, rate=3e-3)
 
 
-def test_an_unknown_regulariser_is_refused():
-    with pytest.raises(UserError, match="did you mean sigreg"):
-        make("jepa", regulariser="sigregg")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"regulariser": "sigregg"}, "did you mean sigreg"), ({"variables": 1}, "exceeds the directions")],
+)
+def test_what_cannot_be_trained_is_refused_before_any_work(options, told):
+    with pytest.raises(UserError, match=told):
+        JEPAConfig(**options)
 
 
 def test_the_past_before_an_episode_is_its_first_moment():

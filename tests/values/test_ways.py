@@ -143,6 +143,5 @@ def test_a_task_without_a_goal_is_refused_by_what_it_lacks():
 
 
 def test_a_way_of_learning_that_is_none_is_refused():
-    config = read_config(StepsToGoConfig, {**FACTS, "learnt_by": "rankin"}, "value")
     with pytest.raises(UserError, match="did you mean ranking"):
-        StepsToGo(config, spec(walks(2)))
+        read_config(StepsToGoConfig, {**FACTS, "learnt_by": "rankin"}, "value")

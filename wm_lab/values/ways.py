@@ -46,6 +46,10 @@ class WaysConfig(TrainedValueConfig):
     units: Width = 192  # of each of the three hidden layers
     batch: Batch = 16  # windows in a gradient step, each a whole episode
 
+    def __post_init__(self) -> None:
+        if self.learnt_by not in LEARNT_BY:
+            raise unknown("value.learnt_by", self.learnt_by, LEARNT_BY)
+
     def trained_on(self, longest: int) -> TrainerConfig:
         """Whole episodes of up to `longest` observations."""
         return TrainerConfig(
@@ -75,8 +79,6 @@ class Ways(nn.Module):
 
         near: how far from a goal, in its own unit, it is reached; frequencies: see `Quasimetric`
         """
-        if config.learnt_by not in LEARNT_BY:
-            raise unknown("value.learnt_by", config.learnt_by, LEARNT_BY)
         super().__init__()
         self.config, self.moves, self.goal, self.near = config, moves, goal, near
         self.register_buffer("mean", torch.zeros(size))

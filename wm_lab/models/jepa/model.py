@@ -3,7 +3,7 @@
 LeWorldModel (LeWM, Maes et al. 2026, arXiv 2603.19312); with `regulariser=variance_covariance` that of PLDM (Sobal et
 al. 2025, arXiv 2502.14819):
 
-    z_t = encoder(o_t)      z'_{t+1} = z_t + predictor(z_{t-K+1..t}, a_{t-K+2..t+1})
+    z_t = encoder(o_t)      z'_{t+1} = z_t + predictor(z_{t-K+1..t}, a_{t-K+1..t+1})
     loss = |z'_{t+1} - z_{t+1}|^2 + the same along imagined stretches + weight * regulariser(z)
 
 Gradients flow into both sides of the difference; the regulariser alone keeps the embeddings from becoming one point.
@@ -50,6 +50,16 @@ class JEPAConfig(AutoencoderConfig):
     least_rank: Annotated[float, Domain(least=0, most=2**16)] = 1.2
     """Effective rank of a batch's embeddings below which training ends, since they have collapsed; 0: it never does."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.regulariser not in REGULARISERS:
+            raise unknown("model.regulariser", self.regulariser, REGULARISERS)
+        if self.least_rank > self.variables:
+            raise UserError(
+                f"model.least_rank={self.least_rank:g} exceeds the directions that model.variables={self.variables} "
+                "can fill, so that training would end as if they had collapsed; raise the variables or lower the rank"
+            )
+
 
 @dataclass
 class JEPAState(State):
@@ -65,8 +75,6 @@ class JEPA(FeatureModel):
 
     def __init__(self, config: JEPAConfig, spec: DataSpec):
         super().__init__()
-        if config.regulariser not in REGULARISERS:
-            raise unknown("model.regulariser", config.regulariser, REGULARISERS)
         self.config, self.spec = config, spec
         self.encoder, size = ObservationEncoder(config, spec), config.variables
         self.embed = Embedding(self.encoder, config.units, size)
