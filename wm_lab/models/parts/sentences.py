@@ -69,7 +69,7 @@ class SentenceEncoder(nn.Module):
         known = list(dict.fromkeys(word for sentence in said for word in sentence))
         bags = [[0], *map(ngrams, known)]
         ends = torch.tensor([0, *map(len, bags)]).cumsum(0)
-        longest = max(1, *(len(sentence) for sentence in said), 1)
+        longest = max([1, *map(len, said)])
         place = {word: number for number, word in enumerate(known, 1)}
         padded = [[place[word] for word in sentence] + [0] * (longest - len(sentence)) for sentence in said]
         for name, value in {
