@@ -22,7 +22,7 @@ from wm_lab.tasks.hand.experts import HandExpert
 from wm_lab.tasks.hand.gripper import OBSERVATIONS, GripperConfig, GripperTask, shapes_of
 from wm_lab.tasks.hand.physics import ACTIONS
 from wm_lab.tasks.hand.scene import CONTROL_HZ, LOOK_REVISION, SCENE_REVISION
-from wm_lab.tasks.hand.state import PROPRIO, Layout
+from wm_lab.tasks.hand.state import JOINTS, PROPRIO, TCP, VELOCITY, Layout
 from wm_lab.tasks.table.choice import Choice, choose
 from wm_lab.tasks.table.grammar import PHRASINGS, TRAINED, phrasings, sentence
 from wm_lab.tasks.table.scene import TABLE_REVISION, TablePhysics
@@ -165,8 +165,8 @@ class TableTask(GripperTask):
             mine = (state[..., layout.scene + number] > 0.5)[..., None]
             goal = torch.stack(self.one_block(x, verb)[-3:], -1)
             if verb.target is None:
-                moved_by = mine * (goal - state[..., 22:25])
-                for at in (22, 0, 16):  # tcp, joints, setpoints
+                moved_by = mine * (goal - state[..., TCP : TCP + 3])
+                for at in (TCP, 0, VELOCITY + JOINTS):  # tcp, joints, setpoints
                     there[..., at : at + 3] += moved_by
                 continue
             for block in range(len(BLOCKS)):
