@@ -28,8 +28,8 @@ def row(rate: float, offset: int = 0) -> Row:
     return Row(KINDS, [played])
 
 
-def answered(another: float, as_asked: float):
-    rows = {"right": row(0.9), "another": row(another), "held-out phrasing": row(0.9), "nothing": row(0.2)}
+def answered(another: float, as_asked: float, right: float = 0.9):
+    rows = {"right": row(right), "another": row(another), "held-out phrasing": row(0.9), "nothing": row(0.2)}
     return language_answer({**rows, "another, as asked": row(as_asked, offset=500)}, ("reach", "push"), "hand/table")
 
 
@@ -44,6 +44,11 @@ def test_who_does_the_other_command_and_leaves_the_own_reads():
 @pytest.mark.parametrize(("another", "as_asked"), [(0.9, 0.2), (0.05, 0.5), (0.5, 0.85)])
 def test_who_does_what_was_asked_whatever_is_told_does_not_read(another, as_asked):
     assert "does not read well enough" in answered(another, as_asked).verdicts[0]
+
+
+def test_of_who_never_does_what_it_is_told_nobody_can_tell_whether_it_reads():
+    told = answered(another=0.0, as_asked=0.0, right=0.0).verdicts[0]
+    assert "Whether it reads cannot be told" in told and "nan" not in told
 
 
 def test_a_retold_episode_is_told_otherwise_and_asked_the_same():

@@ -69,8 +69,10 @@ def verdicts(rows: Mapping[str, Row], differences: Mapping[str, Interval], task:
     right, another = rows["right"].rate(), rows["another"].rate()
     said = [f"{task}: told what is asked, the policy does it in {right.bounds()} of the episodes."]
     well = rows.get("another, as asked")
-    if well is not None:
-        share = well.rate().value / right.value if right.value else float("nan")
+    if well is not None and not right.value:
+        said[0] += " Whether it reads cannot be told: it never does what it is told."
+    elif well is not None:
+        share = well.rate().value / right.value
         reads = another.value <= ASIDE and share >= AS_WELL
         said[0] += (
             f" It {'reads' if reads else 'does not read well enough'}: told another command, it does that one in "
