@@ -37,7 +37,7 @@ def test_repeated_actions_count_as_the_environment_steps_that_they_are_beside_pu
     assert [each.environment_steps for each in rounds] == [320, 480, 640]
     _, published = rounds_tables(repeated, rounds)
     assert [row[0] for row in published.rows] == ["TD-MPC2", "DreamerV3", "PlaNet"]
-    assert all([p.steps for p in points] == sorted(p.steps for p in points) for points in PUBLISHED.values())
+    assert all([by.steps for by in known] == sorted(by.steps for by in known) for known in PUBLISHED.values())
 
 
 def test_one_collection_has_no_rounds_to_tell(tmp_path):
