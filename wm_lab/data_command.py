@@ -28,8 +28,7 @@ from wm_lab.system.streams import prepare_streams
 from wm_lab.tasks.extras import need
 from wm_lab.tracking.progress import progress
 from wm_lab.view.recording import RerunRecording
-from wm_lab.view.sequences import of_episode
-from wm_lab.view.sequences import told as titled
+from wm_lab.view.sequences import ending, of_episode
 
 IMAGE_SIZE = 64
 """Side of imported images: what the lab's models of images begin with."""
@@ -126,8 +125,8 @@ def view(arguments: argparse.Namespace) -> None:
     count, steps = min(arguments.episodes, len(source)), 0
     with progress("view", count) as bar, RerunRecording(output, source.task_spec.name) as recording:
         for index, episode in enumerate(islice(source.episodes(), count)):
-            viewed = of_episode(source.task_spec, episode, titled(source.kept[index], episode), source.labels)
-            recording.sequence(viewed.title, viewed.shown)
+            title = ending(f"episode {source.kept[index]}", episode)
+            recording.sequence(title, of_episode(source.task_spec, episode, title, source.labels).shown)
             steps += episode.steps
             bar.advance(1)
     print(f"{output}: {count} of {len(source)} episodes, {steps} steps; look at it with: rerun {output}")

@@ -18,7 +18,7 @@ from wm_lab.policy import Moment
 from wm_lab.reports.moving import titled
 from wm_lab.tasks.overlay import Line, Overlay
 from wm_lab.tasks.task import Task
-from wm_lab.view.sequences import Viewed, of_episode
+from wm_lab.view.sequences import Viewed, ending, of_episode
 from wm_lab.world_model import State, WorldModel
 
 SIZE = (240, 180)
@@ -103,8 +103,7 @@ def view_again(task: Task, arm: str, shown: Shown) -> Viewed:
         np.array(contacts),
         none,
     )
-    end = f"solved after {episode.first_success} steps" if episode.solved else f"not solved in {episode.steps} steps"
-    return of_episode(task.task_spec, episode, f"{arm} (seed {shown.seed}): {end}", pictures=pictures or None)
+    return of_episode(task.task_spec, episode, ending(arm, episode), pictures=pictures or None)
 
 
 def frame_budget(task: Task) -> tuple[tuple[int, int], int]:

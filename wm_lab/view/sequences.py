@@ -65,11 +65,11 @@ def of_episode(
     return Viewed(title, shown, len(episode.action))
 
 
-def told(number: int, episode: Episode) -> str:
-    """`episode 3 (seed 17): solved after 14 steps`"""
+def ending(what: str, episode: Episode) -> str:
+    """`episode 3 (seed 17): solved after 14 steps`; `what`: the episode's number, or who played it"""
     first = episode.first_success
     end = f"not solved in {episode.steps} steps" if first is None else f"solved after {first} steps"
-    return f"episode {number} (seed {episode.seed}): {end}"
+    return f"{what} (seed {episode.seed}): {end}"
 
 
 def state_curves(task_spec: TaskSpec, state: np.ndarray, whose: str = "") -> dict[str, Shown]:
