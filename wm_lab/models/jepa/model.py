@@ -175,18 +175,12 @@ class JEPA(FeatureModel):
 
     def _open_loop(self, embedded: Tensor, moments: Tensor, windows: Windows) -> Tensor:
         """Error of embeddings along imagined stretches (PLDM), and what probes make of them; see `Heads.open_loop`."""
-        config, (b, steps) = self.config, windows.shape
-        horizon = min(config.open_loop, steps - 1)
-        rows = torch.arange(b, device=embedded.device).repeat_interleave(config.open_loop_starts)
-        start = torch.randint(steps - horizon, rows.shape, device=rows.device)
-        at = rows[:, None], start[:, None] + 1 + torch.arange(horizon, device=rows.device)
+        rows, start, ahead = self.heads.stretches(windows)
+        at = rows[:, None], ahead
         target = windows[at]
         imagined = self._roll(JEPAState(moments[rows, start]))(target.action)
-        probes = self.heads.losses(imagined.detach(), target, embedded[at])
-        loss = _error(imagined, embedded[at]) + probes["decoder"] + probes["reward"]
-        counts = target.valid & (target.first.cumsum(1) == 0)
-        mean: Tensor = config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
-        return mean
+        decoder, reward = self.heads.errors_ahead(imagined.detach(), target)
+        return self.heads.mean_ahead(_error(imagined, embedded[at]) + decoder + reward, target)
 
     def _watched(self, embedded: Tensor) -> dict[str, Tensor]:
         """The rank of embeddings [M, Z] for the log while validating; UserError where they have collapsed."""

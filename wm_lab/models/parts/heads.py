@@ -125,20 +125,29 @@ class Heads(nn.Module):
         From `open_loop_starts` random posteriors of every window, roll `open_loop` steps with the recorded actions and
         compare what is decoded with what was observed: the multi-step accuracy that planning lives on.
         """
-        config = self.config
-        b, steps = windows.shape
-        horizon = min(config.open_loop, steps - 1)
-        rows = torch.arange(b, device=windows.action.device).repeat_interleave(config.open_loop_starts)
-        start = torch.randint(steps - horizon, rows.shape, device=rows.device)
-        ahead = start[:, None] + 1 + torch.arange(horizon, device=rows.device)
+        rows, start, ahead = self.stretches(windows)
         target = windows[rows[:, None], ahead]
-        features = roll_from(rows, start)(target.action)
-        reward = self.reward_norm(target.reward)
-        loss = config.decoder_scale * self._decoder_loss(features, target.observation)
-        loss = loss + config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
-        # An episode boundary or padding inside the stretch ends it.
+        decoder, reward = self.errors_ahead(roll_from(rows, start)(target.action), target)
+        return self.mean_ahead(decoder + reward, target)
+
+    def stretches(self, windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
+        """Random ones to imagine: from which rows [M] and steps [M] of windows, and the steps after these [M, H]."""
+        b, steps = windows.shape
+        horizon = min(self.config.open_loop, steps - 1)
+        rows = torch.arange(b, device=windows.action.device).repeat_interleave(self.config.open_loop_starts)
+        start = torch.randint(steps - horizon, rows.shape, device=rows.device)
+        return rows, start, start[:, None] + 1 + torch.arange(horizon, device=rows.device)
+
+    def errors_ahead(self, features: Tensor, target: Windows) -> tuple[Tensor, Tensor]:
+        """Weighed errors of observation and reward along imagined stretches, [M, H] each."""
+        config, reward = self.config, self.reward_norm(target.reward)
+        decoder = config.decoder_scale * self._decoder_loss(features, target.observation)
+        return decoder, config.reward_scale * self.reward.loss(features[..., : self.read_size], reward)
+
+    def mean_ahead(self, errors: Tensor, target: Windows) -> Tensor:
+        """Weighed mean of errors [M, H]; an episode boundary or padding inside a stretch ends it."""
         counts = target.valid & (target.first.cumsum(1) == 0)
-        return config.open_loop_scale * (loss * counts).sum() / counts.sum().clamp_min(1)
+        return self.config.open_loop_scale * (errors * counts).sum() / counts.sum().clamp_min(1)
 
     def _decoder_loss(self, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """The decoder's error [...]; while training on images, of a random share of the frames, as if it were all."""
