@@ -54,6 +54,8 @@ def test_what_passed_before_is_not_tried_again_until_code_or_settings_change(tmp
     assert begin("objective.exploration=1") == 1, "who collects rounds may fail where nobody else does"
     monkeypatch.setattr(dry_run, "code_hash", lambda: "of another day")
     assert begin() == 1 and begin() == 0
+    monkeypatch.setattr(torch, "__version__", "of another day")
+    assert begin() == 1 and begin() == 0
 
 
 def test_what_was_built_for_checks_is_let_go_before_the_work(tmp_path):

@@ -63,7 +63,8 @@ class DryRun:
         recorded = self.settings.data.get("path") or self.settings.data.get("demonstrated")
         if recorded or "id" in self.settings.task or not all(name.startswith("wm_lab.") for name in _targets(asked)):
             return None
-        return {"name": self.task.task_spec.name, "settings": asked, "code": code_hash()}
+        spec, versions = self.task.task_spec, [torch.__version__, self.task.task_spec.physics]
+        return {"name": spec.name, "settings": asked, "code": code_hash(), "versions": versions}
 
     @cached_property
     def passed(self) -> bool:
