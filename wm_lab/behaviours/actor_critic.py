@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wm_lab.behaviours.behaviour import FEATURES, Behaviour, BehaviourConfig, in_deviations
+from wm_lab.behaviours.behaviour import FEATURES, BehaviourConfig, NormalisedBehaviour
 from wm_lab.behaviours.dreaming import Dreamt, believe, dream
 from wm_lab.behaviours.returns import ReturnScale, lambda_returns, replayed_returns
 from wm_lab.domains import Amount, Depth, Domain, PositiveShare, Share, ShareBelowOne, Weight, Width
@@ -65,21 +65,17 @@ class ActorCriticConfig(BehaviourConfig):
             raise UserError(f"behaviour.critic_bins={self.critic_bins} has no bin in the middle; use an odd number")
 
 
-class ActorCritic(Behaviour):
+class ActorCritic(NormalisedBehaviour):
     Config = ActorCriticConfig
     REVISION = 1
     knows_value: ClassVar[bool] = True
     config: ActorCriticConfig
     steps: Tensor
-    feature_mean: Tensor
-    feature_std: Tensor
 
     def __init__(self, config: ActorCriticConfig, spec: DataSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
+        super().__init__(spec)
+        self.config = config
         self.unit = spec.std["reward"][0]
-        self.register_buffer("feature_mean", torch.tensor(spec.mean[FEATURES]))
-        self.register_buffer("feature_std", torch.tensor(spec.std[FEATURES]))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         size = len(spec.mean[FEATURES])
         self.actor = mlp(size, config.units, config.layers, 2 * spec.action_size)
@@ -184,10 +180,6 @@ class ActorCritic(Behaviour):
         known = linked[:, 1:] & taken.isfinite().all(-1)
         log_prob = self.policy(self._read(features[:, :-1])).log_prob(taken.nan_to_num())
         return -average(log_prob, known.float())
-
-    def _read(self, features: Tensor) -> Tensor:
-        """Features in their own standard deviations."""
-        return in_deviations(features, self.feature_mean, self.feature_std)
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -96,6 +96,23 @@ class Behaviour(Trainable):
         return self._world[0]
 
 
+class NormalisedBehaviour(Behaviour):
+    """A behaviour whose networks read features in their own standard deviations."""
+
+    feature_mean: Tensor
+    feature_std: Tensor
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("feature_mean", torch.tensor(spec.mean[FEATURES]))
+        self.register_buffer("feature_std", torch.tensor(spec.std[FEATURES]))
+
+    def _read(self, features: Tensor) -> Tensor:
+        """What networks see of features, [..., F]."""
+        return ((features.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
+
+
 def feature_spec(world: WorldModel, dataset: Dataset) -> DataSpec:
     """What a behaviour must know of the data: with mean and deviation of the model's features over some of it.
 
@@ -131,11 +148,6 @@ def with_features(spec: DataSpec, features: Tensor) -> DataSpec:
         mean={**spec.mean, FEATURES: features.mean(0).tolist()},
         std={**spec.std, FEATURES: std.tolist()},
     )
-
-
-def in_deviations(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Features [..., F] in standard deviations."""
-    return ((features.float() - mean) / std).clamp(-FAR, FAR)
 
 
 @torch.no_grad()

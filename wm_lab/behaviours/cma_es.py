@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wm_lab.behaviours.behaviour import FEATURES, Behaviour, BehaviourConfig, Paid, in_deviations
+from wm_lab.behaviours.behaviour import FEATURES, BehaviourConfig, NormalisedBehaviour, Paid
 from wm_lab.behaviours.dreaming import believe, dream
 from wm_lab.domains import Count, Domain, Positive
 from wm_lab.errors import UserError
@@ -60,18 +60,14 @@ class CMAESConfig(BehaviourConfig):
             )
 
 
-class Controller(Behaviour):
+class Controller(NormalisedBehaviour):
     Config = CMAESConfig
     by_gradient: ClassVar[bool] = False
     config: CMAESConfig
-    feature_mean: Tensor
-    feature_std: Tensor
 
     def __init__(self, config: CMAESConfig, spec: DataSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.register_buffer("feature_mean", torch.tensor(spec.mean[FEATURES]))
-        self.register_buffer("feature_std", torch.tensor(spec.std[FEATURES]))
+        super().__init__(spec)
+        self.config = config
         shape = spec.action_size, len(spec.mean[FEATURES]) + 1
         self.weight = nn.Parameter(torch.zeros(shape), requires_grad=False)  # W and, in its last column, b
         self.evolution = Evolution(self.weight.numel(), config.population, config.sigma)
@@ -152,7 +148,7 @@ class Controller(Behaviour):
 
     def _acted(self, features: Tensor, weights: Tensor) -> Tensor:
         """Actions [P * R, A] of P controllers [P, A, F + 1] where features are [P * R, F], controller by controller."""
-        read = in_deviations(features, self.feature_mean, self.feature_std).unflatten(0, (len(weights), -1))
+        read = self._read(features).unflatten(0, (len(weights), -1))
         gain, bias = weights[..., :-1], weights[..., -1]
         actions: Tensor = torch.baddbmm(bias[:, None], read, gain.transpose(1, 2)).tanh().flatten(0, 1)
         return actions
