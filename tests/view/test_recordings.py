@@ -62,10 +62,10 @@ def test_pictures_stand_at_their_steps(tmp_path):
     frames = [np.full((16, 16, 3), shade, np.uint8) for shade in (0, 120, 240)]
     with RerunRecording(tmp_path / "a.rrd", "toy") as recording:
         recording.sequence("first", {"reward": Numbers(np.zeros(4))})
-        recording.sequence("second", {"picture/scene": ImageSeries(frames, [0, 2, 4])})
+        recording.sequence("second", {"picture/scene": ImageSeries(frames)})
     shown = read(tmp_path / "a.rrd")["/picture/scene EncodedImage:blob"]
-    assert sorted(shown) == [4, 6, 8]
-    for step, frame in zip((4, 6, 8), frames, strict=True):
+    assert sorted(shown) == [4, 5, 6]
+    for step, frame in zip((4, 5, 6), frames, strict=True):
         seen = np.asarray(Image.open(BytesIO(bytes(shown[step][0]))))
         assert np.abs(seen.astype(int) - frame).max() < 4
 

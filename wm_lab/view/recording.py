@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -40,10 +40,9 @@ class Points(NamedTuple):
 
 
 class ImageSeries(NamedTuple):
-    """A picture of every step, or of some."""
+    """A picture of every step."""
 
-    frames: Sequence[np.ndarray]  # [n] of [H, W, 3] uint8
-    steps: Sequence[int] | None = None  # [n] within the sequence; None: all
+    frames: Sequence[np.ndarray]  # [T] of [H, W, 3] uint8
 
 
 Shown = Numbers | Points | ImageSeries
@@ -58,7 +57,8 @@ class RerunRecording:
         self._temporary = path.with_name(f".{path.name}.tmp")
         self._stream = self._rerun.RecordingStream("wm_lab", recording_id=f"{title} {path.stem}")
         self._step = 0
-        self._known: dict[str, tuple[int, int, int]] = {}
+        self._named: set[str] = set()  # curves whose legend is written
+        self._colours: dict[str, tuple[int, int, int]] = {}  # of points
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,27 +90,20 @@ class RerunRecording:
         rr = self._rerun
         if isinstance(shown, Numbers):
             values = np.asarray(shown.values, np.float64).reshape(len(shown.values), -1)  # [T, D]
-            if path not in self._known and shown.names:
+            if path not in self._named and shown.names:
                 self._stream.log(path, rr.SeriesLines(names=list(shown.names)), static=True)
+                self._named.add(path)
             columns = rr.Scalars.columns(scalars=values.ravel()).partition([values.shape[1]] * len(values))
-            steps = list(range(len(values)))
         elif isinstance(shown, Points):
-            colour = COLOURS[len([p for p in self._known if p.startswith("world/")]) % len(COLOURS)]
+            colour = self._colours.setdefault(path, COLOURS[len(self._colours) % len(COLOURS)])
             at = np.asarray(shown.at, np.float32)
-            colour = self._known.get(path, colour)
             columns = rr.Points3D.columns(positions=at, colors=[colour] * len(at), radii=[RADIUS] * len(at))
-            self._known[path] = colour
-            steps = list(range(len(at)))
         else:
             jpeg = [_jpeg(frame) for frame in shown.frames]
             columns = rr.EncodedImage.columns(blob=jpeg, media_type=["image/jpeg"] * len(jpeg))
-            steps = list(range(len(jpeg)) if shown.steps is None else shown.steps)
-        self._known.setdefault(path, COLOURS[0])
-        self._stream.send_columns(path, [self._times(first, steps)], columns)
-        return max(steps, default=-1) + 1
-
-    def _times(self, first: int, steps: Sequence[int]) -> Any:
-        return self._rerun.TimeColumn("step", sequence=[first + step for step in steps])
+        steps = len(shown[0])
+        self._stream.send_columns(path, [rr.TimeColumn("step", sequence=range(first, first + steps))], columns)
+        return steps
 
 
 def _jpeg(frame: np.ndarray) -> bytes:

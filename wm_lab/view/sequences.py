@@ -24,7 +24,6 @@ class Viewed(NamedTuple):
 
     title: str
     shown: Mapping[str, Shown]
-    steps: int
 
 
 def save_viewed(viewed: Iterable[Viewed], path: Path, title: str) -> Path:
@@ -62,7 +61,7 @@ def of_episode(
         "contact": Numbers(episode.contact, ["contact"]),
         **points(task_spec, episode.state),
     }
-    return Viewed(title, shown, len(episode.action))
+    return Viewed(title, shown)
 
 
 def ending(what: str, episode: Episode) -> str:

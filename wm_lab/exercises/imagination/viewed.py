@@ -42,7 +42,7 @@ def viewed_windows(windows: Sequence[LookedAt], model: WorldModel, data: Dataset
             frames = model.decode(imagination)[key][0, 0].float().cpu().numpy()
             shown[f"picture/{key}/{IMAGINED}"] = ImageSeries(list(frames.clip(0, 255).astype(np.uint8)))
             shown[f"picture/{key}/{TRUE}"] = ImageSeries(list(part.following.observation[key][0].numpy()))
-        found.append(Viewed(window.told, shown, len(window.error)))
+        found.append(Viewed(window.told, shown))
     return found
 
 
