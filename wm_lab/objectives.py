@@ -75,7 +75,7 @@ class GoalFeatures:
     def known(self) -> Tensor:
         """[B, F]; UserError where nobody has set them."""
         if self.features is None:
-            raise UserError("objective.goal_distance has no goal; set the goal's features before planning")
+            raise UserError("a distance to the goal has no goal; set the goal's features before planning")
         return self.features
 
 
