@@ -74,6 +74,7 @@ def test_a_run_is_exported_loads_again_and_is_not_written_over(tmp_path_factory,
     assert all(torch.equal(weight, again[name]) for name, weight in original.items())
     card = (folder / "README.md").read_text()
     assert "latent_mlp on hand/reach" in card and "| mpc | 0." in card and "clone.onnx" in card and "licence" in card
+    assert "execute the first 2 of each chunk" in card, "one action at a time, a clone may wait for ever"
     assert json.loads((folder / "clone.json").read_text())["spec"]["observation"] == {"state": [28]}
     capsys.readouterr()
     assert main([str(run), str(folder)]) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wm_lab import __version__
 from wm_lab.deploy.loaded_run import LoadedRun
+from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
 
 CARD = """---
 library_name: wm_lab
@@ -54,7 +55,7 @@ model = load_exported("{folder}")            # the world model; load_exported(FO
 ```python
 import onnxruntime, torch
 
-# {{key: [B, history, ...]}}, oldest first -> [B, chunk, A]
+# {{key: [B, history, ...]}}, oldest first -> [B, chunk, A]; execute the first {execute} of each chunk, then ask anew
 actions = onnxruntime.InferenceSession("clone.onnx").run(None, observations)[0]
 # (*belief, action [B, A]) -> (*belief, features [B, F], reward [B], probability of going on [B])
 step = torch.export.load("transition.pt2").module()
@@ -92,6 +93,7 @@ def model_card(run: LoadedRun, files: Sequence[str]) -> str:
         results=_results(run.folder / "tables" / "success.csv"),
         files="\n".join(f"- `{name}`" for name in files),
         folder=".",
+        execute=BehaviourCloningConfig.played(run.settings.bc).execute,
     )
 
 
