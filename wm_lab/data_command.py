@@ -125,7 +125,7 @@ def view(arguments: argparse.Namespace) -> None:
     count, steps = min(arguments.episodes, len(source)), 0
     with progress("view", count) as bar, RerunRecording(output, source.task_spec.name) as recording:
         for index, episode in enumerate(islice(source.episodes(), count)):
-            title = ending(f"episode {source.kept[index]}", episode)
+            title = ending(f"episode {source.kept[index]}", source.task_spec, episode)
             recording.sequence(title, of_episode(source.task_spec, episode, title, source.labels).shown)
             steps += episode.steps
             bar.advance(1)

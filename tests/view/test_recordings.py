@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -18,6 +19,7 @@ from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
 from wm_lab.data_command import main
 from wm_lab.view.recording import ImageSeries, Numbers, RerunRecording
+from wm_lab.view.sequences import ending
 
 CONFIG = DataConfig(episodes=4)
 
@@ -47,6 +49,14 @@ def test_episodes_of_a_dataset_come_back_step_by_step(shard, tmp_path, capsys):
     np.testing.assert_allclose([points[i][0] for i in steps], np.pad(state[:, 2:4], ((0, 0), (0, 1))), rtol=1e-6)
     titles = found["/sequence TextDocument:text"]
     assert [*titles] == [0, 21] and titles[21][0].startswith(f"episode 1 (seed {second.seed}): ")
+
+
+def test_where_nobody_can_succeed_a_title_says_what_was_earned(shard):
+    dataset, spec = Dataset.open(shard), PointTask().task_spec
+    episode = dataset.episode(0)
+    pays = replace(spec, success_test="")
+    assert ending("mpc", pays, episode) == f"mpc (seed {episode.seed}): return {episode.total_reward:.4g} in 20 steps"
+    assert "solved" in ending("mpc", spec, episode)
 
 
 @pytest.mark.parametrize(("name", "said"), [("folder.rrd", "is a folder"), ("a.txt", "is no .rrd file")])

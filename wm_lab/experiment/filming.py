@@ -103,7 +103,7 @@ def view_again(task: Task, arm: str, shown: Shown) -> Viewed:
         np.array(contacts),
         none,
     )
-    return of_episode(task.task_spec, episode, ending(arm, episode), pictures=pictures or None)
+    return of_episode(task.task_spec, episode, ending(arm, task.task_spec, episode), pictures=pictures or None)
 
 
 def frame_budget(task: Task) -> tuple[tuple[int, int], int]:

@@ -64,10 +64,16 @@ def of_episode(
     return Viewed(title, shown)
 
 
-def ending(what: str, episode: Episode) -> str:
-    """`episode 3 (seed 17): solved after 14 steps`; `what`: the episode's number, or who played it"""
+def ending(what: str, task_spec: TaskSpec, episode: Episode) -> str:
+    """`episode 3 (seed 17): solved after 14 steps`, or what it earned where nobody can succeed.
+
+    what: the episode's number, or who played it
+    """
     first = episode.first_success
-    end = f"not solved in {episode.steps} steps" if first is None else f"solved after {first} steps"
+    if not task_spec.success_test:
+        end = f"return {episode.total_reward:.4g} in {episode.steps} steps"
+    else:
+        end = f"not solved in {episode.steps} steps" if first is None else f"solved after {first} steps"
     return f"{what} (seed {episode.seed}): {end}"
 
 
