@@ -10,7 +10,6 @@ import torch
 from tests.behaviours.worlds import BEST, Bandit, SteppedLinear, learn, spec_of, windows_of
 from tests.policies.linear_world import optimal_cost
 from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
-from wm_lab.behaviours.dreaming import dream
 from wm_lab.errors import UserError
 
 SMALL = {"units": 32, "layers": 2}
@@ -66,13 +65,6 @@ def test_a_linear_system_is_controlled_within_three_percent_of_the_optimum(gradi
             cost -= seen.reward[:, 0, 0]
     best = sum(optimal_cost(start.numpy(), 60) for start in starts[:100])
     assert best < float(cost.sum()) < 1.03 * best
-
-
-def test_an_end_that_no_episode_had_is_not_dreamt_of():
-    world, one = Bandit(), torch.ones(3, 1)  # every dream of it ends
-    state = world.observe(windows_of(one[:, None]))[0]
-    assert dream(world, state, one, torch.zeros_like, 2, ends=True).goes_on.tolist() == [[1, 0, 0]] * 3
-    assert dream(world, state, one, torch.zeros_like, 2, ends=False).goes_on.tolist() == [[1, 1, 1]] * 3
 
 
 def test_cloning_first_leaves_the_critic_alone():

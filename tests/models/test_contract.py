@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -194,6 +194,12 @@ def test_heads_speak_in_the_units_of_the_task(kind):
     future = model.imagine(model.encode(noise_windows()), actions(3, 2, 5))
     assert (future.continue_probability > 0).all() and (future.continue_probability < 1).all()
     assert future.uncertainty.shape == (3, 2, 5) and (future.uncertainty >= 0).all()
+
+
+def test_where_no_episode_ended_none_is_imagined_to_end(kind):
+    model = make_informed(kind, replace(SPEC, ends=False)).eval()
+    future = model.imagine(model.encode(noise_windows()), actions(3, 2, 5))
+    assert (future.continue_probability == 1).all()
 
 
 def test_without_an_ensemble_there_is_no_uncertainty(kind):

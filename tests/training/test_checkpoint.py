@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_a_model_comes_back_as_it_was_and_ready_to_plan(tmp_path, kind):
     weights, found = model.state_dict(), again.state_dict()
     assert all(torch.equal(weights[key], found[key]) for key in weights)
     assert read(tmp_path / "best.pt")["facts"] == {"step": 12}
+
+
+def test_a_model_that_goes_on_with_data_that_ends_learns_of_ends(tmp_path):
+    model = small("latent_mlp", replace(SPEC, ends=False))
+    save_model(tmp_path / "best.pt", model, model.state_dict())
+    assert not load_model(tmp_path / "best.pt", WorldModel).spec.ends
+    assert load_model(tmp_path / "best.pt", WorldModel, ends=True).spec.ends
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):

@@ -112,7 +112,7 @@ class ActorCritic(NormalisedBehaviour):
             return clone, {"clone": clone.detach()}
         through = config.gradient == "backprop"
         with torch.set_grad_enabled(through and torch.is_grad_enabled()):
-            dreamt = dream(self.world, state, features.flatten(0, 1), self._chosen, config.horizon, self.spec.ends)
+            dreamt = dream(self.world, state, features.flatten(0, 1), self._chosen, config.horizon)
         if config.disagreement and dreamt.uncertainty is None:
             raise UserError(
                 "behaviour.disagreement needs a model that knows its own uncertainty, and this one has no ensemble; "

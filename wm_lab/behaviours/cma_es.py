@@ -127,7 +127,6 @@ class Controller(NormalisedBehaviour):
             features.flatten(0, 1)[rows],
             lambda now: self._acted(now, weights),
             self.config.horizon,
-            self.spec.ends,
         )
         earned: Tensor = dreamt.earned().unflatten(0, (len(weights), -1)).mean(1)
         return earned

@@ -41,12 +41,8 @@ def believe(world: WorldModel, windows: Windows) -> tuple[State, Tensor]:
     return type(states[0]).concatenated(states)[order], torch.stack(features, 1)
 
 
-def dream(world: WorldModel, state: State, features: Tensor, act: Act, horizon: int, ends: bool) -> Dreamt:
-    """Act from S beliefs on, whose features are [S, F]. Gradients pass where they are enabled.
-
-    ends: whether a dream may end before its horizon. Where no recorded episode ended, the model has learned of no end;
-    what it says of one far from the data is made up, and an actor whose rewards are costs will seek it.
-    """
+def dream(world: WorldModel, state: State, features: Tensor, act: Act, horizon: int) -> Dreamt:
+    """Act from S beliefs on, whose features are [S, F]. Gradients pass where they are enabled."""
     now, steps, actions = features, [], []
     for _ in range(horizon):
         action = act(now)
@@ -59,12 +55,11 @@ def dream(world: WorldModel, state: State, features: Tensor, act: Act, horizon: 
         first = torch.full_like(parts[0], start)
         return torch.stack([first, *parts], 1).float()
 
-    goes_on = with_start([seen.continue_probability[:, 0, 0] for seen in steps], 1.0)
     unsure = [seen.uncertainty[:, 0, 0] for seen in steps if seen.uncertainty is not None]
     return Dreamt(
         features=torch.stack([features, *(seen.features[:, 0, 0] for seen in steps)], 1),
         action=torch.stack(actions, 1),
         reward=with_start([seen.reward[:, 0, 0] for seen in steps], 0.0),
-        goes_on=goes_on if ends else torch.ones_like(goes_on),
+        goes_on=with_start([seen.continue_probability[:, 0, 0] for seen in steps], 1.0),
         uncertainty=with_start(unsure, 0.0) if unsure else None,
     )

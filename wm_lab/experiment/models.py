@@ -113,9 +113,9 @@ class Models:
                 make_for = partial(build, WorldModel, settings.model, "model")
                 return restandardised(load_model(earlier, WorldModel), make_for, dataset.spec)
             if earlier is not None:
-                return load_model(earlier, WorldModel)
+                return load_model(earlier, WorldModel, ends=dataset.spec.ends)
             if parent is not None:
-                return parent.child(WorldModel, settings.model, "model", dataset.spec.observation)
+                return parent.child(WorldModel, settings.model, "model", dataset.spec.observation, dataset.spec.ends)
             return build(WorldModel, settings.model, "model", dataset.spec)
 
         prefix = "train" if other is None else f"train_{settings.label('model')}"

@@ -39,14 +39,15 @@ class Parent:
             "sha256": hashlib.sha256(self.checkpoint.read_bytes()).hexdigest(),
         }
 
-    def child(self, kind: type[Trained], section: Section, name: str, seen: Shapes) -> Trained:
+    def child(self, kind: type[Trained], section: Section, name: str, seen: Shapes, ends: bool = False) -> Trained:
         """A model with the options of this section that begins with the parent's weights.
 
         It keeps its parent's statistics of the data, by which the weights were learned.
         seen: shapes of what it is to observe
+        ends: whether an episode that it learns from truly ended
         Raises UserError, naming the first difference, where it is of another architecture.
         """
-        parent: Any = load_model(self.checkpoint, nn.Module)
+        parent: Any = load_model(self.checkpoint, nn.Module, ends=ends)
         if dict(parent.spec.observation) != dict(seen):
             raise UserError(
                 f"{self.option} is a model of {_told(parent.spec.observation)}, where {_told(seen)} is to be seen"

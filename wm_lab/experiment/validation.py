@@ -92,8 +92,8 @@ def imagined_returns(behaviour: Behaviour, episodes: Sequence[Episode]) -> np.nd
         valid=~zeros.bool(),
     ).to(device_of(world))
     state, seen = world.observe(windows)
-    act, horizon, ends = behaviour.act, behaviour.config.horizon, behaviour.spec.ends
-    dreamt = dream(world, state, seen.features[:, 0, -1], act, horizon, ends)
+    act, horizon = behaviour.act, behaviour.config.horizon
+    dreamt = dream(world, state, seen.features[:, 0, -1], act, horizon)
     returns: np.ndarray = dreamt.earned().float().cpu().numpy()
     return returns
 

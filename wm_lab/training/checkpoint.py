@@ -41,14 +41,17 @@ def save_model(path: Path, model: Trainable, weights: Mapping[str, torch.Tensor]
     )
 
 
-def load_model(path: Path, kind: type[Model], device: torch.device | str = "cpu") -> Model:
+def load_model(path: Path, kind: type[Model], device: torch.device | str = "cpu", ends: bool = False) -> Model:
     """The model in a checkpoint, in `eval()` mode.
 
+    ends: whether the data that it is to learn from next holds episodes that truly ended; its own may have had none
     UserError where the file is missing, damaged, no checkpoint, or one of a model that is no `kind`.
     """
     content = read(path)
     if "class" not in content:
         raise UserError(f"{path} holds no model but the state of a training; load {path.with_name('best.pt')} instead")
+    if ends and "spec" in content:
+        content["spec"] = {**content["spec"], "ends": True}
     return from_parts(content, kind, path).to(device).eval()
 
 

@@ -91,6 +91,7 @@ class Heads(nn.Module):
         )
         self.reward_norm = Normaliser(*spec.mean.get("reward", [0.0]), *spec.std.get("reward", [1.0]))
         self.continuation = mlp(read_size, config.units, 1, 1)
+        self.ends = spec.ends
         inputs = read_size + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
 
@@ -164,7 +165,9 @@ class Heads(nn.Module):
         """Heads on features [B, N, H, F]; `before` are those one step earlier, which the ensemble reads."""
         read = features[..., : self.read_size]
         reward = self.reward_norm.inverse(self.reward(read))
-        continue_probability = torch.sigmoid(self.continuation(read)[..., 0])
+        goes_on = torch.sigmoid(self.continuation(read)[..., 0])
+        # A head that never saw an end makes some up far from its data, and a plan "ends" to be spared what comes.
+        continue_probability = goes_on if self.ends else torch.ones_like(goes_on)
         uncertainty = None
         if self.ensemble is not None and before is not None:
             predictions = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
