@@ -22,7 +22,7 @@ from wm_lab.tasks.hand.experts import HandExpert
 from wm_lab.tasks.hand.gripper import OBSERVATIONS, GripperConfig, GripperTask, shapes_of
 from wm_lab.tasks.hand.physics import ACTIONS
 from wm_lab.tasks.hand.scene import CONTROL_HZ, LOOK_REVISION, SCENE_REVISION
-from wm_lab.tasks.hand.state import JOINTS, PROPRIO, TCP, VELOCITY, Layout
+from wm_lab.tasks.hand.state import PROPRIO, Layout
 from wm_lab.tasks.table.choice import Choice, choose
 from wm_lab.tasks.table.grammar import PHRASINGS, TRAINED, phrasings, sentence
 from wm_lab.tasks.table.scene import TABLE_REVISION, TablePhysics
@@ -39,7 +39,7 @@ from wm_lab.tasks.table.things import (
     TableLayout,
 )
 from wm_lab.tasks.table.verbs import VERBS, Verb
-from wm_lab.tasks.table.verbs.verb import ONE_BLOCK
+from wm_lab.tasks.table.verbs.verb import ONE_BLOCK, POSITION
 from wm_lab.tasks.task import SCENE, TaskSpec, defining_options
 
 SUCCESS_REVISION = 1  # of the success tests: results of different revisions do not compare
@@ -158,21 +158,19 @@ class TableTask(GripperTask):
         return cost
 
     def goal_state(self, state: Tensor) -> Tensor:
-        """Fingertips or block moved to where the command has them."""
+        """The block on what the command has it go to, the hand at rest where it then is."""
         layout, there = self.layout, state.clone()
         x = state.unbind(-1)
         for number, verb in enumerate(self._verbs):
             mine = (state[..., layout.scene + number] > 0.5)[..., None]
-            goal = torch.stack(self.one_block(x, verb)[-3:], -1)
-            if verb.target is None:
-                moved_by = mine * (goal - state[..., TCP : TCP + 3])
-                for at in (TCP, 0, VELOCITY + JOINTS):  # tcp, joints, setpoints
-                    there[..., at : at + 3] += moved_by
-                continue
+            done = verb.done(torch.stack(self.one_block(x, verb), -1))
+            there[..., :PROPRIO] = torch.where(mine, done[..., :PROPRIO], there[..., :PROPRIO])
             for block in range(len(BLOCKS)):
                 at = layout.position(block)
                 chosen = mine & (state[..., layout.object + block] > 0.5)[..., None]
-                there[..., at : at + 3] = torch.where(chosen, goal, there[..., at : at + 3])
+                there[..., at : at + 3] = torch.where(
+                    chosen, done[..., POSITION : POSITION + 3], there[..., at : at + 3]
+                )
         return there
 
     def one_block(self, x: Sequence[Any] | np.ndarray, verb: Verb) -> list[Any]:

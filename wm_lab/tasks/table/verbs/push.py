@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from wm_lab.tasks.hand.costs import COSTS
+from torch import Tensor
+
+from wm_lab.tasks.hand.costs import COSTS, goal_state
 from wm_lab.tasks.hand.experts import HandExpert, PushExpert, Watched
 from wm_lab.tasks.hand.scene import BLOCK_HALF
 from wm_lab.tasks.table.verbs.verb import Number, Point, Verb, aside
@@ -48,6 +50,9 @@ class Push(Verb):
 
     def cost(self, x: Sequence[Number]) -> Number:
         return COSTS["push"](x)
+
+    def done(self, state: Tensor) -> Tensor:
+        return goal_state("push", state)
 
     def expert(self, watched: Watched) -> HandExpert:
         return Pusher(watched)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wm_lab.tasks.hand.costs import manipulate
+from torch import Tensor
+
+from wm_lab.tasks.hand.costs import goal_state, manipulate
 from wm_lab.tasks.hand.experts import HandExpert, StackExpert, Watched
 from wm_lab.tasks.hand.goals import STACKED_WITHIN
 from wm_lab.tasks.hand.scene import BLOCK_HALF
@@ -39,6 +41,9 @@ class Put(Verb):
 
     def cost(self, x: Sequence[Number]) -> Number:
         return manipulate(x, "place", 0, BLOCK_HALF, grasp_above=0.0, clearance=0.06, corridor=0.015) / 2.0
+
+    def done(self, state: Tensor) -> Tensor:
+        return goal_state("place", state)
 
     def expert(self, watched: Watched) -> HandExpert:
         return StackExpert(watched)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wm_lab.tasks.hand.costs import COSTS
+import torch
+from torch import Tensor
+
+from wm_lab.tasks.hand.costs import COSTS, goal_state
 from wm_lab.tasks.hand.experts import HandExpert, ReachExpert, Watched
 from wm_lab.tasks.hand.state import PROPRIO, TCP
 from wm_lab.tasks.table.verbs.verb import Number, Point, Verb
@@ -39,6 +42,10 @@ class Reach(Verb):
 
     def cost(self, x: Sequence[Number]) -> Number:
         return COSTS["reach"]([*x[:PROPRIO], *x[-3:]])
+
+    def done(self, state: Tensor) -> Tensor:
+        hand, block, goal = state.tensor_split([PROPRIO, -3], -1)
+        return torch.cat([goal_state("reach", torch.cat([hand, goal], -1))[..., :PROPRIO], block, goal], -1)
 
     def expert(self, watched: Watched) -> HandExpert:
         return ReachExpert(watched)

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+from torch import Tensor
+
 from wm_lab.tasks.hand.experts import HandExpert, Watched
 from wm_lab.tasks.hand.state import Layout
 
@@ -53,6 +55,10 @@ class Verb(ABC):
     @abstractmethod
     def cost(self, x: Sequence[Number]) -> Number:
         """About 1 at a typical start, about 0 once it is done."""
+
+    @abstractmethod
+    def done(self, state: Tensor) -> Tensor:
+        """States [..., 35] with it done: the object on its goal, the hand at rest where it finishes."""
 
     @abstractmethod
     def expert(self, watched: Watched) -> HandExpert:
