@@ -204,3 +204,32 @@ def test_at_the_goal_state_nothing_is_left_to_do(make: Callable[[], Task]) -> No
     made = make()
     state = torch.from_numpy(made.state())
     assert made.cost(made.goal_state(state)) < 0.35 * made.cost(state)
+
+
+@pytest.mark.parametrize("name", ["point_maze_large", "fetch_push", "fetch_pick_and_place"])
+def test_a_goal_that_a_state_shows_is_reached_there_and_comes_back_with_a_snapshot(name: str) -> None:
+    played = task(name)
+    played.reset(seed=1)
+    own = played.snapshot()
+    shown = played.state().copy()
+    played.set_goal(shown)
+    given, still = played.snapshot(), np.zeros(played.task_spec.action_size, np.float32)
+    assert played.step(still)[4]["success"]
+    played.reset(seed=2)
+    np.testing.assert_array_equal(played.restore(given)["state"], played.states(given[None])[0])
+    assert played.step(still)[4]["success"]
+    played.restore(own)  # of the same start, with the goal that it drew
+    np.testing.assert_array_equal(played.state(), shown)
+    assert not played.step(still)[4]["success"]
+
+
+def test_a_maze_is_put_where_a_recorded_state_says() -> None:
+    played = task("point_maze_large")
+    played.reset(seed=1)
+    there = np.array([0.5, -1.2, 0.3, -0.4, 2.5, 1.5], np.float32)
+    here, put = played.state().copy(), played.snapshot_like(there)
+    np.testing.assert_array_equal(played.state(), here)
+    np.testing.assert_array_equal(played.restore(put)["state"], there)
+    moved = played.step(np.zeros(2, np.float32))[0]["state"]
+    np.testing.assert_allclose(moved[:2], there[:2] + there[2:4] * 0.01, atol=2e-3)
+    np.testing.assert_array_equal(moved[4:], there[4:])

@@ -22,8 +22,9 @@ from wm_lab.domains import Domain
 from wm_lab.errors import unknown
 from wm_lab.tasks import dense
 from wm_lab.tasks.env_config import EnvConfig
-from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
+from wm_lab.tasks.env_task import Facts, make, pieces
 from wm_lab.tasks.extras import need
+from wm_lab.tasks.goal_env import GoalEnvTask
 from wm_lab.tasks.raycast import Marker, View
 from wm_lab.tasks.task import Expert
 
@@ -54,10 +55,11 @@ class PointMazeConfig(EnvConfig):
     """Metres of success; the library's own is 0.45, where corridors are a metre wide."""
 
 
-class PointMazeTask(EnvTask):
+class PointMazeTask(GoalEnvTask):
     """State: position (m), velocity (m/s) and goal (m), two numbers each."""
 
     Config = PointMazeConfig
+    _achieved = slice(0, 2)
 
     def __init__(self, config: PointMazeConfig) -> None:
         gymnasium.register_envs(need("gymnasium_robotics", f"task.id={config.id}"))
@@ -87,6 +89,15 @@ class PointMazeTask(EnvTask):
     def expert(self) -> Expert:
         return MazeExpert(self)
 
+    def snapshot_like(self, state: np.ndarray) -> np.ndarray:
+        here, data = self.snapshot(), self._env.data
+        data.qpos[:], data.qvel[:] = state[:2], state[2:4]
+        mujoco.mj_forward(self._env.model, data)
+        self._state = np.asarray(state, np.float32)
+        put = self.snapshot()
+        self._return_to(here)
+        return put
+
     def simulate_batch(
         self, snapshots: np.ndarray, actions: np.ndarray, threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -107,10 +118,6 @@ class PointMazeTask(EnvTask):
         states[..., 4:] = self.states(snapshots)[:, None, None, 4:]
         self._return_to(here)
         return states, np.linalg.norm(states[..., :2] - states[..., 4:], axis=-1) <= self._tolerance
-
-    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
-        self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
-        return np.concatenate([seen["observation"], seen["desired_goal"]])
 
     def _solved(self, info: dict[str, Any]) -> bool:
         return self._distance <= self._tolerance

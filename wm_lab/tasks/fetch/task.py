@@ -5,23 +5,22 @@ Actions are a displacement of the gripper, up to 5 cm a step in x, y and z, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import gymnasium
-import numpy as np
 from torch import Tensor
 
 from wm_lab.domains import Domain
 from wm_lab.errors import unknown
 from wm_lab.tasks import dense
 from wm_lab.tasks.env_config import EnvConfig
-from wm_lab.tasks.env_task import EnvTask, Facts, make, pieces
+from wm_lab.tasks.env_task import Facts, make, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.fetch.experts import FetchPickExpert, FetchPushExpert, FetchReachExpert, FetchSlideExpert
+from wm_lab.tasks.goal_env import GoalEnvTask
 from wm_lab.tasks.raycast import Marker
 from wm_lab.tasks.task import Expert, consecutive
 
@@ -83,7 +82,7 @@ class FetchConfig(EnvConfig):
     """Metres of success; the library's own is 5 cm."""
 
 
-class FetchTask(EnvTask):
+class FetchTask(GoalEnvTask):
     """Success: the gripper (reach) or the thing (others) is within the tolerance of the goal."""
 
     Config = FetchConfig
@@ -129,9 +128,9 @@ class FetchTask(EnvTask):
         cross = model.geom_bodyid == model.body("robot0:mocap").id
         model.geom_rgba[cross, 3] = 0.0  # green lines to the ends of the world, which hide what matters
 
-    def _read(self, seen: Any, info: dict[str, Any]) -> np.ndarray:
-        self._distance = math.dist(seen["achieved_goal"], seen["desired_goal"])
-        return np.concatenate([seen["observation"], seen["desired_goal"]])
+    @property
+    def _achieved(self) -> slice:
+        return THING if self._env.has_object else GRIP
 
     def _solved(self, info: dict[str, Any]) -> bool:
         return self._distance < self._tolerance
