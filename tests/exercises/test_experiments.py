@@ -11,7 +11,9 @@ from tests.extras import need
 from wm_lab.command_line.hydra_internals import basic_sweeper
 from wm_lab.main import CONF
 
-NEEDED = dict.fromkeys(("demonstrations", "suite"), ("ogbench", "tasks")) | {"online_control": ("dm_control", "dmc")}
+NEEDED = dict.fromkeys(("demonstrations", "suite"), ("ogbench", "tasks")) | dict.fromkeys(
+    ("online_control", "planet", "dreamer"), ("dm_control", "dmc")
+)
 """Presets that another library is asked for, and the extra that brings it."""
 MODELS = {"world_models": "mdn_rnn"}
 """Of presets that only their own model can go through; the others are checked with the smallest."""

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from tests.exercises.point_world import PointExperiment, settings
-from wm_lab.exercises.planning.rounds import PUBLISHED, rounds_numbers, rounds_of, rounds_tables
+from wm_lab.exercises.planning.rounds import (
+    PUBLISHED,
+    returns_after,
+    rounds_figure,
+    rounds_numbers,
+    rounds_of,
+    rounds_tables,
+)
+from wm_lab.experiment.arms import PlanningArm
 
 DATA = {"episodes": 4, "rounds": 2, "round_episodes": 2, "mixture": {"random": 1.0}}
 
@@ -37,6 +45,8 @@ def test_repeated_actions_count_as_the_environment_steps_that_they_are_beside_pu
     assert [each.environment_steps for each in rounds] == [320, 480, 640]
     _, published = rounds_tables(repeated, rounds)
     assert [row[0] for row in published.rows] == ["TD-MPC2", "DreamerV3", "PlaNet"]
+    figure = rounds_figure(repeated, rounds).figure()
+    assert figure.axes[0].get_xscale() == "log" and len(figure.axes[0].texts) == len(published.rows)
     assert all([by.steps for by in known] == sorted(by.steps for by in known) for known in PUBLISHED.values())
 
 
@@ -50,3 +60,17 @@ def test_the_truth_learns_from_no_rounds(tmp_path):
     with PointExperiment(settings(tmp_path, data=DATA, model=truth)) as experiment:
         assert rounds_of(experiment) == [] and not experiment.tools.seconds
         assert set(experiment.data.dataset().table.round) == {0}
+
+
+def test_the_test_is_played_between_rounds_too_where_that_is_asked_for(experiment):
+    manifest = experiment.data.manifest(3)
+    assert returns_after(experiment, manifest, 0) == {}
+    tested = returns_after(experiment, manifest, 5)
+    assert sorted(tested) == [0, 2] and tested[0].n == 3
+    rounds = rounds_of(experiment, tested)
+    assert [each.tested for each in rounds] == [tested[0], None, tested[2]]
+    table = rounds_tables(experiment, rounds)[0]
+    assert table.columns[-1] == "test after it" and [bool(row[-1]) for row in table.rows] == [True, False, True]
+    assert rounds_numbers(rounds)[2]["tested"]["value"] == tested[2].value
+    recipes = [experiment.after(2).recipe(), PlanningArm("mpc", experiment.settings, experiment.models.world_model())]
+    assert recipes[0] == recipes[1].recipe(), "what the test has played already is not played again"

@@ -84,22 +84,30 @@ class Experiment:
         2023, hands over by a schedule).
         """
         settings = (self.tools.settings if self.explores else self.settings).without_variation()
+        return replace(self._acts(number, settings), name="collector")
+
+    def after(self, rounds: int) -> Arm:
+        """Who would collect the round after so many, as the test plays it: nobody explores, and episodes may vary."""
+        return replace(self._acts(rounds + 1, self.settings), name=f"round {rounds}")
+
+    def _acts(self, number: int, settings: Settings) -> Arm:
+        """Who collects the round of this number, with these settings and a name of its own."""
         if (who := self.data.config.collector) in (ACTOR, PLANNED_ACTOR):
             model, behaviour = self.models.world_model(number - 1), self.models.behaviour(number - 1)
-            return replace(behaviour_arm(who, settings, model, behaviour), name="collector")
+            return behaviour_arm(who, settings, model, behaviour)
         if not self.data.config.advised:
             model, value = self.models.world_model(number - 1), self.models.value(number - 1)
-            return PlanningArm("collector", settings, model, value=value)
+            return PlanningArm("mpc", settings, model, value=value)
         clone = self.clones.checkpoint()
         if number == 1:
-            return CloneArm("collector", settings, clone)
+            return CloneArm("bc", settings, clone)
         model, value = self.models.world_model(number - 1), self.models.value(number - 1)
         arms = candidates(settings, clone, model, value)
         chosen = LOCAL
         if episodes := self.data.config.handover_episodes:
             starts = self.data.validation_manifest(episodes)
             chosen = select_policy(arms, starts, self.evaluations, REST).chosen
-        return replace(next(arm for arm in arms if arm.name == chosen), name="collector")
+        return next(arm for arm in arms if arm.name == chosen)
 
     @property
     def explores(self) -> bool:

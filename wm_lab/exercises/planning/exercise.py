@@ -31,7 +31,13 @@ from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
 from wm_lab.exercises.planning.ranking import ranking
 from wm_lab.exercises.planning.robustness import play_nudged
-from wm_lab.exercises.planning.rounds import rounds_numbers, rounds_of, rounds_tables
+from wm_lab.exercises.planning.rounds import (
+    returns_after,
+    rounds_figure,
+    rounds_numbers,
+    rounds_of,
+    rounds_tables,
+)
 from wm_lab.exercises.planning.selection_answer import (
     SELECTED,
     Validation,
@@ -87,6 +93,8 @@ class PlanningConfig:
     robustness: bool = False
     """The clone and the planning arms again, two steps of each episode disturbed in one group of action dimensions."""
     offline: bool = True  # with on-policy rounds: also the model as it was before them
+    test_every: Amount = 0
+    """After every so many on-policy rounds the test is played as well: a curve over environment steps. 0: it is not."""
     ranking: Amount = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
@@ -206,9 +214,10 @@ class PlanningExercise(Exercise):
             answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
         tell_validation(experiment, answer)
-        if rounds := rounds_of(experiment):
+        if rounds := rounds_of(experiment, returns_after(experiment, manifest, config.test_every)):
             answer.numbers["rounds"] = rounds_numbers(rounds)
             answer.tables += rounds_tables(experiment, rounds)
+            answer.figures["rounds"] = rounds_figure(experiment, rounds)
         answer.numbers["redrawn_starts"] = experiment.evaluations.redrawn_starts(manifest)
         answer.verdicts += starts_verdict(answer.numbers["redrawn_starts"], len(manifest))
         return answer
