@@ -7,10 +7,13 @@ import math
 import pytest
 import torch
 
+from tests.exercises.hand_lab import settings
 from tests.models.worlds import SIGHT, SPEC, fit, looking, make, make_informed, noise_windows
 from wm_lab.errors import UserError
 from wm_lab.models.jepa.collapse import FLOOR, SIGReg, effective_rank, variance_covariance
 from wm_lab.models.jepa.model import LOOKED_AT, JEPAConfig
+from wm_lab.settings import build
+from wm_lab.world_model import DataSpec, WorldModel
 
 
 def draws(b: int, steps: int = 8, size: int = 16) -> torch.Tensor:
@@ -110,3 +113,21 @@ def test_the_past_before_an_episode_is_its_first_moment():
     assert torch.equal(moments[:, 0], moments[:, 2])
     later = model.observe(data)[0].moments
     torch.testing.assert_close(later[:, 1, -2:], data.action[:, -2])
+
+
+def test_the_preset_of_lewm_has_its_sizes():
+    """Published (arXiv 2603.19312, and stable-worldmodel's scripts/train/config/lewm.yaml at addbab4): 192 numbers, a
+    history of 3, 1024 directions, weight 0.09, about 5 M parameters of the encoder and 10 M of the predictor."""
+    section = dict(settings("task=swm/two_room", "task.observation=pixels", "model=jepa_lewm").model)
+    spec = DataSpec({"pixels": (64, 64, 3)}, 2, mean={"pixels": [0.0] * 64 * 64 * 3}, std={"pixels": [1.0]})
+    model = build(WorldModel, section, "model", spec)
+
+    def count(*parts):
+        return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+    config = model.config
+    assert (config.variables, config.history, config.directions, config.sigreg_scale) == (192, 3, 1024, 0.09)
+    assert count(model.encoder, model.embed) == pytest.approx(5e6, rel=0.15)
+    assert count(model.predictor) == pytest.approx(10e6, rel=0.15)
+    features = model.encode_goal({"pixels": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
+    assert features.shape == (1, 192)
