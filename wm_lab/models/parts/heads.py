@@ -165,9 +165,10 @@ class Heads(nn.Module):
         """Heads on features [B, N, H, F]; `before` are those one step earlier, which the ensemble reads."""
         read = features[..., : self.read_size]
         reward = self.reward_norm.inverse(self.reward(read))
-        goes_on = torch.sigmoid(self.continuation(read)[..., 0])
         # A head that never saw an end makes some up far from its data, and a plan "ends" to be spared what comes.
-        continue_probability = goes_on if self.ends else torch.ones_like(goes_on)
+        continue_probability = (
+            torch.sigmoid(self.continuation(read)[..., 0]) if self.ends else torch.ones_like(features[..., 0])
+        )
         uncertainty = None
         if self.ensemble is not None and before is not None:
             predictions = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
