@@ -12,7 +12,7 @@ from wm_lab.exercises.planning.selection_answer import clone_choice_table
 from wm_lab.experiment.clones import variants
 from wm_lab.training.checkpoint import load_model
 
-VARIANTS = {"precise": {"dropout": 0.0}, "smooth": {"dropout": 0.1}, "short": {"chunk": 2}}
+VARIANTS = {"precise": {"dropout": 0.0}, "steady": {"dropout": 0.1}, "smooth": {"chunk": 2}}
 CLONING = {"validation_episodes": 4, "variants": VARIANTS}
 
 
@@ -27,18 +27,18 @@ def experiment_of(store, solved: dict[str, list[int]], **cloning) -> PointExperi
 
 
 def test_the_first_that_solves_all_ends_the_search(tmp_path):
-    with experiment_of(tmp_path, {"precise": [1, 1, 0, 1], "smooth": [1, 1, 1, 1]}) as experiment:
-        assert list(experiment.clones.selection.outcomes) == ["precise", "smooth"]
-        assert experiment.clones.chosen == "smooth"
+    with experiment_of(tmp_path, {"precise": [1, 1, 0, 1], "steady": [1, 1, 1, 1]}) as experiment:
+        assert list(experiment.clones.selection.outcomes) == ["precise", "steady"]
+        assert experiment.clones.chosen == "steady"
         rows = [row[:3] for row in clone_choice_table([experiment.clones.selection]).rows]
         assert rows == [
             ("0", "precise", "3"),
-            ("", "smooth", "4"),
+            ("", "steady", "4"),
         ]
 
 
 def test_of_equals_the_first_goes_on(tmp_path):
-    solved = {"precise": [1, 0, 0, 1], "smooth": [0, 1, 1, 0], "short": [0, 0, 0, 1]}
+    solved = {"precise": [1, 0, 0, 1], "steady": [0, 1, 1, 0], "smooth": [0, 0, 0, 1]}
     with experiment_of(tmp_path, solved) as experiment:
         assert experiment.clones.chosen == "precise"
         assert len(experiment.clones.selection.outcomes) == 3
@@ -51,14 +51,14 @@ def test_without_validation_episodes_the_clone_is_as_configured_and_nothing_is_t
 
 
 def test_each_variant_is_trained_for_itself_and_the_chosen_one_handed_out(tmp_path):
-    solved = {"precise": [1, 0, 0, 1], "smooth": [0, 1, 1, 1], "short": [0, 0, 0, 1]}
+    solved = {"precise": [1, 0, 0, 1], "steady": [0, 1, 1, 1], "smooth": [0, 0, 0, 1]}
     with experiment_of(tmp_path, solved) as experiment:
         clones = experiment.clones
         assert clones.waiting_for() == "precise"
         for name in VARIANTS:
             experiment.models.train(clones.training(name))
         assert clones.waiting_for() is None
-        assert clones.checkpoint() == experiment.models.train(clones.training("smooth"))
+        assert clones.checkpoint() == experiment.models.train(clones.training("steady"))
 
 
 def test_what_variants_override_cannot_be_set_beside_them(tmp_path):

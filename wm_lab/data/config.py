@@ -47,7 +47,8 @@ class DataConfig:
     mixture: dict[str, Weight] = field(
         default_factory=lambda: {"noisy_expert": 0.5, "random": 0.2, "perturb_recover": 0.3}
     )
-    """How often each behaviour is played, in proportion; random is noise alone, without an expert."""
+    """How often each behaviour is played, in proportion; random is noise alone, without an expert. Those that are not
+    named keep their share: data.mixture.noisy_expert=0 leaves one out."""
     strengths: list[Spread] = field(default_factory=lambda: [0.1, 0.3, 0.5])  # noise std, one drawn per episode
     correlation: ShareBelowOne = 0.8  # of the noise in neighbouring control steps
     block: Steps = 12  # steps between changes of hands in "perturb_recover"
