@@ -317,3 +317,16 @@ def test_list_names_finished_artifacts_only(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "data" / ".building-0" / "recipe.json").write_text("{}")
     assert [(item.kind, item.recipe["name"]) for item in store.list()] == [("data", "a"), ("model", "b")]
     assert [item.recipe["name"] for item in store.list("model")] == ["b"]
+
+
+def test_what_one_reserved_nobody_else_builds_until_it_is_built_or_given_back(tmp_path: Path) -> None:
+    mine, other = Store(tmp_path), Store(tmp_path)
+    recipes = [{"name": "a"}, {"name": "b"}]
+    assert [mine.reserve("data", recipe) for recipe in recipes] == [True, True]
+    assert [other.reserve("data", recipe) for recipe in recipes] == [False, False]
+    assert not mine.reserve("data", recipes[0]), "twice asks for it twice"
+    mine.get("data", recipes[0], write_a_file)
+    mine.release()
+    assert [other.reserve("data", recipe) for recipe in recipes] == [False, True], "the first is there, the second free"
+    other.release()
+    assert not [path.name for path in (tmp_path / "data").iterdir() if path.name.startswith(".holder")]

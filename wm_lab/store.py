@@ -22,7 +22,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +66,7 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
+        self._reserved: dict[Path, ExitStack] = {}
 
     def get(self, kind: str, recipe: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """The folder of this artifact, built by `build(folder)` if nobody has yet.
@@ -77,8 +78,8 @@ class Store:
         place = self.path(kind, recipe)
         if place.exists():
             return self._checked(place, kind, recipe)
-        workshop = place.with_name(f"{BUILDING}{key_of(kind, recipe)[:HASH_LENGTH]}")
-        with self._spoken(), self._alone(place, workshop):
+        workshop = self._workshop(kind, recipe)
+        with self._spoken(), self._reserved.pop(place, None) or self._alone(place, workshop):
             if not _is_there(place):  # otherwise somebody built it while this process waited
                 self._prepare(workshop, kind, recipe)
                 build(workshop)
@@ -86,6 +87,31 @@ class Store:
                 workshop.rename(place)
                 _flush_folder(place.parent)
         return self._checked(place, kind, recipe)
+
+    def reserve(self, kind: str, recipe: Mapping[str, Any]) -> bool:
+        """Keep others from building this artifact until `get` has built it, or `release` lets them.
+
+        False where there is nothing to build: it is there, or someone is building it or has reserved it.
+        """
+        place = self.path(kind, recipe)
+        if place.exists():
+            return False
+        hold = ExitStack()
+        try:
+            with self._spoken():
+                hold.enter_context(self._alone(place, self._workshop(kind, recipe), wait=False))
+        except Timeout:
+            return False
+        if _is_there(place):  # built between the two looks
+            hold.close()
+            return False
+        self._reserved[place] = hold
+        return True
+
+    def release(self) -> None:
+        """Give back what was reserved and not built."""
+        while self._reserved:
+            self._reserved.popitem()[1].close()
 
     def key(self, kind: str, recipe: Mapping[str, Any]) -> str:
         """The artifact's full name: sha256 of kind, recipe and format revision; put it in recipes further down."""
@@ -104,6 +130,9 @@ class Store:
                 content = _read(file)
                 found.append(Artifact(content["kind"], file.parent, content["recipe"]))
         return found
+
+    def _workshop(self, kind: str, recipe: Mapping[str, Any]) -> Path:
+        return self.path(kind, recipe).with_name(f"{BUILDING}{key_of(kind, recipe)[:HASH_LENGTH]}")
 
     def _checked(self, place: Path, kind: str, recipe: Mapping[str, Any]) -> Path:
         found, asked = _read(place / RECIPE), _content(kind, recipe)
@@ -126,8 +155,8 @@ class Store:
             temporary.replace(file)
 
     @contextmanager
-    def _alone(self, place: Path, workshop: Path) -> Iterator[None]:
-        """Hold this artifact's lock, saying once who is waited for."""
+    def _alone(self, place: Path, workshop: Path, wait: bool = True) -> Iterator[None]:
+        """Hold this artifact's lock, saying once who is waited for; without `wait`, raise Timeout instead."""
         place.parent.mkdir(parents=True, exist_ok=True)
         key = workshop.name.removeprefix(BUILDING)
         lock_file = workshop.with_name(f"{LOCK}{key}")
@@ -136,6 +165,8 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            if not wait:
+                raise
             log.warning("waiting for %s, which is being built by %s", place.name, _holder(holder))
             lock.acquire()
         try:

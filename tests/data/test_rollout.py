@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.data.toy import SPEED, ConstantPolicy, PointConfig, PointTask, ScriptedPolicy
-from wm_lab.data.rollout import PlayConfig, Player, play
+from wm_lab.data.rollout import Cast, PlayConfig, Player, play, play_side_by_side
 from wm_lab.errors import UserError
 from wm_lab.policy import Moment, Policy
 
@@ -50,6 +50,27 @@ def test_an_episode_does_not_depend_on_what_plays_beside_it():
         assert a.seed == b.seed
         np.testing.assert_array_equal(a.action, b.action)
         np.testing.assert_array_equal(a.state, b.state)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_casts_side_by_side_play_as_each_does_alone_and_are_told_when_all_their_groups_are_in(workers):
+    casts = [Cast(PointTask, partial(ConstantPolicy, speed), [3, 1, 2], PlayConfig(group=2)) for speed in (0.5, -0.5)]
+    told: list[tuple[int, int]] = []
+    heard = {}
+
+    def advance(episodes: int, **_: int) -> None:
+        told.append((len(heard), episodes))
+
+    def done(index, episodes, seconds):
+        assert index not in heard and seconds > 0
+        heard[index] = episodes
+
+    play_side_by_side(casts, workers=workers, advance=advance, done=done)
+    assert sum(episodes for _, episodes in told) == 6 and len(told) == 4
+    for index, cast in enumerate(casts):
+        for mine, alone in zip(heard[index], play(*cast), strict=True):
+            assert mine.seed == alone.seed
+            np.testing.assert_array_equal(mine.state, alone.state)
 
 
 class GoalPolicy(ConstantPolicy):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.record import GroupRecord
@@ -60,16 +61,60 @@ def play(
 
     workers: a pool, which stays, or how many processes to start for this call alone (None: one per core)
     """
-    config = config or PlayConfig()
+    played: list[Episode] = []
 
-    def tell(episodes: list[Episode]) -> None:
+    def done(_: int, episodes: list[Episode], __: float) -> None:
+        played.extend(episodes)
+
+    cast = Cast(task, policy, [int(seed) for seed in seeds], config or PlayConfig())
+    play_side_by_side([cast], workers=workers, advance=advance, done=done)
+    return played
+
+
+class Cast(NamedTuple):
+    """Who plays which episodes, and how they are played."""
+
+    task: TaskFactory
+    policy: PolicyFactory
+    seeds: list[int]
+    config: PlayConfig
+
+    def groups(self) -> list[list[int]]:
+        """Consecutive seeds that play side by side."""
+        return split_into_groups(self.seeds, self.config.group)
+
+
+def play_side_by_side(
+    casts: Sequence[Cast],
+    *,
+    workers: Workers | int | None = 1,
+    advance: Advance | None = None,
+    done: Callable[[int, list[Episode], float], None],
+) -> None:
+    """The episodes of all casts: whichever process is free is given the next group, in their order.
+
+    done: hears the place of a cast whose episodes are all there, these in the order of its seeds, and the seconds that
+        playing them took, of all processes together
+    """
+    groups = [
+        _Group(index, number, seeds) for index, cast in enumerate(casts) for number, seeds in enumerate(cast.groups())
+    ]
+    came: list[list[_PlayedGroup]] = [[] for _ in casts]
+
+    def tell(group: _PlayedGroup) -> None:
         if advance is not None:
-            advance(len(episodes), **counts(episodes))
+            advance(len(group.episodes), **counts(group.episodes))
+        its = came[group.cast]
+        its.append(group)
+        if len(its) == len(casts[group.cast].groups()):
+            came[group.cast] = []
+            its.sort(key=lambda each: each.number)
+            done(group.cast, [episode for each in its for episode in each.episodes], sum(each.seconds for each in its))
 
-    build = partial(_build_player, task, policy, config)
     with pool_of(workers) as pool:
-        groups = pool.map(build, split_into_groups(seeds, config.group), name=describe_group, done=tell)
-    return [episode for group in groups for episode in group]
+        pool.map(
+            partial(_Players, casts), groups, name=lambda group: describe_group(group.seeds), done=tell, keep=False
+        )
 
 
 class Player:
@@ -129,5 +174,31 @@ def counts(episodes: Sequence[Episode]) -> dict[str, int]:
     return {"steps": sum(e.steps for e in episodes), "solved": sum(e.solved for e in episodes)}
 
 
-def _build_player(task: TaskFactory, policy: PolicyFactory, config: PlayConfig) -> Player:
-    return Player(task, policy(), config)
+class _Group(NamedTuple):
+    cast: int
+    number: int  # among the groups of its cast
+    seeds: list[int]
+
+
+class _PlayedGroup(NamedTuple):
+    cast: int
+    number: int
+    episodes: list[Episode]
+    seconds: float
+
+
+class _Players:
+    """A worker's tools: plays groups of several casts, and keeps the player of the one that it was asked for last."""
+
+    def __init__(self, casts: Sequence[Cast]) -> None:
+        self._casts = casts
+        self._last: tuple[int, Player] | None = None
+
+    def __call__(self, group: _Group) -> _PlayedGroup:
+        began = time.monotonic()
+        if self._last is None or self._last[0] != group.cast:
+            self._last = None  # the old one goes before the new one needs its memory
+            task, policy, _, config = self._casts[group.cast]
+            self._last = group.cast, Player(task, policy(), config)
+        episodes = self._last[1](group.seeds)
+        return _PlayedGroup(group.cast, group.number, episodes, time.monotonic() - began)

@@ -48,10 +48,12 @@ class Workers:
         name: Callable[[Item], str] = repr,
         done: Callable[[Result], None] | None = None,
         hear: Callable[[Item, Any], None] | None = None,
+        keep: bool = True,
     ) -> list[Result]:
         """Apply what `build()` returns to the items; results in their order, `done` hears each one once it is there.
 
-        `hear` is given what is told (`worker.tell`) while an item is worked on.
+        `hear` is given what is told (`worker.tell`) while an item is worked on. Without `keep` none is returned:
+        no result needs memory longer than `done` wants it.
 
         Each process calls `build` once and keeps its tools until it is asked for others; two builds that pickle to the
         same bytes are the same. `build` must be picklable (a module's function or a `functools.partial` of one) where
@@ -60,7 +62,7 @@ class Workers:
         out of memory, crashed in native code) raises a UserError that says which item, by `name`, it was busy with.
         """
         if self.count == 1 or len(items) < 2:
-            return self._map_here(build, items, name, done, hear)
+            return self._map_here(build, items, name, done, hear, keep)
         results: dict[int, Result] = {}
         try:
             for index, answer in self._answers(pickle.dumps(build), items, name):
@@ -68,13 +70,14 @@ class Workers:
                     if hear is not None:
                         hear(items[index], answer.content)
                     continue
-                results[index] = answer
+                if keep:
+                    results[index] = answer
                 if done is not None:
                     done(answer)
         except BaseException:
             self.close()  # workers in mid-item would otherwise answer the next map
             raise
-        return [results[index] for index in range(len(items))]
+        return [results[index] for index in sorted(results)]
 
     def _answers(self, build: bytes, items: Sequence[Item], name: Callable[[Item], str]) -> Iterator[tuple[int, Any]]:
         """(index of an item, its result or news of it) as they come; whoever has answered is given the next item."""
@@ -141,21 +144,24 @@ class Workers:
         name: Callable[[Item], str],
         done: Callable[[Result], None] | None,
         hear: Callable[[Item, Any], None] | None,
+        keep: bool,
     ) -> list[Result]:
         results: list[Result] = []
         with _one_thread():
             for item in items:
                 outlet = OUTLET.set(None if hear is None else partial(hear, item))
                 try:
-                    results.append(self._tools_here(build)(item))
+                    answer = self._tools_here(build)(item)
                 except Exception as error:
                     self._here = None  # tools that failed in mid-item are not to be trusted again
                     error.add_note(f"while busy with {name(item)}")
                     raise
                 finally:
                     OUTLET.reset(outlet)
+                if keep:
+                    results.append(answer)
                 if done is not None:
-                    done(results[-1])
+                    done(answer)
         return results
 
     def _tools_here(self, build: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:

@@ -1,15 +1,20 @@
-"""The played episodes of a run."""
+"""The played episodes of a run.
+
+Arms do not wait for one another: all that are asked for at once are played side by side, a group of episodes a process.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from wm_lab.data.rollout import PlayConfig, TaskFactory, play
+from wm_lab.data.episode import Episode
+from wm_lab.data.rollout import Cast, PlayConfig, TaskFactory, play_side_by_side
 from wm_lab.evaluation.json_files import plain, read_json, write_json
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
@@ -40,7 +45,7 @@ class Evaluations:
     """Plays each arm at most once."""
 
     def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+        self.tools = tools
 
     def play(self, arm: Arm, manifest: Manifest, play_on: int | None) -> Outcomes:
         """Play every episode of the manifest, in the world that its specification describes, and time single decisions.
@@ -48,26 +53,51 @@ class Evaluations:
         play_on: steps that an episode goes on after its first success; None: to the task's limit. "Success at the end"
             is success in the last step played, and the return is what was paid up to there.
         """
-        tools, make, recipe = self._tools, self._world(manifest), self._recipe(arm, manifest, play_on)
+        (outcomes,) = play_all([Play(self, arm, manifest, play_on)])
+        return outcomes
+
+    def reserve(self, play: Play) -> bool:
+        """Whether this play is to be done now; then no other process does it until it is kept, or given up."""
+        return self.tools.store.reserve("outcomes", self._recipe(*play.asked))
+
+    def give_up(self) -> None:
+        """Let others do what is reserved."""
+        self.tools.store.release()
+
+    def cast(self, play: Play) -> Cast:
+        """All that playing needs."""
+        arm, manifest = play.arm, play.manifest
+        config = PlayConfig(stop_after_success=play.play_on, steps=manifest.step_budget, group=arm.group)
+        return Cast(self._world(manifest), arm.build, list(manifest.seeds), config)
+
+    def keep(self, play: Play, episodes: Sequence[Episode], milliseconds: float) -> None:
+        """Store what came of a play; `milliseconds` of a single decision."""
+        self.tools.store.get(
+            "outcomes", self._recipe(*play.asked), lambda folder: self._write(folder, play, episodes, milliseconds)
+        )
+
+    def found(self, play: Play) -> Outcomes:
+        """What came of a play, which is in the store unless another process is at it, or left it undone."""
+        tools, name = self.tools, play.arm.name
 
         def work(folder: Path) -> None:
-            config = PlayConfig(stop_after_success=play_on, steps=manifest.step_budget, group=arm.group)
-            with progress(f"play {arm.name}", len(manifest)) as bar, tools.clock(f"play {arm.name}"):
-                episodes = play(make, arm.build, manifest.seeds, config, workers=tools.workers, advance=tally(bar))
-            latency = decision_milliseconds(make, arm.build, manifest.seeds[0], tools.workers)
-            save_shown(choose(episodes), folder)
-            outcomes_of(arm.name, manifest, episodes, tools.settings.seed, latency).save(folder / OUTCOMES)
+            _play_now([play], partial(self._write, folder))
 
-        found = Outcomes.load(tools.keep(f"outcomes of {arm.name}", "outcomes", recipe, work) / OUTCOMES)
+        folder = tools.keep(f"outcomes of {name}", "outcomes", self._recipe(*play.asked), work)
         # The same play may go by several names, and what learns nothing is played once for all seeds.
-        return replace(found, arm=arm.name, seed=tools.settings.seed)
+        return replace(Outcomes.load(folder / OUTCOMES), arm=name, seed=tools.settings.seed)
+
+    def _write(self, folder: Path, play: Play, episodes: Sequence[Episode], milliseconds: float) -> None:
+        save_shown(choose(episodes), folder)
+        seed = self.tools.settings.seed
+        outcomes_of(play.arm.name, play.manifest, episodes, seed, milliseconds).save(folder / OUTCOMES)
 
     def clips(self, arm: Arm, manifest: Manifest, play_on: int | None) -> list[Clip]:
         """Moving pictures of an arm that was played: of one episode that it solved, and of one that it did not.
 
         None of a task that draws no pictures, or where episodes do not repeat.
         """
-        tools = self._tools
+        tools = self.tools
         if tools.evaluated.render_mode != "rgb_array" or not tools.evaluated.repeatable:
             return []
         recipe = self._recipe(arm, manifest, play_on)
@@ -89,14 +119,14 @@ class Evaluations:
 
     def viewed(self, arm: Arm, manifest: Manifest, play_on: int | None) -> list[Viewed]:
         """The same episodes for Rerun's viewer, with a picture of every step where the task draws any."""
-        if not self._tools.evaluated.repeatable:
+        if not self.tools.evaluated.repeatable:
             return []
-        folder, task = self._tools.store.path("outcomes", self._recipe(arm, manifest, play_on)), self._world(manifest)()
+        folder, task = self.tools.store.path("outcomes", self._recipe(arm, manifest, play_on)), self._world(manifest)()
         return [view_again(task, arm.name, shown) for shown in load_shown(folder)]
 
     def _world(self, manifest: Manifest) -> TaskFactory:
         """Makes the task that a manifest describes."""
-        tools = self._tools
+        tools = self.tools
         if manifest.hash in tools.worlds:
             return tools.worlds[manifest.hash]
         return tools.make_task if manifest.card == plain(tools.task_spec) else tools.make_evaluated
@@ -104,17 +134,17 @@ class Evaluations:
     def _recipe(self, arm: Arm, manifest: Manifest, play_on: int | None) -> dict[str, Any]:
         policy = arm.recipe()
         return {
-            "name": f"{policy['policy']}-{self._tools.task_spec.name}",
+            "name": f"{policy['policy']}-{self.tools.task_spec.name}",
             "policy": policy,
             "manifest": manifest.to_dict(),
-            "task": identity(self._tools.settings.task),
+            "task": identity(self.tools.settings.task),
             "group": arm.group,
             "play_on": play_on,
         }
 
     def redrawn_starts(self, manifest: Manifest) -> int:
         """How many episodes of the manifest would have begun solved, so that another start was drawn in their place."""
-        tools = self._tools
+        tools = self.tools
 
         def work(folder: Path) -> None:
             redrawn = [tools.evaluated.reset(seed=seed)[1].get("redrawn", 0) for seed in manifest.seeds]
@@ -123,6 +153,50 @@ class Evaluations:
         recipe = {"name": tools.task_spec.name, "manifest": manifest.to_dict(), "task": identity(tools.settings.task)}
         count: int = read_json(tools.keep("starts", "starts", recipe, work) / STARTS, "count of starts")["redrawn"]
         return count
+
+
+class Play(NamedTuple):
+    """An arm of one training that is to play a manifest; see `Evaluations.play`."""
+
+    evaluations: Evaluations
+    arm: Arm
+    manifest: Manifest
+    play_on: int | None
+
+    @property
+    def asked(self) -> tuple[Arm, Manifest, int | None]:
+        return self.arm, self.manifest, self.play_on
+
+
+def play_all(plays: Sequence[Play]) -> list[Outcomes]:
+    """What came of these plays of one run; those that are not in the store yet are played side by side.
+
+    What another process plays at this moment is left to it, and waited for.
+    """
+    try:
+        if mine := [play for play in plays if play.evaluations.reserve(play)]:
+            _play_now(mine, lambda play, *came: play.evaluations.keep(play, *came))
+    finally:
+        for play in plays:
+            play.evaluations.give_up()
+    return [play.evaluations.found(play) for play in plays]
+
+
+def _play_now(plays: Sequence[Play], done: Callable[[Play, list[Episode], float], None]) -> None:
+    """`done` hears what was played, and how many milliseconds a single decision took while nothing else was done."""
+    plays = sorted(plays, key=lambda play: not play.arm.slow)  # what takes longest must not come last
+    tools, casts = plays[0].evaluations.tools, [play.evaluations.cast(play) for play in plays]
+    names = list(dict.fromkeys(play.arm.name for play in plays))
+    title = f"play {names[0]}" if len(plays) == 1 else f"play {len(plays)} side by side ({', '.join(names)})"
+    with progress(title, sum(len(play.manifest) for play in plays)) as bar:
+        alone = [decision_milliseconds(cast.task, cast.policy, cast.seeds[0], tools.workers) for cast in casts]
+
+        def came(index: int, episodes: list[Episode], seconds: float) -> None:
+            entry = f"play {plays[index].arm.name}"
+            tools.seconds[entry] = tools.seconds.get(entry, 0.0) + seconds
+            done(plays[index], episodes, alone[index])
+
+        play_side_by_side(casts, workers=tools.workers, advance=tally(bar), done=came)
 
 
 def _clip(arm: str, shown: Shown, path: Path) -> Clip:

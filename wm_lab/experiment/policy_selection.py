@@ -16,7 +16,7 @@ from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
-from wm_lab.experiment.evaluations import Evaluations
+from wm_lab.experiment.evaluations import Evaluations, Play, play_all
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.planner import Planner, PlannerConfig
 from wm_lab.settings import config_of, read_config, target
@@ -105,5 +105,12 @@ def select_policy(
     arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
 ) -> PolicySelection:
     """All candidates in the same validation episodes, under the terms of the test (`play_on` as there)."""
-    called = {arm.name: replace(arm, name=f"{arm.name} in validation") for arm in arms}
-    return PolicySelection({name: evaluations.play(arm, starts, play_on) for name, arm in called.items()})
+    outcomes = play_all(validation_plays(arms, starts, evaluations, play_on))
+    return PolicySelection({arm.name: played for arm, played in zip(arms, outcomes, strict=True)})
+
+
+def validation_plays(
+    arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
+) -> list[Play]:
+    """What `select_policy` has played."""
+    return [Play(evaluations, replace(arm, name=f"{arm.name} in validation"), starts, play_on) for arm in arms]

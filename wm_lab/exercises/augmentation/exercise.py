@@ -33,6 +33,7 @@ from wm_lab.exercises.augmentation.synthetic_data import Synthesis
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.reports.moving import Clip
@@ -147,14 +148,17 @@ class AugmentationExercise(Exercise):
         # What the filters left nothing of in one training is compared in none.
         common = [name for name in trained_on[0] if all(name in clones for clones in trained_on)]
         train_clones(experiment, [[clones[name].mix for name in common] for clones in trained_on])
+        plays = [
+            Play(each.evaluations, CloneArm(name, each.settings, each.clones.checkpoint(its[name].mix)), manifest, 0)
+            for name in common
+            for each, its in zip(experiment.trainings, trained_on, strict=True)
+        ]
         arms: dict[str, list[Outcomes]] = {}
         clips: list[Clip] = []
-        for name in common:
-            for each, its in zip(experiment.trainings, trained_on, strict=True):
-                arm = CloneArm(name, each.settings, each.clones.checkpoint(its[name].mix))
-                arms.setdefault(name, []).append(each.evaluations.play(arm, manifest, 0))
-                if experiment.settings.media and each is experiment:
-                    clips += each.evaluations.clips(arm, manifest, 0)
+        for play, outcomes in zip(plays, play_all(plays), strict=True):
+            arms.setdefault(play.arm.name, []).append(outcomes)
+            if experiment.settings.media and play.evaluations is experiment.evaluations:
+                clips += play.evaluations.clips(*play.asked)
         answer = self._answer(experiment, [trained_on[0][name] for name in common], arms)
         answer.clips.extend(clips)
         redrawn = experiment.evaluations.redrawn_starts(manifest)

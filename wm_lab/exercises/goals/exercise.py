@@ -32,6 +32,7 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.goal_protocol import FrozenGoals, Protocol, freeze_goals
 from wm_lab.experiment.model_facts import model_facts
@@ -93,13 +94,16 @@ class GoalsExercise(Exercise):
         few = frozen.manifest.first(min(config.oracle_episodes, config.episodes))
         experiment.tools.worlds[few.hash] = frozen.world
         train_models(experiment)
+        plays = [
+            Play(each.evaluations, arm, few if arm.slow else frozen.manifest, config.play_on)
+            for each in experiment.trainings
+            for arm in self._arms(each)
+        ]
         arms: dict[str, list[Outcomes]] = {}
         made: dict[str, Arm] = {}
-        for each in experiment.trainings:
-            for arm in self._arms(each):
-                manifest = few if arm.slow else frozen.manifest
-                arms.setdefault(arm.name, []).append(each.evaluations.play(arm, manifest, config.play_on))
-                made.setdefault(arm.name, arm)
+        for play, outcomes in zip(plays, play_all(plays), strict=True):
+            arms.setdefault(play.arm.name, []).append(outcomes)
+            made.setdefault(play.arm.name, play.arm)
         answer = _answer(experiment, frozen, self.protocol, arms)
         if settings.media:
             for arm in made.values():

@@ -62,6 +62,7 @@ from wm_lab.experiment.arms import (
     truth,
 )
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.side_by_side import train_models
@@ -182,13 +183,18 @@ class PlanningExercise(Exercise):
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
         learn_behaviours(experiment)
+        if (validation := config.validation) is not None and not is_simulator(experiment.settings):
+            play_all([play for each in experiment.trainings for play in validation.plays(each)])
+        plays = [
+            Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
+            for each in experiment.trainings
+            for arm in self._arms(each)
+        ]
         arms: dict[str, list[Outcomes]] = {}
         made: dict[str, list[Arm]] = {}
-        for each in experiment.trainings:
-            for arm in self._arms(each):
-                played = each.evaluations.play(arm, few if arm.slow else manifest, config.play_on)
-                arms.setdefault(arm.name, []).append(played)
-                made.setdefault(arm.name, []).append(arm)
+        for play, outcomes in zip(plays, play_all(plays), strict=True):
+            arms.setdefault(play.arm.name, []).append(outcomes)
+            made.setdefault(play.arm.name, []).append(play.arm)
         answer = planning_answer(experiment, manifest, arms)
         answer.verdicts += cautions
         for first, *_ in made.values():

@@ -17,6 +17,7 @@ from wm_lab.evaluation.nudges import nudged_name
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.planning.selection_answer import SELECTED
 from wm_lab.experiment.arms import Arm, PlanningArm
+from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.run_settings import Section
@@ -62,17 +63,20 @@ def play_nudged(
     arms: those of the test, by name, one a training
     played: what they did there undisturbed
     """
-    found: dict[str, list[Outcomes]] = {}
+    plays: list[Play] = []
     within = _within(played)
     for name in (name for name in ARMS if name in arms):
         manifest = played[name][0].manifest
         starts = manifest.first(min(EPISODES, len(manifest)))
         for group, dimensions in experiment.task.action_groups.items():
             called, nudge = nudged_name(name, group), Nudge(dimensions, within)
-            found[called] = [
-                each.evaluations.play(NudgedArm(called, arm, nudge, group=arm.group), starts, play_on)
+            plays += [
+                Play(each.evaluations, NudgedArm(called, arm, nudge, group=arm.group), starts, play_on)
                 for each, arm in zip(experiment.trainings, arms[name], strict=False)
             ]
+    found: dict[str, list[Outcomes]] = {}
+    for play, outcomes in zip(plays, play_all(plays), strict=True):
+        found.setdefault(play.arm.name, []).append(outcomes)
     return found
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from wm_lab.evaluation.against_clone import CLONE
+from wm_lab.evaluation.manifest import Manifest
 from wm_lab.experiment.arms import Arm
+from wm_lab.experiment.evaluations import Evaluations, Play
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import (
     ADVISED,
@@ -17,6 +19,7 @@ from wm_lab.experiment.policy_selection import (
     PolicySelection,
     candidates,
     select_policy,
+    validation_plays,
 )
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.reports.tables import Table, blank_repeats
@@ -43,15 +46,22 @@ class Validation(NamedTuple):
 
     def select(self, experiment: Experiment) -> PolicySelection:
         """The candidates of this training in validation episodes, in which nothing varies."""
-        arms = self._candidates(experiment, experiment.settings.without_variation())
-        starts = experiment.data.validation_manifest(self.episodes)
-        return select_policy(arms, starts, experiment.evaluations, self.play_on)
+        return select_policy(*self._asked(experiment))
+
+    def plays(self, experiment: Experiment) -> list[Play]:
+        """What `select` looks at."""
+        return validation_plays(*self._asked(experiment))
 
     def selected_arm(self, experiment: Experiment) -> Arm:
         """The arm `selected` of the test. Its recipe is the chosen one's, so that nothing is played twice."""
         chosen = self.select(experiment).chosen
         arms = self._candidates(experiment, experiment.settings)
         return replace(next(arm for arm in arms if arm.name == chosen), name=SELECTED)
+
+    def _asked(self, experiment: Experiment) -> tuple[list[Arm], Manifest, Evaluations, int | None]:
+        arms = self._candidates(experiment, experiment.settings.without_variation())
+        starts = experiment.data.validation_manifest(self.episodes)
+        return arms, starts, experiment.evaluations, self.play_on
 
     def _candidates(self, experiment: Experiment, settings: Settings) -> list[Arm]:
         clone, model = experiment.clones.checkpoint(), experiment.models.world_model()

@@ -1,0 +1,65 @@
+"""Arms that are asked for together: played side by side to the numbers of each alone, and kept when they are done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from tests.exercises.hand_lab import changed, settings
+from wm_lab.evaluation.manifest import freeze
+from wm_lab.evaluation.outcomes import ARRAYS
+from wm_lab.experiment.arms import Arm, scripted_arms
+from wm_lab.experiment.evaluations import Play, play_all
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.policy import Policy
+
+
+@dataclass(frozen=True)
+class BrokenArm(Arm):
+    def recipe(self):
+        return {"policy": "broken"}
+
+    def build(self) -> Policy:
+        raise ValueError("there is no such policy")
+
+
+def plays(experiment: Experiment, *, group: int = 2) -> list[Play]:
+    manifest = freeze(experiment.task_spec, 3)
+    return [Play(experiment.evaluations, replace(arm, group=group), manifest, 2) for arm in scripted_arms()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_arm_does_what_it_does_alone_whatever_the_number_of_workers(tmp_path, workers):
+    with Experiment(changed(settings(), tmp_path / "alone")) as experiment:
+        alone = [play.evaluations.play(*play.asked) for play in plays(experiment)]
+    with Experiment(changed(settings(), tmp_path / "beside", workers=workers)) as experiment:
+        beside = play_all(plays(experiment))
+        assert {f"play {arm.name}" for arm in scripted_arms()} == experiment.tools.seconds.keys()
+    for one, other in zip(alone, beside, strict=True):
+        assert one.arm == other.arm
+        for name in set(ARRAYS) - {"decision_ms"}:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_what_is_there_is_not_played_again_and_two_names_of_one_play_are_played_once(tmp_path, capfd):
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        asked = plays(experiment)
+        twin = asked[0]._replace(arm=replace(asked[0].arm, name="twin"))
+        first, *_, other = play_all([*asked, twin])
+        assert (first.arm, other.arm) == ("expert", "twin")
+        np.testing.assert_array_equal(first.episode_return, other.episode_return)
+        assert "play 3 side by side (expert, random, noop): done: 9/9" in capfd.readouterr().err
+        play_all([*asked, twin])
+        assert "play" not in capfd.readouterr().err
+
+
+def test_an_arm_that_fails_keeps_nobody_from_playing_it_later(tmp_path):
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        good, *_ = plays(experiment)
+        broken = good._replace(arm=BrokenArm("broken"))
+        with pytest.raises(ValueError, match="no such policy"):
+            play_all([good, broken])
+        assert experiment.evaluations.reserve(broken), "given up"
+        experiment.evaluations.give_up()
