@@ -35,6 +35,8 @@ from wm_lab.evaluation.verdicts import (
 from wm_lab.exercises.imagination.answer import ratio_verdict
 from wm_lab.exercises.imagination.imagined_frames import DISSIMILARITY, frames_verdict
 from wm_lab.exercises.latent.answer import latent_verdicts
+from wm_lab.exercises.policies.answer import CONTROLS, Judged, from_few, policies_verdicts
+from wm_lab.exercises.policies.worlds import MODEL
 
 PREFIX = re.compile(r"^(in this training, |over \d+ training seeds, )?")
 SUBJECT = "|".join(
@@ -42,6 +44,7 @@ SUBJECT = "|".join(
         r"planning( with [\w ]+)?",
         r"local planning|cloning|true dynamics|greedy|it|others",
         r"the (model's imagination|predicted return of chosen plans|gap to [\w ]+|planner|cost|model|t-SNE)",
+        r"the (mean maximum rank violation|linear model|untrained model|simulator)|imagination|its mean width",
         r"the latent(, in which [^,]+,)?",
         r"training|similar scenes|phases|imagined frames|clusters",
         r"after \d+ disturbed steps of \w+ cloning",
@@ -52,6 +55,7 @@ VERB = "|".join(
     (
         r"beats|earns|is|are|were|stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
         r"solves|lie together|form|cluster|tell|holds",
+        r"ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
         r"and [\w ]+ lie within|or [\w ]+ is better|against [\w ]+ on \S+",
     )
 )
@@ -149,7 +153,17 @@ def latent() -> Iterator[str]:
             yield from latent_verdicts(replace(found, copied=0.9, gains={"ridge": {rival: {"block": undefined()}}}))
 
 
-@pytest.mark.parametrize("family", [planning, attribution, imagination, latent])
+def policies() -> Iterator[str]:
+    some = (0.1, 0.3, 0.5, 0.8)
+    true = np.arange(40) < 40 * np.array(some)[:, None]
+    praised, turned, still = np.ones_like(true), true[::-1], np.zeros_like(true)
+    for imagined, trainings in product((true, praised, turned, still, true ^ (np.arange(40) % 5 == 0)), (1, 2)):
+        judged = [Judged(name, [*"abcd"], true, np.stack([imagined] * trainings)) for name in (MODEL, *CONTROLS)]
+        found = {each.world: each.ranking() for each in judged}
+        yield from policies_verdicts(judged, found, from_few(judged[0], 10), trainings)
+
+
+@pytest.mark.parametrize("family", [planning, attribution, imagination, latent, policies])
 def test_every_verdict_has_subjects_verbs_and_numbers(family):
     told = list(family())
     assert len(told) > 10

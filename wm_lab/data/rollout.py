@@ -7,10 +7,12 @@ policy whose arithmetic depends on the batch (any neural network) still plays an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.record import GroupRecord
@@ -152,10 +154,14 @@ class Player:
             chosen = policy.act(moment)
             actions = record.decided(step, chosen, time.perf_counter() - began)
             step += 1
-            for row in record.playing:
-                record.arrived(row, step, tasks[row].step(actions[row]))
+            for row, arrived in zip(record.playing, self._step(tasks, record.playing, actions), strict=True):
+                record.arrived(row, step, arrived)
             record.drop_finished(step)
         return record.episodes()
+
+    def _step(self, tasks: Sequence[Task], rows: Sequence[int], actions: np.ndarray) -> Iterable[tuple[Any, ...]]:
+        """What `Task.step` returns in each of these rows, under `actions[row]`."""
+        return (tasks[row].step(actions[row]) for row in rows)
 
 
 def split_into_groups(seeds: Sequence[int], size: int) -> list[list[int]]:

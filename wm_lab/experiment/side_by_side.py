@@ -69,6 +69,12 @@ def train_clones(experiment: Experiment, mixes: Sequence[Sequence[TrainingMix]])
     _side_by_side(experiment, jobs)
 
 
+def train_mixes(experiment: Experiment, variant: str, mixes: Sequence[TrainingMix]) -> None:
+    """Clones of this variant of the first training seed, one of each mix; nothing is chosen."""
+    if _alongside(experiment):
+        _side_by_side(experiment, [CloneJob(0, variant, StoredMix.of(mix)) for mix in mixes])
+
+
 @dataclass(frozen=True)
 class ModelJob:
     """A training of a world model, as it travels between processes."""

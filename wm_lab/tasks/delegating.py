@@ -50,6 +50,9 @@ class DelegatingTask(Task):
     def judges_states(self) -> bool:
         return self._task.judges_states
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        return self._task.solved(states)
+
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         return self._task.action_groups

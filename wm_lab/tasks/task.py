@@ -186,6 +186,13 @@ class Task(gymnasium.Env, ABC):
         """Whether `cost` can tell what a state is worth; if not, playing alone tells: `step`, `futures`, `rewards`."""
         return True
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        """Whether the task is solved, [...] bool, in states [..., D], imagined ones too.
+
+        LookupError where more than a state decides.
+        """
+        raise LookupError(f"{self.task_spec.name} does not tell by a state alone whether it is solved")
+
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         """Dimensions of an action that move the same thing, by name; all are one where nobody tells them apart."""

@@ -121,6 +121,9 @@ class TwoRoomTask(Task):
         self.goal = np.asarray(state[:2], np.float64)
         return self._observe()
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.norm(states[..., :2] - states[..., 2:4], axis=-1) < NEAR)
+
     def expert(self) -> Expert:
         return TwoRoomExpert(self)
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import gymnasium
+import numpy as np
 from torch import Tensor
 
 from wm_lab.domains import Domain
@@ -101,6 +102,10 @@ class FetchTask(GoalEnvTask):
 
     def cost(self, state: Tensor) -> Tensor:
         return self._known.cost(state)
+
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        moved = states[..., THING if self._env.has_object else GRIP]
+        return np.asarray(np.linalg.norm(moved - states[..., -3:], axis=-1) < self._tolerance)
 
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:

@@ -170,6 +170,12 @@ class GymTask(GymnasiumTask):
         self._numbers = np.asarray(spaces.flatten(self._env.observation_space, seen), float)
         return self._numbers
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        if self._distance is None:
+            return super().solved(states)
+        far = np.array([self._distance(state) for state in states.reshape(-1, states.shape[-1])])
+        return (far < self._tolerance).reshape(states.shape[:-1])
+
     def _solved(self, info: dict[str, Any]) -> bool:
         if self._distance is not None:
             return self._distance(self._state) < self._tolerance

@@ -159,6 +159,9 @@ class GripperTask(Task):
     def state(self) -> np.ndarray:
         return self._state
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        return np.asarray(self._met(np.moveaxis(states.astype(float), -1, 0)), bool)
+
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         return consecutive(position=3, orientation=3, fingers=1)
@@ -204,8 +207,7 @@ class GripperTask(Task):
         goals = starts[:, -self._held : -1]
         futures = self._physics.play(starts, goals, actions.reshape(batch * count, horizon, ACTIONS), threads)
         states = self.layout.observe(futures, goals[:, None])
-        success = self._met(np.moveaxis(states.astype(float), -1, 0))
-        return states.reshape(batch, count, horizon, -1), success.reshape(batch, count, horizon)
+        return states.reshape(batch, count, horizon, -1), self.solved(states).reshape(batch, count, horizon)
 
     def successors(self, snapshots: np.ndarray, actions: np.ndarray) -> np.ndarray:
         here, after = self.snapshot(), snapshots.copy()

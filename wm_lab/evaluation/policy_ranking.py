@@ -1,0 +1,143 @@
+"""Does imagination order policies as the truth does? Correlations, rank violations, bias and agreement by episode.
+
+Shapes: P policies, E episodes that every policy played both in truth and in imagination; success flags are [P, E] bool.
+Intervals resample policies and episodes (an episode together with what was imagined of it), both with replacement: they
+speak of other policies like these, on other starts like these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
+from wm_lab.evaluation.interval import Interval
+
+APART = 0.1
+"""True success rates that are further apart than this should be ordered rightly."""
+
+DECIMALS = 12
+"""Of a rate: sums of many parts of it may exceed 1 by a computer's rounding."""
+
+CLOSE = 1e-9
+"""Rates that differ by no more than rounding are tied."""
+
+
+@dataclass(frozen=True)
+class PolicyRanking:
+    """What one imagination says of P policies, beside the truth.
+
+    Where imagination gives all policies one rate it orders nothing: then no correlation is defined (NaN).
+    """
+
+    pearson: Interval
+    spearman: Interval
+    mmrv: Interval  # mean maximum rank violation, success that a wrong order costs at most: 0 is perfect
+    bias: Interval  # imagined minus true success
+    agreement: Interval  # share of single episodes that end alike
+    kappa: Interval  # the same beyond chance: 0 where it agrees by luck alone, 1 where always
+    ordered: Interval  # share of pairs with true rates more than `APART` apart that imagination orders rightly
+
+
+MEASURES = ("pearson", "spearman", "mmrv", "bias", "agreement", "kappa", "ordered")
+
+
+def rank_policies(true: np.ndarray, imagined: np.ndarray, seed: int = 0) -> PolicyRanking:
+    """How imagined success [P, E] orders policies whose true success is [P, E]; both bool."""
+    if true.shape != imagined.shape or true.ndim != 2:
+        raise ValueError(f"success must be [policies, episodes] twice, found {true.shape} and {imagined.shape}")
+    policies, episodes = true.shape
+    random = np.random.default_rng(seed)
+    weights = resample_counts(episodes, RESAMPLES, random) / episodes  # [R, E]
+    drawn = random.integers(policies, size=(RESAMPLES, policies))  # [R, P]
+
+    def resampled(flags: np.ndarray) -> np.ndarray:
+        """Rates [R, P] of the policies that were drawn, in the episodes that were drawn."""
+        return np.take_along_axis((weights @ flags.T.astype(float)).round(DECIMALS), drawn, axis=1)
+
+    alike = true == imagined
+    found = _measures(*(flags.mean(1)[None] for flags in (true, imagined, alike)))
+    again = _measures(*(resampled(flags) for flags in (true, imagined, alike)))
+    few = min(policies, episodes)
+    return PolicyRanking(**{name: _interval(found[name][0], again[name], few) for name in MEASURES})
+
+
+def mmrv(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
+    """Mean maximum rank violation of rates [..., P] (Li et al. 2024, SIMPLER, arXiv 2405.05941, equation 1).
+
+    Of each policy the largest difference of true rates to another one that stands on the wrong side of it; their mean.
+    """
+    below, below_imagined = (_below(rates) for rates in (true, imagined))
+    gaps = np.abs(true[..., :, None] - true[..., None, :])
+    worst: np.ndarray = np.where(below != below_imagined, gaps, 0.0).max(-1).mean(-1)
+    return worst
+
+
+def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of rates [..., P]; NaN where one of them is constant."""
+    x, y = (values - values.mean(-1, keepdims=True) for values in (a, b))
+    spread = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+    found: np.ndarray = np.divide((x * y).sum(-1), spread, out=np.full(spread.shape, np.nan), where=spread > CLOSE)
+    return found
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of ranks of rates [..., P], tied ones sharing theirs; NaN where one is constant."""
+    return pearson(ranks(a), ranks(b))
+
+
+def ranks(rates: np.ndarray) -> np.ndarray:
+    """From 1, lowest rate first; tied ones share the mean of theirs. [..., P]"""
+    below = _below(rates)  # [..., i, j]: i is below j
+    found: np.ndarray = 1 + (below.sum(-2) + (below.shape[-1] - 1 - below.sum(-1))) / 2
+    return found
+
+
+def kappa(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Cohen's kappa of single episodes, of rates [..., P] and of the share that ends alike [..., P].
+
+    What luck would make alike is reckoned for each policy by itself: that good policies are good is no agreement.
+    """
+    luck = (true * imagined + (1 - true) * (1 - imagined)).mean(-1)
+    found: np.ndarray = np.divide(
+        alike.mean(-1) - luck, 1 - luck, out=np.full(luck.shape, np.nan), where=1 - luck > CLOSE
+    )
+    return found
+
+
+def misplaced(true: np.ndarray, imagined: np.ndarray) -> int:
+    """Of rates [P], the policy whose rank is furthest from its true one; of several, the one whose rate is."""
+    off = np.abs(ranks(true) - ranks(imagined)) + np.abs(true - imagined) / 2
+    return int(off.argmax())
+
+
+def _measures(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
+    """Each [R], of rates [R, P]."""
+    apart = (true[:, :, None] - true[:, None, :]) > APART  # i is better than j
+    rightly = apart & _below(imagined).swapaxes(1, 2)
+    pairs = apart.sum((1, 2))
+    return {
+        "pearson": pearson(true, imagined),
+        "spearman": spearman(true, imagined),
+        "mmrv": mmrv(true, imagined),
+        "bias": (imagined - true).mean(-1),
+        "agreement": alike.mean(-1),
+        "kappa": kappa(true, imagined, alike),
+        "ordered": np.divide(rightly.sum((1, 2)), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0),
+    }
+
+
+def _below(rates: np.ndarray) -> np.ndarray:
+    """[..., i, j] bool: i is below j."""
+    found: np.ndarray = rates[..., :, None] < rates[..., None, :] - CLOSE
+    return found
+
+
+def _interval(value: float, resampled: np.ndarray, n: int) -> Interval:
+    """Draws in which nothing is defined, such as one policy many times, are left out."""
+    known = resampled[~np.isnan(resampled)]
+    if np.isnan(value) or not len(known):
+        return Interval(float("nan"), float("nan"), float("nan"), n)
+    low, high = percentile_bounds(known, n=n)
+    return Interval(min(float(low), float(value)), float(value), max(float(high), float(value)), n)
