@@ -92,7 +92,16 @@ def test_the_configuration_can_be_shown_without_a_run(tmp_path):
 
 
 def test_no_command_waits_for_libraries_that_it_may_never_need():
-    heavy = ("scipy.stats", "scipy.ndimage", "scipy.optimize", "scipy.sparse", "sklearn", "matplotlib", "wandb")
+    heavy = (
+        "scipy.special",
+        "scipy.stats",
+        "scipy.ndimage",
+        "scipy.optimize",
+        "scipy.sparse",
+        "sklearn",
+        "matplotlib",
+        "wandb",
+    )
     heavy += ("mujoco.viewer", "torch._dynamo")  # the last loads sympy
     script = f"import sys, wm_lab.main; print([name for name in {heavy} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
-from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation import over_seeds
+from wm_lab.evaluation import proportions as written
+from wm_lab.evaluation.interval import LEVEL, Interval
 from wm_lab.evaluation.proportions import (
     Discordance,
     mcnemar,
@@ -113,3 +115,8 @@ def test_an_interval_prints_as_many_decimals_as_it_knows():
     assert Interval(58.922616069156353, 58.92261606915536, 58.92261606915536, 9).bounds() == "58.92 [58.92, 58.92]"
     nan = Interval.from_dict(Interval(float("nan"), float("nan"), float("nan"), 0).to_dict())
     assert nan.bounds() == "–"
+
+
+def test_the_normals_quantiles_that_are_written_down_are_scipys():
+    assert written.Z == over_seeds.LEAST_OF_FEW == special.ndtri((1 + LEVEL) / 2)
+    assert special.ndtri(0.9) == over_seeds.LEAST

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval
@@ -20,7 +20,7 @@ def student(values: ArrayLike, *, level: float = LEVEL) -> Interval:
     x = np.asarray(values, float)
     reach = np.inf
     if x.size > 1:
-        reach = float(special.stdtrit(x.size - 1, (1 + level) / 2) * x.std(ddof=1) / np.sqrt(x.size))
+        reach = float(scipy.special.stdtrit(x.size - 1, (1 + level) / 2) * x.std(ddof=1) / np.sqrt(x.size))
     return Interval(float(x.mean()) - reach, float(x.mean()), float(x.mean()) + reach, x.size)
 
 
@@ -58,7 +58,7 @@ def _reach(influence: np.ndarray, level: float) -> float:
     if not whole > 0:
         return 0.0
     freedom = (seeds + 1) * whole**2 / np.square(parts).sum() - 2  # unbiased, unlike Satterthwaite's own, for few seeds
-    return float(-special.stdtrit(freedom, (1 - level) * TAMED / 2) * np.sqrt(whole))
+    return float(-scipy.special.stdtrit(freedom, (1 - level) * TAMED / 2) * np.sqrt(whole))
 
 
 def iqm_over_episodes(

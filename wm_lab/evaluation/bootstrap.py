@@ -7,7 +7,7 @@ samples ("expanded percentile", Hesterberg 2015, arXiv:1411.5279, section 5.3): 
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+import scipy
 
 from wm_lab.evaluation.interval import LEVEL
 
@@ -35,5 +35,5 @@ def tail_probability(n: int, strata: int = 1, level: float = LEVEL) -> float:
     """The percentile at which a bootstrap of n units a stratum must be cut to hold `level`, as t would."""
     if n < 2:
         return 0.0
-    reach = special.stdtrit(strata * (n - 1), (1 + level) / 2) * np.sqrt(n / (n - 1))
-    return float(special.ndtr(-reach))
+    reach = scipy.special.stdtrit(strata * (n - 1), (1 + level) / 2) * np.sqrt(n / (n - 1))
+    return float(scipy.special.ndtr(-reach))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from wm_lab.evaluation.interval import LEVEL
 
@@ -52,7 +52,7 @@ class Crossed(NamedTuple):
     def quantile(self, miss: float = 1 - LEVEL, bounded: bool = False) -> np.ndarray:
         """How many deviations [...] the mean reaches to either side to be wrong in a share `miss` of experiments."""
         own, other = (
-            special.stdtrit(freedom, tail / 2)
+            scipy.special.stdtrit(freedom, tail / 2)
             for freedom, tail in ((self.seeds - 1, miss * (BOUNDED if bounded else 1.0)), (self.episodes - 1, miss))
         )
         return joined(self.of_seeds, self.of_episodes, self.seeds, own, other)

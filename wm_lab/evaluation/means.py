@@ -9,8 +9,8 @@ Shapes: E units, each with any trailing [...].
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
 
@@ -51,7 +51,7 @@ def skewed_bounds(value: np.ndarray, influence: np.ndarray, *, level: float = LE
     if n < 2:
         return value - np.inf, value + np.inf
     error, skew = _error(influence)
-    t = special.stdtrit(n - 1, (1 + level) / 2) * _wary(skew)
+    t = scipy.special.stdtrit(n - 1, (1 + level) / 2) * _wary(skew)
     low, high = value - error * _straight(t, skew), value - error * _straight(-t, skew)
     return np.minimum(low, value), np.maximum(high, value)
 
@@ -66,7 +66,7 @@ def p_of_zero(values: np.ndarray) -> float:
         return float(values.mean() == 0)
     t, k = values.mean() / error, float(skew)
     straight = t if abs(k) <= STRAIGHT else ((1 + k * t / 3) ** 3 - 1) / k + k / 6
-    return float(2 * special.stdtr(n - 1, -abs(straight) / _wary(skew)))
+    return float(2 * scipy.special.stdtr(n - 1, -abs(straight) / _wary(skew)))
 
 
 def _wary(skew: np.ndarray) -> np.ndarray:

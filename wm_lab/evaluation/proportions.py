@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
-from wm_lab.evaluation.interval import LEVEL, Interval, undefined
+from wm_lab.evaluation.interval import Interval, undefined
 
-Z = float(special.ndtri((1 + LEVEL) / 2))
+Z = 1.959963984540054  # the standard normal at (1 + LEVEL) / 2
 """Deviations to either side that a standard normal number exceeds in 5 %."""
 
 BISECTIONS = 50
@@ -74,8 +74,8 @@ def mcnemar(pairs: Discordance) -> float:
     tosses, fewer = int(pairs.only_a + pairs.only_b), min(pairs.only_a, pairs.only_b)
     if tosses == 0:
         return 1.0
-    exactly = special.bdtr(fewer, tosses, 0.5) - (special.bdtr(fewer - 1, tosses, 0.5) if fewer else 0.0)
-    return float(min(1.0, 2 * special.bdtr(fewer, tosses, 0.5) - exactly))
+    exactly = scipy.special.bdtr(fewer, tosses, 0.5) - (scipy.special.bdtr(fewer - 1, tosses, 0.5) if fewer else 0.0)
+    return float(min(1.0, 2 * scipy.special.bdtr(fewer, tosses, 0.5) - exactly))
 
 
 def _tango_low(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.ndarray) -> np.ndarray:

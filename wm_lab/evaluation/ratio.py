@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds, resample_counts
 from wm_lab.evaluation.interval import LEVEL, Interval, undefined
@@ -77,7 +77,9 @@ def ratio_bounds(
         own = np.sqrt(np.square(top / top.sum(0) - bottom / bottom.sum(0)).sum(0))
         moved = np.where(error > 0, (np.log(ratio) - value) / error, 0.0)
         percent = np.log(percentile_bounds(ratio, n=n)) - value
-        symmetric = -special.stdtrit(n - 1, (1 - LEVEL) / 2) * own * np.sqrt(n / (n - 1)) if n > 1 else np.inf * own
+        symmetric = (
+            -scipy.special.stdtrit(n - 1, (1 - LEVEL) / 2) * own * np.sqrt(n / (n - 1)) if n > 1 else np.inf * own
+        )
         student = np.stack([-symmetric, symmetric])
         if n >= ENOUGH:
             quantiles = np.quantile(np.nan_to_num(moved), [(1 + LEVEL) / 2, (1 - LEVEL) / 2], axis=0)

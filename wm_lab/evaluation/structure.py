@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import entr, stdtrit
+import scipy
 
 from wm_lab.data.statistics import moving
 from wm_lab.evaluation.bootstrap import RESAMPLES
@@ -132,7 +132,7 @@ def normalised_information(cluster: np.ndarray, label: np.ndarray) -> float:
     """2 I(cluster; label) / (H(cluster) + H(label)) of integers [M]."""
     k, names = (int(v.max()) + 1 for v in (cluster, label))
     p = np.bincount(cluster * names + label, minlength=k * names).reshape(k, names) / len(cluster)
-    both, apart = entr(p).sum(), entr(p.sum(1)).sum() + entr(p.sum(0)).sum()
+    both, apart = scipy.special.entr(p).sum(), scipy.special.entr(p.sum(1)).sum() + scipy.special.entr(p.sum(0)).sum()
     return float(2 * (apart - both) / max(apart, np.finfo(float).tiny))
 
 
@@ -141,7 +141,7 @@ def effective_rank(x: np.ndarray) -> float:
     centred = x - x.mean(0)
     gram = centred.T @ centred if x.shape[1] < len(x) else centred @ centred.T
     singular = np.sqrt(np.linalg.eigvalsh(gram).clip(0))
-    return float(np.exp(entr(singular / singular.sum()).sum())) if singular.any() else 0.0
+    return float(np.exp(scipy.special.entr(singular / singular.sum()).sum())) if singular.any() else 0.0
 
 
 def jackknife(
@@ -159,7 +159,7 @@ def jackknife(
     value = statistic(np.ones(len(trajectory), bool))
     left = np.array([statistic(trajectory % groups != g) for g in range(groups)])
     error = np.sqrt((groups - 1) / groups * np.square(left - left.mean()).sum())
-    reach = float(stdtrit(groups - 1, (1 + LEVEL) / 2) * error)
+    reach = float(scipy.special.stdtrit(groups - 1, (1 + LEVEL) / 2) * error)
     if not np.isfinite(value + reach):
         return undefined(count)
     return Interval(max(value - reach, least), value, min(value + reach, most), count)

@@ -15,7 +15,7 @@ from math import ceil, floor
 from typing import TypeVar
 
 import numpy as np
-from scipy import special
+import scipy
 
 from wm_lab.evaluation.assessment import Assessment, Curves, Skill
 from wm_lab.evaluation.crossed import joined
@@ -119,7 +119,7 @@ def _combined(bounds: Bounds, least: float = -np.inf, most: float = np.inf) -> B
     low, value, high = bounds
     trainings = len(value)
     mean, of_seeds = value.mean(0), value.var(0, ddof=1) / trainings
-    student, normal = special.stdtrit(trainings - 1, (1 + LEVEL) / 2), special.ndtri((1 + LEVEL) / 2)
+    student, normal = scipy.special.stdtrit(trainings - 1, (1 + LEVEL) / 2), scipy.special.ndtri((1 + LEVEL) / 2)
     reaches = []
     for bound in (low, high):
         of_episodes = (np.abs(value - bound).mean(0) / normal) ** 2
