@@ -34,6 +34,15 @@ def test_a_protocol_says_how_far_goals_are_and_how_long_one_may_take(told, offse
     assert str(Protocol.read(told)) == told
 
 
+@pytest.mark.parametrize(("steps", "protocol"), [(200, "25/50"), (50, "25/50"), (30, "15/30")])
+def test_where_none_is_asked_for_it_is_the_peers_or_as_long_as_an_episode(steps, protocol):
+    assert str(Protocol.fitting(steps)) == protocol
+
+
+def test_short_episodes_of_smoke_can_be_asked_for_goals():
+    check(settings("exercise=goals", "task=hand/reach", "objective=goal"))
+
+
 @pytest.mark.parametrize("told", ["25", "0/50", "25/0", "near/50", "25/50/5", "-1/50", "10/00"])
 def test_what_is_no_protocol_is_refused(told):
     with pytest.raises(UserError, match="OFFSET/BUDGET"):

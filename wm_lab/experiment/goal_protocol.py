@@ -31,6 +31,7 @@ REVISION = 1
 """Of how starts and goals are drawn: results of different revisions do not compare."""
 
 ANY = "any"
+PEERS = 50  # steps to get to a goal that is half as many away (LeWM, stable-worldmodel)
 TRIES = 50  # draws for each start, before too few of them can be had
 STREAM = 0x60A1
 COUNTS = "counts.json"
@@ -54,6 +55,12 @@ class Protocol:
                 "any start and any goal"
             )
         return cls(None if found[1] == ANY else int(found[1]), int(found[2]))
+
+    @classmethod
+    def fitting(cls, episode_steps: int) -> Protocol:
+        """The peers' 25/50, or half an episode and a whole one where episodes are shorter."""
+        steps = min(episode_steps, PEERS)
+        return cls(max(1, steps // 2), steps)
 
     def check(self, task: Task) -> None:
         """UserError where no episode of this task could be one."""

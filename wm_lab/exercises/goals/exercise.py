@@ -39,7 +39,7 @@ from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import difference_table, success_table
-from wm_lab.tasks.task import Task
+from wm_lab.tasks.task import Task, TaskSpec
 
 GCBC, STRAIGHT = "gcbc", "straight"
 
@@ -51,15 +51,17 @@ FLOORS = [("mpc", "random"), ("mpc", ORACLE)]
 
 @dataclass
 class GoalsConfig:
-    protocol: str = "25/50"
-    """Steps between a start and its goal, and steps to get there; any/100: any start and any goal."""
+    protocol: str | None = None
+    """Steps between a start and its goal, and steps to get there; any/100: any start and any goal; null: the peers'
+    25/50 where episodes are that long, or else half an episode and a whole one."""
     episodes: Several = 200  # starts with their goals
     oracle_episodes: Amount = 50  # of them, the first ones, for planning in the true simulator; 0: none
     play_on: Amount | None = None  # steps played after the first success; null: the whole budget
     clone: bool = True  # train and play the goal-conditioned clone
 
     def __post_init__(self) -> None:
-        Protocol.read(self.protocol)
+        if self.protocol is not None:
+            Protocol.read(self.protocol)
         if self.oracle_episodes == 1:
             raise UserError(
                 f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0"
@@ -71,7 +73,6 @@ class GoalsExercise(Exercise):
 
     def __init__(self, config: GoalsConfig) -> None:
         self.config = config
-        self.protocol = Protocol.read(config.protocol)
 
     def check(self, experiment: Experiment) -> None:
         settings, task = experiment.settings, experiment.task
@@ -85,12 +86,12 @@ class GoalsExercise(Exercise):
                 "exercise=goals plans towards what a goal looks like, and objective.goal_distance=0 does not look at "
                 "it; choose objective=goal"
             )
-        self.protocol.check(task)
+        self._protocol(task.task_spec).check(task)
         experiment.dry_run.plan()
 
     def run(self, experiment: Experiment) -> Answer:
-        config, settings = self.config, experiment.settings
-        frozen = freeze_goals(experiment.tools, experiment.data, self.protocol, config.episodes)
+        config, settings, protocol = self.config, experiment.settings, self._protocol(experiment.task_spec)
+        frozen = freeze_goals(experiment.tools, experiment.data, protocol, config.episodes)
         few = frozen.manifest.first(min(config.oracle_episodes, config.episodes))
         experiment.tools.worlds[few.hash] = frozen.world
         train_models(experiment)
@@ -104,12 +105,16 @@ class GoalsExercise(Exercise):
         for play, outcomes in zip(plays, play_all(plays), strict=True):
             arms.setdefault(play.arm.name, []).append(outcomes)
             made.setdefault(play.arm.name, play.arm)
-        answer = _answer(experiment, frozen, self.protocol, arms)
+        answer = _answer(experiment, frozen, protocol, arms)
         if settings.media:
             for arm in made.values():
                 manifest = few if arm.slow else frozen.manifest
                 answer.clips += experiment.evaluations.clips(arm, manifest, config.play_on)
         return answer
+
+    def _protocol(self, task_spec: TaskSpec) -> Protocol:
+        asked = self.config.protocol
+        return Protocol.fitting(task_spec.episode_steps) if asked is None else Protocol.read(asked)
 
     def _arms(self, experiment: Experiment) -> Iterator[Arm]:
         """Every arm of one training; with the first come those that learn nothing and are played once."""
