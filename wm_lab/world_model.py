@@ -33,6 +33,7 @@ class DataSpec:
     `[D + A + 1, D]` for every vector key.
     `points` are the first indices of three-dimensional positions (metres, one frame) in a vector, where any are known.
     `rotations` are, for each of the `points`, the first index of the quaternion that tells its rotation; -1: none does.
+    `present` are, for each of the `points`, the index of the number that is 1 where it is there; -1: it always is.
     `instructions` are the sentences that say what is to be done in an episode; `Windows.instruction` counts them.
     `changes` says which dimensions of every vector key change within an episode; of the others `std_change` is a floor.
     `action_std` is the standard deviation of each action dimension; empty where it is not known.
@@ -50,6 +51,7 @@ class DataSpec:
     changes: dict[str, list[bool]] = field(default_factory=dict)
     action_std: list[float] = field(default_factory=list)
     rotations: dict[str, list[int]] = field(default_factory=dict)
+    present: dict[str, list[int]] = field(default_factory=dict)
     ends: bool = True
 
     def to_dict(self) -> dict[str, Any]:
@@ -256,6 +258,15 @@ class WorldModel(Trainable):
     def decoded_keys(self) -> tuple[str, ...]:
         """The observations that `decode` gives back."""
         return tuple(self.spec.observation)
+
+    def told(self, windows: Windows, sentences: Sequence[str]) -> Windows:
+        """The same windows with sentences as this model counts them; `sentences` are those that the windows count."""
+        if not self.instructed:
+            return windows
+        numbers = torch.tensor([self.number(sentence) for sentence in sentences])
+        chosen = windows.instruction
+        chosen = torch.zeros_like(windows.first, dtype=torch.long) if chosen is None else chosen
+        return replace(windows, instruction=numbers[chosen])
 
     def number(self, instruction: str) -> int:
         """What stands for this sentence in `Windows.instruction`; UserError where the model cannot know it."""

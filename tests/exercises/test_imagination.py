@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from tests.exercises.point_world import PointExperiment, PointWorld, PointWorldC
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
 from wm_lab.errors import UserError
-from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED
+from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, RETOLD, SHUFFLED
 from wm_lab.evaluation.interval import Interval
 from wm_lab.exercises.imagination.answer import ratio_verdict
 from wm_lab.exercises.imagination.config import ImaginationConfig
@@ -188,6 +189,44 @@ def test_baselines_are_what_they_are_called(dataset, stretches):
     np.testing.assert_allclose(said[LINEAR], stretches.future, atol=0.01)  # this world is linear
     np.testing.assert_allclose(said[FLOOR], stretches.future, atol=1e-6)
     assert np.abs(said[SHUFFLED] - stretches.future).max() > 0.1
+
+
+class Obedient(PointWorld):
+    """Moves against its actions when it is told the second of two sentences."""
+
+    instructed = True
+
+    def number(self, instruction: str) -> int:
+        return ["Follow.", "Flee."].index(instruction)
+
+    def observe(self, windows, state=None):
+        belief, seen = super().observe(windows, state)
+        self.way = 1.0 - 2.0 * windows.instruction[:, -1]
+        return belief, seen
+
+    def imagine(self, state, actions):
+        return super().imagine(state, actions * self.way[:, None, None, None])
+
+
+def test_another_sentence_is_heard_by_who_listens_and_by_nobody_else(dataset, stretches):
+    follow = torch.arange(len(stretches)) % 2
+    said = replace(stretches.windows, instruction=follow[:, None].expand(-1, CONTEXT + HORIZON))
+    told = replace(stretches, windows=said)
+    deaf = point(dataset)
+    assert RETOLD not in predict(deaf, readout(deaf, dataset), fit_linear(dataset), told)
+    model = Obedient(PointWorldConfig(), dataset.spec)
+    found = predict(model, readout(model, dataset), fit_linear(dataset), told)
+    start = stretches.state[:, CONTEXT - 1, None]
+    moved, other = (found[who][..., :2] - start[..., :2] for who in (MODEL, RETOLD))
+    np.testing.assert_allclose(moved, -other, atol=1e-6)
+
+
+def test_a_model_hears_what_was_said_however_the_data_count_their_sentences(dataset, stretches):
+    model = Obedient(PointWorldConfig(), dataset.spec)
+    said = replace(stretches.windows, instruction=torch.zeros(len(stretches), CONTEXT + HORIZON, dtype=torch.long))
+    assert model.told(said, ["Flee.", "Follow."]).instruction.eq(1).all()
+    assert model.told(replace(said, instruction=None), ["Flee."]).instruction.eq(1).all()
+    assert point(dataset).told(said, ["Flee.", "Follow."]) is said
 
 
 def test_a_probe_reads_the_state_where_the_model_does_not_decode_it(dataset, stretches):

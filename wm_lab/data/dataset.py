@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -167,7 +167,7 @@ class Dataset:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
-        points, rotations = places([Variable(**variable) for variable in self.task_spec["variables"]], shapes)
+        found = places([Variable(**variable) for variable in self.task_spec["variables"]], shapes)
         size = self.task_spec["action_size"]
         return DataSpec(
             shapes,
@@ -176,12 +176,13 @@ class Dataset:
             std,
             std_change,
             linear,
-            points,
-            self.instructions,
-            changes,
-            self._action_std(),
-            rotations=rotations,
+            instructions=self.instructions,
+            changes=changes,
+            action_std=self._action_std(),
             ends=bool(self.column("terminal").any()),
+            points=found.points,
+            rotations=found.rotations,
+            present=found.present,
         )
 
     @property
@@ -246,17 +247,27 @@ class Dataset:
         return numbers
 
 
-def places(
-    variables: Sequence[Variable], shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """`DataSpec.points` and `DataSpec.rotations` of a state of these variables, and of the scene that leads it."""
+class Places(NamedTuple):
+    """What a `DataSpec` says of the places in each vector: {key: an index for each}."""
+
+    points: dict[str, list[int]]
+    rotations: dict[str, list[int]]
+    present: dict[str, list[int]]
+
+
+def places(variables: Sequence[Variable], shapes: Mapping[str, tuple[int, ...]]) -> Places:
+    """Of a state of these variables, and of the scene that leads it.
+
+    `block_rotation`, a quaternion, and `block_present`, 0 or 1, are of the place `block`.
+    """
     points = [v for v in variables if v.unit == "m" and v.stop - v.start == 3]
-    turned = {v.name.removesuffix("_rotation"): v.start for v in variables if v.unit == "quaternion"}
+    turned, present = ({v.name: v.start for v in variables if v.unit == unit} for unit in ("quaternion", "0 or 1"))
     keys = {"state": np.inf} | ({SCENE: shapes[SCENE][0]} if SCENE in shapes else {})
     some = {key: [v for v in points if v.stop <= end] for key, end in keys.items()}
-    return (
+    return Places(
         {key: [v.start for v in found] for key, found in some.items()},
-        {key: [turned.get(v.name, -1) for v in found] for key, found in some.items()},
+        {key: [turned.get(f"{v.name}_rotation", -1) for v in found] for key, found in some.items()},
+        {key: [present.get(f"{v.name}_present", -1) for v in found] for key, found in some.items()},
     )
 
 

@@ -26,6 +26,9 @@ MODEL = "model"
 PERSISTENCE, LINEAR, SHUFFLED = "persistence", "linear", "shuffled"
 """Names of the baselines that the horizons are measured against; others are drawn beside them."""
 
+RETOLD = "retold"
+"""Name of the model itself under sentences of other episodes, where it is told any."""
+
 OVERALL = "overall"
 """The z-scored error of the whole state, beside the task's own variables."""
 

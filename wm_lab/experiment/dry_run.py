@@ -227,6 +227,6 @@ def blank_spec(task: Task) -> DataSpec:
     zeros = {key: [0.0] * size for key, size in sizes.items()}
     ones = {key: [1.0] * size for key, size in sizes.items()}
     changes = {key: values for key, values in ones.items() if key != "reward"}
-    points, rotations = places(task.task_spec.variables, shapes)
     told, size = [task.instruction], task.task_spec.action_size
-    return DataSpec(shapes, size, zeros, ones, changes, points=points, instructions=told, rotations=rotations)
+    found = places(task.task_spec.variables, shapes)
+    return DataSpec(shapes, size, zeros, ones, changes, instructions=told, **found._asdict())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, SHUFFLED, Assessment
+from wm_lab.evaluation.assessment import LINEAR, MODEL, OVERALL, PERSISTENCE, RETOLD, SHUFFLED, Assessment
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.table_cell import TableCell
@@ -76,6 +76,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         f"95 % intervals; overall: the whole state, in training standard deviations. {counts}",
         new,
     )
+    told = all(RETOLD in a.skill for a in assessments.values())
     skills = Table(
         "How much better",
         (
@@ -83,6 +84,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             "variable",
             *(f"than at rest, at {step}" for step in steps),
             f"shuffled / true, at {steps[0]}",
+            *([f"told otherwise / true, at {steps[0]}"] if told else []),
             "n",
         ),
         [
@@ -90,15 +92,18 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
                 who,
                 name,
                 *(_than(a, name, a.skill[PERSISTENCE][name].at(step, a.episodes).bounds()) for step in steps),
-                _than(a, name, a.skill[SHUFFLED][name].ratio_at(steps[0], a.episodes).bounds()),
+                *(
+                    _than(a, name, a.skill[who][name].ratio_at(steps[0], a.episodes).bounds())
+                    for who in ((SHUFFLED, RETOLD) if told else (SHUFFLED,))
+                ),
                 _n(a),
             )
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable"}),
         "1 − the model's summed error / that of persistence: 1 is perfect, 0 no better. The error under shuffled "
-        "actions / that under the true ones. Constant: it never moved, so nothing can be saved or read. Each "
-        f"number's own 95 % interval. {counts}",
+        f"actions{', or another sentence,' * told} / that under the true ones. Constant: it never moved, so nothing "
+        f"can be saved or read. Each number's own 95 % interval. {counts}",
         new,
     )
     horizons = Table(
@@ -123,6 +128,18 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         new,
     )
     return [errors, skills, horizons]
+
+
+def sentence_verdict(a: Assessment) -> str:
+    """Whether what is imagined depends on what the model is told; "" of a model that is told nothing."""
+    if RETOLD not in a.skill:
+        return ""
+    step = marks(a.useful.limit)[0]
+    ratio = a.skill[RETOLD][OVERALL].ratio_at(step, a.episodes)
+    error = f"the error at step {step} is {ratio.bounds()} times that under its own (n={a.episodes} episodes)."
+    if ratio.low > 1:
+        return f"what it imagines depends on what it is told: under another episode's sentence {error}"
+    return f"cannot tell that what it imagines depends on what it is told: under another episode's sentence {error}"
 
 
 def ratio_table(ratios: Mapping[str, Sequence[Interval]], seeds: int = 0) -> Table:

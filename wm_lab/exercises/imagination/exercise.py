@@ -27,6 +27,7 @@ from wm_lab.exercises.imagination.answer import (
     marks,
     ratio_table,
     ratio_verdict,
+    sentence_verdict,
     summary,
 )
 from wm_lab.exercises.imagination.config import ImaginationConfig
@@ -125,6 +126,8 @@ class ImaginationExercise(Exercise):
         )
         if groups := by_group(found):
             answer.verdicts.append(groups)
+        if told := sentence_verdict(found["all"]):
+            answer.verdicts.append(with_seeds(found["all"].trainings, told))
         keep_curves(experiment, "held_out", found)
         shown = dict(found)
         if judges_plans(self.config, experiment.task):

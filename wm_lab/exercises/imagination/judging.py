@@ -110,6 +110,7 @@ def judge_training(experiment: Experiment, config: ImaginationConfig, unseen: Da
     key = image_key(model)
     keys = tuple(dict.fromkeys([*model.observation_keys, *([] if key is None else [key])]))
     stretches = draw(unseen, split, experiment.task, keys, config.windows, config.context, config.horizon)
+    stretches = replace(stretches, windows=model.told(stretches.windows, unseen.instructions))
     frames = None if key is None else ImaginedFrames(model, key, stretches)
     errors = judge.errors(stretches, "imagine held-out windows", frames)
     planned = None
@@ -145,7 +146,7 @@ def _readout(model: WorldModel, training: Dataset, task: Task, config: Imaginati
         return decoded_state(model)
     keys = model.observation_keys
     known = draw(training, "train", task, keys, config.probe_windows, config.context, config.horizon)
-    return fit_probe(model, known)
+    return fit_probe(model, replace(known, windows=model.told(known.windows, training.instructions)))
 
 
 def _planned(judge: Judge, data: Dataset, stretches: Stretches, behaviour: Mapping[str, np.ndarray]) -> Planned:

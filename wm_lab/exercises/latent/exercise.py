@@ -10,7 +10,7 @@ is (the RSSM's Gaussian latent does); where this one's do, the answer says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -136,6 +136,7 @@ class LatentExercise(Exercise):
         config, settings, variables = self.config, experiment.settings, experiment.task_spec.variables
         model = load_model(experiment.models.world_model(), WorldModel, experiment.tools.device)
         frames = gather(data, model.observation_keys)
+        frames = replace(frames, windows=model.told(frames.windows, data.instructions))
         chosen = frames.sampled(config.frames)
         posterior = latents(model, frames)
         untrained = random_encoder(settings.model, model.spec, settings.seed).to(experiment.tools.device)

@@ -157,7 +157,8 @@ class TableLayout:
         for number, (name, _) in enumerate(ZONES, len(BLOCKS)):
             at = self.position(number)
             pieces.append(Variable(f"{name}_zone", at, at + 3, "m"))
-        pieces.append(Variable("present", self.present, self.scene, "0 or 1"))
+        names = [*(f"{color.name}_block" for color in BLOCKS), *(f"{color.name}_zone" for color in ZONES)]
+        pieces += [Variable(f"{name}_present", at, at + 1, "0 or 1") for at, name in enumerate(names, self.present)]
         pieces.append(Variable("command", self.scene, self.size, "0 or 1"))
         return tuple(pieces)
 
