@@ -20,7 +20,7 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
-from wm_lab.experiment.filming import Cameraman, view_again
+from wm_lab.experiment.filming import Cameraman, quoted, view_again
 from wm_lab.experiment.scoring import decision_milliseconds, outcomes_of
 from wm_lab.experiment.shown import Shown, choose
 from wm_lab.experiment.shown import load as load_shown
@@ -113,9 +113,11 @@ class Evaluations:
                     save_moving(film.frames, folder / shown.name, pause)
 
         made = {"name": recipe["name"], "outcomes": tools.store.key("outcomes", recipe), "revision": CLIPS}
+        said = {shown.name: quoted(tools.evaluated, shown) for shown in every}
+        made |= {"said": said} if any(said.values()) else {}
         folder = tools.store.get("clips", made, work)
         found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".webp", ".gif")}
-        return [_clip(arm.name, shown, found[shown.name]) for shown in every if shown.name in found]
+        return [_clip(arm.name, shown, found[shown.name], said[shown.name]) for shown in every if shown.name in found]
 
     def viewed(self, arm: Arm, manifest: Manifest, play_on: int | None) -> list[Viewed]:
         """The same episodes for Rerun's viewer, with a picture of every step where the task draws any."""
@@ -199,9 +201,9 @@ def _play_now(plays: Sequence[Play], done: Callable[[Play, list[Episode], float]
         play_side_by_side(casts, workers=tools.workers, advance=tally(bar), done=came)
 
 
-def _clip(arm: str, shown: Shown, path: Path) -> Clip:
+def _clip(arm: str, shown: Shown, path: Path, said: str) -> Clip:
     steps = len(shown.action) - 1
     told = f"solved in {int(np.argmax(shown.success))} steps" if shown.solved else f"not solved in {steps} steps"
     lines = "; the lines are the plan as it was imagined" if len(shown.plans) else ""
-    alt = f"The robot, led by {arm}, in the episode with seed {shown.seed}: {told}{lines}."
-    return Clip(f"{arm} {shown.name}", path, f"{arm}: {told} (seed {shown.seed})", alt)
+    alt = f"The robot, led by {arm}, in the episode with seed {shown.seed}: {told}{lines}. {said}".strip()
+    return Clip(f"{arm} {shown.name}", path, f"{arm}: {told} (seed {shown.seed}) {said}".strip(), alt)

@@ -72,8 +72,16 @@ class Cameraman:
                 frame = task.render(self._size, overlay=Overlay(lines=lines))
                 failed = step == steps and not success
                 told = f"{self._name}, step {step}" + (", solved" if success else ", not solved" if failed else "")
-                frames.append(titled(frame, told, True if success else False if failed else None))
+                said = quoted(task, shown)
+                frames.append(titled(frame, told, True if success else False if failed else None, said))
         return Film(frames, stride)
+
+
+def quoted(task: Task, shown: Shown) -> str:
+    """What the episode was told, as pictures say it; "" where a task has one sentence, or nobody wrote it down."""
+    if shown.told is None or shown.told == task.task_spec.instruction:
+        return ""
+    return f'"{shown.told}"' if shown.told else "(told nothing)"
 
 
 def view_again(task: Task, arm: str, shown: Shown) -> Viewed:
@@ -103,7 +111,8 @@ def view_again(task: Task, arm: str, shown: Shown) -> Viewed:
         np.array(contacts),
         none,
     )
-    return of_episode(task.task_spec, episode, ending(arm, task.task_spec, episode), pictures=pictures or None)
+    title = " ".join(filter(None, (ending(arm, task.task_spec, episode), quoted(task, shown))))
+    return of_episode(task.task_spec, episode, title, pictures=pictures or None)
 
 
 def frame_budget(task: Task) -> tuple[tuple[int, int], int]:

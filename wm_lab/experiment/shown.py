@@ -22,6 +22,7 @@ class Shown:
     action: np.ndarray  # [T + 1, A]
     decided: np.ndarray  # [K] steps at which a plan was chosen
     plans: np.ndarray  # [K, H, A]
+    told: str | None = None  # the sentence of the episode; None where an earlier version did not write it down
 
     @property
     def solved(self) -> bool:
@@ -39,12 +40,17 @@ def choose(episodes: Sequence[Episode]) -> list[Shown]:
         if episode := next((e for e in episodes if e.solved is solved), None):
             report = episode.report
             decided, plans = report.get("decided", np.zeros(0, int)), report.get("plans", np.zeros((0, 0, 0)))
-            found.append(Shown(episode.seed, episode.success, episode.action, decided, plans))
+            found.append(Shown(episode.seed, episode.success, episode.action, decided, plans, episode.instruction))
     return found
 
 
 def save(episodes: Sequence[Shown], folder: Path) -> None:
-    arrays = {f"{shown.name}_{field}": value for shown in episodes for field, value in vars(shown).items()}
+    arrays = {
+        f"{shown.name}_{field}": value
+        for shown in episodes
+        for field, value in vars(shown).items()
+        if value is not None
+    }
     with (folder / FILE).open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -56,4 +62,11 @@ def load(folder: Path) -> list[Shown]:
     with np.load(folder / FILE) as arrays:
         names = [name for name in ("solved", "failed") if f"{name}_seed" in arrays]
         fields = ("success", "action", "decided", "plans")
-        return [Shown(int(arrays[f"{name}_seed"]), *(arrays[f"{name}_{field}"] for field in fields)) for name in names]
+        return [
+            Shown(
+                int(arrays[f"{name}_seed"]),
+                *(arrays[f"{name}_{field}"] for field in fields),
+                told=str(arrays[f"{name}_told"]) if f"{name}_told" in arrays else None,
+            )
+            for name in names
+        ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
 
 QUALITY, METHOD = 62, 3  # of WebP: what a flat scene needs, and half the time of the best packing
+INK = (31, 36, 48)
 HOLD = 1200  # ms, for which the last frame stays
 
 
@@ -60,14 +62,25 @@ def as_gif(path: Path, folder: Path) -> Path:
     return written
 
 
-def titled(frame: np.ndarray, text: str, good: bool | None = None) -> np.ndarray:
-    """A copy of a frame with a line of text in its upper left corner; `good` colours it green or red."""
+def titled(frame: np.ndarray, text: str, good: bool | None = None, said: str = "") -> np.ndarray:
+    """A copy of a frame with a line of text in its upper left corner; `good` colours it green or red.
+
+    said: what the robot was told, in quotation marks at the lower edge, in as many lines as it takes
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(frame)
     draw, font = ImageDraw.Draw(picture, "RGBA"), ImageFont.load_default(size=max(11, frame.shape[0] // 15))
-    ink = {None: (31, 36, 48), True: (20, 110, 50), False: (170, 30, 30)}[good]
-    left, top, right, bottom = draw.textbbox((6, 4), text, font=font)
-    draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=(255, 255, 255, 200))
-    draw.text((6, 4), text, fill=ink, font=font)
+
+    def write(text: str, anchor: str, y: int, ink: tuple[int, int, int]) -> None:
+        left, top, right, bottom = draw.textbbox((6, y), text, font=font, anchor=anchor)
+        draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=(255, 255, 255, 200))
+        draw.text((6, y), text, fill=ink, font=font, anchor=anchor)
+
+    write(text, "la", 4, {None: INK, True: (20, 110, 50), False: (170, 30, 30)}[good])
+    if said:
+        letters = max(8, int((frame.shape[1] - 12) / (draw.textlength(said, font=font) / len(said))))
+        line = draw.textbbox((0, 0), said, font=font)[3] + 4
+        for number, part in enumerate(reversed(wrap(said, letters))):
+            write(part, "ld", frame.shape[0] - 4 - number * line, INK)
     return np.asarray(picture)
