@@ -227,3 +227,34 @@ def test_goal_distance_is_kept() -> None:
 def test_bad_options_are_refused_by_name(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_config(TableConfig, options, "task")
+
+
+LIFT = """
+from wm_lab.tasks.table.verbs.put import Put
+
+class Hoist(Put):
+    name, target = "hoist", "zone"
+    frames = ("carry {object} over to {target}", "hoist {object} onto {target}")
+    held_out = frozenset()
+
+    def goal(self, thing, target):
+        return target[0], target[1], target[2] + 0.022
+"""
+
+
+def test_a_verb_of_ones_own_is_one_file(tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_verbs.py").write_text(LIFT)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    task = TableTask(TableConfig(verbs=["reach", "own_verbs:Hoist"]))
+    told = []
+    for seed in range(8):
+        assert solve(task, seed) is not None
+        told += [task.instruction] if task.kind == "own_verbs:Hoist" else []
+    assert told and all(said.startswith(("Carry the", "Hoist the")) for said in told)
+    for wrong, message in (
+        ("own_verbs:Drop", "cannot be imported"),
+        ("own_verbs:__name__", "no Verb"),
+        ("fly", "unknown verb"),
+    ):
+        with pytest.raises(UserError, match=message):
+            TableConfig(verbs=["reach", wrong])

@@ -10,7 +10,7 @@ import numpy as np
 from wm_lab.tasks.table.commands import is_held_out, possible
 from wm_lab.tasks.table.start import TableScene
 from wm_lab.tasks.table.things import Command
-from wm_lab.tasks.table.verbs import VERBS
+from wm_lab.tasks.table.verbs import find
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Choice:
 def choose(scene: TableScene, verbs: Sequence[str], random: np.random.Generator) -> Choice | None:
     """Each verb alike often, then each of its commands; None where the scene allows too few."""
     ways = possible(scene, verbs)
-    held_out = [command for command in ways if is_held_out(VERBS[verbs[command.verb]], command)]
+    held_out = [command for command in ways if is_held_out(find(verbs[command.verb]), command)]
     trained = [command for command in ways if command not in held_out]
     if not trained:
         return None

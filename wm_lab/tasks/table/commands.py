@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wm_lab.tasks.table.start import TableScene
 from wm_lab.tasks.table.things import BLOCKS, NOTHING, THINGS, ZONES, Command
-from wm_lab.tasks.table.verbs import VERBS, Verb
+from wm_lab.tasks.table.verbs import Verb, find
 
 
 def every_command(verb: Verb, number: int) -> list[Command]:
@@ -29,12 +29,11 @@ def is_held_out(verb: Verb, command: Command) -> bool:
 
 def possible(scene: TableScene, verbs: Sequence[str]) -> list[Command]:
     """Whose things are there, with nothing in the way."""
-    return [
-        command
-        for number, name in enumerate(verbs)
-        for command in every_command(VERBS[name], number)
-        if _can(scene, VERBS[name], command)
-    ]
+    found = []
+    for number, name in enumerate(verbs):
+        verb = find(name)
+        found += [command for command in every_command(verb, number) if _can(scene, verb, command)]
+    return found
 
 
 def _can(scene: TableScene, verb: Verb, command: Command) -> bool:

@@ -24,7 +24,7 @@ from wm_lab.tasks.hand.physics import ACTIONS
 from wm_lab.tasks.hand.scene import CONTROL_HZ, LOOK_REVISION, SCENE_REVISION
 from wm_lab.tasks.hand.state import PROPRIO, Layout
 from wm_lab.tasks.table.choice import Choice, choose
-from wm_lab.tasks.table.grammar import PHRASINGS, TRAINED, phrasings, sentence
+from wm_lab.tasks.table.grammar import NUMBER, PHRASINGS, TRAINED, phrasings, sentence
 from wm_lab.tasks.table.scene import TABLE_REVISION, TablePhysics
 from wm_lab.tasks.table.start import TableScene, draw_scene, moved
 from wm_lab.tasks.table.things import (
@@ -38,7 +38,7 @@ from wm_lab.tasks.table.things import (
     Command,
     TableLayout,
 )
-from wm_lab.tasks.table.verbs import VERBS, Verb
+from wm_lab.tasks.table.verbs import Verb, find
 from wm_lab.tasks.table.verbs.verb import ONE_BLOCK, POSITION
 from wm_lab.tasks.task import SCENE, TaskSpec, defining_options
 
@@ -65,7 +65,7 @@ class TableConfig(GripperConfig):
     goal_distance: Annotated[float, Domain(least=0.12, most=0.3)] | None = None
     """Metres in the plane: from the fingertips to the block (reach), from the block to where it goes (others)."""
     verbs: list[str] = field(default_factory=lambda: ["reach", "push", "put"])
-    """What may be asked for."""
+    """What may be asked for; my_module:Lift is a verb of your own."""
     blocks: list[Annotated[int, Domain(least=2, most=len(BLOCKS))]] = field(default_factory=lambda: [2, 4])
     """The least and the most blocks of an episode."""
     zones: list[Annotated[int, Domain(least=2, most=len(ZONES))]] = field(default_factory=lambda: [2, 3])
@@ -74,19 +74,17 @@ class TableConfig(GripperConfig):
     """own; other, contrast (the same verb, another colour): another command in the same scene; or unseen: one that no
     training episode asks for, in the first scene that allows it."""
     phrasing: str = TRAINED
-    """trained; held_out (known words, put together anew) or new_words: how it is said."""
+    """How it is said: trained; held_out (known words, put together anew); new_words; or number, each command's own."""
 
     def __post_init__(self) -> None:
         self.require_observation(list(SEEN))
-        for name in self.verbs:
-            if name not in VERBS:
-                raise unknown("verb in task.verbs", name, VERBS)
+        verbs = {name: find(name) for name in self.verbs}
         if len(set(self.verbs)) != len(self.verbs) or not self.verbs:
             raise UserError(f"task.verbs={self.verbs} must name at least one verb, and none twice")
         for name, found in (("blocks", self.blocks), ("zones", self.zones)):
             if len(found) != 2 or found[0] > found[1]:
                 raise UserError(f"task.{name}={found} must be two numbers, the least and the most, such as [2, 3]")
-        onto = [name for name in self.verbs if VERBS[name].target == "block"]
+        onto = [name for name in self.verbs if verbs[name].target == "block"]
         if onto and self.blocks[1] < 3:
             raise UserError(
                 f"task.blocks={self.blocks} leaves {onto[0]} two blocks, and it is asked only where one of another "
@@ -94,10 +92,10 @@ class TableConfig(GripperConfig):
             )
         if self.ask not in ASKS:
             raise unknown("task.ask", self.ask, ASKS)
-        if self.ask == "unseen" and not any(VERBS[name].held_out for name in self.verbs):
+        if self.ask == "unseen" and not any(verbs[name].held_out for name in self.verbs):
             raise UserError(f"task.ask=unseen: the verbs {', '.join(self.verbs)} hold no command out; add push or put")
-        if self.phrasing not in PHRASINGS:
-            raise unknown("task.phrasing", self.phrasing, PHRASINGS)
+        if self.phrasing not in (*PHRASINGS, NUMBER):
+            raise unknown("task.phrasing", self.phrasing, (*PHRASINGS, NUMBER))
 
 
 class TableTask(GripperTask):
@@ -108,7 +106,7 @@ class TableTask(GripperTask):
 
     def __init__(self, config: TableConfig) -> None:
         self.config = config
-        self._verbs: list[Verb] = [VERBS[name] for name in config.verbs]
+        self._verbs: list[Verb] = [find(name) for name in config.verbs]
         self._tolerances = [verb.tolerance if config.tolerance is None else config.tolerance for verb in self._verbs]
         self._choice: Choice | None = None
         layout = TableLayout(len(self._verbs))
@@ -139,6 +137,10 @@ class TableTask(GripperTask):
     def instruction(self) -> str:
         verb, thing, target, phrasing = (int(number) for number in self._goal_numbers[TOLD])
         return "" if verb == NOTHING else sentence(self._verbs[verb], Command(verb, thing, target), phrasing)
+
+    @property
+    def tellings(self) -> tuple[str, ...]:
+        return TELLINGS
 
     def retell(self, how: str) -> None:
         """Tell the episode that has just begun in one of `TELLINGS`; what is asked stays."""
@@ -262,7 +264,7 @@ class Asked:
     layout: Layout = ONE_BLOCK
 
     def __init__(self, task: TableTask) -> None:
-        self._task, self._verb = task, VERBS[task.config.verbs[task.asked.verb]]
+        self._task, self._verb = task, find(task.config.verbs[task.asked.verb])
 
     @property
     def numbers(self) -> list[float]:
