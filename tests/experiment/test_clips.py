@@ -10,7 +10,9 @@ from tests.exercises.hand_lab import changed, settings
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.reports.moving import as_gif, save_moving
+from wm_lab.experiment.filming import quoted
+from wm_lab.experiment.shown import Shown, load, save
+from wm_lab.reports.moving import as_gif, save_moving, titled
 from wm_lab.reports.page import write_page
 
 
@@ -65,3 +67,18 @@ def test_a_moving_picture_becomes_a_gif_for_whoever_takes_no_webp(tmp_path):
     frames = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 255)]
     with Image.open(as_gif(save_moving(frames, tmp_path / "a", 100.0), tmp_path)) as gif:
         assert (gif.format, gif.n_frames) == ("GIF", 3)
+
+
+def test_what_an_episode_was_told_stands_in_its_picture_and_stays_with_it(experiment, tmp_path):
+    frame = np.zeros((180, 240, 3), np.uint8)
+    plain, told = (titled(frame, "bc, step 3", said=said) for said in ("", '"Take the blue block to the purple zone."'))
+    changed = np.flatnonzero((plain != told).any((1, 2)))
+    assert changed.min() > 120 and (told[: changed.min()] == plain[: changed.min()]).all()
+    own = experiment.task_spec.instruction
+    episodes = [
+        Shown(0, np.ones(2, bool), np.zeros((2, 7)), np.zeros(0), np.zeros((0, 0, 0)), said) for said in ("", own, None)
+    ]
+    assert [quoted(experiment.task, shown) for shown in episodes] == ["(told nothing)", "", ""]
+    for shown in episodes:
+        save([shown], tmp_path)
+        assert load(tmp_path)[0].told == shown.told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,12 +61,10 @@ def load(folder: Path) -> list[Shown]:
         return []
     with np.load(folder / FILE) as arrays:
         names = [name for name in ("solved", "failed") if f"{name}_seed" in arrays]
-        fields = ("success", "action", "decided", "plans")
-        return [
-            Shown(
-                int(arrays[f"{name}_seed"]),
-                *(arrays[f"{name}_{field}"] for field in fields),
-                told=str(arrays[f"{name}_told"]) if f"{name}_told" in arrays else None,
-            )
-            for name in names
-        ]
+        return [_read(arrays, name) for name in names]
+
+
+def _read(arrays: Mapping[str, np.ndarray], name: str) -> Shown:
+    success, action, decided, plans = (arrays[f"{name}_{field}"] for field in ("success", "action", "decided", "plans"))
+    told = str(arrays[f"{name}_told"]) if f"{name}_told" in arrays else None
+    return Shown(int(arrays[f"{name}_seed"]), success, action, decided, plans, told)

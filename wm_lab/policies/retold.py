@@ -26,6 +26,10 @@ class Tellable(Protocol):
     def asks(self) -> tuple[str, ...]:
         """What else may be asked in its scenes: values of `task.ask`."""
 
+    @property
+    def tellings(self) -> tuple[str, ...]:
+        """Ways to tell it otherwise: what `retell` takes."""
+
     def retell(self, how: str) -> None:
         """Tell the episode that has just begun in another way; success stays that of what is asked."""
 

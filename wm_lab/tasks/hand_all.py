@@ -18,7 +18,7 @@ The numbers before the last are the *scene*, which does not say the goal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import mujoco
@@ -218,12 +218,12 @@ class HandAllTask(Task):
         self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
     ) -> np.ndarray:
         if overlay.ghost is not None:
-            overlay = replace(overlay, ghost=self._own(np.asarray(overlay.ghost), self._number))
+            overlay = overlay._replace(ghost=self._own(np.asarray(overlay.ghost), self._number))
         return self.running.render(size, camera, overlay)
 
     def _seen(self, seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        own = {"state": self.state, SCENE: lambda: self.state()[:WHICH]}
-        return {key: own[key]() if key in own else seen[key] for key in self._keys}
+        ends = {"state": None, SCENE: WHICH}
+        return {key: self.state()[: ends[key]] if key in ends else seen[key] for key in self._keys}
 
     def _by_goal(self, snapshots: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """Of snapshots [M, S], each goal's number and rows."""

@@ -23,7 +23,7 @@ from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.lit_camera import LitCamera
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
 from wm_lab.tasks.raycast import Marker, RayCamera, View
-from wm_lab.tasks.task import PlanningHints, Task, consecutive
+from wm_lab.tasks.task import SCENE, PlanningHints, Task, consecutive
 from wm_lab.tasks.variation import TRAIN, Factors
 
 PEOPLE = View.towards((0.0, 0.02, 0.16), eye=(0.4, -1.25, 1.12), fovy=27.5)  # over the corner of the table
@@ -76,6 +76,11 @@ class GripperConfig:
     """What planners begin with on this task."""
 
     def require_observation(self, known: Sequence[str]) -> None:
+        if self.observation == SCENE and SCENE not in known:
+            raise UserError(
+                "task.observation=scene shows no command, for a sentence says it, and here an episode has but one "
+                "command; choose task=hand/table, or task.observation=state"
+            )
         if self.observation not in known:
             raise unknown("task.observation", self.observation, known)
 
