@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.exercises.point_world import PointExperiment, settings
+from wm_lab.behaviours.behaviour import rewards_differ
 from wm_lab.data.config import FEW, LAST_ROOM, MOST_ROUNDS, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import PlanningArm
@@ -147,3 +148,21 @@ def test_who_collects_must_be_there(tmp_path):
             check_collector(experiment.settings, config)
         with pytest.raises(UserError, match=r"pays a planner, and data.collector=actor has none"):
             check_exploration(experiment.dry_run, experiment.settings.with_objective({"exploration": 1.0}), config)
+
+
+def test_an_actor_begins_anew_until_something_is_paid_and_only_the_last_round_is_refused(tmp_path, monkeypatch):
+    data = {"rounds": 2, "collector": "actor"}
+    with Experiment(learning(tmp_path, data=data, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)) as experiment:
+        found = rewards_differ  # of data that hold some
+        monkeypatch.setattr(
+            "wm_lab.experiment.models.rewards_differ", lambda held: found(held) and len(held.table.seed) > 12
+        )
+        assert "continues" not in experiment.models.behaviour_training(1).recipe, "the first collection taught nothing"
+        last = experiment.models.behaviour_training(2)
+        assert last.recipe["continues"] == experiment.models.behaviour(1).parent.name
+        monkeypatch.setattr("wm_lab.behaviours.behaviour.rewards_differ", lambda held: False)
+        experiment.models.behaviour_training(1).make()
+        assert last.make(), "it goes on from one that was paid"
+        monkeypatch.setattr("wm_lab.experiment.models.rewards_differ", lambda held: False)
+        with pytest.raises(UserError, match="a behaviour learns from rewards"):
+            experiment.models.behaviour_training(2).make()

@@ -114,11 +114,7 @@ class NormalisedBehaviour(Behaviour):
 
 
 def feature_spec(world: WorldModel, dataset: Dataset) -> DataSpec:
-    """What a behaviour must know of the data: with mean and deviation of the model's features over some of it.
-
-    UserError where the data's rewards are all the same, which teach nothing.
-    """
-    require_rewards(dataset)
+    """What a behaviour must know of the data: with mean and deviation of the model's features over some of it."""
     length = min(LENGTH, int(dataset.table.length[dataset.episodes("train")].max()) + 1)
     windows = WindowSampler(dataset, "train", WINDOWS, length, seed=0, keys=world.observation_keys).sample()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -127,15 +123,25 @@ def feature_spec(world: WorldModel, dataset: Dataset) -> DataSpec:
 
 
 def require_rewards(dataset: Dataset) -> None:
-    """UserError where the rewards of the data are all the same."""
+    """UserError where the rewards of the data are all the same, which teach nothing."""
+    if not rewards_differ(dataset):
+        raise UserError(
+            f"a behaviour learns from rewards, and all of {dataset.task_spec['name']} are {_rewards(dataset)[0]:g}; "
+            "give it data with rewards, or leave out behaviour=…"
+        )
+
+
+def rewards_differ(dataset: Dataset) -> bool:
+    """Whether the data hold more than one reward."""
+    return bool(np.ptp(_rewards(dataset)) > 0)
+
+
+def _rewards(dataset: Dataset) -> np.ndarray:
+    """Of every step that was taken, [M]; an episode's first row holds none."""
     reward = dataset.column("reward")
     arrived = np.ones(len(reward), bool)
-    arrived[dataset.table.offset] = False  # an episode's first row holds none
-    if np.ptp(reward[arrived]) == 0:
-        raise UserError(
-            f"a behaviour learns from rewards, and all of {dataset.task_spec['name']} are {reward[arrived][0]:g}; give "
-            "it data with rewards, or leave out behaviour=…"
-        )
+    arrived[dataset.table.offset] = False
+    return reward[arrived]
 
 
 def with_features(spec: DataSpec, features: Tensor) -> DataSpec:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from wm_lab.behaviours.behaviour import Behaviour, feature_spec
+from wm_lab.behaviours.behaviour import Behaviour, feature_spec, require_rewards, rewards_differ
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
@@ -199,11 +199,14 @@ class Models:
         """How `behaviour` is trained; the model that it learns in is trained now.
 
         One that collects rounds goes on from its last weights, and only the last one is chosen by validation episodes:
-        what is learned of the task before comes of the data alone.
+        what is learned of the task before comes of the data alone. While nothing that was done has been paid otherwise
+        than the rest, it has learned nothing and begins anew; by the last round UserError says so.
         """
         settings, config = self._tools.settings, self._data.config
         rounds = config.rounds if rounds is None else rounds
-        earlier = self.behaviour(rounds - 1) if rounds and config.collector in (ACTOR, PLANNED_ACTOR) else None
+        earlier = None
+        if rounds and config.collector in (ACTOR, PLANNED_ACTOR) and rewards_differ(self._data.dataset(rounds - 1)):
+            earlier = self.behaviour(rounds - 1)
         section = settings.behaviour
         trainer = read_config(TrainerConfig, settings.behaviour_trainer, "behaviour_trainer")
         trainer = trainer if earlier is None else trainer.for_round()
@@ -222,6 +225,8 @@ class Models:
             if earlier is not None:
                 behaviour = load_model(earlier, Behaviour)
             else:
+                if last:
+                    require_rewards(dataset)
                 behaviour = build(Behaviour, section, "behaviour", feature_spec(world, dataset))
             return behaviour.learn_in(world).learn_awake(partial(paid, self._tools.make_task))
 
