@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from wm_lab.evaluation.doubt import doubt_of_wrong
 from wm_lab.evaluation.policy_ranking import kappa, misplaced, mmrv, pearson, rank_policies, ranks, spearman
 from wm_lab.evaluation.prediction_powered import PRIOR, prediction_powered
 from wm_lab.evaluation.proportions import wilson
@@ -56,6 +57,15 @@ def test_imagination_that_praises_everybody_is_biased_and_orders_nothing():
 def test_the_policy_that_changed_places_most_is_named():
     true = np.array([0.1, 0.3, 0.5, 0.7])
     assert misplaced(true, np.array([0.1, 0.3, 0.5, 0.0])) == 3
+
+
+def test_doubt_is_worth_what_the_area_under_its_curve_says():
+    wrong = np.array([[True, False, False, True], [False, False, True, False]])
+    doubt = np.array([[5.0, 1.0, 4.0, 3.0], [2.0, 1.0, 6.0, 0.0]])
+    found = doubt_of_wrong(doubt, wrong)
+    assert found.value == pytest.approx(14 / 15) and found.low <= found.value <= found.high  # 3 is below 4 alone
+    assert doubt_of_wrong(wrong.astype(float), wrong).value == 1 and doubt_of_wrong(np.ones((2, 4)), wrong).value == 0.5
+    assert np.isnan(doubt_of_wrong(np.full((2, 4), np.nan), wrong).value)
 
 
 def test_an_estimate_from_few_true_episodes_is_the_papers_with_a_shrunken_weight():

@@ -44,7 +44,7 @@ SUBJECT = "|".join(
         r"planning( with [\w ]+)?",
         r"local planning|cloning|true dynamics|greedy|it|others",
         r"the (model's imagination|predicted return of chosen plans|gap to [\w ]+|planner|cost|model|t-SNE)",
-        r"the (mean maximum rank violation|linear model|untrained model|simulator)|imagination|its mean width",
+        r"the (mean maximum rank violation|linear model|untrained model|simulator)|imagination|its (mean width|doubt)",
         r"the latent(, in which [^,]+,)?",
         r"training|similar scenes|phases|imagined frames|clusters",
         r"after \d+ disturbed steps of \w+ cloning",
@@ -158,7 +158,8 @@ def policies() -> Iterator[str]:
     true = np.arange(40) < 40 * np.array(some)[:, None]
     praised, turned, still = np.ones_like(true), true[::-1], np.zeros_like(true)
     for imagined, trainings in product((true, praised, turned, still, true ^ (np.arange(40) % 5 == 0)), (1, 2)):
-        judged = [Judged(name, [*"abcd"], true, np.stack([imagined] * trainings)) for name in (MODEL, *CONTROLS)]
+        doubt = np.random.default_rng(0).random((trainings, *true.shape)) + (imagined != true) * trainings
+        judged = [Judged(name, [*"abcd"], true, np.stack([imagined] * trainings), doubt) for name in (MODEL, *CONTROLS)]
         found = {each.world: each.ranking() for each in judged}
         yield from policies_verdicts(judged, found, from_few(judged[0], 10), trainings)
 

@@ -116,12 +116,10 @@ class SweepCell:
 
 def sweep_cells(records: Sequence[RunRecord]) -> list[SweepCell]:
     """Runs with results, gathered by task and choice in the order they came."""
-    varying = _varying([record.settings for record in records])
     cells: dict[tuple[str, str], SweepCell] = {}
-    for record in records:
+    for choice, record in by_choice(records):
         result = record.result
         assert result is not None
-        choice = _choice(record.settings, varying)
         cell = cells.setdefault((result["task"], choice), SweepCell(result["task"], choice))
         cell.seeds.append(result["seed"])
         cell.verdicts.append(result["verdict"])
@@ -135,6 +133,12 @@ def sweep_cells(records: Sequence[RunRecord]) -> list[SweepCell]:
             cell.outcomes.append(record.outcomes)
             cell.manifests.append(max((arm[0].manifest for arm in record.outcomes.values()), key=len).hash)
     return list(cells.values())
+
+
+def by_choice(records: Sequence[RunRecord]) -> list[tuple[str, RunRecord]]:
+    """How what differs between these runs is called in each."""
+    varying = _varying([record.settings for record in records])
+    return [(_choice(record.settings, varying), record) for record in records]
 
 
 def distinct(played: Iterable[Outcomes]) -> list[Outcomes]:

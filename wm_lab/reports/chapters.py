@@ -42,6 +42,13 @@ EXERCISES = {
         "Each bar is one way to act on the same frozen episodes, with its 95 % interval. The expert is the ceiling, "
         "random and noop are the floors; what simulator (the true dynamics) has above mpc, the model loses.",
     ),
+    "policies": Lesson(
+        "Can the model rank policies without the robot?",
+        "policies.svg",
+        "Each mark is a policy: to the right as far as it truly succeeds, up as far as it does in imagination. On the "
+        "dashed line both agree; marks that rise from left to right are in the right order. The other panels are what "
+        "the model has to beat, and the simulator, which must lie on the line.",
+    ),
     "augmentation": Lesson(
         "Do data made in the model help a cloned policy?",
         "augmentation.svg",

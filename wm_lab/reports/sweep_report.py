@@ -41,6 +41,7 @@ from wm_lab.reports.played import (
 from wm_lab.reports.plots import choice_latency, error_compute, success_curves
 from wm_lab.reports.provenance import manifests_table, where_table
 from wm_lab.reports.runs import RunRecord, checked, missing_cells, read_runs
+from wm_lab.reports.scorecard import asked_of, card, cards, scorecard_table, scorecard_verdict
 from wm_lab.reports.style import save
 from wm_lab.reports.sweep_tables import (
     across_table,
@@ -100,6 +101,9 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.figures["error of imagination against training time"] = error_compute(priced)
     if any(cell.latents for cell in cells):
         answer.tables.append(latent_table(cells))
+    told = cards(records)
+    answer.verdicts[:0] = map(scorecard_verdict, told)
+    answer.tables[:0] = map(scorecard_table, told)
     answer.chapters.extend(chapters(records))
     answer.tables.extend(_failures(records, missing))
     answer.details.extend(_details(records, cells, played))
@@ -224,6 +228,7 @@ def _alone(record: RunRecord) -> None:
         imagined_table([cell])
     if cell.latents:
         latent_table([cell])
+    card("", "", asked_of(record))
     runs_table([record])
     where_table([record])
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.doubt import LUCK, doubt_of_wrong
+from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.over_seeds import over_seeds
@@ -48,6 +49,7 @@ class Judged:
     policies: list[str]
     true: np.ndarray  # [P, E] bool
     imagined: np.ndarray  # [S, P, E] bool
+    doubt: np.ndarray | None = None  # [S, P, E], the model's uncertainty; NaN where it has none
 
     @property
     def trainings(self) -> int:
@@ -61,6 +63,13 @@ class Judged:
             least, most = DEFINED.get(name, (0, 1))
             found[name] = over_trainings([getattr(one, name) for one in each], least=least, most=most)
         return PolicyRanking(**found)
+
+    def doubts(self) -> Interval:
+        """How often it doubts an episode that it gets wrong more than one that it gets right."""
+        if self.doubt is None:
+            return undefined(self.true.shape[1])
+        found = [doubt_of_wrong(*each) for each in zip(self.doubt, self.imagined != self.true, strict=True)]
+        return over_trainings(found, least=0, most=1)
 
     def rates(self) -> list[tuple[Interval, Interval]]:
         """Of each policy its true and its imagined success."""
@@ -100,6 +109,7 @@ def policies_answer(
             for each in judged
         },
         "from_few": plain(few),
+        "doubt": plain(first.doubts()) if isfinite(first.doubts().value) else None,
     }
     return Answer(
         verdicts=policies_verdicts(judged, rankings, few, seeds),
@@ -183,6 +193,7 @@ def policies_verdicts(
         ),
         place_verdict(first),
     ]
+    told += [doubt_verdict(first.doubts(), seeds)] if isfinite(first.doubts().value) else []
     told += [few_verdict(few, first.true.shape[1])] if few is not None else []
     return told + [control_verdict(each, rankings[each.world]) for each in judged[1:]]
 
@@ -205,6 +216,13 @@ def bias_verdict(bias: Interval, seeds: int) -> str:
         does, gap = ("overrates", bias) if bias.positive else ("underrates", bias.turned())
         return with_seeds(seeds, f"it {does} their success by {gap.bounds()}.")
     return f"cannot tell that it overrates or underrates their success: imagined − true is {bias.bounds()}."
+
+
+def doubt_verdict(found: Interval, seeds: int) -> str:
+    what = "its doubt is higher in episodes that it gets wrong"
+    if found.low > LUCK:
+        return with_seeds(seeds, f"{what}: in {found.bounds()} of pairs with one that it gets right.")
+    return f"cannot tell that {what}: it is in {found.bounds()} of pairs with one that it gets right."
 
 
 def place_verdict(judged: Judged) -> str:

@@ -77,12 +77,18 @@ class Roster:
     planning: bool
     checkpoints: Sequence[Path]  # clones of the user's own
 
+    @property
+    def local(self) -> str:
+        """Planning around the clone of most demonstrations, which is not the clone of exercise=planning."""
+        return f"{LOCAL}_n{max(self.clones)}"
+
     def names(self, learned: bool) -> list[str]:
         """learned: whether there is a model to plan in"""
         found = [f"bc_n{count}" for count in self.clones]
         found += [f"bc_n{max(self.clones)}_early{share:g}" for share in self.early if self.clones]
         found += [f"expert_noise{strength:g}" for strength in self.noise]
-        found += [MPC] * (self.planning and learned) + [LOCAL] * bool(self.planning and learned and self.clones)
+        if self.planning and learned:
+            found += [MPC, *([self.local] if self.clones else [])]
         return [*found, *(f"own{number}" for number, _ in enumerate(self.checkpoints, 1)), "random", "noop"]
 
     def assembled(self, experiment: Experiment) -> list[Contestant]:
@@ -102,7 +108,8 @@ class Roster:
             model = experiment.models.world_model()
             arms[MPC] = PlanningArm(MPC, settings, model)
             if self.clones:
-                arms[LOCAL] = PlanningArm(LOCAL, settings.locally(), model, proposals=checkpoints[len(self.clones) - 1])
+                most = checkpoints[len(self.clones) - 1]
+                arms[self.local] = PlanningArm(self.local, settings.locally(), model, proposals=most)
         return [Contestant(arms[name], name.startswith("expert")) for name in names]
 
     def _trained(self, experiment: Experiment) -> list[Path]:

@@ -23,6 +23,9 @@ from wm_lab.tasks.simulator import SimulatorState
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import State, WorldModel
 
+DOUBT = "doubt"
+"""What an imagined episode reports beside what its policy does."""
+
 
 class DreamPlayer(Player):
     """Plays one group after another in `model`, which decodes states.
@@ -39,7 +42,11 @@ class DreamPlayer(Player):
     def __call__(self, seeds: Sequence[int]) -> list[Episode]:
         self._belief: State | None = None
         self._rows: list[int] = []  # whose beliefs these are
-        return super().__call__(seeds)
+        self._doubt: list[list[float]] = [[] for _ in seeds]  # the model's uncertainty at each step, where it has any
+        episodes = super().__call__(seeds)
+        for episode, doubt in zip(episodes, self._doubt, strict=True):
+            episode.report[DOUBT] = np.array(doubt)
+        return episodes
 
     @torch.inference_mode()
     def _step(self, tasks: Sequence[Task], rows: Sequence[int], actions: np.ndarray) -> list[tuple[Any, ...]]:
@@ -52,6 +59,9 @@ class DreamPlayer(Player):
         states = self._model.decode(imagined)["state"][:, 0, 0].float().cpu().numpy()
         success, rewards = tasks[0].solved(states), imagined.reward[:, 0, 0].float().cpu().numpy()
         ended = imagined.continue_probability[:, 0, 0].cpu().numpy() < ENDS
+        if imagined.uncertainty is not None:
+            for row, doubt in zip(rows, imagined.uncertainty[:, 0, 0].tolist(), strict=True):
+                self._doubt[row].append(doubt)
         if self._follows:
             self._put(tasks, rows, states)
         told = [{"success": bool(solved), "contact": False} for solved in success]

@@ -194,12 +194,13 @@ class PoliciesExercise(Exercise):
     ) -> Judged:
         """What every policy does in these worlds, beside the truth of the same episodes."""
         tools, play_on = experiment.tools, self.config.play_on
-        imagined = [[play_in(world, who, tools, manifest, play_on).success for who in policies] for world in worlds]
+        imagined = [[play_in(world, who, tools, manifest, play_on) for who in policies] for world in worlds]
         return Judged(
             world=name,
             policies=[who.arm.name for who in policies],
             true=np.stack([outcomes.success[: len(manifest)] for outcomes in true]),
-            imagined=np.array(imagined),
+            imagined=np.array([[one.success for one in each] for each in imagined]),
+            doubt=np.array([[one.doubt for one in each] for each in imagined]),
         )
 
 

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from wm_lab.data.episode import Episode
 from wm_lab.data.rollout import PlayConfig, TaskFactory, describe_group, split_into_groups
+from wm_lab.evaluation.json_files import read_json, write_json
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.policies.contestants import Contestant
-from wm_lab.exercises.policies.dream_player import DreamPlayer
+from wm_lab.exercises.policies.dream_player import DOUBT, DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.bookkeeping import tally
 from wm_lab.experiment.dry_run import build_model
@@ -33,8 +36,18 @@ from wm_lab.world_model import WorldModel
 MODEL, UNTRAINED, LINEAR, TRUTH = "model", "untrained", "linear", "simulator"
 """Names of worlds, as tables show them."""
 
-REVISION = 1
+REVISION = 2
 """Of how episodes are played in imagination."""
+
+
+DOUBTS = "doubts.json"
+
+
+class Imagined(NamedTuple):
+    """What a policy does in each episode as a world imagines it."""
+
+    success: np.ndarray  # [E] bool
+    doubt: np.ndarray  # [E], mean uncertainty of its steps; NaN where the model has none
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class TrueWorld(World):
         return Simulator(SimulatorConfig(), build(Task, self.settings.task, "task"))
 
 
-def play_in(world: World, who: Contestant, tools: Tools, manifest: Manifest, play_on: int | None) -> Outcomes:
+def play_in(world: World, who: Contestant, tools: Tools, manifest: Manifest, play_on: int | None) -> Imagined:
     """What a policy does in every episode of the manifest as this world imagines it; played once, then kept.
 
     Never to be compared with true outcomes as an arm of its own: the manifest is that of the starts alone.
@@ -133,9 +146,13 @@ def play_in(world: World, who: Contestant, tools: Tools, manifest: Manifest, pla
             )
         episodes = [episode for group in played for episode in group]
         outcomes_of(who.arm.name, manifest, episodes, tools.settings.seed).save(folder / OUTCOMES)
+        doubts = [float(doubt.mean()) if len(doubt := episode.report[DOUBT]) else None for episode in episodes]
+        write_json(folder / DOUBTS, {"doubt": doubts})
 
     what = f"{who.arm.name} imagined by {world.name}"
-    return Outcomes.load(tools.keep(what, "imagined", recipe, work) / OUTCOMES)
+    folder = tools.keep(what, "imagined", recipe, work)
+    doubt = read_json(folder / DOUBTS, "doubts of a model", ["doubt"])["doubt"]
+    return Imagined(Outcomes.load(folder / OUTCOMES).success, np.array(doubt, float))
 
 
 def _player(task: TaskFactory, who: Contestant, config: PlayConfig, world: World) -> DreamPlayer:

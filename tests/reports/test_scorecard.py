@@ -1,0 +1,97 @@
+"""What a model is good for: a card never claims more than its evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wm_lab.reports.runs import RunRecord
+from wm_lab.reports.scorecard import RUNGS, card, cards, scorecard_table, scorecard_verdict
+
+
+def interval(low: float, value: float, high: float) -> dict[str, float]:
+    return {"low": low, "value": value, "high": high, "n": 100}
+
+
+def horizon(steps: int) -> dict[str, int]:
+    return {"low": steps, "value": steps, "high": steps, "significant": steps, "limit": 20, "n": 100}
+
+
+def imagination(skill: int = 12, reads: int = 20) -> dict[str, Any]:
+    saved = {"5": interval(0.5, 0.6, 0.7), "10": interval(0.4, 0.5, 0.6)}
+    found = {"tolerance": 0.02, "unit": "m", "H_skill": horizon(skill), "H_act": horizon(reads)}
+    return {"held_out": {"all": {"variables": {"tcp": {**found, "skill": {"persistence": saved}}}}}}
+
+
+def planning(mpc: float = 0.8, gap: float = 0.0) -> dict[str, Any]:
+    rates = {"mpc": mpc, "random": 0.05, "simulator": 0.95, "expert": 1.0}
+    rows = [
+        {
+            "arm": arm,
+            "success": interval(rate - 0.04, rate, rate + 0.04),
+            "predicted_minus_realised": interval(0.1, 0.2, 0.3),
+        }
+        for arm, rate in rates.items()
+    ]
+    difference = interval(gap - 0.05, gap, gap + 0.05)
+    pair = {"a": "mpc", "b": "bc", "measure": "success", "difference": difference, "p_adjusted": 0.01}
+    return {"rows": rows, "against_clone": [pair], "differences": []}
+
+
+def policies(low: float = 0.6) -> dict[str, Any]:
+    world = {"spearman": interval(low, 0.9, 1.0), "mmrv": interval(0.0, 0.02, 0.1)}
+    return {"ranking": {"model": world, "simulator": world}}
+
+
+def rung(**asked: Any) -> int:
+    reached = card("hand/reach", "rssm", asked).reached
+    return next((number for number, found in enumerate(reached) if not found), len(RUNGS))
+
+
+def test_a_rung_is_reached_only_with_those_below_it():
+    asked = {"imagination": imagination(), "policies": policies(), "planning": planning()}
+    assert rung(**asked) == 4
+    assert rung(**{**asked, "planning": planning(gap=0.1)}) == 5
+    assert rung(**{**asked, "planning": planning(mpc=0.06)}) == 3
+    assert rung(**{**asked, "policies": policies(low=-0.1)}) == 2
+    assert rung(**{**asked, "imagination": imagination(skill=0)}) == 0
+    assert rung(policies=policies(), planning=planning()) == 0  # nobody asked whether it predicts
+
+
+def test_the_sentence_says_what_the_next_rung_lacks():
+    told = scorecard_verdict(card("hand/reach", "rssm", {"imagination": imagination(), "policies": policies()}))
+    assert told == (
+        "rssm on hand/reach reaches rung 3 of 5: it predicts better than nothing moving, answers to actions and ranks "
+        "policies; that it plans better than chance was not asked."
+    )
+    best = {"imagination": imagination(), "policies": policies(), "planning": planning(gap=0.1)}
+    assert scorecard_verdict(card("hand/reach", "rssm", best)).endswith("learned without it.")
+
+
+def test_a_card_has_a_row_a_role_with_floor_and_ceiling():
+    found = card("hand/reach", "rssm", {"imagination": imagination(), "policies": policies(), "planning": planning()})
+    rows = {row[0]: row for row in scorecard_table(found).rows if row[0]}
+    assert list(rows) == [
+        "perception",
+        "counterfactuals",
+        "doubt",
+        "exploitability",
+        "planner",
+        "policy evaluator",
+        "data engine",
+        "place to learn in",
+    ]
+    assert rows["planner"][2:] == ("0.80 [0.76, 0.84]", "0.05 [0.01, 0.09]", "0.95 [0.91, 0.99]")
+    assert rows["policy evaluator"][3] == "–" and rows["data engine"][2] == "–"
+
+
+def test_only_runs_that_say_whether_policies_are_ranked_make_a_card():
+    def record(exercise: str, numbers: dict[str, Any]) -> RunRecord:
+        labels = {"exercise": exercise, "model": "rssm", "planner": "cem"}
+        result = {"labels": labels, "task": "hand/reach", "seed": 0, "verdict": "", "numbers": numbers}
+        return RunRecord(Path(exercise), "finished", "", (), {}, "", result)
+
+    asked = [record("imagination", imagination()), record("planning", planning())]
+    assert cards(asked) == []
+    (found,) = cards([*asked, record("policies", policies()), record("planning", {"manifest": "0"})])
+    assert (found.task, found.choice) == ("hand/reach", "rssm cem")
