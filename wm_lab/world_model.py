@@ -371,6 +371,14 @@ class ActsItself(WorldModel):
         """The next actions [B, chunk, A] in [-1, 1]; where several would do, each row's generator decides."""
 
 
+class ActsByVideo(ActsItself):
+    """One that also imagines without actions, and knows inverse dynamics: a video policy (UniPi, GR-2)."""
+
+    @abstractmethod
+    def act_by_video(self, state: State, steps: int) -> Tensor:
+        """Actions [B, steps, A] in [-1, 1] that lead to what the model expects to see."""
+
+
 class Tempered(WorldModel):
     """A world model whose imagination can be drawn at a temperature: more boldly above 1, more timidly below."""
 

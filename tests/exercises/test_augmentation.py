@@ -19,10 +19,10 @@ from wm_lab.errors import UserError
 from wm_lab.exercises.augmentation.answer import augmentation_verdicts
 from wm_lab.exercises.augmentation.clone_arms import ARMS
 from wm_lab.exercises.augmentation.exercise import AugmentationConfig, AugmentationExercise
-from wm_lab.exercises.augmentation.segment_maker import IMAGINED, KEPT, TRUE, UNTRAINED, SynthesisConfig
-from wm_lab.exercises.augmentation.synthetic_data import Synthesis
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.segment_maker import IMAGINED, KEPT, TRUE, UNTRAINED, SynthesisConfig
 from wm_lab.experiment.side_by_side import train_clones
+from wm_lab.experiment.synthetic_data import Synthesis
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.settings import complete, read_config
 from wm_lab.synthesis.filters import FilterConfig

@@ -252,3 +252,26 @@ def test_training_windows_that_do_not_hold_what_the_model_looks_at_are_refused()
         make(KIND, window=9).loss(noise_windows(steps=7))
     with pytest.raises(UserError, match=r"model.chunk=7 .* 7 steps"):
         make(KIND, chunk=7).loss(noise_windows(steps=7))
+
+
+@torch.inference_mode()
+def test_acting_by_video_says_what_inverse_dynamics_say_of_the_imagined_observations():
+    model, data = make_informed("decoder_only").eval(), noise_windows()
+    longer = data
+    for _ in range(2):
+        guess = longer[:, -1:].map(torch.clone)
+        guess.observation = {"state": model.predict(longer).video["state"][:, -1:]}
+        guess.first[:] = False
+        guess.action.uniform_(-1, 1)  # nobody knows it: whatever stands there is not looked at
+        longer = _then(longer, guess)
+    said = model.act_by_video(model.encode(data), 2)
+    torch.testing.assert_close(said, model.predict(longer).inverse[:, -2:].clamp(-1, 1), rtol=1e-4, atol=1e-4)
+
+
+def _then(windows: Windows, more: Windows) -> Windows:
+    """The steps of both."""
+    names = ("action", "reward", "first", "terminal", "valid")
+    joined = {name: torch.cat([getattr(windows, name), getattr(more, name)], 1) for name in names}
+    return Windows(
+        {key: torch.cat([windows.observation[key], more.observation[key]], 1) for key in more.observation}, **joined
+    )

@@ -98,7 +98,7 @@ class Models:
             trainer = trainer.for_round()
         dataset = self._data.dataset(rounds)
         newest = config.newest_fraction if rounds else None
-        recipe = self._recipe(settings.label("model"), settings.model, trainer, dataset, newest)
+        recipe = self.recipe(settings.label("model"), settings.model, trainer, dataset, newest)
         if earlier is not None:
             recipe["continues"] = earlier.parent.name
             if config.restandardise:
@@ -138,7 +138,7 @@ class Models:
             return value
 
         trainer = kind.trainer(read_config(kind.Config, settings.value, "value"), int(dataset.table.length.max()) + 1)
-        recipe = self._recipe(settings.label("value"), settings.value, trainer, dataset)
+        recipe = self.recipe(settings.label("value"), settings.value, trainer, dataset)
         if checkpoint is not None:
             recipe["features_of"] = checkpoint.parent.name
         name = settings.label("value") + (f", round {rounds}" if rounds else "")
@@ -149,10 +149,10 @@ class Models:
         """How a policy with these options, a variant of the run's clone, is cloned from the demonstrations or `mix`."""
         settings = self._tools.settings
         trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
-        mix = mix or self._plain_mix()
+        mix = mix or self.plain_mix()
         bc = {**bc, **PLAYING}
         trainer = replace(trainer, steps=mix.steps or trainer.steps)
-        recipe = self._recipe("bc", bc, trainer, mix.dataset) | mix.recipe()
+        recipe = self.recipe("bc", bc, trainer, mix.dataset) | mix.recipe()
         parent = self._parent("bc_trainer", "clone")
         if parent is not None:
             recipe["parent"] = parent.recipe()
@@ -184,7 +184,7 @@ class Models:
         trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
         longest = int(dataset.table.length.max()) + 1
         trainer = replace(trainer, length=longest, batch=max(1, trainer.batch // WHOLE), init_from=None)
-        recipe = self._recipe("gcbc", section, trainer, dataset)
+        recipe = self.recipe("gcbc", section, trainer, dataset)
 
         def make() -> Trainable:
             return build(GoalCloning, section, "bc", dataset.spec)
@@ -214,7 +214,7 @@ class Models:
         label, last = settings.label("behaviour"), rounds == config.rounds
         episodes = section["validation_episodes"] if last else 0
         starts = self._data.validation_manifest(episodes) if episodes else None
-        recipe = self._recipe(label, section, trainer, dataset) | {"world": checkpoint.parent.name}
+        recipe = self.recipe(label, section, trainer, dataset) | {"world": checkpoint.parent.name}
         if starts is not None:
             recipe["validation"] = starts.hash
         if earlier is not None:
@@ -296,13 +296,15 @@ class Models:
 
         return self._tools.store.get("model", training.recipe, work) / BEST
 
-    def _plain_mix(self) -> TrainingMix:
+    def plain_mix(self) -> TrainingMix:
+        """The demonstrations alone."""
         demonstrations = self._data.demonstrations()
         return TrainingMix(demonstrations, normaliser=self._data.normaliser(demonstrations))
 
-    def _recipe(
+    def recipe(
         self, name: str, section: Section, trainer: TrainerConfig, dataset: Dataset, newest: float | None = None
     ) -> Section:
+        """What the store names a training by: its options, its data and its seed."""
         kept = {key: value for key, value in asdict(trainer).items() if key not in TrainerConfig.SILENT}
         kind = target(Trainable, section, name)
         recipe = {

@@ -64,12 +64,7 @@ class GoalCloning(BehaviourCloning):
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Error of the chunks from random moments on, told a later moment; actions after that do not count."""
         c, device = self.config, windows.action.device
-        ends = windows.valid.sum(1)
-        rows = torch.arange(len(ends), device=device).repeat_interleave(c.pairs)
-        last = ends[rows] - 1
-        draw = torch.rand(2, len(rows), device=device)
-        now = (draw[0] * last).long()
-        later = torch.minimum(now + 1 + (draw[1] * (last - now)).long(), last)
+        rows, now, later = self._pairs(windows.valid.sum(1))
         lags = torch.arange(1 - c.history, 1, device=device)
         before = (now[:, None] + lags).clamp_min(0)  # [M, history]; the first observation repeats
         seen = {key: value[rows[:, None], before] for key, value in windows.observation.items()}
@@ -80,6 +75,19 @@ class GoalCloning(BehaviourCloning):
         target = windows.action[rows[:, None], ahead.clamp(max=windows.shape[1] - 1)]
         counts = (ahead <= later[:, None])[..., None] & torch.isfinite(target)
         return self.error(condition, target.nan_to_num(), counts.to(target.dtype))
+
+    def _pairs(self, ends: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of windows that hold so many steps [B]: which of them, a moment in it and a later one, [M] each."""
+        rows = torch.arange(len(ends), device=ends.device).repeat_interleave(self.config.pairs)
+        last = ends[rows] - 1
+        draw = torch.rand(2, len(rows), device=ends.device)
+        now = (draw[0] * last).long()
+        later = torch.minimum(now + 1 + (draw[1] * self._reach(last - now)).long(), last)
+        return rows, now, later
+
+    def _reach(self, left: Tensor) -> Tensor:
+        """How far ahead a goal may lie where an episode has so many steps left."""
+        return left
 
     def _told(self, seen: Mapping[str, Tensor], goal: Mapping[str, Tensor]) -> Tensor:
         """What actions are made of, [..., C]; seen: {key: [..., history, *shape]}, goal: {key: [..., *shape]}."""

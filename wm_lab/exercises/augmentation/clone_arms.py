@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.augmentation.segment_maker import IMAGINED, TRUE, UNTRAINED
-from wm_lab.exercises.augmentation.synthetic_data import NothingLeftError, Synthesis
+from wm_lab.experiment.segment_maker import IMAGINED, TRUE, UNTRAINED
+from wm_lab.experiment.synthetic_data import NothingLeftError, Synthesis
 from wm_lab.experiment.training_mix import TrainingMix
 
 REAL, FILTERED = "real", "filtered"

@@ -28,19 +28,19 @@ from wm_lab.exercises.augmentation.answer import (
     success_curves,
 )
 from wm_lab.exercises.augmentation.clone_arms import ARMS, LEARNED, REAL, ArmOptions, AugmentationArm, arms_around
-from wm_lab.exercises.augmentation.segment_maker import SynthesisConfig
-from wm_lab.exercises.augmentation.synthetic_data import Synthesis
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.segment_maker import SynthesisConfig, settled
 from wm_lab.experiment.side_by_side import train_clones, train_models
+from wm_lab.experiment.synthetic_data import Synthesis
 from wm_lab.reports.moving import Clip
 from wm_lab.synthesis.filters import FilterConfig
-from wm_lab.synthesis.generators import AUTO, GeneratorConfig
+from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.relocate import is_relocatable, require_relocatable
+from wm_lab.synthesis.relocate import require_relocatable
 
 SyntheticRatio = Annotated[float, Domain(least=1, most=1e6)]
 """Synthetic actions, as a multiple of the real ones."""
@@ -167,10 +167,7 @@ class AugmentationExercise(Exercise):
 
     def generator(self, experiment: Experiment) -> GeneratorConfig:
         """As configured, and `auto` settled."""
-        generator = self.config.generator
-        if generator.kind != AUTO:
-            return generator
-        return replace(generator, kind="relocate" if is_relocatable(experiment.task) else "noisy")
+        return settled(self.config.generator, experiment.task)
 
     def _answer(
         self, experiment: Experiment, every: Sequence[AugmentationArm], arms: Mapping[str, list[Outcomes]]

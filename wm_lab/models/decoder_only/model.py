@@ -40,7 +40,7 @@ from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads
 from wm_lab.models.parts.observations import AutoencoderConfig
 from wm_lab.models.parts.sentences import SentenceEncoder, words
-from wm_lab.world_model import ActsItself, DataSpec, Imagination, State, Windows
+from wm_lab.world_model import ActsByVideo, DataSpec, Imagination, State, Windows
 
 HEADS = ("flow", "tokens", "regression")
 
@@ -95,7 +95,7 @@ class EncodedSteps(NamedTuple):
     instruction: Tensor  # [B, T, W] its embedding
 
 
-class DecoderOnly(FeatureModel, ActsItself):
+class DecoderOnly(FeatureModel, ActsByVideo):
     Config = DecoderOnlyConfig
     config: DecoderOnlyConfig
 
@@ -207,6 +207,23 @@ class DecoderOnly(FeatureModel, ActsItself):
         policy_input = torch.cat([state.g, state.frame], -1)
         actions: Tensor = self.modes.policy(policy_input, noise.to(state.g)).clamp(-1, 1)
         return actions
+
+    def act_by_video(self, state: State, steps: int) -> Tensor:
+        assert isinstance(state, DecoderState)
+        modes, append, kept = self.modes, self.transformer.append, state.cache.step.shape[1]
+        cache, position, g, frame, actions = state.cache, state.position, state.g, state.frame, []
+        # Observations see no action, so it does not matter what stands where one would.
+        nothing = self.from_action(g.new_zeros(len(g), self.spec.action_size)) + state.instruction
+        allowed = observations_see_no_actions(1, kept + 2, g.device)
+        for _ in range(steps):
+            after = self.frame.read(modes.next_frame(self.frame, g, frame))
+            _, cache = append(nothing[:, None], position, cache, kept + 1)
+            position = position + 1
+            out, cache = append((self.from_frame(after) + state.instruction)[:, None], position, cache, kept, allowed)
+            g = out[:, 0]
+            actions.append(modes.action_between(self.frame, g, frame, after).clamp(-1, 1))
+            frame = after
+        return torch.stack(actions, 1)
 
     def _encode_steps(self, windows: Windows, state: DecoderState | None) -> EncodedSteps:
         """Every observed step, going on from `state`."""

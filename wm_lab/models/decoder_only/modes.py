@@ -59,6 +59,11 @@ class Modes(nn.Module):
         action: Tensor = self.inverse(torch.cat([g, F.pad(change, (0, 0, 1, 0))], -1))
         return action
 
+    def action_between(self, frame: Frame, g: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        """The action [..., A] that leads from one frame to another, whose output is g."""
+        action: Tensor = self.inverse(torch.cat([g, frame.change(before, after)], -1))
+        return action
+
     def next_frame(self, frame: Frame, g: Tensor, frames: Tensor) -> Tensor:
         """z one step later, without knowing the action, [B, T, Z]."""
         return frame.follow(frames, self.video(torch.cat([g, frames], -1)))

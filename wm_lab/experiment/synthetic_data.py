@@ -12,11 +12,11 @@ import numpy as np
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.rollout import PlayConfig, play
 from wm_lab.errors import UserError
-from wm_lab.exercises.augmentation.segment_maker import IMAGINED, KEPT, SegmentMaker, SynthesisConfig
 from wm_lab.experiment.bookkeeping import Clock, tally
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Section
+from wm_lab.experiment.segment_maker import IMAGINED, KEPT, SegmentMaker, SynthesisConfig
 from wm_lab.experiment.tools import identity
 from wm_lab.policies.seeding import derive_seed
 from wm_lab.synthesis.disturbed import DisturbedExpert, as_intended, with_state_noise

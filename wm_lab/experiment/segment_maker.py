@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from wm_lab.policies.seeding import derive_seed
 from wm_lab.settings import build, read_config
 from wm_lab.synthesis.audit import true_error
 from wm_lab.synthesis.filters import FilterConfig, Filters
-from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig, GeneratorInputs
+from wm_lab.synthesis.generators import AUTO, GENERATORS, GeneratorConfig, GeneratorInputs
 from wm_lab.synthesis.hindsight import Hindsight
 from wm_lab.synthesis.labels import CorrectiveLabels, InverseDynamics, StepScale
-from wm_lab.synthesis.relocate import relocated
+from wm_lab.synthesis.relocate import is_relocatable, relocated
 from wm_lab.synthesis.segments import Segments, Starts, draw_starts
 from wm_lab.synthesis.shards import save
 from wm_lab.synthesis.world import ImaginedWorld, SimulatedWorld, World, goals_at
+from wm_lab.tasks.task import Task
 from wm_lab.tracking.progress import progress
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
@@ -47,6 +48,13 @@ class SynthesisConfig:
     generator: GeneratorConfig
     filter: FilterConfig
     audit: int
+
+
+def settled(generator: GeneratorConfig, task: Task) -> GeneratorConfig:
+    """As configured, and `auto` settled."""
+    if generator.kind != AUTO:
+        return generator
+    return replace(generator, kind="relocate" if is_relocatable(task) else "noisy")
 
 
 class SegmentMaker:

@@ -1,0 +1,121 @@
+"""World model and policy together: who plays, what is refused, and the sentence that it ends in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.exercises.hand_lab import changed, check, settings
+from wm_lab.errors import UserError
+from wm_lab.evaluation.comparison import compare_pairs, success_rows
+from wm_lab.evaluation.manifest import Manifest
+from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.exercises.exercise import Exercise
+from wm_lab.exercises.integration.answer import executor_verdict, integration_verdict
+from wm_lab.exercises.integration.exercise import ARMS
+from wm_lab.exercises.integration.trainings import executor_training, head_training, rates
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.settings import build
+
+SMALL = ("exercise=integration", "media=false", "exercise.subgoals.steps=4", "task.episode_steps=20")
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory):
+    return changed(settings(*SMALL), tmp_path_factory.mktemp("store"))
+
+
+def test_every_arm_plays_the_same_starts(wanted):
+    with Experiment(wanted) as experiment:
+        exercise = build(Exercise, wanted.exercise, "exercise")
+        exercise.check(experiment)
+        answer = exercise.run(experiment)
+    rows = {row["arm"]: row for row in answer.numbers["rows"]}
+    assert set(rows) == set(ARMS)
+    assert len({played[0].manifest.hash for name, played in answer.outcomes.items() if name != "simulator"}) == 1
+    assert all(row["decision_ms"] > 0 for row in rows.values())
+    assert {pair["b"] for pair in answer.numbers["differences"]} >= {"bc", "subgoal_shuffled"}
+    assert "against cloning on hand/reach" in answer.verdicts[0]
+
+
+def test_executor_and_head_learn_from_the_clones_demonstrations_in_as_many_steps(wanted):
+    with Experiment(wanted) as experiment:
+        clone = experiment.clones.training()
+        for training in (
+            executor_training(experiment, 8, collection=False),
+            executor_training(experiment, 0, collection=False),
+            head_training(experiment, 4),
+        ):
+            assert training.dataset.digest == clone.dataset.digest
+            assert training.trainer.steps == clone.trainer.steps
+            assert training.recipe["seed"] == clone.recipe["seed"]
+
+
+def test_half_of_what_an_executor_sees_is_of_the_collection_where_it_may(wanted):
+    with Experiment(wanted) as experiment:
+        alone, both = (executor_training(experiment, 8, collection) for collection in (False, True))
+    assert alone.weights is None and both.weights == [0.5, 0.5]
+    assert len(both.dataset) == len(alone.dataset) + wanted.data["episodes"]
+    assert both.trainer.steps == alone.trainer.steps
+
+
+def test_sub_goals_tell_no_velocity(wanted):
+    with Experiment(wanted) as experiment:
+        assert rates(experiment.task_spec) == list(range(8, 16))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("exercise.subgoals.steps=40",), "exercise.subgoals.steps=40 reaches beyond a demonstration of hand/reach"),
+        (("exercise.imagined.ahead=6",), "exercise.imagined.ahead=6 times exercise.subgoals.steps=4 exceeds the 20"),
+        (("exercise.arms=[bc,magic]",), "magic"),
+        (("exercise.oracle_episodes=1",), "exercise.oracle_episodes=1 is too few"),
+        (("task.observation=pixels",), "set task.observation=state"),
+        (("model=simulator",), "model=simulator is the truth"),
+        (("model@exercise.decoder=latent_mlp",), "choose model@exercise.decoder=decoder_only"),
+        (("task=gym", "task.id=Pendulum-v1"), "exercise=integration"),
+        (("evaluation.variation=physics",), "exercise=integration"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_any_work(tmp_path, words, sentence):
+    small = [word for word in SMALL if not (word.startswith("task.") and "task=gym" in words)]
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(*small, *words), tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def played(arm: str, solved: int, of: int = 100) -> Outcomes:
+    card = {"name": "hand/stack", "tags": ["contact"], "success_test": "there@1"}
+    manifest = Manifest(card, tuple(range(2**30, 2**30 + of)), 50)
+    nothing, success = np.full(of, np.nan), np.arange(of) < solved
+    steps = np.where(success, 10.0, np.nan)
+    return Outcomes(arm, manifest, success, success, steps, nothing, np.ones(of), nothing, nothing, seed=0)
+
+
+def told(**solved: int) -> tuple[str, list[str]]:
+    arms = {name: [played(name, count)] for name, count in solved.items()}
+    pairs = compare_pairs(arms, [(name, "bc") for name in arms if name != "bc"])
+    against = {pair.a: pair for pair in pairs}
+    return integration_verdict(success_rows({"hand/stack": arms}), against, "hand/stack"), executor_verdict(against)
+
+
+def test_the_sentence_says_who_is_better_worse_or_open_and_leaves_oracles_out():
+    sentence, more = told(bc=30, mpc=0, local=80, subgoal_search=33, subgoal_oracle=95)
+    assert "better: local planning (by 0.5" in sentence
+    assert "worse: planning (by 0.3" in sentence
+    assert "cannot tell: sub-goals searched for in the model (A)" in sentence
+    assert "oracle" not in sentence
+    assert not more
+
+
+def test_an_executor_that_does_worse_than_the_clone_with_an_oracle_is_named():
+    assert "the executor does worse than cloning" in told(bc=80, mpc=0, subgoal_oracle=20)[1][0]
+
+
+def test_each_training_has_an_executor_of_its_own(wanted):
+    with Experiment(wanted) as first, Experiment(replace(wanted, seed=1)) as second:
+        recipes = [executor_training(each, 8, collection=True).recipe for each in (first, second)]
+    assert recipes[0] != recipes[1]
