@@ -80,6 +80,7 @@ from wm_lab.experiment.arms import (
 from wm_lab.experiment.checks import check_behaviour, require_way_back
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun
+from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.experiment.run_settings import Section
@@ -184,17 +185,19 @@ class IntegrationExercise(Exercise):
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         if set(MODELLED) & set(config.arms):
             train_models(experiment, clone=True)
+        left_out: dict[str, None] = {}
+        plays = [
+            Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
+            for each in experiment.trainings
+            for arm in self._arms(each, left_out)
+        ]
+        if left_out:  # in one training at least, so it is compared in none
+            plays = [play for play in plays if play.arm.name != AUGMENTED]
         arms: dict[str, list[Outcomes]] = {}
         made: dict[str, Arm] = {}
-        left_out: dict[str, None] = {}
-        for each in experiment.trainings:
-            for arm in self._arms(each, left_out):
-                starts = few if arm.slow else manifest
-                arms.setdefault(arm.name, []).append(each.evaluations.play(arm, starts, config.play_on))
-                made.setdefault(arm.name, arm)
-        if left_out:  # in one training at least, so it is compared in none
-            arms.pop(AUGMENTED, None)
-            made.pop(AUGMENTED, None)
+        for play, outcomes in zip(plays, play_all(plays), strict=True):
+            arms.setdefault(play.arm.name, []).append(outcomes)
+            made.setdefault(play.arm.name, play.arm)
         answer = integration_answer(experiment, manifest, arms)
         for arm in made.values():
             self._show(answer, experiment, arm, few if arm.slow else manifest)
