@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.data.toy import SPEED
 from tests.exercises.point_world import PointWorld, PointWorldConfig
-from tests.models.worlds import SIGHT, make
+from tests.models.worlds import SIGHT, make, make_informed
 from tests.training.examples import point_data, small
 from wm_lab.data.dataset import Dataset
 from wm_lab.dream import Dream, DreamEnv, as_shown
@@ -165,3 +165,34 @@ def test_images_are_seen_in_whole_numbers_and_vectors_as_they_are():
     assert as_shown(torch.full((2, 4, 4, 3), 254.7)).tolist() == np.full((2, 4, 4, 3), 255).tolist()
     assert as_shown(torch.full((2, 4, 4, 3), 258.0)).dtype == np.uint8
     assert as_shown(torch.full((2, 1), 0.5)).tolist() == [[0.5], [0.5]]
+
+
+def test_a_dream_may_be_told_what_to_do_and_shows_what_comes_of_it(dataset):
+    model = make_informed("decoder_only", dataset.spec, language=True, action_head="regression").eval()
+    env = DreamEnv(model, dataset, 2, horizon=4)
+
+    def told(sentence: str | list[str], by_video: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        env.reset(seed=3, options={"sentence": sentence})
+        acted = env.act(by_video)
+        return acted, env.step(acted)[0]["state"]
+
+    go, stay = "Move the point to the goal.", "Stay where you are."
+    for by_video in (False, True):
+        went, stayed, each = told(go, by_video), told(stay, by_video), told([go, stay], by_video)
+        for here, there, both in zip(went, stayed, each, strict=True):
+            assert not np.allclose(here, there, atol=1e-4)
+            np.testing.assert_allclose(both, [here[0], there[1]], atol=1e-5)
+
+
+def test_a_dream_that_cannot_be_told_or_asked_says_so(dataset, truth):
+    env = DreamEnv(truth, dataset, 2, horizon=4)
+    with pytest.raises(UserError, match="reset first"):
+        env.act()
+    with pytest.raises(UserError, match="its model reads none"):
+        env.reset(options={"sentence": "go"})
+    env.reset()
+    with pytest.raises(UserError, match="a model that cannot act so"):
+        env.act()
+    told = DreamEnv(make_informed("decoder_only", dataset.spec, language=True).eval(), dataset, 2, horizon=4)
+    with pytest.raises(UserError, match="3 sentences for 2 dreams"):
+        told.reset(options={"sentence": ["go", "stay", "turn"]})

@@ -32,7 +32,7 @@ from wm_lab.errors import UserError, unknown
 from wm_lab.settings import read_config
 from wm_lab.system.device import device_of
 from wm_lab.training.checkpoint import load_model
-from wm_lab.world_model import Imagination, State, Windows, WorldModel
+from wm_lab.world_model import ActsByVideo, ActsItself, Imagination, State, Windows, WorldModel
 
 ENDS = 0.5
 """An episode whose probability of going on falls below this is over."""
@@ -97,6 +97,7 @@ class DreamEnv(VectorEnv[Seen, np.ndarray, np.ndarray]):
         self._stop = np.cumsum(dataset.table.length[episodes] + 2 - context)  # number of the first start beyond each
         self._generators = [np.random.default_rng(row) for row in range(num_envs)]
         self._state: State | None = None
+        self._told: np.ndarray | None = None  # [N], numbers of the sentences that dreams are told
         self._steps = np.zeros(num_envs, int)
         self._over = np.zeros(num_envs, bool)
 
@@ -109,7 +110,12 @@ class DreamEnv(VectorEnv[Seen, np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Seen, dict[str, Any]]:
-        """Begin all dreams; seed: of the first row, those after it count on, or one for each row."""
+        """Begin all dreams; seed: of the first row, those after it count on, or one for each row.
+
+        options: "sentence", what is told in all dreams or in each, until they are reset: of a model that is told. None:
+            what was told in the episodes that they depart from
+        """
+        self._told = self._numbers((options or {}).get("sentence"))
         if seed is not None:
             seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
             for row, given in enumerate(seeds):
@@ -137,23 +143,52 @@ class DreamEnv(VectorEnv[Seen, np.ndarray, np.ndarray]):
         return seen, reward, ends, cut, {}
 
     @torch.inference_mode()
+    def act(self, by_video: bool = False) -> np.ndarray:
+        """What the model itself would do now, [N, A]: `env.step(env.act())` shows what happens if it is told so.
+
+        by_video: in place of its policy, what its inverse dynamics say of what it expects to see (UniSim, UniPi)
+        """
+        model, needed = self.model, ActsByVideo if by_video else ActsItself
+        if self._state is None or not isinstance(model, needed):
+            what = "has not begun; call reset first" if self._state is None else "has a model that cannot act so"
+            raise UserError(f"a dream is asked what to do, and {what}")
+        if by_video:
+            assert isinstance(model, ActsByVideo)
+            return model.act_by_video(self._state, 1)[:, 0].float().cpu().numpy()
+        assert isinstance(model, ActsItself)
+        chance = [torch.Generator().manual_seed(int(one.integers(2**62))) for one in self._generators]
+        return model.act(self._state, chance)[:, 0].float().cpu().numpy()
+
+    def _numbers(self, sentence: str | Sequence[str] | None) -> np.ndarray | None:
+        """What stands for the sentence of each dream, [N]; UserError for a model that is not told, or for too few."""
+        if sentence is None:
+            return None
+        if not self.model.instructed:
+            raise UserError("a dream is told a sentence, and its model reads none; train one with model.language=true")
+        each = [sentence] * self.num_envs if isinstance(sentence, str) else list(sentence)
+        if len(each) != self.num_envs:
+            raise UserError(f"{len(each)} sentences for {self.num_envs} dreams; give one, or one for each")
+        return np.array([self.model.number(one) for one in each])
+
+    @torch.inference_mode()
     def _begin(self, rows: np.ndarray) -> Seen:
         """New dreams in these rows: what is seen in each at last, which is real, or the belief that it makes."""
-        windows, belief, posterior = self._look(
-            np.array([self._generators[row].integers(self._stop[-1]) for row in rows])
-        )
+        places = np.array([self._generators[row].integers(self._stop[-1]) for row in rows])
+        windows, belief, posterior = self._look(places, None if self._told is None else self._told[rows])
         self._state = belief if self._state is None or len(rows) == self.num_envs else self._state.put(rows, belief)
         self._steps[rows], self._over[rows] = 0, False
         if self.latent:
             return posterior.features[:, 0, -1].float().cpu().numpy()
         return {key: windows.observation[key][:, -1].cpu().numpy() for key in self.model.decoded_keys}
 
-    def _look(self, place: np.ndarray) -> tuple[Windows, State, Imagination]:
-        """The real steps at these of all starts, numbered through, and what the model makes of them."""
+    def _look(self, place: np.ndarray, told: np.ndarray | None = None) -> tuple[Windows, State, Imagination]:
+        """The real steps at these of all starts, numbered through, and what the model makes of them, told so."""
         which = np.searchsorted(self._stop, place, side="right")
         before = np.concatenate([[0], self._stop])[which]
         start = torch.from_numpy(self._offset[which] + place - before)
         windows = self._reader.read(torch.from_numpy(self._episodes[which]), start).to(self._device)
+        if told is not None:
+            windows.instruction = torch.from_numpy(told).to(self._device)[:, None].expand(windows.shape)
         return windows, *self.model.observe(windows)
 
     def _seen(self, imagined: Imagination) -> Seen:
@@ -185,7 +220,7 @@ class Dream(gymnasium.Env[Seen, np.ndarray]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
         super().reset(seed=seed)
         self.dreams._generators = [self.np_random]
-        seen, told = self.dreams.reset()
+        seen, told = self.dreams.reset(options=options)
         return _first(seen), told
 
     def step(self, action: np.ndarray) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
