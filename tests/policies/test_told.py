@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,22 @@ def test_the_sentence_decides_where_to_go(head):
         wrong = net(history, told=1 - test.instruction[:, 0])[:, 0]
     truth = test.action[:, 1]
     assert (right - truth).abs().mean() < 0.3 * (wrong - truth).abs().mean()
+
+
+def test_it_sees_exactly_where_the_thing_is_that_it_rather_points_at_and_nothing_of_what_is_absent():
+    shown = replace(SCENE, observation={"state": (11,)}, present={"state": [-1, 9, 10]})
+    encoder = clone(shown).encoder
+    with torch.no_grad():
+        encoder.pointer.weight.zero_()
+        encoder.pointer.bias.copy_(torch.tensor([0.1, 0.0] * encoder.pointers))  # hardly more at the first thing
+    places, told = torch.randn(9), torch.zeros(1, 16)
+    for here, expected in (([1.0, 1.0], places[3:6]), ([0.0, 1.0], places[6:])):
+        seen = torch.cat([places, torch.tensor(here)])[None]
+        _, points = encoder.look({"state": seen}, told)
+        torch.testing.assert_close(points[0], 10 * torch.stack([places[:3], *[expected] * encoder.pointers]))
+    moved = seen.clone()
+    moved[0, 3:6] += 1.0  # of the thing that is not there
+    torch.testing.assert_close(encoder.look({"state": moved}, told)[0], encoder.look({"state": seen}, told)[0])
 
 
 def test_rows_are_told_their_own_sentence_and_new_ones_are_encoded():
