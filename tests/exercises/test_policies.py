@@ -119,6 +119,22 @@ def test_the_truth_as_the_model_ranks_perfectly(tmp_path):
     assert set(answer.outcomes) == {"expert_noise0.3", "expert_noise1.5", "random", "noop"}
 
 
+def test_a_learned_model_is_ranked_beside_its_controls_and_an_estimate_is_found_again(tmp_path):
+    words = ("exercise.clones=[2]", "exercise.early=[]", "exercise.noise=[0.5]", "exercise.planning=false")
+    wanted = changed(settings(POLICIES, "media=false", "model.ensemble=3", *words), tmp_path)
+    found = []
+    for _ in range(2):
+        with Experiment(wanted) as experiment:
+            exercise = build(Exercise, wanted.exercise, "exercise")
+            exercise.check(experiment)
+            found.append(exercise.run(experiment))
+            seconds = {name for name in experiment.tools.seconds if name.startswith(("imagine", "play", "train"))}
+    assert list(found[0].numbers["ranking"]) == ["model", "linear", "untrained", "simulator"]
+    assert found[0].numbers["ranking"]["simulator"]["agreement"]["low"] == 1
+    assert found[0].numbers == found[1].numbers and not seconds
+    assert any("doubt" in sentence for sentence in found[0].verdicts) == (found[0].numbers["doubt"] is not None)
+
+
 def test_estimates_from_few_episodes_stand_beside_those_of_the_few_alone():
     random = np.random.default_rng(0)
     true = random.random((3, 60)) < np.array([[0.2], [0.5], [0.8]])

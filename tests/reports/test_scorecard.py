@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from wm_lab.reports.metric_use import correlation, metric_use_table
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.scorecard import RUNGS, card, cards, scorecard_table, scorecard_verdict
 
@@ -19,7 +22,8 @@ def horizon(steps: int) -> dict[str, int]:
 
 def imagination(skill: int = 12, reads: int = 20) -> dict[str, Any]:
     saved = {"5": interval(0.5, 0.6, 0.7), "10": interval(0.4, 0.5, 0.6)}
-    found = {"tolerance": 0.02, "unit": "m", "H_skill": horizon(skill), "H_act": horizon(reads)}
+    error = {"5": interval(0.01, 0.02, 0.03), "10": interval(0.01, 0.02, 0.03)}
+    found = {"tolerance": 0.02, "unit": "m", "H_skill": horizon(skill), "H_act": horizon(reads), "median": error}
     return {"held_out": {"all": {"variables": {"tcp": {**found, "skill": {"persistence": saved}}}}}}
 
 
@@ -39,7 +43,7 @@ def planning(mpc: float = 0.8, gap: float = 0.0) -> dict[str, Any]:
 
 
 def policies(low: float = 0.6) -> dict[str, Any]:
-    world = {"spearman": interval(low, 0.9, 1.0), "mmrv": interval(0.0, 0.02, 0.1)}
+    world = {"spearman": interval(low, 0.9, 1.0), "mmrv": interval(0.0, 0.02, 0.1), "agreement": interval(0.8, 0.9, 1)}
     return {"ranking": {"model": world, "simulator": world}}
 
 
@@ -95,3 +99,28 @@ def test_only_runs_that_say_whether_policies_are_ranked_make_a_card():
     assert cards(asked) == []
     (found,) = cards([*asked, record("policies", policies()), record("planning", {"manifest": "0"})])
     assert (found.task, found.choice) == ("hand/reach", "rssm cem")
+
+
+def test_a_cheap_number_that_orders_models_as_a_use_does_has_a_correlation_of_one():
+    models = np.arange(8.0)
+    assert correlation([list(zip(models, models**2, strict=True))]) == (1, 1, 1, 8)
+    assert correlation([list(zip(models, -models, strict=True))]).value == -1
+    turned = correlation([list(zip(models, models, strict=True)), list(zip(models, -models, strict=True))])
+    assert turned.value == 0 and turned.low <= 0 <= turned.high and turned.n == 16
+    assert correlation([[(1.0, 2.0)] * 8]) is None and correlation([list(zip(models, models, strict=True))[:4]]) is None
+
+
+def test_models_of_a_sweep_say_which_number_predicts_which_use():
+    made = []
+    for steps in range(1, 7):
+        told = {"imagination": imagination(skill=steps), "planning": planning(mpc=0.1 * steps), "policies": policies()}
+        for exercise, numbers in told.items():
+            labels = {"exercise": exercise, "model": "rssm", "planner": "cem"}
+            result = {"labels": labels, "task": "hand/reach", "seed": 0, "verdict": "", "numbers": numbers}
+            typed = (f"trainer.steps={steps}",)
+            made.append(RunRecord(Path(f"{exercise}{steps}"), "finished", "", typed, {}, "", result))
+    table = metric_use_table(made)
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert rows["steps useful"]["planner"] == "1.00 [1.00, 1.00]" and rows["steps useful"]["n"] == "6"
+    assert "ranks policies" not in table.columns  # all alike
+    assert metric_use_table(made[:9]) is None

@@ -18,7 +18,7 @@ APART = 0.1
 """True success rates that are further apart than this should be ordered rightly."""
 
 DECIMALS = 12
-"""Of a rate: sums of many parts of it may exceed 1 by a computer's rounding."""
+"""Of a rate, and of what is made of rates: what lies beyond is a computer's rounding."""
 
 CLOSE = 1e-9
 """Rates that differ by no more than rounding are tied."""
@@ -117,7 +117,7 @@ def _measures(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> dict
     apart = (true[:, :, None] - true[:, None, :]) > APART  # i is better than j
     rightly = apart & _below(imagined).swapaxes(1, 2)
     pairs = apart.sum((1, 2))
-    return {
+    found = {
         "pearson": pearson(true, imagined),
         "spearman": spearman(true, imagined),
         "mmrv": mmrv(true, imagined),
@@ -126,6 +126,7 @@ def _measures(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> dict
         "kappa": kappa(true, imagined, alike),
         "ordered": np.divide(rightly.sum((1, 2)), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0),
     }
+    return {name: values.round(DECIMALS) + 0.0 for name, values in found.items()}  # no minus zero
 
 
 def _below(rates: np.ndarray) -> np.ndarray:

@@ -61,16 +61,21 @@ Numbers = Mapping[str, Any]
 
 def cards(records: Sequence[RunRecord]) -> list[Card]:
     """One for each choice and task that was asked whether it ranks policies, and something else."""
+    return [
+        card(task, choice, asked)
+        for (task, choice), asked in asked_by_choice(records).items()
+        if "policies" in asked and len(asked) >= LEAST
+    ]
+
+
+def asked_by_choice(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[str, Numbers]]:
+    """{(task, choice): numbers of each exercise}, of the first run that answered it."""
     found: dict[tuple[str, str], dict[str, Numbers]] = {}
     for choice, record in by_choice([record for record in records if record.result is not None]):
         assert record.result is not None
         asked = found.setdefault((str(record.result["task"]), choice), {})
         asked |= {exercise: numbers for exercise, numbers in asked_of(record).items() if exercise not in asked}
-    return [
-        card(task, choice, asked)
-        for (task, choice), asked in found.items()
-        if "policies" in asked and len(asked) >= LEAST
-    ]
+    return found
 
 
 def asked_of(record: RunRecord) -> dict[str, Numbers]:

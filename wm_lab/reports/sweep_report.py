@@ -26,6 +26,7 @@ from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, sweep_cells
 from wm_lab.reports.chapters import Chapter, chapters
+from wm_lab.reports.metric_use import metric_use_table, metrics, uses
 from wm_lab.reports.page import write_page
 from wm_lab.reports.played import (
     Played,
@@ -104,6 +105,8 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     told = cards(records)
     answer.verdicts[:0] = map(scorecard_verdict, told)
     answer.tables[:0] = map(scorecard_table, told)
+    if (predicts := metric_use_table(records)) is not None:
+        answer.tables.append(predicts)
     answer.chapters.extend(chapters(records))
     answer.tables.extend(_failures(records, missing))
     answer.details.extend(_details(records, cells, played))
@@ -228,7 +231,10 @@ def _alone(record: RunRecord) -> None:
         imagined_table([cell])
     if cell.latents:
         latent_table([cell])
-    card("", "", asked_of(record))
+    card("", "", asked := asked_of(record))
+    uses(asked)
+    if "imagination" in asked:
+        metrics(asked["imagination"])
     runs_table([record])
     where_table([record])
 
