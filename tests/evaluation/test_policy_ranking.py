@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from wm_lab.evaluation.doubt import doubt_of_wrong
-from wm_lab.evaluation.policy_ranking import kappa, misplaced, mmrv, pearson, rank_policies, ranks, spearman
+from wm_lab.evaluation.policy_ranking import (
+    kappa,
+    misplaced,
+    mmrv,
+    pearson,
+    rank_policies,
+    ranks,
+    ranks_better,
+    spearman,
+)
 from wm_lab.evaluation.prediction_powered import PRIOR, prediction_powered
 from wm_lab.evaluation.proportions import wilson
 
@@ -52,6 +61,13 @@ def test_imagination_that_praises_everybody_is_biased_and_orders_nothing():
     found = rank_policies(true, np.ones_like(true))
     assert np.isnan(found.spearman.value) and found.bias.value == pytest.approx(1 - np.mean([0.1, 0.4, 0.9]))
     assert found.ordered.value == 0 and found.bias.low <= found.bias.value <= found.bias.high
+
+
+def test_one_imagination_ranks_better_than_another_by_the_difference_of_their_correlations():
+    true, turned = flags([0.1, 0.4, 0.6, 0.9]), flags([0.4, 0.1, 0.6, 0.9])
+    found = ranks_better(true, true, turned)
+    assert found.value == pytest.approx(1 - 0.8) and found.low <= 0.2 <= found.high
+    assert ranks_better(true, turned, turned)[:3] == (0, 0, 0)
 
 
 def test_the_policy_that_changed_places_most_is_named():

@@ -25,6 +25,8 @@ from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
+from wm_lab.tasks.table import TableConfig, TableTask
+from wm_lab.tasks.two_room import TwoRoomConfig, TwoRoomTask
 from wm_lab.world_model import DataSpec, Windows
 
 POLICIES = "exercise=policies"
@@ -88,10 +90,15 @@ def test_the_simulator_imagines_the_very_episodes_that_are_played():
         np.testing.assert_array_equal(real.success, imagined.success)
 
 
-def test_a_task_says_of_its_states_what_it_says_when_it_is_played():
-    for episode in Player(REACH, ExpertPolicy(), PlayConfig())(SEEDS):
-        np.testing.assert_array_equal(REACH().solved(episode.state), episode.success)
-    assert not REACH().solved(np.full(REACH().state().shape, np.nan))
+@pytest.mark.parametrize(
+    "make", [REACH, partial(TableTask, TableConfig(episode_steps=60)), partial(TwoRoomTask, TwoRoomConfig())]
+)
+def test_a_task_says_of_its_states_what_it_says_when_it_is_played(make):
+    played = Player(make, ExpertPolicy(), PlayConfig(steps=60))(SEEDS)
+    assert any(episode.solved for episode in played)
+    for episode in played:
+        np.testing.assert_array_equal(make().solved(episode.state), episode.success)
+    assert not make().solved(np.full(make().state().shape, np.nan))
 
 
 def test_the_linear_world_does_what_its_fit_says_and_never_leaves_for_infinity():

@@ -7,6 +7,7 @@ speak of other policies like these, on other starts like these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,20 +48,17 @@ def rank_policies(true: np.ndarray, imagined: np.ndarray, seed: int = 0) -> Poli
     """How imagined success [P, E] orders policies whose true success is [P, E]; both bool."""
     if true.shape != imagined.shape or true.ndim != 2:
         raise ValueError(f"success must be [policies, episodes] twice, found {true.shape} and {imagined.shape}")
-    policies, episodes = true.shape
-    random = np.random.default_rng(seed)
-    weights = resample_counts(episodes, RESAMPLES, random) / episodes  # [R, E]
-    drawn = random.integers(policies, size=(RESAMPLES, policies))  # [R, P]
+    every = true, imagined, true == imagined
+    found, again = _measures(*(flags.mean(1)[None] for flags in every)), _measures(*_resampled(every, seed))
+    return PolicyRanking(**{name: _interval(found[name][0], again[name], min(true.shape)) for name in MEASURES})
 
-    def resampled(flags: np.ndarray) -> np.ndarray:
-        """Rates [R, P] of the policies that were drawn, in the episodes that were drawn."""
-        return np.take_along_axis((weights @ flags.T.astype(float)).round(DECIMALS), drawn, axis=1)
 
-    alike = true == imagined
-    found = _measures(*(flags.mean(1)[None] for flags in (true, imagined, alike)))
-    again = _measures(*(resampled(flags) for flags in (true, imagined, alike)))
-    few = min(policies, episodes)
-    return PolicyRanking(**{name: _interval(found[name][0], again[name], few) for name in MEASURES})
+def ranks_better(true: np.ndarray, imagined: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
+    """By how much Spearman's correlation of what is imagined exceeds that of another imagination, all [P, E] bool."""
+    every = true, imagined, other
+    rates, again = [flags.mean(1) for flags in every], _resampled(every, seed)
+    value = float(spearman(rates[0], rates[1]) - spearman(rates[0], rates[2]))
+    return _interval(value, spearman(again[0], again[1]) - spearman(again[0], again[2]), min(true.shape))
 
 
 def mmrv(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
@@ -110,6 +108,15 @@ def misplaced(true: np.ndarray, imagined: np.ndarray) -> int:
     """Of rates [P], the policy whose rank is furthest from its true one; of several, the one whose rate is."""
     off = np.abs(ranks(true) - ranks(imagined)) + np.abs(true - imagined) / 2
     return int(off.argmax())
+
+
+def _resampled(every: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Rates [R, P] of the policies that were drawn in the episodes that were drawn, the same of all flags [P, E]."""
+    policies, episodes = every[0].shape
+    random = np.random.default_rng(seed)
+    weights = resample_counts(episodes, RESAMPLES, random) / episodes  # [R, E]
+    drawn = random.integers(policies, size=(RESAMPLES, policies))
+    return [np.take_along_axis((weights @ flags.T.astype(float)).round(DECIMALS), drawn, axis=1) for flags in every]
 
 
 def _measures(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -14,7 +15,7 @@ from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.over_seeds import over_seeds
-from wm_lab.evaluation.policy_ranking import MEASURES, PolicyRanking, misplaced, rank_policies, ranks
+from wm_lab.evaluation.policy_ranking import MEASURES, PolicyRanking, misplaced, rank_policies, ranks, ranks_better
 from wm_lab.evaluation.prediction_powered import prediction_powered
 from wm_lab.evaluation.proportions import wilson
 from wm_lab.evaluation.trainings import over_trainings
@@ -64,6 +65,12 @@ class Judged:
             found[name] = over_trainings([getattr(one, name) for one in each], least=least, most=most)
         return PolicyRanking(**found)
 
+    def better_than(self, other: Judged) -> Interval:
+        """By how much Spearman's correlation exceeds that of another world, which is of one training."""
+        found = [ranks_better(self.true, imagined, other.imagined[0]) for imagined in self.imagined]
+        return over_trainings(found, least=-2, most=2)
+
+    @cached_property
     def doubts(self) -> Interval:
         """How often it doubts an episode that it gets wrong more than one that it gets right."""
         if self.doubt is None:
@@ -109,7 +116,7 @@ def policies_answer(
             for each in judged
         },
         "from_few": plain(few),
-        "doubt": plain(first.doubts()) if isfinite(first.doubts().value) else None,
+        "doubt": plain(first.doubts) if isfinite(first.doubts.value) else None,
     }
     return Answer(
         verdicts=policies_verdicts(judged, rankings, few, seeds),
@@ -193,9 +200,12 @@ def policies_verdicts(
         ),
         place_verdict(first),
     ]
-    told += [doubt_verdict(first.doubts(), seeds)] if isfinite(first.doubts().value) else []
+    told += [doubt_verdict(first.doubts, seeds)] if isfinite(first.doubts.value) else []
     told += [few_verdict(few, first.true.shape[1])] if few is not None else []
-    return told + [control_verdict(each, rankings[each.world]) for each in judged[1:]]
+    for each in judged[1:]:
+        better = first.better_than(each) if each.true.shape == first.true.shape else None
+        told.append(control_verdict(each, rankings[each.world], better))
+    return told
 
 
 def ranking_verdict(found: PolicyRanking, policies: int, episodes: int, seeds: int) -> str:
@@ -245,11 +255,17 @@ def few_verdict(few: FewEpisodes, episodes: int) -> str:
     )
 
 
-def control_verdict(judged: Judged, found: PolicyRanking) -> str:
+def control_verdict(judged: Judged, found: PolicyRanking, better: Interval | None) -> str:
+    """better: by how much the model's ρ exceeds this one's; None where they were not asked of the same episodes"""
     who = CONTROLS[judged.world]
     if not isfinite(found.spearman.value):
         return f"{who} ranks nothing, since it gives every policy a success of {judged.imagined.mean():.2f}."
-    return (
-        f"{who} ranks them with Spearman's ρ of {found.spearman.bounds()} and agrees in "
-        f"{found.agreement.bounds()} of single episodes."
+    told = (
+        f"{who} ranks them with Spearman's ρ of {found.spearman.bounds()} and agrees in {found.agreement.bounds()} of "
     )
+    told += "single episodes"
+    if better is None or not isfinite(better.value):
+        return f"{told}."
+    if better.positive:
+        return f"{told}; the model ranks better, its ρ is higher by {better.bounds()}."
+    return f"{told}; cannot tell that the model ranks better (ρ higher by {better.bounds()})."
