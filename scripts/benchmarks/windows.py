@@ -27,7 +27,8 @@ ROUNDS = 50
 
 LEAST_WINDOWS = 20_000.0  # of states a second
 LEAST_BYTES = 1.0  # GB of frames a second
-MOST_SECONDS = 1.0  # to open a million steps
+MOST_SECONDS = 1.0  # to open a million steps, or ten
+LARGEST_RATIO = 1.5  # of times
 LEAST_FRAMES = 200.0  # of 96 x 96 pixels a second and core
 
 
@@ -38,6 +39,11 @@ def run() -> list[Row]:
         began = time.process_time()
         dataset = Dataset.open(states)
         opened = time.process_time() - began
+        many = write(root / "many", episodes=size(100_000, 100), steps=100, size=7)
+        began = time.process_time()
+        ten_times = Dataset.open(many)
+        opened_ten = time.process_time() - began
+        longer = seconds_a_batch(ten_times) / seconds_a_batch(Dataset.open(write(root / "few", 1000, 100, size=7)))
         windows = BATCH / seconds_a_batch(dataset)
         frames = write(root / "frames", episodes=40, steps=100, size=35, side=64)
         read = BATCH * LENGTH * 64 * 64 * 3 / seconds_a_batch(Dataset.open(frames)) / 1e9
@@ -48,6 +54,8 @@ def run() -> list[Row]:
             imported = None
     rows = [
         Row("a million steps opened", opened, "s", MOST_SECONDS),
+        Row("ten million steps opened", opened_ten, "s", MOST_SECONDS),
+        Row("a batch of ten million steps / of a hundred thousand", longer, "x", LARGEST_RATIO),
         Row("windows of states, 16 x 64 steps a batch", windows, "/s", LEAST_WINDOWS, least=True),
         Row("frames of 64 x 64 in windows", read, "GB/s", LEAST_BYTES, least=True),
     ]

@@ -94,6 +94,13 @@ def test_a_gaussian_speaks_of_changes_in_units_of_its_scale_and_never_collapses(
     torch.testing.assert_close(std, 0.1 * SCALE)
 
 
+@pytest.mark.parametrize("latent", [GaussianLatent(SCALE), CategoricalLatent(3, 4)], ids=["gaussian", "categorical"])
+def test_what_is_likely_is_the_distributions_mode_to_the_bit(latent):
+    raw, begun = torch.randn(*LEAD, latent.raw_size), torch.randn(*LEAD, latent.size)
+    for mean_init in (None, begun):
+        assert torch.equal(latent.likely(raw, mean_init), latent.mode(latent.distribution(raw, mean_init)))
+
+
 def test_free_nats_cut_the_sum_over_variables_and_not_each_one():
     latent = GaussianLatent(torch.ones(10))
     raw = torch.zeros(2, 20)

@@ -54,6 +54,10 @@ class StochasticLatent(nn.Module, ABC):
     def mode(self, parameters: Tensor) -> Tensor:
         """The most likely z; gradients pass as for a sample."""
 
+    def likely(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
+        """`mode` of the `distribution` from a network's raw outputs, for those who ask nothing else of it."""
+        return self.mode(self.distribution(raw, mean_init))
+
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
         """The expected z: what an ensemble predicts."""
@@ -113,9 +117,12 @@ class GaussianLatent(StochasticLatent):
             nn.init.constant_(posterior.bias[-self.image_variables :], QUIET_STD)
 
     def distribution(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
-        mean, std = raw.chunk(2, -1)
-        mean = mean * self.scale if mean_init is None else torch.addcmul(mean_init, mean, self.scale)
+        mean, std = self.likely(raw, mean_init), raw.chunk(2, -1)[1]
         return torch.cat([mean, (F.softplus(std) + self.minimum_std) * self.scale], -1)
+
+    def likely(self, raw: Tensor, mean_init: Tensor | None = None) -> Tensor:
+        raw = raw.chunk(2, -1)[0]
+        return raw * self.scale if mean_init is None else torch.addcmul(mean_init, raw, self.scale)
 
     def noise(self, *lead: int, device: torch.device) -> Tensor:
         return torch.randn(*lead, self.size, device=device)

@@ -145,7 +145,7 @@ class RSSM(FeatureModel):
         for t, kept in enumerate(keep.unbind(1)):
             h = self.cell.recur(h * kept, z * kept, actions[t])
             posterior = self.cell.posterior(h, tokens[t], mean_inits[t])
-            z = self._draw(posterior, noise, t)
+            z = self.latent.mode(posterior) if noise is None else self.latent.sample(posterior, noise[t])
             for series, value in zip(out, (h, z, posterior), strict=True):
                 series.append(value)
         h_all, z_all, posteriors = (torch.stack(series, 1) for series in out)
@@ -173,14 +173,13 @@ class RSSM(FeatureModel):
     def _advance(self, state: RSSMState, action: Tensor, embedded: Tensor, noise: Tensor | None, t: int) -> RSSMState:
         """Beliefs [M] after an action [M, A], its outcome unobserved."""
         h = self.cell.recur(state.h, state.z, embedded)
-        return RSSMState(h, self._draw(self.cell.prior(h, state.z, action), noise, t))
+        if noise is None:
+            return RSSMState(h, self.cell.likely(h, state.z, action))
+        return RSSMState(h, self.latent.sample(self.cell.prior(h, state.z, action), noise[t]))
 
     def _noise(self, steps: int, rows: int) -> Tensor | None:
         device = next(self.parameters()).device
         return self.latent.noise(steps, rows, device=device) if self.training else None
-
-    def _draw(self, parameters: Tensor, noise: Tensor | None, t: int) -> Tensor:
-        return self.latent.mode(parameters) if noise is None else self.latent.sample(parameters, noise[t])
 
 
 class RecurrentCell(nn.Module):
@@ -220,9 +219,9 @@ class RecurrentCell(nn.Module):
         own = self._join(self.mix_own(self._split(h)))
         x = self.mix_hz(torch.cat([self.from_h(h), self.from_z(self.latent.read(z))], -1)) + own + action
         x = self.gates(self._split(F.silu(self.mix_norm(x)))).to(h.dtype)  # the state adds up over steps: float32
-        reset, candidate, update = (self._join(gate) for gate in x.chunk(3, -1))
+        reset, candidate, update = x.chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        return torch.lerp(h, candidate, torch.sigmoid(update - 1))
+        return self._join(torch.lerp(self._split(h), candidate, torch.sigmoid(update - 1)))
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, D] -> [G, B, D/G]"""
@@ -236,6 +235,10 @@ class RecurrentCell(nn.Module):
     def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """p(z_t | h_t); a Gaussian one corrects the linear prediction from z_{t-1} and a_{t-1}."""
         return self.latent.distribution(self.prior_out(h), self.latent.linear_prediction(before, action))
+
+    def likely(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """The most likely z_t by the prior."""
+        return self.latent.likely(self.prior_out(h), self.latent.linear_prediction(before, action))
 
     def posterior(self, h: Tensor, token: Tensor, mean_init: Tensor) -> Tensor:
         """q(z_t | h_t, o_t)"""
