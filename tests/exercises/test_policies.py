@@ -21,12 +21,14 @@ from wm_lab.exercises.policies.dream_player import DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.policies.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.settings import build
 from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.table import TableConfig, TableTask
 from wm_lab.tasks.two_room import TwoRoomConfig, TwoRoomTask
+from wm_lab.training.checkpoint import save_model
 from wm_lab.world_model import DataSpec, Windows
 
 POLICIES = "exercise=policies"
@@ -167,6 +169,35 @@ def test_what_cannot_be_ranked_is_refused_before_any_work(tmp_path, words, sente
     with pytest.raises(UserError, match=sentence):
         check(changed(settings(POLICIES, *words), tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def cloned(folder, goal: str) -> str:
+    """The checkpoint of a clone of this goal, which learned nothing."""
+    net = BehaviourCloning(BehaviourCloningConfig(), blank_spec(HandTask(HandConfig(goal=goal))))
+    folder.mkdir()
+    save_model(folder / "best.pt", net, net.state_dict())
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("goal", "sentence"),
+    [("place", "was trained to 'Pick up the red block .*hand/push asks to 'Push"), ("reach", "is of another task")],
+)
+def test_policies_of_another_task_are_refused_before_any_work(tmp_path, goal, sentence):
+    asked = f"exercise.checkpoints=[{cloned(tmp_path / goal, goal)}]"
+    with pytest.raises(UserError, match=sentence):
+        check(changed(settings(POLICIES, "task=hand/push", asked), tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_clone_of_ones_own_is_ranked_with_the_others(tmp_path):
+    asked = f"exercise.checkpoints=[{cloned(tmp_path / 'mine', 'reach')}]"
+    wanted = changed(settings(POLICIES, "model=simulator", "exercise.clones=[]", asked), tmp_path / "store")
+    check(wanted)
+    with Experiment(wanted) as experiment:
+        policies = build(Exercise, wanted.exercise, "exercise").roster(experiment).assembled(experiment)
+    assert [who.arm.name for who in policies][-3:] == ["own1", "random", "noop"]
+    assert "sha256" in policies[-3].arm.recipe()
 
 
 def test_a_model_that_decodes_no_states_is_refused_before_any_work(tmp_path):
