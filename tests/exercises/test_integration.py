@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,8 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.integration.answer import executor_verdict, integration_verdict
-from wm_lab.exercises.integration.exercise import ARMS
-from wm_lab.exercises.integration.trainings import executor_training, head_training, rates
+from wm_lab.exercises.integration.exercise import ARMS, IntegrationExercise
+from wm_lab.exercises.integration.trainings import TaughtJob, executor_training, head_training, rates
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import build
 
@@ -59,6 +60,17 @@ def test_half_of_what_an_executor_sees_is_of_the_collection_where_it_may(wanted)
     assert alone.weights is None and both.weights == [0.5, 0.5]
     assert len(both.dataset) == len(alone.dataset) + wanted.data["episodes"]
     assert both.trainer.steps == alone.trainer.steps
+
+
+def test_no_more_is_trained_than_is_asked_for_and_it_travels_to_another_process(wanted):
+    every = build(Exercise, wanted.exercise, "exercise")
+    few = build(Exercise, {**wanted.exercise, "arms": ["bc", "subgoal_oracle"]}, "exercise")
+    assert isinstance(every, IntegrationExercise) and isinstance(few, IntegrationExercise)
+    assert len(every._taught()) == 5
+    (make,) = few._taught()
+    job = pickle.loads(pickle.dumps(TaughtJob(0, make)))
+    with Experiment(wanted) as experiment:
+        assert job.training(experiment).recipe == executor_training(experiment, 8, collection=True).recipe
 
 
 def test_sub_goals_tell_no_velocity(wanted):

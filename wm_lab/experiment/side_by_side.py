@@ -12,6 +12,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.experiment.arms import is_simulator
@@ -134,7 +135,20 @@ class BehaviourJob:
         return experiment.models.behaviour_training()
 
 
-Job = ModelJob | CloneJob | BehaviourJob
+class Job(Protocol):
+    """A training as it travels between processes; what `training` needs is in the store by then."""
+
+    @property
+    def number(self) -> int:
+        """Of the training seed."""
+
+    def training(self, experiment: Experiment) -> Training: ...
+
+
+def train_jobs(experiment: Experiment, jobs: Sequence[Job]) -> None:
+    """Whatever an exercise trains of its own."""
+    if _alongside(experiment):
+        _side_by_side(experiment, jobs)
 
 
 def _awaited_clones(experiment: Experiment) -> list[Job]:

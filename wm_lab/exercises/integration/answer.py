@@ -28,6 +28,9 @@ ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED = (
     "subgoal_shuffled",
 )
 
+MODELLED = (MPC, LOCAL, SEARCHED, AUGMENTED, ACTOR)
+"""Arms that need the world model."""
+
 GENERAL = 0
 """Steps that a goal lies ahead for an executor that is told where an episode ends: any."""
 
@@ -79,7 +82,7 @@ def integration_answer(experiment: Experiment, manifest: Manifest, arms: Mapping
         ],
         figures={"success": Drawing(success_bars, (rows,)), "success_latency": Drawing(success_latency, (rows,))},
         outcomes=arms,
-        model=model_facts(experiment),
+        model=model_facts(experiment) if set(MODELLED) & set(arms) else None,
     )
 
 

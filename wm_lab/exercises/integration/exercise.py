@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ from wm_lab.exercises.integration.answer import (
     FINAL,
     GENERAL,
     GENERATED,
+    MODELLED,
     MPC,
     ORACLE_SUBGOAL,
     RETRIEVED,
@@ -59,6 +61,7 @@ from wm_lab.exercises.integration.arms import (
 )
 from wm_lab.exercises.integration.trainings import DECODER as DECODER_CHOICE
 from wm_lab.exercises.integration.trainings import (
+    TaughtJob,
     augmented_mix,
     decoder_training,
     executor_training,
@@ -82,9 +85,10 @@ from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.models import Training
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.experiment.run_settings import Section
-from wm_lab.experiment.side_by_side import train_models
+from wm_lab.experiment.side_by_side import choose_clones, train_jobs, train_models
 from wm_lab.experiment.synthetic_data import NothingLeftError
 from wm_lab.policies.imagined_subgoals import ImaginedConfig
 from wm_lab.policies.scripted import ExpertPolicy
@@ -92,13 +96,14 @@ from wm_lab.policies.subgoals import HoldConfig
 from wm_lab.settings import TARGET, complete, require_section, target
 from wm_lab.world_model import ActsByVideo, WorldModel
 
-MODELLED = (MPC, LOCAL, SEARCHED, AUGMENTED)
-"""Arms that need the world model."""
+IMAGINED = (SEARCHED, GENERATED)
+EXECUTED = (*IMAGINED, ORACLE_SUBGOAL, RETRIEVED, SHUFFLED)
+"""Arms of the executor of sub-goals; those that are imagined need a head, too."""
 
 DECODERS = (DECODER, DECODER_PLAIN, VIDEO)
 """Arms of option C, which need a model that is a policy too."""
 
-ARMS = (BC, *MODELLED, GENERATED, *DECODERS, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED, ORACLE)
+ARMS = (BC, MPC, LOCAL, SEARCHED, GENERATED, AUGMENTED, *DECODERS, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED, ORACLE)
 
 
 DECODER_ONLY = "wm_lab.models.decoder_only.DecoderOnly"
@@ -183,8 +188,12 @@ class IntegrationExercise(Exercise):
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
-        if set(MODELLED) & set(config.arms):
+        if set(MODELLED) & set(config.arms) or learns_inside(experiment.settings):
             train_models(experiment, clone=True)
+        experiment.data.demonstrations()  # which all of these learn from
+        choose_clones(experiment)
+        taught = [TaughtJob(each.tools.training, make) for each in experiment.trainings for make in self._taught()]
+        train_jobs(experiment, taught)
         left_out: dict[str, None] = {}
         plays = [
             Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
@@ -238,6 +247,19 @@ class IntegrationExercise(Exercise):
             yield behaviour_arm(ACTOR, settings, experiment.models.world_model(), behaviour)
         if ORACLE in wanted and self.config.oracle_episodes and experiment.tools.training == 0:
             yield PlanningArm(ORACLE, settings.with_objective(truth(experiment.task)), SIMULATOR).slowly()
+
+    def _taught(self) -> list[Callable[[Experiment], Training]]:
+        """What each training seed trains of this exercise's own, so that it is trained side by side."""
+        config, wanted = self.config, set(self.config.arms)
+        section = decoder_section(config.decoder)
+        trainings = {
+            partial(executor_training, ahead=2 * config.subgoals.steps, collection=config.collection): EXECUTED,
+            partial(executor_training, ahead=GENERAL, collection=config.collection): (FINAL,),
+            partial(head_training, steps=config.subgoals.steps): IMAGINED,
+            partial(decoder_training, section=section, plain=False): (DECODER, VIDEO),
+            partial(decoder_training, section=section, plain=True): (DECODER_PLAIN,),
+        }
+        return [training for training, arms in trainings.items() if wanted & set(arms)]
 
     def _decoders(self, experiment: Experiment) -> Iterator[Arm]:
         """Option C's arms."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,6 +38,17 @@ PLAIN: Section = {
 """Options under which a decoder is taught to act, and nothing of the world."""
 
 HEAD = f"{SubgoalHead.__module__}.{SubgoalHead.__name__}"
+
+
+@dataclass(frozen=True)
+class TaughtJob:
+    """One of these trainings, as it travels between processes."""
+
+    number: int  # of the training seed
+    make: Callable[[Experiment], Training]
+
+    def training(self, experiment: Experiment) -> Training:
+        return self.make(experiment)
 
 
 def executor_training(experiment: Experiment, ahead: int, collection: bool) -> Training:
