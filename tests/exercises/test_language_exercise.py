@@ -99,6 +99,7 @@ def test_only_a_task_with_several_commands_is_tellable():
     ("overrides", "message"),
     [
         (["task=hand/reach"], "choose task=hand/table"),
+        (["task=hand/all"], "set exercise.numbers=false"),
         (["task=hand/reach", "task.observation=pixels"], "choose task=hand/table"),
         (["task.observation=state"], "set task.observation=scene"),
         (["policy@bc=bc"], "needs a clone that is told"),
