@@ -41,6 +41,9 @@ class PlanningHints:
     """Steps played before planning anew."""
     std: list[Positive] = field(default_factory=lambda: [0.6])
     """Spread of the first candidates: one number, or one for each action dimension."""
+    near: Steps = 4
+    """Steps that planning around a clone's plan looks ahead. Too few, where what moves goes on by itself, and it flies
+    past its goal."""
 
     def __post_init__(self) -> None:
         if not self.std:
