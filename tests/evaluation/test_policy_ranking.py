@@ -70,9 +70,11 @@ def test_one_imagination_ranks_better_than_another_by_the_difference_of_their_co
     assert ranks_better(true, turned, turned)[:3] == (0, 0, 0)
 
 
-def test_the_policy_that_changed_places_most_is_named():
+def test_the_policy_whose_place_costs_most_is_named():
     true = np.array([0.1, 0.3, 0.5, 0.7])
     assert misplaced(true, np.array([0.1, 0.3, 0.5, 0.0])) == 3
+    # Two that are tied in imagination cost less than one that is praised above a better one.
+    assert misplaced(np.array([0.02, 0.0, 0.03, 0.28]), np.array([0.0, 0.0, 0.42, 0.37])) == 2
 
 
 def test_doubt_is_worth_what_the_area_under_its_curve_says():

@@ -62,13 +62,16 @@ def ranks_better(true: np.ndarray, imagined: np.ndarray, other: np.ndarray, seed
 
 
 def mmrv(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
-    """Mean maximum rank violation of rates [..., P] (Li et al. 2024, SIMPLER, arXiv 2405.05941, equation 1).
+    """Mean maximum rank violation of rates [..., P] (Li et al. 2024, SIMPLER, arXiv 2405.05941, equation 1)."""
+    mean: np.ndarray = violations(true, imagined).mean(-1)
+    return mean
 
-    Of each policy the largest difference of true rates to another one that stands on the wrong side of it; their mean.
-    """
+
+def violations(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
+    """Of each policy [..., P] the largest difference of true rates to another one that stands on its wrong side."""
     below, below_imagined = (_below(rates) for rates in (true, imagined))
     gaps = np.abs(true[..., :, None] - true[..., None, :])
-    worst: np.ndarray = np.where(below != below_imagined, gaps, 0.0).max(-1).mean(-1)
+    worst: np.ndarray = np.where(below != below_imagined, gaps, 0.0).max(-1)
     return worst
 
 
@@ -105,9 +108,8 @@ def kappa(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> np.ndarr
 
 
 def misplaced(true: np.ndarray, imagined: np.ndarray) -> int:
-    """Of rates [P], the policy whose rank is furthest from its true one; of several, the one whose rate is."""
-    off = np.abs(ranks(true) - ranks(imagined)) + np.abs(true - imagined) / 2
-    return int(off.argmax())
+    """Of rates [P], the policy whose place costs most true success; of several, whose own rate is furthest off."""
+    return int(np.lexsort((np.abs(true - imagined), violations(true, imagined).round(DECIMALS)))[-1])
 
 
 def _resampled(every: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
