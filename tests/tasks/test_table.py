@@ -11,7 +11,7 @@ from wm_lab.settings import read_config
 from wm_lab.tasks.hand.state import JOINTS, TCP, VELOCITY
 from wm_lab.tasks.table import TableConfig, TableTask
 from wm_lab.tasks.table.commands import every_command, is_held_out
-from wm_lab.tasks.table.grammar import HELD_OUT, NEW_WORDS, TRAINED, phrasings, sentence
+from wm_lab.tasks.table.grammar import HELD_OUT, NEW_WORDS, NUMBERED, TRAINED, phrasings, sentence
 from wm_lab.tasks.table.things import BLOCKS, Command
 from wm_lab.tasks.table.verbs import VERBS
 from wm_lab.tasks.task import SCENE
@@ -227,6 +227,20 @@ def test_goal_distance_is_kept() -> None:
 def test_bad_options_are_refused_by_name(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_config(TableConfig, options, "task")
+
+
+def test_a_number_says_each_command_and_no_two_alike() -> None:
+    said = [
+        sentence(VERBS[name], command, NUMBERED)
+        for number, name in enumerate(VERB_NAMES)
+        for command in every_command(VERBS[name], number)
+    ]
+    assert len(set(said)) == len(said) and all(word.isdecimal() for word in said)
+    numbered = TableTask(TableConfig(phrasing="number"))
+    numbered.reset(seed=0)
+    right = numbered.instruction
+    numbered.retell("other")
+    assert {right, numbered.instruction} <= set(said) and right != numbered.instruction
 
 
 LIFT = """
