@@ -78,6 +78,7 @@ class ScaleConfig:
     demonstrations: Episodes = 50  # of the expert, for behaviour cloning, times the task's budget multiplier
     clone_steps: Count = 2000  # gradient steps of a clone, times the task's budget multiplier
     behaviour_steps: Count = 1000  # gradient steps of a behaviour, times the task's budget multiplier
+    behaviour_round_steps: Count = 1500  # more, after each round that it collects
     episodes: Count = 100  # evaluated, of each arm
     oracle_episodes: Amount = 10  # evaluated, of arms that plan in the true simulator
     windows: Count = 400  # held-out windows that imagination is judged on

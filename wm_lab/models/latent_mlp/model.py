@@ -13,6 +13,7 @@ units of typical one-step changes of the observation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,11 @@ class LatentMLPConfig(AutoencoderConfig):
     representation_scale: Weight = 0.001
     """Weight of pulling the posterior to the prior; more makes latents easier to predict and poorer."""
     free_nats: Weight = 1.0  # a KL of a step below this is not lowered further (DreamerV3)
+    dynamics_apart: bool = False
+    """The KL of the dynamics teaches the transition alone, and not the encoder: then it may weigh more without making
+    latents that tell nothing and are predicted well for that. For images alone, with dynamics_scale=3."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("dynamics_apart",)
 
 
 @dataclass
@@ -71,7 +77,8 @@ class LatentMLP(FeatureModel):
         token, known = self.encoder(windows.observation)
         posterior = self._posterior(token, known)
         z, previous_action = self._draw(posterior), windows.previous_action
-        prior = self._prior(z[:, :-1], previous_action[:, :-1], windows.action[:, 1:])
+        before = z[:, :-1].detach() if config.dynamics_apart else z[:, :-1]
+        prior = self._prior(before, previous_action[:, :-1], windows.action[:, 1:])
         terms = self.heads.losses(self._features(z, previous_action), windows, self.latent.mean(posterior))
         dynamics, representation, kl = balanced_kl(self.latent, posterior[:, 1:], prior, config.free_nats)
         linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
