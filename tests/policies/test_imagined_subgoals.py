@@ -35,7 +35,7 @@ def windows(states: torch.Tensor) -> Windows:
 @pytest.fixture(scope="module")
 def head() -> SubgoalHead:
     torch.manual_seed(0)
-    head = SubgoalHead(SubgoalHeadConfig(steps=K, hidden=64, layers=2, members=3, pairs=16), SPEC)
+    head = SubgoalHead(SubgoalHeadConfig(steps=K, hidden=64, layers=2, dropout=0.0, members=3, pairs=16), SPEC)
     head.prepare(list(demonstrations()))
     optimiser = torch.optim.Adam(head.parameters(), 3e-3)
     for _ in range(250):

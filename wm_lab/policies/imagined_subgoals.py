@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_lab.domains import Batch, Few, Weight
+from wm_lab.domains import Batch, Few, Share, Weight
 from wm_lab.objectives import Objective
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner
@@ -34,6 +34,7 @@ class ImaginedConfig:
     """How imagined sub-goals are chosen from."""
 
     candidates: Batch = 32  # draws to choose from, of generated sub-goals
+    temperature: Share = 0.5  # times the noise of a draw; 0: always what is most usual
     ahead: Few = 2  # n: times as far as a sub-goal lies, that a search looks ahead
     doubt: Weight = 1.0  # what one step of the ensemble's deviation costs, in steps
     strange: Weight = 20.0  # what a deviation from all that was demonstrated costs, in steps
@@ -63,7 +64,8 @@ class GeneratedSubgoals(Subgoals):
         shape = self.config.candidates, len(self.head.told)
         noise = torch.stack([torch.randn(shape, generator=self._generators[row]) for row in moment.rows])
         device = device_of(self.head)
-        drawn = self.head.draw(torch.from_numpy(moment.observation["state"]).to(device), noise.to(device))
+        noise = self.config.temperature * noise.to(device)
+        drawn = self.head.draw(torch.from_numpy(moment.observation["state"]).to(device), noise)
         best = worth(self.head, self.config, drawn).argmax(1)
         goals: np.ndarray = drawn[torch.arange(len(drawn), device=device), best].cpu().numpy()
         return goals

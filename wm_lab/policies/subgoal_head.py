@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_lab.domains import Amount, Batch, Depth, Few, Steps, Width
+from wm_lab.domains import Amount, Batch, Depth, Few, ShareBelowOne, Steps, Width
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.flow import FlowHead
 from wm_lab.policies.frame_encoder import FrameEncoder
@@ -32,6 +32,7 @@ class SubgoalHeadConfig:
     steps: Steps = 10  # k: that a sub-goal lies ahead
     hidden: Width = 256  # units of each layer
     layers: Depth = 3  # hidden layers
+    dropout: ShareBelowOne = 0.1  # between them: few demonstrations are soon known by heart
     flow_steps: Few = 10  # of the integration that draws sub-goals
     members: Few = 5  # of the ensemble that tells the steps to go
     pairs: Batch = 64  # of a moment and a later one, in each window
@@ -63,9 +64,14 @@ class SubgoalHead(Trainable):
         self.register_buffer("known", torch.zeros(KNOWN, size))
         self.register_buffer("longest", torch.ones(()))
         self.encoder = FrameEncoder(spec, 0, config.fine)
-        width = self.encoder.size
-        self.flow = FlowHead(width, 1, len(self.told), config.hidden, config.layers, config.flow_steps)
+        width, layers = self.encoder.size, []
         self.values = nn.ModuleList(mlp(width, config.hidden // 2, 2, 1) for _ in range(config.members))
+        for _ in range(config.layers):
+            layers += [nn.Linear(width, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()]
+            layers += [nn.Dropout(config.dropout)] if config.dropout else []
+            width = config.hidden
+        self.trunk = nn.Sequential(*layers)
+        self.flow = FlowHead(width, 1, len(self.told), config.hidden, 2, config.flow_steps)
 
     def prepare(self, episodes: Sequence[Tensor]) -> None:
         """What is computed once of all training episodes, [T, D] each."""
@@ -86,7 +92,7 @@ class SubgoalHead(Trainable):
         here = states[rows, now]
         seen = self.encoder({"state": here})
         moved = (states[rows, later] - here)[:, self.told] / self.move
-        flow = self.flow.loss(seen, moved[:, None]).mean()
+        flow = self.flow.loss(self.trunk(seen), moved[:, None]).mean()
         left = (last - now) / self.longest
         errors = [F.huber_loss(net(seen)[:, 0], left, delta=0.1, reduction="none") for net in self.values]
         # Each member sees its own two thirds of the moments, or they would agree on everything.
@@ -96,7 +102,7 @@ class SubgoalHead(Trainable):
 
     def draw(self, states: Tensor, noise: Tensor) -> Tensor:
         """States [R, M, D] that may be reached from states [R, D]; noise: [R, M, told], standard normal."""
-        seen = self.encoder({"state": states})[:, None].expand(-1, noise.shape[1], -1)
+        seen = self.trunk(self.encoder({"state": states}))[:, None].expand(-1, noise.shape[1], -1)
         moved = self.flow(seen, noise[:, :, None])[:, :, 0]
         there = states[:, None].repeat(1, noise.shape[1], 1)
         there[..., self.told] += self.move * moved

@@ -95,7 +95,7 @@ def head_training(experiment: Experiment, steps: int) -> Training:
         "steps": steps,
         "untold": rates(experiment.task_spec),
         "pairs": WHOLE * settings.bc_trainer["length"],
-        **{option: clone[option] for option in ("hidden", "layers", "fine") if option in clone},
+        **{option: clone[option] for option in ("hidden", "layers", "fine", "dropout") if option in clone},
     }
     spec = mix.spec
 
