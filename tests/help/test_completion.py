@@ -50,7 +50,7 @@ NONE_BY_DEFAULT = ("value", "behaviour")
         ("wm-lab see", ["seed=", "seeds="]),
         ("wm-lab trainer@bc_trainer=d", ["trainer@bc_trainer=default"]),
         ("wm-lab ++bc.hid", ["++bc.hidden="]),
-        ("wm-lab --config-name ", ["config", "course"]),
+        ("wm-lab --config-name ", ["config", "course", "scorecard"]),
         ("wm-lab --cfg j", ["job"]),
         ("wm-lab --v", ["--version"]),
         ("wm-lab task=nothing/", []),

@@ -70,7 +70,10 @@ def overview(folders: Sequence[Path], width: int) -> Iterator[str]:
     for group in GROUPS:
         for row, (mark, name, words) in enumerate(_rows(group, folders, known[group].choice)):
             head = f"{group if row == 0 else '':<15}{mark} {name:<17}"
-            yield _line(head, words, width) if name else _cut(head, words, width)
+            if name:
+                yield _line(head, words, width)
+            else:
+                yield from _hanging(head, words, width) if "/…" in words else [_cut(head, words, width)]
     yield "OPTION           (and those of what is chosen: wm-lab --help GROUP=CHOICE)"
     source = (HERE / "config.py").read_text(encoding="utf-8")
     for name, words in comments_in(source, "RootConfig").items():
@@ -79,16 +82,19 @@ def overview(folders: Sequence[Path], width: int) -> Iterator[str]:
 
 
 def _rows(group: str, folders: Sequence[Path], chosen: str | None) -> Iterator[tuple[str, str, str]]:
-    """(mark, name, words): one for each choice, of folders one for all."""
+    """(mark, name, words): one for each choice, and one for all variants and folders of others."""
     shown = [each for each in families(group, folders, chosen) if (group, each[0].name) not in UNTYPED]
     if group in ON_ONE_LINE:
         rest = ", ".join(choice.name for choice, _ in shown if choice.name != chosen)
         yield ("*", chosen, f"or {rest}") if chosen else (" ", "", rest)
         return
     for choice, variants in shown:
-        has_folder = any("/" in name for name in variants)
-        yield "*" if choice.name == chosen else " ", f"{choice.name}/…" if has_folder else choice.name, choice.words
+        if not any("/" in name for name in variants):
+            yield "*" if choice.name == chosen else " ", choice.name, choice.words
     others = [name for _, variants in shown for name in variants if "/" not in name]
+    own = (chosen or "").rpartition("/")[0]
+    folders_of = {each.name.rpartition("/")[0] for each in choices(group, folders)} - {"", own}
+    others += sorted(f"{folder}/…" for folder in folders_of)
     if len(others) > 1:
         yield " ", "", f"also {', '.join(others)}"
 
