@@ -34,6 +34,7 @@ EXTRAS = {
     "metaworld": "metaworld",
     "ogbench": "ogbench",
     "gym/pusht": "gym_pusht",
+    "swm/pusht": "pymunk",
     "dmc": "dm_control",
 }
 """What a task needs that the lab itself does not."""
