@@ -10,7 +10,7 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import is_significant, with_seeds
 from wm_lab.exercises.exercise import Answer
-from wm_lab.experiment.arms import ACTOR, ORACLE
+from wm_lab.experiment.arms import ACTOR
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL
@@ -54,6 +54,9 @@ WORDS = {
 CANDIDATES = (MPC, LOCAL, SEARCHED, GENERATED, AUGMENTED, DECODER, VIDEO, ACTOR)
 """What might be better than a clone, and might be had: not what an oracle knows."""
 
+CONTROLS = (DECODER_PLAIN, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED)
+"""What says why; asked as questions of their own, so that they cost the answer nothing (Holm)."""
+
 AMONG = [
     (ORACLE_SUBGOAL, SHUFFLED),
     (SEARCHED, RETRIEVED),
@@ -71,14 +74,16 @@ def integration_answer(experiment: Experiment, manifest: Manifest, arms: Mapping
     """`arms[name]` in each training; slow arms have played the first episodes alone."""
     task = experiment.task_spec.name
     rows = success_rows({task: arms})
-    pairs = compare_pairs(arms, [*((name, BC) for name in arms if name not in (BC, ORACLE)), *AMONG])
-    against = {pair.a: pair for pair in pairs if pair.b == BC}
+    rivals = compare_pairs(arms, [(name, BC) for name in CANDIDATES])
+    controls = compare_pairs(arms, [*((name, BC) for name in CONTROLS), *AMONG])
+    against = {pair.a: pair for pair in (*rivals, *controls) if pair.b == BC}
+    told = {"Against the clone": rivals, "What bounds them": controls}
     return Answer(
         verdicts=[integration_verdict(rows, against, task), *executor_verdict(against)],
-        numbers={"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs)},
+        numbers={"manifest": manifest.hash, "rows": plain(rows), "differences": plain([*rivals, *controls])},
         tables=[
             success_table(rows, "World model and policy together"),
-            *([difference_table(pairs)] if pairs else []),
+            *(difference_table(pairs, title) for title, pairs in told.items() if pairs),
         ],
         figures={"success": Drawing(success_bars, (rows,)), "success_latency": Drawing(success_latency, (rows,))},
         outcomes=arms,
