@@ -162,6 +162,8 @@ def policies() -> Iterator[str]:
         judged = [Judged(name, [*"abcd"], true, np.stack([imagined] * trainings), doubt) for name in (MODEL, *CONTROLS)]
         found = {each.world: each.ranking() for each in judged}
         yield from policies_verdicts(judged, found, from_few(judged[0], 10), trainings)
+    alike = [Judged(MODEL, [*"abcd"], still, praised[None])]
+    yield from policies_verdicts(alike, {MODEL: alike[0].ranking()}, None, 1)
 
 
 @pytest.mark.parametrize("family", [planning, attribution, imagination, latent, policies])

@@ -16,7 +16,7 @@ from wm_lab.data.rollout import PlayConfig, Player, play
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.policies import PoliciesConfig, PoliciesExercise
-from wm_lab.exercises.policies.answer import Judged, from_few, policy_table
+from wm_lab.exercises.policies.answer import Judged, from_few, policies_verdicts, policy_table
 from wm_lab.exercises.policies.dream_player import DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.dry_run import blank_spec
@@ -142,6 +142,13 @@ def test_a_learned_model_is_ranked_beside_its_controls_and_an_estimate_is_found_
     assert found[0].numbers["ranking"]["simulator"]["agreement"]["low"] == 1
     assert found[0].numbers == found[1].numbers and not seconds
     assert any("doubt" in sentence for sentence in found[0].verdicts) == (found[0].numbers["doubt"] is not None)
+
+
+def test_where_all_policies_truly_succeed_alike_nothing_is_said_of_their_order():
+    judged = Judged("model", [*"abc"], np.zeros((3, 20), bool), np.eye(3, 20, dtype=bool)[None])
+    told = policies_verdicts([judged], {"model": judged.ranking()}, None, 1)
+    assert told[0].startswith("cannot tell whether the model ranks 3 policies, which in truth all succeed in 0.00")
+    assert len(told) == 2
 
 
 def test_estimates_from_few_episodes_stand_beside_those_of_the_few_alone():
