@@ -194,8 +194,8 @@ def policies_verdicts(
     rates = first.true.mean(1)
     if np.ptp(rates) == 0:
         count = f"(n={len(rates)} policies, {first.true.shape[1]} episodes)"
-        told = f"cannot tell whether the model ranks {len(rates)} policies, which in truth all succeed in"
-        return [f"{told} {rates[0]:.2f} {count}.", bias_verdict(found.bias, seeds)]
+        head = f"cannot tell whether the model ranks {len(rates)} policies, which in truth all succeed in"
+        return [f"{head} {rates[0]:.2f} {count}.", bias_verdict(found.bias, seeds)]
     told = [
         ranking_verdict(found, len(first.policies), first.true.shape[1], seeds),
         bias_verdict(found.bias, seeds),
