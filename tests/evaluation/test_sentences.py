@@ -35,7 +35,7 @@ from wm_lab.evaluation.verdicts import (
 from wm_lab.exercises.imagination.answer import ratio_verdict
 from wm_lab.exercises.imagination.imagined_frames import DISSIMILARITY, frames_verdict
 from wm_lab.exercises.latent.answer import latent_verdicts
-from wm_lab.exercises.policies.answer import CONTROLS, Judged, from_few, policies_verdicts
+from wm_lab.exercises.policies.answer import CONTROLS, JudgedWorld, from_few, policies_verdicts
 from wm_lab.exercises.policies.worlds import MODEL
 
 PREFIX = re.compile(r"^(in this training, |over \d+ training seeds, )?")
@@ -159,10 +159,12 @@ def policies() -> Iterator[str]:
     praised, turned, still = np.ones_like(true), true[::-1], np.zeros_like(true)
     for imagined, trainings in product((true, praised, turned, still, true ^ (np.arange(40) % 5 == 0)), (1, 2)):
         doubt = np.random.default_rng(0).random((trainings, *true.shape)) + (imagined != true) * trainings
-        judged = [Judged(name, [*"abcd"], true, np.stack([imagined] * trainings), doubt) for name in (MODEL, *CONTROLS)]
+        judged = [
+            JudgedWorld(name, [*"abcd"], true, np.stack([imagined] * trainings), doubt) for name in (MODEL, *CONTROLS)
+        ]
         found = {each.world: each.ranking() for each in judged}
         yield from policies_verdicts(judged, found, from_few(judged[0], 10), trainings)
-    alike = [Judged(MODEL, [*"abcd"], still, praised[None])]
+    alike = [JudgedWorld(MODEL, [*"abcd"], still, praised[None])]
     yield from policies_verdicts(alike, {MODEL: alike[0].ranking()}, None, 1)
 
 

@@ -16,7 +16,7 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.integration.answer import executor_verdict, integration_verdict
 from wm_lab.exercises.integration.exercise import ARMS, IntegrationExercise
-from wm_lab.exercises.integration.trainings import TaughtJob, executor_training, head_training, rates
+from wm_lab.exercises.integration.subgoal_trainings import TaughtJob, executor_training, head_training, rates
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import build
 

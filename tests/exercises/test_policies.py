@@ -16,7 +16,7 @@ from wm_lab.data.rollout import PlayConfig, Player, play
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.policies import PoliciesConfig, PoliciesExercise
-from wm_lab.exercises.policies.answer import Judged, from_few, policies_verdicts, policy_table
+from wm_lab.exercises.policies.answer import JudgedWorld, from_few, policies_verdicts, policy_table
 from wm_lab.exercises.policies.dream_player import DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.dry_run import blank_spec
@@ -145,7 +145,7 @@ def test_a_learned_model_is_ranked_beside_its_controls_and_an_estimate_is_found_
 
 
 def test_where_all_policies_truly_succeed_alike_nothing_is_said_of_their_order():
-    judged = Judged("model", [*"abc"], np.zeros((3, 20), bool), np.eye(3, 20, dtype=bool)[None])
+    judged = JudgedWorld("model", [*"abc"], np.zeros((3, 20), bool), np.eye(3, 20, dtype=bool)[None])
     told = policies_verdicts([judged], {"model": judged.ranking()}, None, 1)
     assert told[0].startswith("cannot tell whether the model ranks 3 policies, which in truth all succeed in 0.00")
     assert len(told) == 2
@@ -154,7 +154,7 @@ def test_where_all_policies_truly_succeed_alike_nothing_is_said_of_their_order()
 def test_estimates_from_few_episodes_stand_beside_those_of_the_few_alone():
     random = np.random.default_rng(0)
     true = random.random((3, 60)) < np.array([[0.2], [0.5], [0.8]])
-    judged = Judged("model", [*"abc"], true, (true ^ (random.random((3, 60)) < 0.05))[None])
+    judged = JudgedWorld("model", [*"abc"], true, (true ^ (random.random((3, 60)) < 0.05))[None])
     few = from_few(judged, 10)
     assert few.width < few.width_alone and few.held > 0.9
     assert from_few(judged, 40) is None

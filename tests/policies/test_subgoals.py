@@ -11,7 +11,7 @@ import torch
 from tests.data.toy import SPEED, PointTask
 from tests.policies.linear_world import A, B
 from wm_lab.policies.bc_policy import BCPolicy
-from wm_lab.policies.known_subgoals import ExpertSubgoals, Memory, RememberedSubgoals, ShuffledSubgoals
+from wm_lab.policies.known_subgoals import DemonstratedStates, ExpertSubgoals, RememberedSubgoals, ShuffledSubgoals
 from wm_lab.policies.subgoal_cloning import SubgoalCloning, SubgoalCloningConfig
 from wm_lab.policies.subgoals import HoldConfig, SubgoalPolicy, Subgoals
 from wm_lab.policy import Moment, Policy
@@ -97,7 +97,7 @@ def test_an_executor_reaches_what_can_be_reached_and_a_shuffled_one_does_not(net
     shown = wandering(32).observation["state"].numpy()
     starts, goals = shown[:, 4].copy(), shown[:, 4 + AHEAD].copy()  # reached once, so they can be
     told = nearest(net, Told(goals), starts, goals)
-    memory = Memory(shown.reshape(-1, 2), np.repeat(np.arange(STEPS, 33 * STEPS, STEPS) - 1, STEPS))
+    memory = DemonstratedStates(shown.reshape(-1, 2), np.repeat(np.arange(STEPS, 33 * STEPS, STEPS) - 1, STEPS))
     shuffled = nearest(net, ShuffledSubgoals(memory), starts, goals)
     assert (told < 1).mean() > 0.9
     assert (shuffled < 1).mean() < 0.6
@@ -189,7 +189,7 @@ def test_a_sub_goal_is_held_until_it_is_reached_or_has_had_its_time():
 
 def test_a_memory_tells_what_came_later_and_stays_in_its_episode():
     states = np.arange(10, dtype=np.float32)[:, None]
-    memory = Memory(states, np.array([4] * 5 + [9] * 5))
+    memory = DemonstratedStates(states, np.array([4] * 5 + [9] * 5))
     source = RememberedSubgoals(memory, 3, np.ones(1))
     here = np.array([[1.2], [3.9], [6.0]], np.float32)
     told = source.propose(Moment(np.arange(3), {"state": here}, np.zeros((3, 1)), np.ones(3, bool)))

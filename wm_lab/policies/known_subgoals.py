@@ -67,7 +67,7 @@ class ExpertSubgoals(Subgoals):
                 break
 
 
-class Memory(NamedTuple):
+class DemonstratedStates(NamedTuple):
     """All states of demonstrations, episode after episode."""
 
     states: np.ndarray  # [M, D]
@@ -77,7 +77,7 @@ class Memory(NamedTuple):
 class RememberedSubgoals(Subgoals):
     """What came so many steps after the most similar moment of any demonstration."""
 
-    def __init__(self, memory: Memory, steps: int, scale: np.ndarray) -> None:
+    def __init__(self, memory: DemonstratedStates, steps: int, scale: np.ndarray) -> None:
         """scale: [D] by which gaps between states are measured; infinite where they do not count"""
         self._memory, self._steps, self._scale = memory, steps, scale
         self._measured = (memory.states / scale).astype(np.float32)
@@ -93,7 +93,7 @@ class RememberedSubgoals(Subgoals):
 class ShuffledSubgoals(Subgoals):
     """Any moment of any demonstration: an executor that does as well with these does not look at its sub-goals."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: DemonstratedStates) -> None:
         self._memory = memory
 
     def start(self, rows: int) -> None:

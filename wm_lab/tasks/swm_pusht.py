@@ -179,7 +179,7 @@ class PushTTask(Task):
     def _begin(self, start: np.ndarray) -> None:
         self._start = start
         self._played: list[np.ndarray] = []
-        self._table = Table(start)
+        self._table = PushTable(start)
 
     def _play(self, action: np.ndarray) -> None:
         self._played.append(action)
@@ -200,7 +200,7 @@ class PushTTask(Task):
         return {"pixels": draw(self.config.image_size, self._table.pose, PARKED)}
 
 
-class Table:
+class PushTable:
     """Disc, T and walls in pymunk."""
 
     def __init__(self, start: np.ndarray) -> None:

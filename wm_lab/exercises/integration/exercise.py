@@ -50,17 +50,17 @@ from wm_lab.exercises.integration.answer import (
     VIDEO,
     integration_answer,
 )
-from wm_lab.exercises.integration.arms import (
+from wm_lab.exercises.integration.subgoal_arms import (
     ExpertSource,
     GeneratedSource,
     MemorySource,
     SearchedSource,
-    Source,
     SubgoalArm,
+    SubgoalSource,
     VideoArm,
 )
-from wm_lab.exercises.integration.trainings import DECODER as DECODER_CHOICE
-from wm_lab.exercises.integration.trainings import (
+from wm_lab.exercises.integration.subgoal_trainings import DECODER as DECODER_CHOICE
+from wm_lab.exercises.integration.subgoal_trainings import (
     TaughtJob,
     augmented_mix,
     decoder_training,
@@ -275,7 +275,7 @@ class IntegrationExercise(Exercise):
         """Arms that are told sub-goals."""
         config, wanted, steps = self.config, self.config.arms, self.config.subgoals.steps
         demonstrations = experiment.data.demonstrations()
-        sources: dict[str, Callable[[], Source]] = {
+        sources: dict[str, Callable[[], SubgoalSource]] = {
             SEARCHED: lambda: self._search(experiment),
             GENERATED: lambda: GeneratedSource(self._head(experiment), config.imagined, experiment.settings.device),
             ORACLE_SUBGOAL: lambda: ExpertSource(steps),
@@ -293,7 +293,7 @@ class IntegrationExercise(Exercise):
     def _head(self, experiment: Experiment) -> Path:
         return experiment.models.train(head_training(experiment, self.config.subgoals.steps))
 
-    def _search(self, experiment: Experiment) -> Source:
+    def _search(self, experiment: Experiment) -> SubgoalSource:
         config, steps = self.config.imagined, self.config.subgoals.steps
         settings = experiment.settings.with_planner({"horizon": config.ahead * steps})
         return SearchedSource(settings, experiment.models.world_model(), self._head(experiment), config, steps)

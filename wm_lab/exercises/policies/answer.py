@@ -43,7 +43,7 @@ DEFINED = {"pearson": (-1, 1), "spearman": (-1, 1), "kappa": (-1, 1), "bias": (-
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedWorld:
     """Success of P policies in E episodes, in truth and as a world imagines it in each of S trainings."""
 
     world: str
@@ -65,7 +65,7 @@ class Judged:
             found[name] = over_trainings([getattr(one, name) for one in each], least=least, most=most)
         return PolicyRanking(**found)
 
-    def better_than(self, other: Judged) -> Interval:
+    def better_than(self, other: JudgedWorld) -> Interval:
         """By how much Spearman's correlation exceeds that of another world, which is of one training."""
         found = [ranks_better(self.true, imagined, other.imagined[0]) for imagined in self.imagined]
         return over_trainings(found, least=-2, most=2)
@@ -95,7 +95,7 @@ class FewEpisodes:
 
 
 def policies_answer(
-    experiment: Experiment, judged: Sequence[Judged], true: Sequence[Outcomes], true_episodes: int
+    experiment: Experiment, judged: Sequence[JudgedWorld], true: Sequence[Outcomes], true_episodes: int
 ) -> Answer:
     """judged: the world in question first; true_episodes: as many as a robot might play, 0: not asked"""
     first = judged[0]
@@ -128,7 +128,7 @@ def policies_answer(
     )
 
 
-def from_few(judged: Judged, episodes: int, seed: int = 0) -> FewEpisodes | None:
+def from_few(judged: JudgedWorld, episodes: int, seed: int = 0) -> FewEpisodes | None:
     """None where there are too few episodes to choose from."""
     policies, every = judged.true.shape
     if episodes < LEAST or every < 2 * episodes:
@@ -146,7 +146,7 @@ def from_few(judged: Judged, episodes: int, seed: int = 0) -> FewEpisodes | None
     return FewEpisodes(episodes, width_alone, width, held_alone, held)
 
 
-def ranking_table(judged: Sequence[Judged], rankings: dict[str, PolicyRanking]) -> Table:
+def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanking]) -> Table:
     columns = ("imagined by", "Spearman", "Pearson", "MMRV", "pairs in order", "bias", "agreement", "κ", "n")
     names = ("spearman", "pearson", "mmrv", "ordered", "bias", "agreement", "kappa")
     sizes = [(*each.true.shape, *[each.trainings] * (each.trainings > 1)) for each in judged]
@@ -164,7 +164,7 @@ def ranking_table(judged: Sequence[Judged], rankings: dict[str, PolicyRanking]) 
     return Table("Who ranks policies", columns, rows, frozenset({"imagined by"}), caption)
 
 
-def policy_table(judged: Judged, true_episodes: int) -> Table:
+def policy_table(judged: JudgedWorld, true_episodes: int) -> Table:
     """The policies, the best one first; estimates from few true episodes are of the first of them."""
     true, imagined = judged.true.mean(1), judged.imagined.mean((0, 2))
     places = [(len(true) + 1 - found).round(1) for found in (ranks(true), ranks(imagined))]  # from the best
@@ -187,7 +187,7 @@ def policy_table(judged: Judged, true_episodes: int) -> Table:
 
 
 def policies_verdicts(
-    judged: Sequence[Judged], rankings: dict[str, PolicyRanking], few: FewEpisodes | None, seeds: int
+    judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanking], few: FewEpisodes | None, seeds: int
 ) -> list[str]:
     """Headline first."""
     first, found = judged[0], rankings[judged[0].world]
@@ -240,7 +240,7 @@ def doubt_verdict(found: Interval, seeds: int) -> str:
     return f"cannot tell that {what}: it is in {found.bounds()} of pairs with one that it gets right."
 
 
-def place_verdict(judged: Judged) -> str:
+def place_verdict(judged: JudgedWorld) -> str:
     """Of the policy that is ranked worst, over all trainings."""
     true, imagined = judged.true.mean(1), judged.imagined.mean((0, 2))
     worst, count = misplaced(true, imagined), len(true)
@@ -260,7 +260,7 @@ def few_verdict(few: FewEpisodes, episodes: int) -> str:
     )
 
 
-def control_verdict(judged: Judged, found: PolicyRanking, better: Interval | None) -> str:
+def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval | None) -> str:
     """better: by how much the model's ρ exceeds this one's; None where they were not asked of the same episodes"""
     who = CONTROLS[judged.world]
     if not isfinite(found.spearman.value):

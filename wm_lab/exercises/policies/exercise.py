@@ -20,7 +20,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.exercises.policies.answer import LEAST, Judged, policies_answer
+from wm_lab.exercises.policies.answer import LEAST, JudgedWorld, policies_answer
 from wm_lab.exercises.policies.contestants import Contestant, OwnArm, Roster, follows
 from wm_lab.exercises.policies.worlds import (
     LINEAR,
@@ -29,9 +29,9 @@ from wm_lab.exercises.policies.worlds import (
     UNTRAINED,
     BestLinearWorld,
     ModelWorld,
+    PlayedWorld,
     TrueWorld,
     UntrainedWorld,
-    World,
     play_in,
 )
 from wm_lab.experiment.arms import is_simulator
@@ -168,13 +168,13 @@ class PoliciesExercise(Exercise):
             )
         return answer
 
-    def _worlds(self, experiment: Experiment) -> dict[str, list[World]]:
+    def _worlds(self, experiment: Experiment) -> dict[str, list[PlayedWorld]]:
         """{name: a world of each training}, the one in question first; others are of one training."""
         config, settings = self.config, experiment.settings
         if is_simulator(settings):
             return {MODEL: [TrueWorld(MODEL, settings)]}
         trained = [ModelWorld(MODEL, each.models.world_model(), each.settings.device) for each in experiment.trainings]
-        worlds: dict[str, list[World]] = {MODEL: [*trained]}
+        worlds: dict[str, list[PlayedWorld]] = {MODEL: [*trained]}
         if config.linear:
             worlds[LINEAR] = [BestLinearWorld(LINEAR, trained[0].checkpoint)]
         if config.untrained:
@@ -187,15 +187,15 @@ class PoliciesExercise(Exercise):
         self,
         experiment: Experiment,
         name: str,
-        worlds: Sequence[World],
+        worlds: Sequence[PlayedWorld],
         policies: Sequence[Contestant],
         manifest: Manifest,
         true: Sequence[Outcomes],
-    ) -> Judged:
+    ) -> JudgedWorld:
         """What every policy does in these worlds, beside the truth of the same episodes."""
         tools, play_on = experiment.tools, self.config.play_on
         imagined = [[play_in(world, who, tools, manifest, play_on) for who in policies] for world in worlds]
-        return Judged(
+        return JudgedWorld(
             world=name,
             policies=[who.arm.name for who in policies],
             true=np.stack([outcomes.success[: len(manifest)] for outcomes in true]),

@@ -43,7 +43,7 @@ REVISION = 2
 DOUBTS = "doubts.json"
 
 
-class Imagined(NamedTuple):
+class ImaginedEpisodes(NamedTuple):
     """What a policy does in each episode as a world imagines it."""
 
     success: np.ndarray  # [E] bool
@@ -51,7 +51,7 @@ class Imagined(NamedTuple):
 
 
 @dataclass(frozen=True)
-class World(ABC):
+class PlayedWorld(ABC):
     """A world that travels to worker processes, which build its model there."""
 
     name: str
@@ -64,7 +64,7 @@ class World(ABC):
 
 
 @dataclass(frozen=True)
-class ModelWorld(World):
+class ModelWorld(PlayedWorld):
     """A trained model."""
 
     checkpoint: Path
@@ -78,7 +78,7 @@ class ModelWorld(World):
 
 
 @dataclass(frozen=True)
-class UntrainedWorld(World):
+class UntrainedWorld(PlayedWorld):
     """The same model with random weights and without the data's statistics, which alone are a linear model."""
 
     settings: Settings
@@ -94,7 +94,7 @@ class UntrainedWorld(World):
 
 
 @dataclass(frozen=True)
-class BestLinearWorld(World):
+class BestLinearWorld(PlayedWorld):
     """The best linear model of what a trained model has learned from."""
 
     checkpoint: Path
@@ -107,7 +107,7 @@ class BestLinearWorld(World):
 
 
 @dataclass(frozen=True)
-class TrueWorld(World):
+class TrueWorld(PlayedWorld):
     """The simulator behind the contract of a world model."""
 
     settings: Settings
@@ -119,7 +119,9 @@ class TrueWorld(World):
         return Simulator(SimulatorConfig(), build(Task, self.settings.task, "task"))
 
 
-def play_in(world: World, who: Contestant, tools: Tools, manifest: Manifest, play_on: int | None) -> Imagined:
+def play_in(
+    world: PlayedWorld, who: Contestant, tools: Tools, manifest: Manifest, play_on: int | None
+) -> ImaginedEpisodes:
     """What a policy does in every episode of the manifest as this world imagines it; played once, then kept.
 
     Never to be compared with true outcomes as an arm of its own: the manifest is that of the starts alone.
@@ -152,10 +154,10 @@ def play_in(world: World, who: Contestant, tools: Tools, manifest: Manifest, pla
     what = f"{who.arm.name} imagined by {world.name}"
     folder = tools.keep(what, "imagined", recipe, work)
     doubt = read_json(folder / DOUBTS, "doubts of a model", ["doubt"])["doubt"]
-    return Imagined(Outcomes.load(folder / OUTCOMES).success, np.array(doubt, float))
+    return ImaginedEpisodes(Outcomes.load(folder / OUTCOMES).success, np.array(doubt, float))
 
 
-def _player(task: TaskFactory, who: Contestant, config: PlayConfig, world: World) -> DreamPlayer:
+def _player(task: TaskFactory, who: Contestant, config: PlayConfig, world: PlayedWorld) -> DreamPlayer:
     return DreamPlayer(task, who.build(), config, world.build(), who.privileged)
 
 

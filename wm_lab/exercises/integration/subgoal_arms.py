@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.exercises.integration.trainings import states_of
+from wm_lab.exercises.integration.subgoal_trainings import states_of
 from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloningConfig
 from wm_lab.policies.imagined_subgoals import GeneratedSubgoals, ImaginedConfig, SearchedSubgoals
-from wm_lab.policies.known_subgoals import ExpertSubgoals, Memory, RememberedSubgoals, ShuffledSubgoals
+from wm_lab.policies.known_subgoals import DemonstratedStates, ExpertSubgoals, RememberedSubgoals, ShuffledSubgoals
 from wm_lab.policies.subgoal_cloning import SubgoalCloning
 from wm_lab.policies.subgoal_head import SubgoalHead
 from wm_lab.policies.subgoals import HoldConfig, SubgoalPolicy, Subgoals
@@ -46,7 +46,7 @@ class VideoArm(Arm):
         return VideoPolicy(load_model(self.checkpoint, ActsByVideo, self.settings.device))
 
 
-class Source(ABC):
+class SubgoalSource(ABC):
     """Who proposes sub-goals, as it travels to worker processes."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ class SubgoalArm(Arm):
 
     settings: Settings
     executor: Path
-    source: Source
+    source: SubgoalSource
     hold: HoldConfig
 
     def recipe(self) -> Section:
@@ -95,7 +95,7 @@ class SubgoalArm(Arm):
 
 
 @dataclass(frozen=True)
-class ExpertSource(Source):
+class ExpertSource(SubgoalSource):
     """The expert's own future in the true simulator; steps: None is where its episode ends."""
 
     steps: int | None
@@ -108,10 +108,10 @@ class ExpertSource(Source):
 
 
 @dataclass(frozen=True)
-class MemorySource(Source):
+class MemorySource(SubgoalSource):
     """What demonstrations showed; steps: after the most similar moment, None is at any moment of any of them."""
 
-    memory: Memory = field(repr=False)
+    memory: DemonstratedStates = field(repr=False)
     digest: str  # of the data set
     steps: int | None
 
@@ -129,7 +129,7 @@ class MemorySource(Source):
 
 
 @dataclass(frozen=True)
-class GeneratedSource(Source):
+class GeneratedSource(SubgoalSource):
     """Draws of what demonstrations do next."""
 
     head: Path
@@ -144,7 +144,7 @@ class GeneratedSource(Source):
 
 
 @dataclass(frozen=True)
-class SearchedSource(Source):
+class SearchedSource(SubgoalSource):
     """What a search in the world model comes by; settings: with the planner that searches."""
 
     settings: Settings
@@ -171,8 +171,8 @@ class SearchedSource(Source):
         return SearchedSubgoals(model, planner, head, self.config, self.steps)
 
 
-def memory_of(demonstrations: Dataset) -> Memory:
+def memory_of(demonstrations: Dataset) -> DemonstratedStates:
     """Their training episodes."""
     parts = states_of(demonstrations)
     lengths = np.array([len(part) for part in parts])
-    return Memory(np.concatenate(parts), np.repeat(lengths.cumsum() - 1, lengths))
+    return DemonstratedStates(np.concatenate(parts), np.repeat(lengths.cumsum() - 1, lengths))
