@@ -259,7 +259,8 @@ def draw(side: int, pose: tuple[float, ...], pale: tuple[float, float, float]) -
     picture[away <= RADIUS - RING] = np.minimum(LIGHTER * BLUE, 255)
     picture[_within_tee(x, y, pose[2:5], EDGE)] = SLATE
     picture[_within_tee(x, y, pose[2:5], -EDGE)] = LIGHTER * SLATE
-    return picture.reshape(side, FINE, side, FINE, 3).mean((1, 3)).astype(np.uint8)
+    seen: np.ndarray = picture.reshape(side, FINE, side, FINE, 3).mean((1, 3)).astype(np.uint8)
+    return seen
 
 
 def _within_tee(x: np.ndarray, y: np.ndarray, pose: tuple[float, ...], wider: float = 0.0) -> np.ndarray:
