@@ -36,10 +36,11 @@ EXTRAS = {
     "gym/pusht": "gym_pusht",
     "swm/pusht": "pymunk",
     "dmc": "dm_control",
+    "planet": "dm_control",
 }
 """What a task needs that the lab itself does not."""
 
-EXPERTLESS = ("gym/pusht", "gym/half_cheetah", "dmc")
+EXPERTLESS = ("gym/pusht", "gym/half_cheetah", "dmc", "planet")
 ALONE = ("data=random", "exercise.clone=false", "exercise.advised=false")
 
 
