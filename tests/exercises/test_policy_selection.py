@@ -156,13 +156,15 @@ def test_what_decided_between_equals_is_told():
     )
 
 
-def test_each_training_says_whom_it_selected():
+def test_several_trainings_say_how_often_each_was_selected():
     better, worse = (3, 3, 8.0, -1.0), (2, 2, 9.0, -9.0)
-    told = selection_verdict([selection(bc=worse, local=better), selection(bc=better, local=worse)])
-    assert told == (
-        "policy selection: seed 0, local planning 3 of 5, the clone 2: local planning is selected; "
-        "seed 0, the clone 3 of 5, local planning 2: the clone is selected."
-    )
+    local, clone = selection(bc=worse, local=better), selection(bc=better, local=worse)
+    told = "policy selection: of 3 trainings, on 5 validation episodes each, 2 select local planning and 1 the clone."
+    assert selection_verdict([local, clone, local]) == told
+    told = "policy selection: of 2 trainings, on 5 validation episodes each, 2 select the clone."
+    assert selection_verdict([clone, clone]) == told
+    apart = selection_verdict([clone, local])
+    assert apart.endswith("1 selects the clone and 1 local planning.")
 
 
 @pytest.mark.parametrize("seed", [0, 7, BLOCKS // 2, BLOCKS - 1, BLOCKS, 2024, 2**31 - 1])

@@ -57,7 +57,8 @@ def test_a_page_begins_with_clips_says_what_is_seen_and_stays_small(experiment, 
     arm = scripted_arms()[0]
     experiment.evaluations.play(arm, manifest, 2)
     clips = experiment.evaluations.clips(arm, manifest, 2)
-    html = write_page(tmp_path / "a.html", "t", verdicts=["v."], clips=clips).read_text()
+    html = write_page(tmp_path / "a.html", "t", verdicts=["The answer.", "And more."], clips=clips).read_text()
+    assert html.index("The answer.") < html.index("data:image/") < html.index("And more.")
     assert 'alt="The robot, led by expert' in html and "data:image/" in html
     monkeypatch.setattr("wm_lab.reports.page.MOST_BYTES", 10)
     assert "data:image/" not in write_page(tmp_path / "b.html", "t", clips=clips).read_text()

@@ -1,4 +1,4 @@
-"""One HTML page of a run: verdict, tables, figures, settings. It holds everything itself and runs no script."""
+"""One HTML page of a run: verdict, clips, figures, tables, settings. It holds everything itself and runs no script."""
 
 from __future__ import annotations
 
@@ -63,7 +63,12 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 </head>
 <body>
 <h1>{{ title }}</h1>
-{% for verdict in verdicts %}<p class="verdict{{ ' headline' if loop.first }}">{{ verdict }}</p>
+{% for verdict in verdicts[:1] %}<p class="verdict headline">{{ verdict }}</p>
+{% endfor %}
+{% if clips %}<div class="clips">
+{% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
+{% endfor %}</div>{% endif %}
+{% for verdict in verdicts[1:] %}<p class="verdict">{{ verdict }}</p>
 {% endfor %}
 {% for chapter in chapters %}<section class="chapter">
 <h2>{{ chapter.question }} <small>{{ chapter.task }}</small></h2>
@@ -75,9 +80,6 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 {% if terms %}<details><summary>Terms</summary><dl>
 {% for term, meaning in terms.items() %}<dt>{{ term }}</dt><dd>{{ meaning }}</dd>
 {% endfor %}</dl></details>{% endif %}
-{% if clips %}<div class="clips">
-{% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
-{% endfor %}</div>{% endif %}
 {% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
 {% for table in tables %}{{ table.html()|safe }}

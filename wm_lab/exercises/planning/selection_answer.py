@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -69,13 +70,19 @@ class Validation(NamedTuple):
 
 
 def selection_verdict(selections: Sequence[PolicySelection]) -> str:
-    """What came of it, in each training.
+    """What came of it in one training, or who was selected in how many of several; their table holds the rest.
 
     `policy selection: local planning 21 of 24, the clone 19, whole-box planning 11: local planning is selected.`
+    `policy selection: of 5 trainings, on 24 validation episodes each, 4 select local planning and 1 the clone.`
     """
     if len(selections) == 1:
         return f"policy selection: {_told(selections[0])}."
-    return f"policy selection: {'; '.join(f'seed {selection.seed}, {_told(selection)}' for selection in selections)}."
+    counts = Counter(WORDS[selection.chosen] for selection in selections).most_common()
+    (best, times), *others = counts
+    parts = [f"{times} select{'s' if times == 1 else ''} {best}", *(f"{number} {name}" for name, number in others)]
+    told = f"{', '.join(parts[:-1])} and {parts[-1]}" if others else parts[0]
+    episodes = len(selections[0].manifest)
+    return f"policy selection: of {len(selections)} trainings, on {episodes} validation episodes each, {told}."
 
 
 def selection_numbers(selection: PolicySelection) -> dict[str, Any]:
