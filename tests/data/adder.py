@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from multiprocessing.connection import Connection
 
 from wm_lab.errors import UserError
 
@@ -21,6 +22,9 @@ class Adder:
         self.calls += 1
         if item == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if item == "die answering":
+            Connection._send = _half_of_it  # type: ignore[attr-defined]
+            return [self.base] * 100
         if item == "fail":
             raise UserError("the dial is broken")
         if item == "threads":
@@ -31,3 +35,8 @@ class Adder:
             time.sleep(SLOW)
             return self.base, os.getpid(), self.calls
         return self.base + int(item), os.getpid(), self.calls
+
+
+def _half_of_it(pipe: Connection, message: bytes) -> None:
+    os.write(pipe.fileno(), message[: len(message) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -95,6 +95,11 @@ def test_a_worker_that_dies_is_named_with_what_it_was_doing_and_replaced(pool):
     assert [value for value, _, _ in pool.map(ADD, [1, 2])] == [101, 102]
 
 
+def test_a_worker_that_dies_in_the_middle_of_an_answer_is_named_too(pool):
+    with pytest.raises(UserError, match=r"SIGKILL.*busy with item <die answering>"):
+        pool.map(ADD, [1, "die answering"], name=lambda item: f"item <{item}>")
+
+
 def test_a_worker_that_was_killed_while_idle_is_replaced_without_a_word(pool):
     victim = pool.map(ADD, [1, 2])[0][1]
     os.kill(victim, signal.SIGKILL)

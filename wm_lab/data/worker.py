@@ -72,7 +72,7 @@ class Worker:
         """What came of the item, which errors call `name`, or `News` of it; raises what it raised, or how it died."""
         try:
             answer = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter also where it died in the middle of an answer
             self._process.join(GRACE)
             raise WorkerDied(
                 f"a worker process died ({_cause_of_death(self._process.exitcode)}) while busy with {name}; "
