@@ -19,6 +19,7 @@ import pytest
 
 from wm_lab.errors import UserError
 from wm_lab.store import Store
+from wm_lab.training import checkpoint
 
 RECIPE = {"name": "hand/push", "seed": 3, "sizes": (64, 64), "rate": 3e-4}
 
@@ -304,6 +305,23 @@ def test_a_builders_own_file_error_is_not_blamed_on_the_store(tmp_path: Path) ->
 
     with pytest.raises(PermissionError):
         Store(tmp_path / "store").get("data", RECIPE, read_elsewhere)
+
+
+def test_what_a_stopped_builder_was_writing_is_no_part_of_the_artifact(tmp_path: Path) -> None:
+    def stopped_while_writing(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Path, "replace", stop)
+            patched.setattr(os, "getpid", lambda: 1)
+            checkpoint.write(folder / "last.pt", {"weights": 1})
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    store = Store(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        store.get("model", RECIPE, stopped_while_writing)
+    built = store.get("model", RECIPE, lambda folder: checkpoint.write(folder / "last.pt", {"weights": 2}))
+    assert sorted(path.name for path in built.iterdir()) == ["last.pt", "recipe.json"]
 
 
 def test_list_names_finished_artifacts_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,6 +40,9 @@ RECIPE = "recipe.json"
 BUILDING, LOCK, HOLDER = ".building-", ".lock-", ".holder-"
 """How names begin of what lies beside artifacts while they are built; the key follows."""
 
+TEMPORARY = "*.tmp"
+"""Names of what a builder is writing at the moment; of a killed one it stays, and nobody else would remove it."""
+
 HASH_LENGTH = 12  # hex digits in folder names: 48 bits, so a clash among a million artifacts has odds of about 1 in 500
 
 LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -145,8 +148,10 @@ class Store:
         return place
 
     def _prepare(self, workshop: Path, kind: str, recipe: Mapping[str, Any]) -> None:
-        """Make the folder that is built in, or accept the one that a killed build left."""
+        """Make the folder that is built in, or accept the one that a killed build left, without what it was writing."""
         workshop.mkdir(exist_ok=True)
+        for unfinished in workshop.rglob(TEMPORARY):
+            unfinished.unlink(missing_ok=True)
         asked = json.dumps(_content(kind, recipe), indent=2, sort_keys=True) + "\n"
         file = workshop / RECIPE
         if not file.exists() or file.read_text() != asked:

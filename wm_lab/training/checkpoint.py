@@ -91,7 +91,7 @@ def fill(model: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> N
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Save beside, then rename: whoever reads sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:  # given a path, torch says of a full disk only at which byte it failed
             torch.save(dict(content), file)
