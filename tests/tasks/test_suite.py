@@ -106,6 +106,23 @@ def test_futures_of_several_episodes_are_what_happens_in_them(name: str) -> None
 
 
 @pytest.mark.parametrize("name", OTHERS)
+def test_a_state_alone_says_at_every_step_whether_the_task_is_solved(name: str) -> None:
+    played, states, told = task(name), [], []
+    for seed, noise in ((7, 0.0), (8, 0.5), (9, None)):
+        played.reset(seed=seed)
+        expert, rng = played.expert(), np.random.default_rng(seed)
+        for _ in range(played.task_spec.episode_steps):
+            action = rng.uniform(-1, 1, played.task_spec.action_size)
+            if noise is not None:
+                action = np.clip(expert.act() + noise * action, -1, 1)
+            info = played.step(action.astype(np.float32))[4]
+            states.append(played.state())
+            told.append(info["success"])
+    assert any(told) and not all(told)
+    np.testing.assert_array_equal(played.solved(np.stack(states)), told)
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_the_cost_falls_by_more_than_half_on_the_experts_way(name: str) -> None:
     played = task(name)
     played.reset(seed=3)

@@ -20,6 +20,7 @@ from wm_lab.tasks.env_config import EnvConfig
 from wm_lab.tasks.env_task import EnvTask, Facts, pieces
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.metaworld_costs import COSTS, MENDED, REVISION, caution, guess
+from wm_lab.tasks.metaworld_success import SUCCESS
 from wm_lab.tasks.raycast import Marker, View
 from wm_lab.tasks.task import Expert, consecutive
 
@@ -54,6 +55,10 @@ class MetaworldTask(EnvTask):
 
     def cost(self, state: Tensor) -> Tensor:
         return self._cost(state)
+
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        test = SUCCESS.get(self.config.name, super().solved)
+        return test(states)
 
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:

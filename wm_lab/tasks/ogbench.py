@@ -63,6 +63,9 @@ class OGBenchTask(EnvTask):
         way = dense.length(dense.join(aside, cube[..., 2] - goal[..., 2] - lift))
         return dense.carry(tip, 1.0 - state[..., OPENING], cube, way, held=HELD, above=0.06, radius=0.02)
 
+    def solved(self, states: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.norm(states[..., CUBE] - states[..., -3:], axis=-1) <= TOLERANCE)
+
     @property
     def action_groups(self) -> dict[str, tuple[int, ...]]:
         return consecutive(position=3, orientation=1, fingers=1)
@@ -90,9 +93,7 @@ class OGBenchTask(EnvTask):
         )
 
     def _solved(self, info: dict[str, Any]) -> bool:
-        if info:
-            return bool(info["success"])
-        return float(np.linalg.norm(self._state[CUBE] - self._state[-3:])) <= TOLERANCE
+        return bool(info["success"] if info else self.solved(self._state))
 
     def _markers(self) -> list[Marker]:
         return [self._goal_ball(0.015)]
