@@ -25,7 +25,7 @@ from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.policy_selection import PolicySelection, half_as_far
+from wm_lab.experiment.policy_selection import PolicySelection, with_spreads
 from wm_lab.planners.local import LocalConfig
 from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config
@@ -74,7 +74,7 @@ def test_advice_is_followed_where_the_model_believes_the_opposite(tmp_path):
     assert row[:3] == ("0", "the clone", "4") and row[-2:] == ("4", "plays on as selected")
     assert selected.success.all() and not planned.success.any()
     np.testing.assert_array_equal(selected.episode_return, clone.episode_return)
-    assert (validated, tested) == (4, 6), (
+    assert (validated, tested) == (6, 6), (
         "expert, random, noop, bc, mpc and local: the clone's test is not played again"
     )
 
@@ -85,7 +85,7 @@ def test_planning_goes_on_where_the_clone_has_learnt_nothing(tmp_path):
     assert [told["chosen"] for told in answer.numbers["policy_selection"]] == ["advised"]
     assert answer.verdicts[-1].startswith("policy selection: whole-box planning 4 of 4")
     assert answer.outcomes["selected"][0].success.all() and not answer.outcomes["bc"][0].success.any()
-    assert (validated, tested) == (4, 7)
+    assert (validated, tested) == (6, 7)
 
 
 def test_without_validation_episodes_nobody_is_selected(tmp_path):
@@ -95,9 +95,12 @@ def test_without_validation_episodes_nobody_is_selected(tmp_path):
     assert "selected" not in answer.outcomes and (validated, tested) == (0, 6)
 
 
-def test_the_nearer_local_planning_draws_from_half_the_spread(tmp_path):
-    near = half_as_far(settings(tmp_path).locally()).planner
-    assert near["std_init"] == [LocalConfig().std_init[0] / 2] and near["std_min"] == LocalConfig().std_min / 2
+@pytest.mark.parametrize("spreads", [0.5, 2, 4])
+def test_local_planning_nearer_and_farther_draws_from_other_spreads(tmp_path, spreads):
+    local, found = settings(tmp_path).locally(), LocalConfig()
+    other = with_spreads(local, spreads).planner
+    assert other["std_init"] == [found.std_init[0] * spreads] and other["std_min"] == found.std_min * spreads
+    assert with_spreads(local, 1) == local
 
 
 Told = tuple[int, int, float, float]

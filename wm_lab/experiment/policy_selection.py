@@ -21,9 +21,13 @@ from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.planner import Planner, PlannerConfig
 from wm_lab.settings import config_of, read_config, target
 
-NEARBY, LOCAL, LOCAL_VALUED, ADVISED = "nearby", "local", "local_value", "advised"
-"""Candidates beside `CLONE`: planning around its plan, with half the spread and the whole one, also with a value beyond
-the horizon, and planning in the whole box with its proposals."""
+NEARBY, LOCAL, WIDE, WIDEST, LOCAL_VALUED, ADVISED = "nearby", "local", "wide", "widest", "local_value", "advised"
+"""Candidates beside `CLONE`: planning around its plan, near and far, also with a value beyond the horizon, and planning
+in the whole box with its proposals."""
+
+SPREADS = {NEARBY: 0.5, LOCAL: 1.0, WIDE: 2.0, WIDEST: 4.0}
+"""Of local planning, in spreads of its planner. Near a good clone, since a model ranks no steps of several to a
+millimetre; far from one of few demonstrations, which is wrong by more than that."""
 
 
 class Merit(NamedTuple):
@@ -84,8 +88,8 @@ def candidates(
     """
     arms: list[Arm] = [CloneArm(CLONE, settings, clone)]
     if local:
-        arms.append(PlanningArm(NEARBY, half_as_far(settings.locally()), model, proposals=clone))
-        arms.append(PlanningArm(LOCAL, settings.locally(), model, proposals=clone))
+        for name, spreads in SPREADS.items():
+            arms.append(PlanningArm(name, with_spreads(settings.locally(), spreads), model, proposals=clone))
     if local and value is not None:
         arms.append(PlanningArm(LOCAL_VALUED, settings.locally(), model, proposals=clone, value=value))
     if advised:
@@ -93,12 +97,15 @@ def candidates(
     return arms
 
 
-def half_as_far(settings: Settings) -> Settings:
-    """The same run with half the spread of its planner: to a millimetre, a model ranks no steps of several."""
+def with_spreads(settings: Settings, spreads: float) -> Settings:
+    """The same run whose planner draws from so many of its spreads; 1: itself, to the letter of its recipe."""
+    if spreads == 1:
+        return settings
     config: PlannerConfig = read_config(
         config_of(target(Planner, settings.planner, "planner")), settings.planner, "planner"
     )
-    return settings.with_planner({"std_init": [std / 2 for std in config.std_init], "std_min": config.std_min / 2})
+    std = [spread * spreads for spread in config.std_init]
+    return settings.with_planner({"std_init": std, "std_min": config.std_min * spreads})
 
 
 def select_policy(

@@ -17,6 +17,8 @@ from wm_lab.experiment.policy_selection import (
     LOCAL,
     LOCAL_VALUED,
     NEARBY,
+    WIDE,
+    WIDEST,
     PolicySelection,
     candidates,
     select_policy,
@@ -32,6 +34,8 @@ WORDS = {
     CLONE: "the clone",
     LOCAL: "local planning",
     NEARBY: "local planning, half as far",
+    WIDE: "local planning, twice as far",
+    WIDEST: "local planning, four times as far",
     LOCAL_VALUED: "local planning with a value",
     ADVISED: "whole-box planning",
 }
