@@ -113,9 +113,13 @@ def test_what_cannot_be_asked_is_refused_before_any_work(overrides, message, tmp
 
 
 @pytest.mark.slow
-def test_the_whole_exercise_runs_in_smoke(tmp_path):
+def test_the_whole_exercise_runs_in_smoke_and_plays_all_rows_of_all_trainings_side_by_side(tmp_path, capfd):
     from wm_lab import ask
 
-    answer = ask("experiment=language", "scale=smoke", f"outputs={tmp_path}", "tracking=disabled")
+    quick = "seeds=2", "workers=2", "bc_trainer.steps=4"
+    answer = ask("experiment=language", "scale=smoke", f"outputs={tmp_path}", "tracking=disabled", *quick)
+    said = capfd.readouterr().err
+    assert "play 20 side by side (right, another, contrast" in said
+    assert said.count("train 2 side by side (bc), %: done") == 2, "told sentences, and numbers"
     told = [cells[0] for cells in answer.tables[0].rows]
     assert told[0] == "right" and {"nothing", "unseen combination", "number, no sentence"} <= set(told)

@@ -20,10 +20,10 @@ from wm_lab.evaluation.manifest import Manifest, freeze
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.exercises.language.answer import NUMBERS, Row, language_answer
 from wm_lab.experiment.arms import Arm, CloneArm, RetoldArm
-from wm_lab.experiment.evaluations import Evaluations
+from wm_lab.experiment.evaluations import Evaluations, Play, play_all
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.run_settings import Section, Settings
-from wm_lab.experiment.side_by_side import choose_clones, train_clones
+from wm_lab.experiment.run_settings import Settings
+from wm_lab.experiment.side_by_side import CloneJob, choose_clones, train_jobs
 from wm_lab.experiment.tools import Tools
 from wm_lab.policies.retold import Tellable
 from wm_lab.tasks.task import Task
@@ -86,39 +86,56 @@ class LanguageExercise(Exercise):
             raise UserError("exercise=language needs a clone that is told; choose policy@bc=vla, or bc.language=true")
 
     def run(self, experiment: Experiment) -> Answer:
-        config = self.config
+        config, task = self.config, experiment.task
+        assert isinstance(task, Tellable)
         manifest = experiment.data.manifest(config.episodes)
-        choose_clones(experiment)
-        train_clones(experiment, [[] for _ in experiment.trainings])
-        assert isinstance(experiment.task, Tellable)
-        questions = {name: ask for name, ask in ASKED.items() if ask in experiment.task.asks}
+        _train(experiment)
+        numbered = _in_numbers(experiment) if config.numbers else None
+        if numbered is not None:
+            _train(numbered)
+        asked = [
+            question
+            for number, each in enumerate(experiment.trainings)
+            for question in self._asked(
+                experiment, each, manifest, None if numbered is None else numbered.trainings[number]
+            )
+        ]
         rows: dict[str, Row] = {}
-        for each in experiment.trainings:
-            clone = CloneArm(RIGHT, each.settings, each.clones.checkpoint())
-            for name, arm in _told(clone, each.task):
-                played = each.evaluations.play(arm, manifest, config.play_on)
-                rows.setdefault(name, Row(_kinds(each.task, manifest))).outcomes.append(played)
-            for name, ask in questions.items():
-                tools = _tools(experiment, each, task={**each.settings.task, "ask": ask})
-                self._add(rows, name, clone, tools)
-            if config.numbers:
-                other = _in_numbers(experiment, each)
-                self._add(rows, NUMBERS, CloneArm(NUMBERS, other.settings, other.clones.checkpoint()), other.tools)
-        answer = language_answer(rows, experiment.task.kinds, experiment.task_spec.name)
+        for (name, play), outcomes in zip(asked, play_all([play for _, play in asked]), strict=True):
+            if name not in rows:
+                rows[name] = Row(_kinds(play.evaluations.tools.task, play.manifest), paired=name != UNSEEN)
+            rows[name].outcomes.append(outcomes)
+        answer = language_answer(rows, task.kinds, experiment.task_spec.name)
         if experiment.settings.media:
             first = CloneArm(RIGHT, experiment.settings, experiment.clones.checkpoint())
-            for name, arm in _told(first, experiment.task):
+            for name, arm in _told(first, task):
                 if name in SHOWN:
                     answer.clips += experiment.evaluations.clips(arm, manifest, config.play_on)
         return answer
 
-    def _add(self, rows: dict[str, Row], name: str, arm: Arm, tools: Tools) -> None:
-        """Play the episodes of another question about the same scenes."""
-        offset = tools.settings.evaluation["offset"]
-        manifest = freeze(tools.task_spec, self.config.episodes, offset=offset)
-        played = Evaluations(tools).play(replace(arm, name=name), manifest, self.config.play_on)
-        row = rows.setdefault(name, Row(_kinds(tools.task, manifest), paired=name != UNSEEN))
-        row.outcomes.append(played)
+    def _asked(
+        self, experiment: Experiment, each: Experiment, manifest: Manifest, numbered: Experiment | None
+    ) -> Iterator[tuple[str, Play]]:
+        """What one training is asked, by the name of its row.
+
+        numbered: the same training of a clone that is told numbers; None: there is none
+        """
+        play_on = self.config.play_on
+        clone = CloneArm(RIGHT, each.settings, each.clones.checkpoint())
+        for name, arm in _told(clone, each.task):
+            yield name, Play(each.evaluations, arm, manifest, play_on)
+        assert isinstance(each.task, Tellable)
+        for name, ask in ASKED.items():
+            if ask in each.task.asks:
+                tools = _asking(experiment, each, ask)
+                yield name, Play(Evaluations(tools), replace(clone, name=name), self._manifest(tools), play_on)
+        if numbered is not None:
+            arm = CloneArm(NUMBERS, numbered.settings, numbered.clones.checkpoint())
+            yield NUMBERS, Play(numbered.evaluations, arm, self._manifest(numbered.tools), play_on)
+
+    def _manifest(self, tools: Tools) -> Manifest:
+        """The episodes of another question about the same scenes."""
+        return freeze(tools.task_spec, self.config.episodes, offset=tools.settings.evaluation["offset"])
 
 
 def _told(clone: CloneArm, task: Task) -> Iterator[tuple[str, Arm]]:
@@ -139,14 +156,21 @@ def _kinds(task: Task, manifest: Manifest) -> np.ndarray:
     return np.array(found)
 
 
-def _tools(experiment: Experiment, each: Experiment, task: Section) -> Tools:
-    """Of the same training, with another task."""
-    return Tools(replace(experiment.settings, task=task), each.tools.training, each.tools)
+def _train(experiment: Experiment) -> None:
+    """The clone of every training, side by side."""
+    choose_clones(experiment)
+    train_jobs(experiment, [CloneJob(number, each.clones.chosen) for number, each in enumerate(experiment.trainings)])
 
 
-def _in_numbers(experiment: Experiment, each: Experiment) -> Experiment:
-    """The same training of a clone that is told numbers instead of sentences."""
+def _asking(experiment: Experiment, each: Experiment, ask: str) -> Tools:
+    """Of the same training, where another command is asked."""
+    settings = replace(experiment.settings, task={**experiment.settings.task, "ask": ask})
+    return Tools(settings, each.tools.training, each.tools)
+
+
+def _in_numbers(experiment: Experiment) -> Experiment:
+    """The same run of a clone that is told numbers instead of sentences."""
     settings: Settings = replace(experiment.settings, task={**experiment.settings.task, **NUMBERED})
-    other = Experiment(settings, each.tools.training, each.tools)
-    other.tools.run = each.tools.run
+    other = Experiment(settings, shared=experiment.tools)
+    other.tools.run = experiment.run
     return other
