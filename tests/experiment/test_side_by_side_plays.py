@@ -63,3 +63,11 @@ def test_an_arm_that_fails_keeps_nobody_from_playing_it_later(tmp_path):
             play_all([good, broken])
         assert experiment.evaluations.reserve(broken), "given up"
         experiment.evaluations.give_up()
+
+
+def test_a_line_of_progress_names_the_first_of_many_arms(tmp_path, capfd):
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        good, *_ = plays(experiment)
+        names = "abcdef"
+        play_all([good._replace(arm=replace(good.arm, name=name, called=name)) for name in names])
+        assert "play 6 side by side (a, b, c, d and 2 more): done: 18/18" in capfd.readouterr().err

@@ -34,6 +34,9 @@ OUTCOMES = "outcomes.json"
 STARTS = "starts.json"
 
 
+NAMED = 4
+"""Arms that a line of progress names of those that play side by side, so that it stays a line."""
+
 CLIPS = 1
 """Revision of how clips are drawn."""
 
@@ -189,7 +192,8 @@ def _play_now(plays: Sequence[Play], done: Callable[[Play, list[Episode], float]
     plays = sorted(plays, key=lambda play: not play.arm.slow)  # what takes longest must not come last
     tools, casts = plays[0].evaluations.tools, [play.evaluations.cast(play) for play in plays]
     names = list(dict.fromkeys(play.arm.name for play in plays))
-    title = f"play {names[0]}" if len(plays) == 1 else f"play {len(plays)} side by side ({', '.join(names)})"
+    named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    title = f"play {named}" if len(plays) == 1 else f"play {len(plays)} side by side ({named})"
     with progress(title, sum(len(play.manifest) for play in plays)) as bar:
         alone = [decision_milliseconds(cast.task, cast.policy, cast.seeds[0], tools.workers) for cast in casts]
 
