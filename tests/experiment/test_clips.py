@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -9,8 +11,9 @@ from PIL import Image, ImageSequence
 from tests.exercises.hand_lab import changed, settings
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
+from wm_lab.experiment.evaluations import _clip
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.filming import quoted
+from wm_lab.experiment.filming import Cameraman, quoted
 from wm_lab.experiment.shown import Shown, load, save
 from wm_lab.reports.moving import as_gif, save_moving, titled
 from wm_lab.reports.page import write_page
@@ -50,6 +53,24 @@ def test_the_plan_of_a_planner_is_a_line_in_the_picture(experiment, monkeypatch)
     lines = [overlay.lines for overlay in drawn if overlay is not None]
     assert "plan" in clip.alt and all(len(line) == 1 for line in lines)
     assert lines[0][0].points.shape == (1 + experiment.settings.planner["horizon"], 3)
+
+
+def test_the_subgoal_that_is_pursued_is_a_ghost_in_the_picture_and_in_the_caption(experiment, tmp_path):
+    task, arm = experiment.task, scripted_arms()[0]
+    task.reset(seed=3)
+    there = np.stack([task.state() + np.float32(shift) for shift in (0.02, 0.04)])
+    plain = Shown(3, np.zeros(9, bool), np.zeros((9, 7)), np.zeros(0), np.zeros((0, 0, 0)))
+    led = replace(plain, asked=np.array([0, 5]), subgoals=there)
+    assert [np.flatnonzero((there == led.subgoal(step)).all(1))[0] for step in (0, 4, 5)] == [0, 0, 1]
+    save([led], tmp_path)
+    np.testing.assert_array_equal(load(tmp_path)[0].subgoal(8), there[1])
+    film = Cameraman(experiment.tools.make_task, arm)
+    ours, bare = film(led), film(plain)
+    assert all((a != b).any() for a, b in zip(ours.frames, bare.frames, strict=True))
+    unreal = film(replace(led, subgoals=np.full_like(there, np.nan)))
+    np.testing.assert_array_equal(unreal.frames, bare.frames)
+    told = [_clip("subgoal_oracle", shown, tmp_path, "") for shown in (led, plain)]
+    assert ["translucent: its sub-goal" in clip.caption for clip in told] == [True, False]
 
 
 def test_a_page_begins_with_clips_says_what_is_seen_and_stays_small(experiment, tmp_path, monkeypatch):

@@ -103,6 +103,25 @@ def test_an_executor_reaches_what_can_be_reached_and_a_shuffled_one_does_not(net
     assert (shuffled < 1).mean() < 0.6
 
 
+def test_an_episode_reports_what_it_was_told_and_when():
+    goals = np.float32([[5.0, 0.0], [9.0, 0.0]])
+    policy = SubgoalPolicy(
+        Straight(), Told(goals), lambda states, others: np.full(len(states), 9.0), HoldConfig(steps=4)
+    )
+    policy.start(2)
+    for begun in (0, 1):
+        for row in (0, 1):
+            policy.reset(row, SimpleNamespace(), seed=begun)
+        for step in range(8):
+            rows = np.arange(1 if step > 2 else 2)  # the second episode is over sooner
+            seen = {"state": np.zeros((len(rows), 2), np.float32)}
+            policy.act(Moment(rows, seen, np.zeros((len(rows), 1)), np.full(len(rows), step == 0)))
+        for row, asked in enumerate([[0, 6], [0]]):
+            told = policy.report(row)
+            assert told["asked"].tolist() == asked
+            np.testing.assert_array_equal(told["subgoals"], goals[[row] * len(asked)])
+
+
 def test_hindsight_looks_ahead_as_far_as_it_is_told_and_never_past_the_end_of_an_episode(net):
     ends = torch.tensor([STEPS, 5, 2])
     rows, now, later = net._pairs(ends)

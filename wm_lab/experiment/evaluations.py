@@ -118,6 +118,7 @@ class Evaluations:
         made = {"name": recipe["name"], "outcomes": tools.store.key("outcomes", recipe), "revision": CLIPS}
         said = {shown.name: quoted(tools.evaluated, shown) for shown in every}
         made |= {"said": said} if any(said.values()) else {}
+        made |= {"subgoals": True} if any(shown.asked is not None for shown in every) else {}
         folder = tools.store.get("clips", made, work)
         found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".webp", ".gif")}
         return [_clip(arm.name, shown, found[shown.name], said[shown.name]) for shown in every if shown.name in found]
@@ -209,5 +210,6 @@ def _clip(arm: str, shown: Shown, path: Path, said: str) -> Clip:
     steps = len(shown.action) - 1
     told = f"solved in {int(np.argmax(shown.success))} steps" if shown.solved else f"not solved in {steps} steps"
     lines = "; the lines are the plan as it was imagined" if len(shown.plans) else ""
-    alt = f"The robot, led by {arm}, in the episode with seed {shown.seed}: {told}{lines}. {said}".strip()
-    return Clip(f"{arm} {shown.name}", path, f"{arm}: {told} (seed {shown.seed}) {said}".strip(), alt)
+    ghost = "" if shown.asked is None else "; translucent: its sub-goal"
+    alt = f"The robot, led by {arm}, in the episode with seed {shown.seed}: {told}{lines}{ghost}. {said}".strip()
+    return Clip(f"{arm} {shown.name}", path, f"{arm}: {told} (seed {shown.seed}){ghost} {said}".strip(), alt)

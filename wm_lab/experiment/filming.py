@@ -1,4 +1,5 @@
-"""Plays a recorded episode again before a camera, with the plans of whoever planned as lines in the picture."""
+"""Plays a recorded episode again before a camera, with the plans of whoever planned as lines in the picture, and what
+was to be reached as a ghost."""
 
 from __future__ import annotations
 
@@ -69,12 +70,17 @@ class Cameraman:
             if self._tracer is not None:
                 lines = self._tracer.follow(observation, shown, step) or lines
             if step % stride == 0 or step == steps:
-                frame = task.render(self._size, overlay=Overlay(lines=lines))
+                frame = task.render(self._size, overlay=Overlay(_finite(shown.subgoal(step)), lines))
                 failed = step == steps and not success
                 told = f"{self._name}, step {step}" + (", solved" if success else ", not solved" if failed else "")
                 said = quoted(task, shown)
                 frames.append(titled(frame, told, True if success else False if failed else None, said))
         return Film(frames, stride)
+
+
+def _finite(state: np.ndarray | None) -> np.ndarray | None:
+    """A state that can be drawn; one that a model made up may be no numbers at all."""
+    return state if state is not None and np.isfinite(state).all() else None
 
 
 def quoted(task: Task, shown: Shown) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wm_lab.data.episode import Episode
+from wm_lab.policies.subgoals import ASKED, SUBGOALS
 
 FILE = "shown.npz"
 
@@ -23,10 +24,19 @@ class Shown:
     decided: np.ndarray  # [K] steps at which a plan was chosen
     plans: np.ndarray  # [K, H, A]
     told: str | None = None  # the sentence of the episode; None where an earlier version did not write it down
+    asked: np.ndarray | None = None  # [G] steps at which a sub-goal was chosen; None likewise, or where there are none
+    subgoals: np.ndarray | None = None  # [G, D]
 
     @property
     def solved(self) -> bool:
         return bool(self.success.any())
+
+    def subgoal(self, step: int) -> np.ndarray | None:
+        """The state [D] that is pursued after so many steps."""
+        if self.asked is None or self.subgoals is None or not (self.asked <= step).any():
+            return None
+        pursued: np.ndarray = self.subgoals[np.flatnonzero(self.asked <= step)[-1]]
+        return pursued
 
     @property
     def name(self) -> str:
@@ -40,7 +50,10 @@ def choose(episodes: Sequence[Episode]) -> list[Shown]:
         if episode := next((e for e in episodes if e.solved is solved), None):
             report = episode.report
             decided, plans = report.get("decided", np.zeros(0, int)), report.get("plans", np.zeros((0, 0, 0)))
-            found.append(Shown(episode.seed, episode.success, episode.action, decided, plans, episode.instruction))
+            pursued = report.get(ASKED), report.get(SUBGOALS)
+            found.append(
+                Shown(episode.seed, episode.success, episode.action, decided, plans, episode.instruction, *pursued)
+            )
     return found
 
 
@@ -66,5 +79,6 @@ def load(folder: Path) -> list[Shown]:
 
 def _read(arrays: Mapping[str, np.ndarray], name: str) -> Shown:
     success, action, decided, plans = (arrays[f"{name}_{field}"] for field in ("success", "action", "decided", "plans"))
-    told = str(arrays[f"{name}_told"]) if f"{name}_told" in arrays else None
-    return Shown(int(arrays[f"{name}_seed"]), success, action, decided, plans, told)
+    told, *pursued = (arrays.get(f"{name}_{field}") for field in ("told", ASKED, SUBGOALS))
+    said = None if told is None else str(told)
+    return Shown(int(arrays[f"{name}_seed"]), success, action, decided, plans, said, *pursued)

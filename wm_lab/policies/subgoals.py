@@ -17,6 +17,9 @@ from wm_lab.domains import Positive, Steps
 from wm_lab.policy import GOAL, Moment, Policy
 from wm_lab.tasks.task import Task
 
+ASKED, SUBGOALS = "asked", "subgoals"
+"""In the report of an episode: steps, and states that were to be reached from then on."""
+
 
 @dataclass
 class HoldConfig:
@@ -71,12 +74,16 @@ class SubgoalPolicy(Policy):
     def start(self, rows: int) -> None:
         self._goals = np.zeros((rows, 0), np.float32)  # [B, D], once any is known
         self._age = np.zeros(rows, int)  # steps for which the sub-goal has been held
+        self._steps = np.zeros(rows, int)  # of the episode
+        self._asked: list[list[int]] = [[] for _ in range(rows)]  # steps in which sub-goals were asked for,
+        self._proposed: list[list[np.ndarray]] = [[] for _ in range(rows)]  # and these sub-goals
         self._milliseconds: list[list[float]] = [[] for _ in range(rows)]
         self.executor.start(rows)
         self.subgoals.start(rows)
 
     def reset(self, row: int, task: Task, seed: int) -> None:
-        self._milliseconds[row] = []
+        self._steps[row] = 0
+        self._asked[row], self._proposed[row], self._milliseconds[row] = [], [], []
         self.executor.reset(row, task, seed)
         self.subgoals.reset(row, task, seed)
 
@@ -89,13 +96,18 @@ class SubgoalPolicy(Policy):
         goals = {GOAL + "state": self._goals[moment.rows]}
         actions = self.executor.act(moment._replace(observation={**moment.observation, **goals}))
         self._age[moment.rows] += 1
+        self._steps[moment.rows] += 1
         for row in moment.rows[due]:
             self._milliseconds[row].append(1e3 * (time.perf_counter() - began))
         return actions
 
     def report(self, row: int) -> dict[str, np.ndarray]:
-        """Milliseconds of the steps in which a sub-goal was asked for, of all rows together."""
-        return {"milliseconds": np.array(self._milliseconds[row])}
+        """Steps in which sub-goals were asked for [K], what was proposed [K, D], and milliseconds of all rows [K]."""
+        return {
+            ASKED: np.array(self._asked[row], int),
+            SUBGOALS: np.array(self._proposed[row]),
+            "milliseconds": np.array(self._milliseconds[row]),
+        }
 
     def _due(self, moment: Moment) -> np.ndarray:
         """Which rows of the moment ask for another sub-goal, [R] bool."""
@@ -112,6 +124,9 @@ class SubgoalPolicy(Policy):
             self._goals = np.zeros((len(self._goals), goals.shape[1]), np.float32)
         self._goals[moment.rows] = goals
         self._age[moment.rows] = 0
+        for row, goal in zip(moment.rows, goals, strict=True):
+            self._asked[row].append(int(self._steps[row]))
+            self._proposed[row].append(goal)
 
 
 def some(moment: Moment, chosen: np.ndarray) -> Moment:
