@@ -39,7 +39,7 @@ def planning(mpc: float = 0.8, gap: float = 0.0) -> dict[str, Any]:
     ]
     difference = interval(gap - 0.05, gap, gap + 0.05)
     pair = {"a": "mpc", "b": "bc", "measure": "success", "difference": difference, "p_adjusted": 0.01}
-    return {"rows": rows, "against_clone": [pair], "differences": []}
+    return {"rows": rows, "against_clone": [pair], "differences": [], "by_type": []}
 
 
 def policies(low: float = 0.6) -> dict[str, Any]:
@@ -113,7 +113,8 @@ def test_a_cheap_number_that_orders_models_as_a_use_does_has_a_correlation_of_on
 def test_models_of_a_sweep_say_which_number_predicts_which_use():
     made = []
     for steps in range(1, 7):
-        told = {"imagination": imagination(skill=steps), "planning": planning(mpc=0.1 * steps), "policies": policies()}
+        told = {"imagination": imagination(skill=steps), "planning_brief": planning(mpc=0.1 * steps)}
+        told["policies"] = policies()
         for exercise, numbers in told.items():
             labels = {"exercise": exercise, "model": "rssm", "planner": "cem"}
             result = {"labels": labels, "task": "hand/reach", "seed": 0, "verdict": "", "numbers": numbers}

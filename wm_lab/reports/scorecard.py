@@ -20,8 +20,8 @@ from wm_lab.reports.tables import Table
 
 NONE = "–"
 
-ASKED = {"imagination": "held_out", "planning": "rows", "policies": "ranking", "augmentation": "differences"}
-"""{exercise that a card is made of: what its numbers must hold}"""
+TOLD_BY = {"imagination": "held_out", "planning": "by_type", "policies": "ranking", "augmentation": "provenance"}
+"""{exercise that a card is made of: what its numbers alone hold}, whatever a preset of it is called."""
 
 LEAST = 2
 """Of them that it takes."""
@@ -80,9 +80,8 @@ def asked_by_choice(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[
 
 def asked_of(record: RunRecord) -> dict[str, Numbers]:
     """What this run tells a card, by its exercise; nothing where it tells none."""
-    result = record.result or {"labels": {}, "numbers": {}}
-    exercise, numbers = str(result["labels"].get("exercise")), result["numbers"]
-    return {exercise: numbers} if ASKED.get(exercise) in numbers else {}
+    numbers = record.result["numbers"] if record.result else {}
+    return {exercise: numbers for exercise, told in TOLD_BY.items() if told in numbers}
 
 
 def card(task: str, choice: str, asked: Mapping[str, Numbers]) -> Card:
