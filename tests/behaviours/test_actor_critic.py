@@ -11,6 +11,7 @@ from tests.behaviours.worlds import BEST, Bandit, SteppedLinear, learn, spec_of,
 from tests.policies.linear_world import optimal_cost
 from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
 from wm_lab.errors import UserError
+from wm_lab.training.checkpoint import load_model, save_model
 
 SMALL = {"units": 32, "layers": 2}
 
@@ -87,3 +88,15 @@ def test_a_behaviour_of_another_latent_size_is_refused():
 def test_options_without_sense_are_refused(options, sentence):
     with pytest.raises(UserError, match=sentence):
         ActorCriticConfig(**options)
+
+
+def test_the_unit_of_rewards_grows_with_the_data_and_never_shrinks(tmp_path):
+    learner = bandit()
+    learner.scale.update(torch.linspace(-400, 400, 100))
+    before = learner.scale()
+    for paid in (2.0, 0.5):
+        learner.go_on_with(spec_of(torch.randn(8, 1), 1, paid))
+    save_model(tmp_path / "best.pt", learner, learner.state_dict())
+    again = load_model(tmp_path / "best.pt", ActorCritic)
+    assert learner.unit == again.unit == 2.0
+    assert again.scale() == before / 2, "what a percentile is worth stays"

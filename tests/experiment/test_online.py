@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.exercises.point_world import PointExperiment, settings
+from wm_lab.behaviours.actor_critic import ActorCritic
 from wm_lab.behaviours.behaviour import rewards_differ
 from wm_lab.data.config import FEW, LAST_ROOM, MOST_ROUNDS, DataConfig
 from wm_lab.errors import UserError
@@ -135,6 +136,28 @@ def test_an_actor_collects_rounds_and_goes_on_from_its_last_weights(tmp_path, wh
         assert arm.name == "collector" and arm.recipe()["policy"] == ("behaviour" if who == "actor" else "mpc")
     with Experiment(learning(tmp_path, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)) as planned:
         assert "continues" not in planned.models.behaviour_training(0).recipe
+
+
+def test_how_the_last_actor_is_validated_names_no_round_before_it(tmp_path):
+    def keys(episodes: int) -> list[str]:
+        behaviour = {**ACTOR_CRITIC, "validation_episodes": episodes}
+        data = {"rounds": 1, "collector": "actor"}
+        with Experiment(learning(tmp_path, data=data, behaviour=behaviour, behaviour_trainer=TRAINER)) as experiment:
+            trainings = [experiment.models.behaviour_training(number) for number in range(2)]
+            return [experiment.tools.store.key("model", training.recipe) for training in trainings]
+
+    few, many = keys(2), keys(3)
+    assert few[0] == many[0] and few[1] != many[1]
+
+
+def test_an_actor_that_goes_on_counts_rewards_by_all_data_so_far(tmp_path, monkeypatch):
+    data = {"rounds": 1, "collector": "actor"}
+    with Experiment(learning(tmp_path, data=data, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)) as experiment:
+        training = experiment.models.behaviour_training(1)
+        heard = []
+        monkeypatch.setattr(ActorCritic, "go_on_with", lambda self, spec: (heard.append(spec), self)[1])
+        training.make()
+        assert heard == [experiment.data.dataset(1).spec]
 
 
 def test_who_collects_must_be_there(tmp_path):

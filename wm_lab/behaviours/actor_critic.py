@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +87,18 @@ class ActorCritic(NormalisedBehaviour):
         self.critic = TwoHot(size, config.units, config.layers, config.critic_bins, config.critic_limit)
         self.slow = deepcopy(self.critic).requires_grad_(False)
         self.scale = ReturnScale()
+
+    def go_on_with(self, spec: DataSpec) -> Self:
+        """Count rewards in deviations of the new data where these are larger.
+
+        Data that were hardly paid have a deviation so small that what is earned later lies beyond the critic's bins.
+        What the critic expects is too much at first, by as much as the unit grew.
+        """
+        if (unit := spec.std["reward"][0]) > self.unit:
+            self.scale.shrink(self.unit / unit)
+            self.unit = unit
+            self.spec = replace(self.spec, std={**self.spec.std, "reward": [unit]})
+        return self
 
     def act(self, features: Tensor) -> Tensor:
         return self.policy(self._read(features)).mean

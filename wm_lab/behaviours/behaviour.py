@@ -56,6 +56,9 @@ class Behaviour(Trainable):
     by_gradient: ClassVar[bool] = True
     """Whether it learns by the gradient of its loss; else `loss` itself moves the weights, in `train()` mode."""
 
+    CONTINUED: ClassVar[int] = 1
+    """Revision of how a trained one goes on with more data."""
+
     config: BehaviourConfig
 
     @abstractmethod
@@ -82,6 +85,10 @@ class Behaviour(Trainable):
 
     def learn_awake(self, paid: Paid) -> Self:
         """Say how it can be tried in the task; most behaviours have no use for that."""
+        return self
+
+    def go_on_with(self, spec: DataSpec) -> Self:
+        """Say what data it learns on from, where it was trained with less; most behaviours have no use for that."""
         return self
 
     @property

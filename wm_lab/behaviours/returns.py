@@ -64,6 +64,12 @@ class ReturnScale(nn.Module):
         self.low.lerp_(low, self.RATE)
         self.high.lerp_(high, self.RATE)
 
+    @torch.no_grad()
+    def shrink(self, share: float) -> None:
+        """From now on returns count in a larger unit, and are this share of what they were."""
+        self.low.mul_(share)
+        self.high.mul_(share)
+
     def forward(self) -> Tensor:
         """[]"""
         return (self.high - self.low).clamp_min(1.0)

@@ -212,18 +212,20 @@ class Models:
         trainer = trainer if earlier is None else trainer.for_round()
         checkpoint, dataset = self.world_model(rounds), self._data.dataset(rounds)
         label, last = settings.label("behaviour"), rounds == config.rounds
-        episodes = section["validation_episodes"] if last else 0
+        if not last:  # what is not validated must not be named by how
+            section = {**section, "validation_episodes": 0}
+        episodes = section["validation_episodes"]
         starts = self._data.validation_manifest(episodes) if episodes else None
         recipe = self.recipe(label, section, trainer, dataset) | {"world": checkpoint.parent.name}
         if starts is not None:
             recipe["validation"] = starts.hash
         if earlier is not None:
-            recipe["continues"] = earlier.parent.name
+            recipe |= {"continues": earlier.parent.name, "continued": Behaviour.CONTINUED}
 
         def make() -> Trainable:
             world = load_model(checkpoint, WorldModel, self._tools.device)
             if earlier is not None:
-                behaviour = load_model(earlier, Behaviour)
+                behaviour = load_model(earlier, Behaviour).go_on_with(dataset.spec)
             else:
                 if last:
                     require_rewards(dataset)
