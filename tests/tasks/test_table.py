@@ -8,6 +8,7 @@ import torch
 
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
+from wm_lab.tasks.hand.scene import BLOCK_HALF
 from wm_lab.tasks.hand.state import JOINTS, TCP, VELOCITY
 from wm_lab.tasks.table import TableConfig, TableTask
 from wm_lab.tasks.table.commands import every_command, is_held_out
@@ -43,6 +44,31 @@ def play(task: TableTask, actions: np.ndarray) -> np.ndarray:
 def test_experts_do_what_is_asked_in_held_out_starts(ask: str) -> None:
     task = TableTask(TableConfig(ask=ask))
     assert all(solve(task, seed) is not None for seed in range(1000, 1008))
+
+
+def test_a_block_that_was_put_on_another_stays_there_and_its_cost_stays_low() -> None:
+    task = TableTask(TableConfig(verbs=["put"]))
+    for seed in range(2000, 2006):
+        task.reset(seed=seed)
+        expert = task.expert()
+        told = [task.step(expert.act())[4]["success"] for _ in range(75)]
+        at = told.index(True)
+        assert at < 60 and all(told[at + 15 :])
+        assert task.cost(torch.from_numpy(task.state())) < 0.1
+
+
+def test_put_asks_for_this_block_on_that_one_and_not_the_other_way_round() -> None:
+    task = TableTask(TableConfig(verbs=["put"]))
+    for seed in range(6):
+        task.reset(seed=seed)
+        upper, lower = (task.layout.position(block) for block in (task.asked.object, task.asked.target))
+        below = task.state()[lower : lower + 3].copy()
+        for on_top, under, right in ((upper, lower, True), (lower, upper, False)):
+            tower = task.state().copy()
+            tower[under : under + 3], tower[on_top : on_top + 3] = below, below + np.float32([0, 0, 2 * BLOCK_HALF])
+            assert task.solved(tower) == right
+            tower[on_top : on_top + 2] += np.float32(0.02)  # 28 mm aside
+            assert not task.solved(tower)
 
 
 def test_the_same_start_can_be_asked_for_something_else(task: TableTask) -> None:
