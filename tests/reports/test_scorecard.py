@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from wm_lab.reports.chapters import Chapter
 from wm_lab.reports.metric_use import correlation, metric_use_table
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.scorecard import RUNGS, card, cards, scorecard_table, scorecard_verdict
+from wm_lab.reports.sweep_report import SweepAnswer, write_report
 
 
 def interval(low: float, value: float, high: float) -> dict[str, float]:
@@ -65,7 +67,7 @@ def test_a_rung_is_reached_only_with_those_below_it():
 def test_the_sentence_says_what_the_next_rung_lacks():
     told = scorecard_verdict(card("hand/reach", "rssm", {"imagination": imagination(), "policies": policies()}))
     assert told == (
-        "rssm on hand/reach reaches rung 3 of 5: it predicts better than nothing moving, answers to actions and ranks "
+        "on hand/reach, rssm reaches rung 3 of 5: it predicts better than nothing moving, answers to actions and ranks "
         "policies; that it plans better than chance was not asked."
     )
     best = {"imagination": imagination(), "policies": policies(), "planning": planning(gap=0.1)}
@@ -87,6 +89,14 @@ def test_a_card_has_a_row_a_role_with_floor_and_ceiling():
     ]
     assert rows["planner"][2:] == ("0.80 [0.76, 0.84]", "0.05 [0.01, 0.09]", "0.95 [0.91, 0.99]")
     assert rows["policy evaluator"][3] == "–" and rows["data engine"][2] == "–"
+
+
+def test_the_card_stands_first_on_its_page_and_once(tmp_path):
+    shown = scorecard_table(card("hand/reach", "rssm", {"policies": policies()}))
+    chapter = Chapter("Does it rank?", "hand/reach", "It does.", None, "", tmp_path / "run.html")
+    page = write_report(tmp_path, "cards", SweepAnswer(["It ranks."], [shown], cards=[shown], chapters=[chapter]))
+    text = page.read_text(encoding="utf-8")
+    assert text.count(shown.title) == 1 and text.index(shown.title) < text.index(chapter.question)
 
 
 def test_only_runs_that_say_whether_policies_are_ranked_make_a_card():

@@ -202,7 +202,7 @@ def test_imagination_and_planning_of_one_choice_meet_in_one_row_and_metres_becom
     result = json.loads((imagined / "result.json").read_text())
     median = {"10": {"low": 0.01, "value": 0.012, "high": 0.02, "n": 9}}
     skill = {"low": 3, "value": 20, "high": 20, "significant": 20, "limit": 20, "n": 9}
-    block = {"unit": "m", "tolerance": 0.02, "median": median, "H_skill": skill}
+    block = {"unit": "m", "tolerance": 0.02, "median": median, "skill": {}, "H_skill": skill, "H_act": skill}
     result["numbers"] = {"held_out": {"all": {"variables": {"block": block}}}}
     (imagined / "result.json").write_text(json.dumps(result))
     for file in (imagined / "outcomes").iterdir():

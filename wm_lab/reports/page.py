@@ -65,6 +65,8 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 <h1>{{ title }}</h1>
 {% for verdict in verdicts[:1] %}<p class="verdict headline">{{ verdict }}</p>
 {% endfor %}
+{% for table in leading %}{{ table.html()|safe }}
+{% endfor %}
 {% if clips %}<div class="clips">
 {% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
 {% endfor %}</div>{% endif %}
@@ -101,13 +103,17 @@ def write_page(
     title: str,
     *,
     verdicts: Sequence[str] = (),
+    leading: Sequence[Table] = (),
     tables: Sequence[Table] = (),
     clips: Sequence[Clip] = (),
     chapters: Sequence[Chapter] = (),
     figures: Mapping[str, Path] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the page: `figures` is {caption: SVG, PNG or GIF file}, `texts` {heading: text}, such as the settings."""
+    """Write the page: `figures` is {caption: SVG, PNG or GIF file}, `texts` {heading: text}, such as the settings.
+
+    leading: tables that are the answer itself: they stand below its headline, and `tables` below all pictures
+    """
     from jinja2 import Environment
 
     shown = [
@@ -121,6 +127,7 @@ def write_page(
         verdicts=verdicts,
         chapters=[_chapter(chapter, number, Path(path).parent) for number, chapter in enumerate(chapters)],
         terms=TERMS if chapters else {},
+        leading=leading,
         tables=tables,
         clips=moving,
         figures=shown,

@@ -108,7 +108,7 @@ def scorecard_table(card: Card) -> Table:
 def scorecard_verdict(card: Card) -> str:
     """The highest rung that the evidence reaches, and what the next one lacks."""
     height = next((number for number, found in enumerate(card.reached) if not found), len(RUNGS))
-    told = f"{card.choice} on {card.task} reaches rung {height} of {len(RUNGS)}"
+    told = f"on {card.task}, {card.choice} reaches rung {height} of {len(RUNGS)}"
     if height:
         told += f": it {' and '.join(filter(None, [', '.join(RUNGS[: height - 1]), RUNGS[height - 1]]))}"
     if height == len(RUNGS):

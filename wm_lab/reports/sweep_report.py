@@ -84,6 +84,7 @@ class SweepAnswer:
     details: list[Table] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     chapters: list[Chapter] = field(default_factory=list)  # of a sweep over exercises
+    cards: list[Table] = field(default_factory=list)  # those of `tables` that stand first on the page, too
 
 
 def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
@@ -104,7 +105,8 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
         answer.tables.append(latent_table(cells))
     told = cards(records)
     answer.verdicts[:0] = map(scorecard_verdict, told)
-    answer.tables[:0] = map(scorecard_table, told)
+    answer.cards.extend(map(scorecard_table, told))
+    answer.tables[:0] = answer.cards
     if (predicts := metric_use_table(records)) is not None:
         answer.tables.append(predicts)
     answer.chapters.extend(chapters(records))
@@ -261,8 +263,9 @@ def write_report(folder: Path, title: str, answer: SweepAnswer, latex: bool = Fa
         folder / "report.html",
         title,
         verdicts=answer.verdicts,
+        leading=answer.cards,
         chapters=answer.chapters,
-        tables=tables,
+        tables=tables[len(answer.cards) :],
         figures=plots,
     )
 
