@@ -7,7 +7,14 @@ import pytest
 
 from tests.evaluation.examples import VARIABLES
 from wm_lab.errors import UserError
-from wm_lab.evaluation.assessment import OVERALL, WORST_ERROR, assess, assess_groups, variable_errors
+from wm_lab.evaluation.assessment import (
+    OVERALL,
+    WORST_ERROR,
+    assess,
+    assess_groups,
+    variable_errors,
+    whether_there,
+)
 from wm_lab.evaluation.baselines import (
     LinearDynamics,
     constant_velocity,
@@ -19,6 +26,7 @@ from wm_lab.evaluation.horizon import find_horizon
 from wm_lab.evaluation.means import mean
 from wm_lab.evaluation.verdicts import by_group, imagination_verdict
 from wm_lab.exercises.imagination.answer import imagination_tables
+from wm_lab.tasks.task import Variable
 
 H = 20
 STEPS = np.arange(1, H + 1)
@@ -49,6 +57,40 @@ def test_a_prediction_that_is_not_a_number_is_the_worst_there_is():
     predicted[0] = np.nan
     found = variable_errors(predicted, np.zeros((2, 1, 4)), VARIABLES, np.ones(4))
     assert found[OVERALL][:, 0].tolist() == [WORST_ERROR, 0.0]
+
+
+def test_of_a_thing_only_the_windows_that_have_it_tell():
+    there = {"block": episodes_of() < 10}
+    model, rest = errors(np.full(H, 1.0)), errors(np.full(H, 2.0))
+    padded = {name: {**e, "block": e["block"] * there["block"][:, None]} for name, e in {"m": model, "p": rest}.items()}
+    found = assess(padded["m"], {"persistence": padded["p"]}, episodes_of(), VARIABLES, there=there)
+    few = {name: e[there["block"]] for name, e in model.items()}, {name: e[there["block"]] for name, e in rest.items()}
+    alone = assess(few[0], {"persistence": few[1]}, episodes_of(10), VARIABLES)
+    assert found.tolerance["block"] == alone.tolerance["block"] and found.tolerance["block"].value == 0
+    np.testing.assert_array_equal(
+        found.curves["model"]["block"].median_high, alone.curves["model"]["block"].median_high
+    )
+    assert (found.n("block"), found.n("hand")) == (10, 40)
+    once = assess(
+        padded["m"], {"persistence": padded["p"]}, episodes_of(), VARIABLES, there={"block": episodes_of() < 1}
+    )
+    assert "block" not in once.units.keys() | once.tolerance.keys() | once.curves["model"].keys()
+
+
+def test_a_states_own_numbers_tell_which_of_its_things_are_there():
+    variables = [
+        Variable("block", 0, 3, "m"),
+        Variable("block_rotation", 3, 7, "quaternion"),
+        Variable("tcp", 7, 10, "m"),
+    ]
+    states = np.zeros((2, 11))
+    states[0, 10] = 1.0
+    found = whether_there(states, [*variables, Variable("block_present", 10, 11, "0 or 1")])
+    assert {name: flags.tolist() for name, flags in found.items()} == {
+        "block": [True, False],
+        "block_rotation": [True, False],
+    }
+    assert not whether_there(states, variables)
 
 
 def test_horizons_are_found_where_the_curves_were_made_to_cross():

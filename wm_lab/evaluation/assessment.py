@@ -7,7 +7,7 @@ E episodes, R bootstrap resamples. Episodes are resampled, never windows: window
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,9 @@ than any real one, yet sums stay finite."""
 
 NO_ERROR = 1e-12
 """Of persistence's summed error, added to all, so that two perfect predictors have a skill of 0 and not 0/0."""
+
+PRESENT, ROTATION = "_present", "_rotation"
+"""How the names end of what tells whether a thing is there, and of how it is turned."""
 
 Errors = Mapping[str, np.ndarray]
 """{variable: errors [W, H]} in the variable's unit; `overall` is in training standard deviations."""
@@ -100,6 +103,11 @@ class Assessment:
     constant: frozenset[str]  # variables that never move: persistence is perfect, and over it there is no skill
     useful: Horizon  # overall better than persistence and every tolerance kept
     trainings: int = 0  # of the model, over which all of this is; 0: nothing was learned
+    seen_in: Mapping[str, int] = field(default_factory=dict)  # episodes of variables that not all of them have
+
+    def n(self, name: str) -> int:
+        """Episodes that tell of a variable."""
+        return self.seen_in.get(name, self.episodes)
 
 
 def variable_errors(
@@ -120,6 +128,16 @@ def variable_errors(
     return {name: _bounded(e, worst.get(name, WORST_ERROR)) for name, e in errors.items()}
 
 
+def whether_there(states: np.ndarray, variables: Sequence[Variable]) -> dict[str, np.ndarray]:
+    """Of states [W, D], where each thing is there that a state may hold as absent, [W] bool.
+
+    `block_present`, 0 or 1, is of `block` and of `block_rotation`; a thing that is absent is all zeros.
+    """
+    flags = {v.name.removesuffix(PRESENT): states[:, v.start] > 0.5 for v in variables if v.name.endswith(PRESENT)}
+    things = {v.name: v.name.removesuffix(ROTATION) for v in variables}
+    return {name: flags[thing] for name, thing in things.items() if thing in flags}
+
+
 def _bounded(errors: np.ndarray, worst: float) -> np.ndarray:
     bounded: np.ndarray = np.nan_to_num(errors, nan=worst, posinf=worst).clip(max=worst)
     return bounded
@@ -132,6 +150,7 @@ def assess_groups(
     contact: np.ndarray,
     variables: Sequence[Variable],
     *,
+    there: Mapping[str, np.ndarray] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Assessment]:
@@ -143,7 +162,10 @@ def assess_groups(
             continue  # one episode has no spread to speak of
         chosen = {source: {v: e[mask] for v, e in errors.items()} for source, errors in baselines.items()}
         own = {v: e[mask] for v, e in model.items()}
-        found[name] = assess(own, chosen, episode[mask], variables, group=name, resamples=resamples, seed=seed)
+        some = {v: flags[mask] for v, flags in (there or {}).items()}
+        found[name] = assess(
+            own, chosen, episode[mask], variables, there=some, group=name, resamples=resamples, seed=seed
+        )
     return found
 
 
@@ -153,35 +175,46 @@ def assess(
     episode: np.ndarray,
     variables: Sequence[Variable],
     *,
+    there: Mapping[str, np.ndarray] | None = None,
     group: str = "all",
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Assessment:
-    """Curves, skill and horizons of one group of windows; `episode` [W] says which episode each window is from."""
+    """Curves, skill and horizons of one group of windows; `episode` [W] says which episode each window is from.
+
+    there: of variables that may be absent, in which windows they are there [W]: only these tell of them. One that fewer
+        than two episodes have is left out.
+    """
     if PERSISTENCE not in baselines:
         raise ValueError(f"assess needs the {PERSISTENCE!r} baseline")
-    names = [v.name for v in variables] + [OVERALL]
-    tolerances = {v.name: v.tolerance for v in variables if v.tolerance is not None}
     sample = _Sample(episode, resamples, seed)
     if sample.episodes < 2:
         raise UserError(f"imagination is judged over episodes, found {sample.episodes}; evaluate on at least 2")
+    apart = {name: flags for name, flags in (there or {}).items() if not flags.all()}
+    samples = {name: _Sample(episode[flags], resamples, seed) for name, flags in apart.items()}
+    variables = [v for v in variables if v.name not in samples or samples[v.name].episodes >= 2]
+    names = [v.name for v in variables] + [OVERALL]
+    samples = {name: samples.get(name, sample) for name in names}
+    tolerances = {v.name: v.tolerance for v in variables if v.tolerance is not None}
+    n = {name: samples[name].episodes for name in names}
 
-    everyone = {MODEL: model, **baselines}
-    curves = {who: {v: _curves(errors[v], sample) for v in names} for who, errors in everyone.items()}
-    unit = {v: _scale(baselines[PERSISTENCE][v], model[v]) for v in names}
-    sums = {who: {v: sample.sums(errors[v]) / unit[v] for v in names} for who, errors in everyone.items()}
-    skills = {who: {v: _skill(sums[MODEL][v], sums[who][v], sample) for v in names} for who in baselines}
-    beats = {who: {v: find_horizon(*skills[who][v], above=0.0, n=sample.episodes) for v in names} for who in baselines}
+    everyone = {
+        who: {v: errors[v][apart[v]] if v in apart else errors[v] for v in names}
+        for who, errors in {MODEL: model, **baselines}.items()
+    }
+    curves = {who: {v: _curves(errors[v], samples[v]) for v in names} for who, errors in everyone.items()}
+    unit = {v: _scale(everyone[PERSISTENCE][v], everyone[MODEL][v]) for v in names}
+    sums = {who: {v: samples[v].sums(errors[v]) / unit[v] for v in names} for who, errors in everyone.items()}
+    skills = {who: {v: _skill(sums[MODEL][v], sums[who][v], samples[v]) for v in names} for who in baselines}
+    beats = {who: {v: find_horizon(*skills[who][v], above=0.0, n=n[v]) for v in names} for who in baselines}
 
-    inside = {name: sample.means(_stays_inside(model[name], limit)) for name, limit in tolerances.items()}
-    tolerance = {name: find_horizon(*share, at_least=0.5, n=sample.episodes) for name, share in inside.items()}
+    inside = {v: samples[v].means(_stays_inside(everyone[MODEL][v], limit)) for v, limit in tolerances.items()}
+    tolerance = {v: find_horizon(*share, at_least=0.5, n=n[v]) for v, share in inside.items()}
     reads: dict[str, Horizon] = {}
     if SHUFFLED in baselines:
         # skill against oneself with wrong actions: shuffled / true >= 1.1 is the same as skill >= 1 - 1/1.1
         least = 1 - 1 / ACTION_RATIO
-        reads = {
-            v: find_horizon(*skills[SHUFFLED][v], at_least=least, n=sample.episodes, unbroken=False) for v in names
-        }
+        reads = {v: find_horizon(*skills[SHUFFLED][v], at_least=least, n=n[v], unbroken=False) for v in names}
     return Assessment(
         group=group,
         windows=len(episode),
@@ -189,12 +222,13 @@ def assess(
         units={**{v.name: v.unit for v in variables}, OVERALL: "σ"},
         tolerances=tolerances,
         curves=curves,
-        skill={who: {v: _curve_of_skill(sums[MODEL][v], sums[who][v], sample) for v in names} for who in baselines},
+        skill={who: {v: _curve_of_skill(sums[MODEL][v], sums[who][v], samples[v]) for v in names} for who in baselines},
         beats=beats,
         tolerance=tolerance,
         actions=reads,
         constant=frozenset(v for v in names if not sums[PERSISTENCE][v].any()),
         useful=shortest([beats[PERSISTENCE][OVERALL], *tolerance.values()]),
+        seen_in={v: count for v, count in n.items() if v in apart},
     )
 
 

@@ -64,8 +64,9 @@ def over_assessments(found: Sequence[Mapping[str, Assessment]]) -> dict[str, Ass
 
 
 def by_leaf(combine: Callable[[Sequence[Leaf]], Leaf], found: Sequence[Mapping[Key, Leaf]]) -> dict[Key, Leaf]:
-    """The same mapping from every training, combined value by value."""
-    return {key: combine([one[key] for one in found]) for key in found[0]}
+    """The same mapping from every training, combined value by value, of the keys that all of them have."""
+    common = [key for key in found[0] if all(key in one for one in found)]
+    return {key: combine([one[key] for one in found]) for key in common}
 
 
 def over_tables(
@@ -82,6 +83,9 @@ def _assessment(found: Sequence[Assessment]) -> Assessment:
         found[0],
         windows=round(sum(one.windows for one in found) / len(found)),
         episodes=min(one.episodes for one in found),
+        units=by_leaf(lambda units: units[0], [one.units for one in found]),
+        tolerances=by_leaf(lambda limits: limits[0], [one.tolerances for one in found]),
+        seen_in=by_leaf(min, [one.seen_in for one in found]),
         curves=over_tables(_curves, [one.curves for one in found]),
         skill=over_tables(_skill, [one.skill for one in found]),
         beats=over_tables(over_horizons, [one.beats for one in found]),

@@ -69,7 +69,13 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
         "Median error of imagined states",
         ("windows", "variable", "unit", *(f"at {step}" for step in steps), "n"),
         [
-            (who, name, a.units[name], *(a.curves[MODEL][name].at(step, a.episodes).bounds() for step in steps), _n(a))
+            (
+                who,
+                name,
+                a.units[name],
+                *(a.curves[MODEL][name].at(step, a.n(name)).bounds() for step in steps),
+                _n(a, name),
+            )
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
         frozenset({"windows", "variable", "unit"}),
@@ -91,12 +97,12 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
             (
                 who,
                 name,
-                *(_than(a, name, a.skill[PERSISTENCE][name].at(step, a.episodes).bounds()) for step in steps),
+                *(_than(a, name, a.skill[PERSISTENCE][name].at(step, a.n(name)).bounds()) for step in steps),
                 *(
-                    _than(a, name, a.skill[who][name].ratio_at(steps[0], a.episodes).bounds())
+                    _than(a, name, a.skill[who][name].ratio_at(steps[0], a.n(name)).bounds())
                     for who in ((SHUFFLED, RETOLD) if told else (SHUFFLED,))
                 ),
-                _n(a),
+                _n(a, name),
             )
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
@@ -117,7 +123,7 @@ def imagination_tables(assessments: Mapping[str, Assessment]) -> list[Table]:
                 _than(a, name, a.beats[LINEAR][name].bounds()),
                 a.tolerance[name].bounds() if name in a.tolerance else "–",
                 _than(a, name, a.actions[name].bounds()),
-                _n(a),
+                _n(a, name),
             )
             for who, (_, name, a) in zip(said, rows, strict=True)
         ],
@@ -174,8 +180,8 @@ def _than(a: Assessment, name: str, told: str) -> str:
     return CONSTANT if name in a.constant else told
 
 
-def _n(a: Assessment) -> str:
-    return counted(a.episodes, a.trainings)
+def _n(a: Assessment, name: str) -> str:
+    return counted(a.n(name), a.trainings)
 
 
 def _group(a: Assessment) -> dict[str, Any]:
@@ -189,7 +195,7 @@ def _group(a: Assessment) -> dict[str, Any]:
             name: {
                 "unit": a.units[name],
                 "tolerance": a.tolerances.get(name),
-                "median": {step: plain(model[name].at(step, a.episodes)) for step in steps},
+                "median": {step: plain(model[name].at(step, a.n(name))) for step in steps},
                 "p90": {step: float(model[name].p90[step - 1]) for step in steps},
                 "baselines": {
                     who: {step: float(curves[name].median[step - 1]) for step in steps}
@@ -197,7 +203,7 @@ def _group(a: Assessment) -> dict[str, Any]:
                     if who != MODEL
                 },
                 "skill": {
-                    who: {step: plain(s[name].at(step, a.episodes)) for step in steps} for who, s in a.skill.items()
+                    who: {step: plain(s[name].at(step, a.n(name))) for step in steps} for who, s in a.skill.items()
                 },
                 "H_skill": plain(a.beats[PERSISTENCE][name]),
                 "H_lin": plain(a.beats[LINEAR][name]) if LINEAR in a.beats else None,  # there is none of images

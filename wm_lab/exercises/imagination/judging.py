@@ -11,7 +11,7 @@ import numpy as np
 
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.replay import snapshots
-from wm_lab.evaluation.assessment import MODEL, Assessment, assess_groups, variable_errors
+from wm_lab.evaluation.assessment import MODEL, Assessment, assess_groups, variable_errors, whether_there
 from wm_lab.evaluation.baselines import LinearDynamics
 from wm_lab.evaluation.interval import Interval, undefined
 from wm_lab.evaluation.means import paired_difference
@@ -62,7 +62,10 @@ class Judge(NamedTuple):
         baselines = {who: values for who, values in errors.items() if who != MODEL}
         variables = self.experiment.task_spec.variables
         episode, contact = stretches.episode, stretches.contact
-        found = assess_groups(errors[MODEL], baselines, episode, contact, variables, resamples=self.resamples)
+        there = whether_there(stretches.future[:, 0], variables)
+        found = assess_groups(
+            errors[MODEL], baselines, episode, contact, variables, there=there, resamples=self.resamples
+        )
         told = 0 if isinstance(self.model, Simulator) else 1  # the truth has learnt nothing
         return {
             name: replace(a, trainings=told)
