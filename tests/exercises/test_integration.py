@@ -16,7 +16,13 @@ from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.integration.answer import executor_verdict, integration_verdict
 from wm_lab.exercises.integration.exercise import ARMS, IntegrationExercise
-from wm_lab.exercises.integration.subgoal_trainings import TaughtJob, executor_training, head_training, rates
+from wm_lab.exercises.integration.subgoal_trainings import (
+    TaughtJob,
+    decoder_trainer,
+    executor_training,
+    head_training,
+    rates,
+)
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import build
 
@@ -88,6 +94,10 @@ def test_sub_goals_tell_no_velocity(wanted):
         (("task.observation=pixels",), "set task.observation=state"),
         (("model=simulator",), "model=simulator is the truth"),
         (("model@exercise.decoder=latent_mlp",), "choose model@exercise.decoder=decoder_only"),
+        (
+            ("model@exercise.decoder=decoder_only", "exercise.decoder.chunk=30"),
+            "exercise.decoder.chunk=30 reaches beyond a demonstration of hand/reach",
+        ),
         (("task=gym", "task.id=Pendulum-v1"), "exercise=integration"),
         (("evaluation.variation=physics",), "exercise=integration"),
     ],
@@ -97,6 +107,18 @@ def test_what_cannot_be_asked_is_refused_before_any_work(tmp_path, words, senten
     with pytest.raises(UserError, match=sentence):
         check(changed(settings(*small, *words), tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_decodes_no_states_is_refused_before_any_work(tmp_path):
+    blind = {"_target_": "tests.exercises.point_world.PointWorld", "decodes": []}
+    wanted = replace(changed(settings(*SMALL), tmp_path), model=blind)
+    with pytest.raises(UserError, match="augmented, subgoal_search look at decoded states, and model=latent_mlp"):
+        build(Exercise, wanted.exercise, "exercise").check(Experiment(wanted))
+
+
+def test_a_decoder_in_longer_windows_sees_as_many_moments(wanted):
+    short, long = (decoder_trainer(wanted, {"window": window, "chunk": 4}) for window in (4, 16))
+    assert (long.length, long.batch) == (16, short.batch * short.length // 16)
 
 
 def played(arm: str, solved: int, of: int = 100) -> Outcomes:

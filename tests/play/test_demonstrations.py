@@ -8,6 +8,8 @@ import pytest
 from tests.play.scenes import REACH, STILL, scene
 from wm_lab.errors import UserError
 from wm_lab.exercises.augmentation import AugmentationExercise
+from wm_lab.exercises.integration import IntegrationExercise
+from wm_lab.exercises.integration.subgoal_trainings import executor_training
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.play.recording import add_episode
 from wm_lab.play.scene import settings_of
@@ -58,6 +60,22 @@ def test_demonstrations_shorter_than_a_chunk_are_refused(tmp_path):
         pytest.raises(UserError, match=r"bc.chunk=25 is longer than every solved episode of .*, which has 20 actions"),
     ):
         experiment.check()
+
+
+def test_an_executor_of_sub_goals_learns_from_the_solved_ones_and_the_collection(tmp_path):
+    play(tmp_path / "played", solved=4, unsolved=2)
+    with Experiment(settings(tmp_path)) as experiment:
+        dataset = executor_training(experiment, 8, collection=True).dataset
+        assert len(dataset) == 4 + len(experiment.data.dataset(0))
+    assert np.flatnonzero(dataset.table.behaviour == "person").tolist() == [0, 1, 2, 3]
+
+
+def test_integration_makes_no_synthetic_data_around_what_a_person_played(tmp_path):
+    play(tmp_path / "played", solved=4)
+    asked = settings(tmp_path, "exercise=integration")
+    exercise = build(IntegrationExercise, asked.exercise, "exercise")
+    with Experiment(asked) as experiment, pytest.raises(UserError, match="augmented goes back to demonstrations of"):
+        exercise.check(experiment)
 
 
 def test_augmentation_varies_the_number_of_the_expert_s_own(tmp_path):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_lab.domains import Amount, Batch, Depth, Few, ShareBelowOne, Steps, Width
+from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.flow import FlowHead
 from wm_lab.policies.frame_encoder import FrameEncoder
@@ -74,9 +75,12 @@ class SubgoalHead(Trainable):
         self.flow = FlowHead(width, 1, len(self.told), config.hidden, 2, config.flow_steps)
 
     def prepare(self, episodes: Sequence[Tensor]) -> None:
-        """What is computed once of all training episodes, [T, D] each."""
+        """What is computed once of all training episodes, [T, D] each; UserError where none has so many steps."""
         k = self.config.steps
-        moves = torch.cat([part[k:] - part[:-k] for part in episodes if len(part) > k])[:, self.told]
+        moved = [part[k:] - part[:-k] for part in episodes if len(part) > k]
+        if not moved:
+            raise UserError(f"exercise.subgoals.steps={k} reaches beyond every demonstration to train on; lower it")
+        moves = torch.cat(moved)[:, self.told]
         self.move.copy_(moves.square().mean(0).sqrt().clamp_min(1e-6))
         every = torch.cat(list(episodes))
         self.known.copy_(every[torch.linspace(0, len(every) - 1, KNOWN).long()])  # some twice, where there are fewer

@@ -1,6 +1,7 @@
 """World model and policy together: planning, sub-goals (A), synthetic data (B), one backbone (C), or a plain clone?
 
-Every arm learns from the same demonstrations, with the clone's gradient steps, and plays the same frozen episodes.
+Every arm that is cloned learns from the same demonstrations, in the clone's gradient steps with as many moments each,
+and plays the same frozen episodes. Executors of sub-goals also see what the world model learns from (`collection`).
 
     bc                   the clone of the demonstrations, which everything is held against
     mpc, local           planning in the world model: over the whole box, and around what the clone proposes
@@ -21,10 +22,10 @@ Every arm learns from the same demonstrations, with the clone's gradient steps, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.domains import Amount, Domain, Several
@@ -63,6 +64,7 @@ from wm_lab.exercises.integration.subgoal_trainings import DECODER as DECODER_CH
 from wm_lab.exercises.integration.subgoal_trainings import (
     TaughtJob,
     augmented_mix,
+    decoder_trainer,
     decoder_training,
     executor_training,
     head_training,
@@ -87,6 +89,7 @@ from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training
 from wm_lab.experiment.policy_selection import LOCAL
+from wm_lab.experiment.recorded_data import differences
 from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.side_by_side import choose_clones, train_jobs, train_models
 from wm_lab.experiment.synthetic_data import NothingLeftError
@@ -161,17 +164,43 @@ class IntegrationExercise(Exercise):
                 "its arm `simulator` anyway; choose another model"
             )
         experiment.data.manifest(config.episodes)  # raises where there are not so many test starts
-        _require_room(experiment, config.subgoals.steps)
+        self._check_data(experiment)
+        longest = _longest(experiment)
+        longest.require(config.subgoals.steps, f"exercise.subgoals.steps={config.subgoals.steps}")
         if MPC in config.arms:
             experiment.dry_run.plan()
         if SEARCHED in config.arms:
             self._check_search(experiment)
         if set(DECODERS) & set(config.arms):
-            _check_decoder(experiment, config.decoder)
+            section = decoder_section(config.decoder)
+            _check_decoder(experiment, section)
+            longest.require(section["chunk"] - 1, f"exercise.decoder.chunk={section['chunk']}")
         if learns_inside(settings):
             check_behaviour(experiment.dry_run, task)
         if LOCAL in config.arms:
             experiment.dry_run.plan(settings.locally(), advised=True)
+
+    def _check_data(self, experiment: Experiment) -> None:
+        """UserError where an arm could not learn from the demonstrations, or not from what the model decodes."""
+        config, wanted, data, name = self.config, set(self.config.arms), experiment.data, experiment.task_spec.name
+        blind = sorted({SEARCHED, AUGMENTED} & wanted)
+        if blind and "state" not in experiment.dry_run.model.decoded_keys:
+            raise UserError(
+                f"{', '.join(blind)} look at decoded states, and model={experiment.settings.label('model')} decodes "
+                "none; choose another model, or leave them out of exercise.arms"
+            )
+        shown = data.config.demonstrated
+        if shown is not None and AUGMENTED in wanted:
+            raise UserError(
+                f"{AUGMENTED} goes back to demonstrations of the expert; leave out data.demonstrated, or leave it out "
+                "of exercise.arms"
+            )
+        joined = shown is not None and config.collection and bool(wanted & {*EXECUTED, FINAL})
+        if joined and (found := differences(data.demonstrated, experiment.task_spec)):
+            raise UserError(
+                f"exercise.collection=true joins data.demonstrated={shown} with episodes of {name}, and "
+                f"{'; '.join(found)}; set exercise.collection=false"
+            )
 
     def _check_search(self, experiment: Experiment) -> None:
         """UserError where nothing can be searched for so far ahead."""
@@ -306,28 +335,36 @@ def decoder_section(section: Section | None) -> Section:
     return complete(section or {TARGET: DECODER_ONLY}, DECODER_CHOICE)
 
 
-def _check_decoder(experiment: Experiment, chosen: Section | None) -> None:
+def _check_decoder(experiment: Experiment, section: Section) -> None:
     """UserError where option C's model is none that acts, or could not be trained."""
-    section = decoder_section(chosen)
     if not issubclass(target(WorldModel, section, DECODER_CHOICE), ActsByVideo):
         raise UserError(
             f"{', '.join(DECODERS)} need a model that acts and knows inverse dynamics; choose "
             f"{DECODER_CHOICE}=decoder_only, or leave them out of exercise.arms"
         )
-    training = experiment.settings.bc_trainer
-    length = max(training["length"], section["window"], section["chunk"] + 1)
-    settings = replace(experiment.settings.with_model(section, "decoder"), trainer={**training, "length": length})
+    trainer = asdict(decoder_trainer(experiment.settings, section))
+    settings = replace(experiment.settings.with_model(section, "decoder"), trainer=trainer)
     DryRun(settings, experiment.task, experiment.tools.store).train()
 
 
-def _require_room(experiment: Experiment, steps: int) -> None:
-    """UserError where a sub-goal would lie beyond the episodes that executors learn from."""
+class Longest(NamedTuple):
+    """Of the episodes that executors and decoders learn from."""
+
+    actions: int
+    what: str  # it is
+
+    def require(self, steps: int, option: str) -> None:
+        """UserError where `option` asks for a moment so many steps later, which no episode has."""
+        if steps >= self.actions:
+            raise UserError(f"{option} reaches beyond {self.what}, which has {self.actions} actions; lower it")
+
+
+def _longest(experiment: Experiment) -> Longest:
+    """Of the expert's the first one, which is played now, in place of all."""
     shown, data = experiment.data.config.demonstrated, experiment.data
     if shown is not None:
-        longest, what = int(data.demonstrated.table.length.max()), f"every solved episode of data.demonstrated={shown}"
-    else:
-        play = Player(lambda: experiment.task, ExpertPolicy(), PlayConfig(stop_after_success=REST, group=1))
-        (first,) = play(data.config.demonstration_seeds(1))
-        longest, what = first.steps, f"a demonstration of {experiment.task_spec.name}"
-    if steps >= longest:
-        raise UserError(f"exercise.subgoals.steps={steps} reaches beyond {what}, which has {longest} actions; lower it")
+        lengths = data.demonstrated.table.length[data.demonstrated.episodes("train")]
+        return Longest(int(lengths.max()), f"every solved episode of data.demonstrated={shown} to train on")
+    play = Player(lambda: experiment.task, ExpertPolicy(), PlayConfig(stop_after_success=REST, group=1))
+    (first,) = play(data.config.demonstration_seeds(1))
+    return Longest(first.steps, f"a demonstration of {experiment.task_spec.name}")

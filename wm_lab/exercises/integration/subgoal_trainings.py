@@ -11,7 +11,7 @@ import torch
 from wm_lab.data.dataset import Dataset
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import WHOLE, Training
-from wm_lab.experiment.run_settings import Section
+from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.segment_maker import IMAGINED, SynthesisConfig, settled
 from wm_lab.experiment.synthetic_data import Synthesis
 from wm_lab.experiment.training_mix import TrainingMix
@@ -35,7 +35,7 @@ PLAIN: Section = {
     "open_loop": 0,
     "ensemble": 0,
 }
-"""Options under which a decoder is taught to act, and nothing of the world."""
+"""Options under which a decoder is taught to act, and next to nothing of the world."""
 
 HEAD = f"{SubgoalHead.__module__}.{SubgoalHead.__name__}"
 
@@ -61,7 +61,7 @@ def executor_training(experiment: Experiment, ahead: int, collection: bool) -> T
     eyes = experiment.data.normaliser(demonstrations)
     mix = TrainingMix(demonstrations, "", eyes)
     if collection:
-        both = Dataset([*demonstrations.shards, *experiment.data.dataset(0).shards], demonstrations.split_config)
+        both = _joined(demonstrations, experiment.data.dataset(0), tuple(experiment.task_spec.observation))
         mix = TrainingMix(both, "", eyes, _shares(demonstrations, both))
     section: Section = {
         **experiment.clones.sections[experiment.clones.chosen],
@@ -78,6 +78,13 @@ def executor_training(experiment: Experiment, ahead: int, collection: bool) -> T
     return Training(
         recipe, lambda: build(SubgoalCloning, section, "bc", spec), mix.dataset, trainer, mix.weights, name, name, what
     )
+
+
+def _joined(demonstrations: Dataset, others: Dataset, keys: tuple[str, ...]) -> Dataset:
+    """Both as one, with no more of either than is to be seen of it: of a recording's episodes the solved ones."""
+    both = Dataset([*demonstrations.shards, *others.shards], demonstrations.split_config, keys)
+    seen = np.concatenate([demonstrations.table.offset, demonstrations.rows + others.table.offset])
+    return both.only(np.flatnonzero(np.isin(both.table.offset, seen)))
 
 
 def _shares(demonstrations: Dataset, both: Dataset) -> list[float]:
@@ -112,13 +119,11 @@ def head_training(experiment: Experiment, steps: int) -> Training:
 def decoder_training(experiment: Experiment, section: Section, plain: bool) -> Training:
     """A model inside the policy (C) that is taught by demonstrations alone; plain: none of it is a world model's loss.
 
-    It has windows as the clone has them, longer where its own past or its chunk would not fit.
+    A plain one still tells whether an episode is over, and its forward dynamics weigh a millionth.
     """
     mix = experiment.models.plain_mix()
     section = {**section, **PLAIN, "modes": {**section["modes"], **PLAIN["modes"]}} if plain else section
-    trainer = read_config(TrainerConfig, experiment.settings.bc_trainer, "bc_trainer")
-    trainer = replace(trainer, length=max(trainer.length, section["window"], section["chunk"] + 1), init_from=None)
-    spec = mix.spec
+    trainer, spec = decoder_trainer(experiment.settings, section), mix.spec
     name = "decoder_plain" if plain else "decoder"
     recipe = experiment.models.recipe(name, section, trainer, mix.dataset) | mix.recipe()
 
@@ -127,6 +132,13 @@ def decoder_training(experiment: Experiment, section: Section, plain: bool) -> T
 
     what = "policy without world-model losses" if plain else "policy with world-model losses"
     return Training(recipe, make, mix.dataset, trainer, None, name, name, what)
+
+
+def decoder_trainer(settings: Settings, section: Section) -> TrainerConfig:
+    """The clone's, in longer windows where its own past or its chunk would not fit, and so many times fewer of them."""
+    trainer = read_config(TrainerConfig, settings.bc_trainer, "bc_trainer")
+    length = max(trainer.length, section["window"], section["chunk"] + 1)
+    return replace(trainer, length=length, batch=max(1, trainer.batch * trainer.length // length), init_from=None)
 
 
 def augmented_mix(experiment: Experiment, ratio: float) -> TrainingMix:
