@@ -75,6 +75,8 @@ def test_the_policy_whose_place_costs_most_is_named():
     assert misplaced(true, np.array([0.1, 0.3, 0.5, 0.0])) == 3
     # Two that are tied in imagination cost less than one that is praised above a better one.
     assert misplaced(np.array([0.02, 0.0, 0.03, 0.28]), np.array([0.0, 0.0, 0.42, 0.37])) == 2
+    # Not the one that truly never succeeds and is imagined so, but the better one that was not told from it.
+    assert misplaced(np.array([0.5, 0.25, 0.0]), np.array([0.5, 0.0, 0.0])) == 1
 
 
 def test_doubt_is_worth_what_the_area_under_its_curve_says():

@@ -151,6 +151,17 @@ def test_where_all_policies_truly_succeed_alike_nothing_is_said_of_their_order()
     assert len(told) == 2
 
 
+def test_every_sentence_about_a_trained_model_says_how_many_trainings_it_is_of():
+    true = np.arange(60) < np.array([[6], [18], [30], [42], [54]])
+    model, linear = (
+        JudgedWorld(name, [*"abcde"], true, flags[None]) for name, flags in (("model", true), ("linear", ~true))
+    )
+    rankings = {each.world: each.ranking() for each in (model, linear)}
+    told = policies_verdicts([model, linear], rankings, from_few(model, 10), 1)
+    assert all("in this training, " in sentence or "cannot tell" in sentence for sentence in told)
+    assert "the linear model ranks them" in told[-1] and "in this training, the model ranks better" in told[-1]
+
+
 def test_estimates_from_few_episodes_stand_beside_those_of_the_few_alone():
     random = np.random.default_rng(0)
     true = random.random((3, 60)) < np.array([[0.2], [0.5], [0.8]])

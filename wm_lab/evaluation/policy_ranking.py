@@ -69,9 +69,7 @@ def mmrv(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
 
 def violations(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
     """Of each policy [..., P] the largest difference of true rates to another one that stands on its wrong side."""
-    below, below_imagined = (_below(rates) for rates in (true, imagined))
-    gaps = np.abs(true[..., :, None] - true[..., None, :])
-    worst: np.ndarray = np.where(below != below_imagined, gaps, 0.0).max(-1)
+    worst: np.ndarray = _wrong_gaps(true, imagined).max(-1)
     return worst
 
 
@@ -108,8 +106,14 @@ def kappa(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> np.ndarr
 
 
 def misplaced(true: np.ndarray, imagined: np.ndarray) -> int:
-    """Of rates [P], the policy whose place costs most true success; of several, whose own rate is furthest off."""
-    return int(np.lexsort((np.abs(true - imagined), violations(true, imagined).round(DECIMALS)))[-1])
+    """Of rates [P], the policy whose place costs most true success; of several, whose own rate is furthest off.
+
+    Of two that are tied in imagination alone, equation 1 lays the wrong order to the worse one's account; here it is
+    laid to both, for it may be the better one that was not recognised.
+    """
+    gaps = _wrong_gaps(true, imagined)
+    costs = np.maximum(gaps, gaps.T).max(-1)
+    return int(np.lexsort((np.abs(true - imagined), costs.round(DECIMALS)))[-1])
 
 
 def _resampled(every: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
@@ -136,6 +140,13 @@ def _measures(true: np.ndarray, imagined: np.ndarray, alike: np.ndarray) -> dict
         "ordered": np.divide(rightly.sum((1, 2)), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0),
     }
     return {name: values.round(DECIMALS) + 0.0 for name, values in found.items()}  # no minus zero
+
+
+def _wrong_gaps(true: np.ndarray, imagined: np.ndarray) -> np.ndarray:
+    """[..., i, j] by how much true rates differ where imagination says otherwise whether i is below j; else 0."""
+    gaps = np.abs(true[..., :, None] - true[..., None, :])
+    found: np.ndarray = np.where(_below(true) != _below(imagined), gaps, 0.0)
+    return found
 
 
 def _below(rates: np.ndarray) -> np.ndarray:

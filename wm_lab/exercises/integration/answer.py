@@ -119,7 +119,8 @@ def executor_verdict(against: Mapping[str, Difference]) -> list[str]:
     oracle = against.get(ORACLE_SUBGOAL)
     if oracle is None or not (is_significant(oracle) and oracle.difference.negative):
         return []
-    return [
+    told = (
         f"even told where the expert would be, the executor does worse than cloning ({oracle.difference.bounds()}): "
         "what sub-goals are worth cannot be told before it is better."
-    ]
+    )
+    return [with_seeds(oracle.seeds, told)]

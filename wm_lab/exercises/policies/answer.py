@@ -182,7 +182,8 @@ def policy_table(judged: JudgedWorld, true_episodes: int) -> Table:
         rows.append(tuple(row))
     caption = "95 % intervals. Rank: from the best; tied ones share theirs."
     if estimated:
-        caption += f" Last columns: success from the first {true_episodes} episodes, alone and with imagination."
+        whose = " of the first training" if judged.trainings > 1 else ""
+        caption += f" Last columns: success from the first {true_episodes} episodes, alone and with imagination{whose}."
     return Table("Policies", columns, rows, frozenset({"policy"}), caption)
 
 
@@ -203,13 +204,13 @@ def policies_verdicts(
             seeds,
             f"it agrees with the truth in {found.agreement.bounds()} of single episodes, κ {found.kappa.bounds()}.",
         ),
-        place_verdict(first),
+        place_verdict(first, seeds),
     ]
     told += [doubt_verdict(first.doubts, seeds)] if isfinite(first.doubts.value) else []
-    told += [few_verdict(few, first.true.shape[1])] if few is not None else []
+    told += [few_verdict(few, first.true.shape[1], seeds)] if few is not None else []
     for each in judged[1:]:
         better = first.better_than(each) if each.true.shape == first.true.shape else None
-        told.append(control_verdict(each, rankings[each.world], better))
+        told.append(control_verdict(each, rankings[each.world], better, seeds))
     return told
 
 
@@ -240,27 +241,30 @@ def doubt_verdict(found: Interval, seeds: int) -> str:
     return f"cannot tell that {what}: it is in {found.bounds()} of pairs with one that it gets right."
 
 
-def place_verdict(judged: JudgedWorld) -> str:
+def place_verdict(judged: JudgedWorld, seeds: int) -> str:
     """Of the policy that is ranked worst, over all trainings."""
     true, imagined = judged.true.mean(1), judged.imagined.mean((0, 2))
     worst, count = misplaced(true, imagined), len(true)
     if (ranks(true) == ranks(imagined)).all():
-        return f"it places all {count} policies where they belong."
+        return with_seeds(seeds, f"it places all {count} policies where they belong.")
     mine, theirs = (count + 1 - ranks(rates)[worst] for rates in (imagined, true))
     place = f"rank {mine:g} of {count}, {imagined[worst]:.2f} imagined"
-    return f"it places {judged.policies[worst]} worst: {place}, where the truth is rank {theirs:g}, {true[worst]:.2f}."
+    truth = f"where the truth is rank {theirs:g}, {true[worst]:.2f}"
+    return with_seeds(seeds, f"it places {judged.policies[worst]} worst: {place}, {truth}.")
 
 
-def few_verdict(few: FewEpisodes, episodes: int) -> str:
-    does = "narrows" if few.width < few.width_alone else "does not narrow"
-    return (
+def few_verdict(few: FewEpisodes, episodes: int, seeds: int) -> str:
+    """Widths that look alike as they are printed are alike."""
+    does = "narrows" if round(few.width, 2) < round(few.width_alone, 2) else "does not narrow"
+    return with_seeds(
+        seeds,
         f"imagination {does} the interval of a policy's success from {few.episodes} true episodes: its mean width is "
         f"{few.width:.2f} with it, {few.width_alone:.2f} without; it holds the rate of all {episodes} episodes in "
-        f"{few.held:.2f} of the draws, without it in {few.held_alone:.2f}."
+        f"{few.held:.2f} of the draws, without it in {few.held_alone:.2f}.",
     )
 
 
-def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval | None) -> str:
+def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval | None, seeds: int) -> str:
     """better: by how much the model's ρ exceeds this one's; None where they were not asked of the same episodes"""
     who = CONTROLS[judged.world]
     if not isfinite(found.spearman.value):
@@ -272,5 +276,5 @@ def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval 
     if better is None or not isfinite(better.value):
         return f"{told}."
     if better.positive:
-        return f"{told}; the model ranks better, its ρ is higher by {better.bounds()}."
+        return f"{told}; {with_seeds(seeds, f'the model ranks better, its ρ is higher by {better.bounds()}.')}"
     return f"{told}; cannot tell that the model ranks better (ρ higher by {better.bounds()})."
