@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.exercises.hand_lab import changed, check, settings
+from wm_lab.data.window_reader import WindowReader
 from wm_lab.errors import UserError
 from wm_lab.evaluation.comparison import compare_pairs, success_rows
 from wm_lab.evaluation.manifest import Manifest
@@ -66,6 +68,19 @@ def test_half_of_what_an_executor_sees_is_of_the_collection_where_it_may(wanted)
     assert alone.weights is None and both.weights == [0.5, 0.5]
     assert len(both.dataset) == len(alone.dataset) + wanted.data["episodes"]
     assert both.trainer.steps == alone.trainer.steps
+
+
+def test_an_executor_may_learn_from_goals_that_the_world_model_imagines(wanted):
+    with Experiment(wanted) as experiment:
+        plain, some = (executor_training(experiment, 8, False, share) for share in (0.0, 0.5))
+        world = experiment.models.world_model().parent.name
+        assert some.recipe == plain.recipe | {
+            "model": plain.recipe["model"] | {"imagined": 0.5},
+            "imagined_by": world,
+        }
+        start = torch.from_numpy(some.dataset.table.offset[:2].copy())
+        windows = WindowReader(some.dataset, some.trainer.length, ("state",)).read(torch.arange(2), start)
+        assert np.isfinite(some.make().loss(windows)[0].item())
 
 
 def test_no_more_is_trained_than_is_asked_for_and_it_travels_to_another_process(wanted):

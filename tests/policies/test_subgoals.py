@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from tests.data.toy import SPEED, PointTask
-from tests.policies.linear_world import A, B
+from tests.policies.linear_world import A, B, LinearModel
 from wm_lab.policies.bc_policy import BCPolicy
+from wm_lab.policies.imagined_goals import ImaginedGoals
 from wm_lab.policies.known_subgoals import DemonstratedStates, ExpertSubgoals, RememberedSubgoals, ShuffledSubgoals
 from wm_lab.policies.subgoal_cloning import SubgoalCloning, SubgoalCloningConfig
 from wm_lab.policies.subgoals import HoldConfig, SubgoalPolicy, Subgoals
@@ -136,6 +137,39 @@ def test_hindsight_looks_ahead_as_far_as_it_is_told_and_never_past_the_end_of_an
         torch.manual_seed(3)
         losses.append(net.loss(windows)[0].item())
     assert losses[0] == losses[1]
+
+
+def test_a_perfect_model_imagines_the_goals_that_were_seen():
+    windows = wandering()
+    rows, now, later = SubgoalCloning(SubgoalCloningConfig(**SMALL, ahead=AHEAD), spec())._pairs(windows.valid.sum(1))
+    imagined = ImaginedGoals(LinearModel(), ["do it"])(windows, rows, now, later)
+    torch.testing.assert_close(imagined, windows.observation["state"][rows, later], atol=1e-5, rtol=1e-5)
+    windows.observation["state"][:, 3:] = 1e6  # whoever imagines from the start does not look ahead
+    rows = rows[now == 0]
+    early, late = now[now == 0], later[now == 0]
+    again = ImaginedGoals(LinearModel(), ["do it"])(windows, rows, early, late)
+    torch.testing.assert_close(again, imagined[now == 0])
+
+
+def test_the_share_of_imagined_goals_is_told_in_training_and_none_is_when_it_is_judged():
+    class Elsewhere(ImaginedGoals):
+        asked = 0
+
+        def __call__(self, windows, rows, now, later):
+            self.asked += len(rows)
+            return torch.full((len(rows), 2), 50.0)
+
+    windows = wandering(100)
+    for share in (0.0, 0.3, 1.0):
+        net = SubgoalCloning(SubgoalCloningConfig(**SMALL, pairs=32, imagined=share), spec())
+        seen = net._goals(windows, *net._pairs(windows.valid.sum(1)))["state"]
+        assert (seen < 50).all()
+        imagined = Elsewhere(LinearModel(), ["do it"])
+        net.imagine_by(imagined)
+        told = net._goals(windows, *net._pairs(windows.valid.sum(1)))["state"]
+        assert (told == 50).all(1).float().mean().item() == pytest.approx(share, abs=0.05) == imagined.asked / len(told)
+        assert (net.eval()._goals(windows, *net._pairs(windows.valid.sum(1)))["state"] < 50).all()
+        assert not [name for name in net.state_dict() if "imagined" in name]
 
 
 def test_what_goals_do_not_tell_is_not_looked_at():

@@ -68,7 +68,7 @@ class GoalCloning(BehaviourCloning):
         lags = torch.arange(1 - c.history, 1, device=device)
         before = (now[:, None] + lags).clamp_min(0)  # [M, history]; the first observation repeats
         seen = {key: value[rows[:, None], before] for key, value in windows.observation.items()}
-        goal = {key: value[rows, later] for key, value in windows.observation.items()}
+        goal = self._goals(windows, rows, now, later)
         condition = self._told(seen, goal)  # [M, C]
 
         ahead = now[:, None] + torch.arange(1, c.chunk + 1, device=device)
@@ -84,6 +84,10 @@ class GoalCloning(BehaviourCloning):
         now = (draw[0] * last).long()
         later = torch.minimum(now + 1 + (draw[1] * self._reach(last - now)).long(), last)
         return rows, now, later
+
+    def _goals(self, windows: Windows, rows: Tensor, now: Tensor, later: Tensor) -> dict[str, Tensor]:
+        """What is told of moments `later`, {key: [M, *shape]}: what was seen then."""
+        return {key: value[rows, later] for key, value in windows.observation.items()}
 
     def _reach(self, left: Tensor) -> Tensor:
         """How far ahead a goal may lie where an episode has so many steps left."""

@@ -15,9 +15,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from wm_lab.domains import Amount
+from wm_lab.domains import Amount, Share
 from wm_lab.policies.goal_cloning import GoalCloning, GoalCloningConfig
-from wm_lab.world_model import DataSpec
+from wm_lab.policies.imagined_goals import ImaginedGoals
+from wm_lab.world_model import DataSpec, Windows
 
 UNITS = (1.0, 10.0)
 """Ordinary steps in which the gaps to a sub-goal are told: to the last step, and as far as half a second goes."""
@@ -30,6 +31,7 @@ CLIP = 3.0
 class SubgoalCloningConfig(GoalCloningConfig):
     ahead: Amount = 20  # steps that a goal lies ahead at most; 0: to the end of the episode
     untold: list[Amount] = field(default_factory=list)  # numbers of the state that goals do not tell; filled in
+    imagined: Share = 0.0  # of the goals that it learns from, where `imagine_by` says who imagines them; filled in
 
 
 class SubgoalCloning(GoalCloning):
@@ -47,6 +49,11 @@ class SubgoalCloning(GoalCloning):
         told[config.untold] = False
         self.register_buffer("told", told, persistent=False)
         self.register_buffer("step", torch.tensor(spec.std_change["state"]), persistent=False)
+        self._imagined: ImaginedGoals | None = None
+
+    def imagine_by(self, imagined: ImaginedGoals) -> None:
+        """Learn from now on from goals of which a share of `config.imagined` are imagined so."""
+        self._imagined = imagined
 
     @property
     def told_size(self) -> int:
@@ -55,6 +62,15 @@ class SubgoalCloning(GoalCloning):
     def apart(self, states: Tensor, goals: Tensor) -> Tensor:
         """How far states are from goals, [..., D] each: root mean square of all that is told, in ordinary steps."""
         return self._gaps(states, goals)[..., self.told].square().mean(-1).sqrt()
+
+    def _goals(self, windows: Windows, rows: Tensor, now: Tensor, later: Tensor) -> dict[str, Tensor]:
+        goals = super()._goals(windows, rows, now, later)
+        if self._imagined is None or not self.training:  # it is judged by what was seen
+            return goals
+        chosen = torch.rand(len(rows), device=rows.device) < self.config.imagined
+        if chosen.any():
+            goals["state"][chosen] = self._imagined(windows, rows[chosen], now[chosen], later[chosen])
+        return goals
 
     def _reach(self, left: Tensor) -> Tensor:
         return left.clamp_max(self.config.ahead) if self.config.ahead else left

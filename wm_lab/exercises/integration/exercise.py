@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from wm_lab.data.rollout import PlayConfig, Player
-from wm_lab.domains import Amount, Domain, Several
+from wm_lab.domains import Amount, Domain, Several, Share
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
@@ -122,6 +122,7 @@ class IntegrationConfig:
     play_on: Amount | None = 5  # steps played after the first success
     subgoals: HoldConfig = field(default_factory=HoldConfig)  # how far ahead they lie, and how long they hold
     collection: bool = True  # executors also learn from what the world model learns from, half of each batch
+    imagined_goals: Share = 0.0  # of the goals that the executor of sub-goals learns from, as the world model has them
     synthetic_ratio: SyntheticRatio = 3.0  # imagined actions of option B, as a multiple of the demonstrated ones
     decoder: Any = None
     """Options of option C's model, which acts itself: model@exercise.decoder=...; null: decoder_only"""
@@ -183,11 +184,17 @@ class IntegrationExercise(Exercise):
     def _check_data(self, experiment: Experiment) -> None:
         """UserError where an arm could not learn from the demonstrations, or not from what the model decodes."""
         config, wanted, data, name = self.config, set(self.config.arms), experiment.data, experiment.task_spec.name
-        blind = sorted({SEARCHED, AUGMENTED} & wanted)
-        if blind and "state" not in experiment.dry_run.model.decoded_keys:
+        blind, model = sorted({SEARCHED, AUGMENTED} & wanted), experiment.settings.label("model")
+        decodes = not (blind or self._imagines) or "state" in experiment.dry_run.model.decoded_keys
+        if blind and not decodes:
             raise UserError(
-                f"{', '.join(blind)} look at decoded states, and model={experiment.settings.label('model')} decodes "
-                "none; choose another model, or leave them out of exercise.arms"
+                f"{', '.join(blind)} look at decoded states, and model={model} decodes none; choose another model, or "
+                "leave them out of exercise.arms"
+            )
+        if not decodes:
+            raise UserError(
+                f"exercise.imagined_goals={config.imagined_goals} shows the executor decoded states, and model={model} "
+                "decodes none; choose another model, or set it to 0"
             )
         shown = data.config.demonstrated
         if shown is not None and AUGMENTED in wanted:
@@ -201,6 +208,11 @@ class IntegrationExercise(Exercise):
                 f"exercise.collection=true joins data.demonstrated={shown} with episodes of {name}, and "
                 f"{'; '.join(found)}; set exercise.collection=false"
             )
+
+    @property
+    def _imagines(self) -> bool:
+        """Whether an executor of sub-goals learns from goals that the world model imagines."""
+        return self.config.imagined_goals > 0 and bool(set(EXECUTED) & set(self.config.arms))
 
     def _check_search(self, experiment: Experiment) -> None:
         """UserError where nothing can be searched for so far ahead."""
@@ -217,7 +229,7 @@ class IntegrationExercise(Exercise):
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
-        if set(MODELLED) & set(config.arms) or learns_inside(experiment.settings):
+        if set(MODELLED) & set(config.arms) or self._imagines or learns_inside(experiment.settings):
             train_models(experiment, clone=True)
         experiment.data.demonstrations()  # which all of these learn from
         choose_clones(experiment)
@@ -281,14 +293,20 @@ class IntegrationExercise(Exercise):
         """What each training seed trains of this exercise's own, so that it is trained side by side."""
         config, wanted = self.config, set(self.config.arms)
         section = decoder_section(config.decoder)
-        trainings = {
-            partial(executor_training, ahead=2 * config.subgoals.steps, collection=config.collection): EXECUTED,
+        trainings: dict[Callable[[Experiment], Training], tuple[str, ...]] = {
+            self._executor(): EXECUTED,
             partial(executor_training, ahead=GENERAL, collection=config.collection): (FINAL,),
             partial(head_training, steps=config.subgoals.steps): IMAGINED,
             partial(decoder_training, section=section, plain=False): (DECODER, VIDEO),
             partial(decoder_training, section=section, plain=True): (DECODER_PLAIN,),
         }
         return [training for training, arms in trainings.items() if wanted & set(arms)]
+
+    def _executor(self) -> Callable[[Experiment], Training]:
+        """How the executor of sub-goals is trained, in any training seed."""
+        config = self.config
+        ahead, imagined = 2 * config.subgoals.steps, config.imagined_goals
+        return partial(executor_training, ahead=ahead, collection=config.collection, imagined=imagined)
 
     def _decoders(self, experiment: Experiment) -> Iterator[Arm]:
         """Option C's arms."""
@@ -313,7 +331,7 @@ class IntegrationExercise(Exercise):
         }
         for name, source in sources.items():
             if name in wanted:
-                executor = experiment.models.train(executor_training(experiment, 2 * steps, config.collection))
+                executor = experiment.models.train(self._executor()(experiment))
                 yield SubgoalArm(name, experiment.settings, executor, source(), config.subgoals)
         if FINAL in wanted:
             general = experiment.models.train(executor_training(experiment, GENERAL, config.collection))

@@ -15,12 +15,14 @@ from wm_lab.experiment.run_settings import Section, Settings
 from wm_lab.experiment.segment_maker import IMAGINED, SynthesisConfig, settled
 from wm_lab.experiment.synthetic_data import Synthesis
 from wm_lab.experiment.training_mix import TrainingMix
+from wm_lab.policies.imagined_goals import ImaginedGoals
 from wm_lab.policies.subgoal_cloning import SubgoalCloning
 from wm_lab.policies.subgoal_head import SubgoalHead
 from wm_lab.settings import TARGET, build, read_config
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
 from wm_lab.tasks.task import TaskSpec
+from wm_lab.training.checkpoint import load_model
 from wm_lab.training.config import TrainerConfig
 from wm_lab.world_model import DataSpec, WorldModel
 
@@ -51,11 +53,12 @@ class TaughtJob:
         return self.make(experiment)
 
 
-def executor_training(experiment: Experiment, ahead: int, collection: bool) -> Training:
+def executor_training(experiment: Experiment, ahead: int, collection: bool, imagined: float = 0.0) -> Training:
     """A policy that is told where to be up to so many steps later; 0: or at any later time of the episode.
 
     It has the options of the clone that was chosen, and learns from as many moments in as many steps.
     collection: half of these from what the world model learns from; whatever was done there led where it led
+    imagined: share of the goals that are told as the world model imagines them
     """
     settings, demonstrations = experiment.settings, experiment.data.demonstrations()
     eyes = experiment.data.normaliser(demonstrations)
@@ -73,11 +76,22 @@ def executor_training(experiment: Experiment, ahead: int, collection: bool) -> T
     }
     spec, trainer = _with_disturbed_steps(mix), _whole_episodes(experiment, mix.dataset)
     name = "executor" if ahead else "gcbc"
+    world = experiment.models.world_model() if imagined else None
+    if world is not None:
+        section["imagined"] = imagined
     recipe = experiment.models.recipe(name, section, trainer, mix.dataset) | mix.recipe()
+    if world is not None:
+        recipe["imagined_by"] = world.parent.name
     what = "executor of sub-goals" if ahead else "executor of goals"
-    return Training(
-        recipe, lambda: build(SubgoalCloning, section, "bc", spec), mix.dataset, trainer, mix.weights, name, name, what
-    )
+
+    def make() -> SubgoalCloning:
+        net = build(SubgoalCloning, section, "bc", spec)
+        if world is not None:
+            model = load_model(world, WorldModel, settings.device)
+            net.imagine_by(ImaginedGoals(model, mix.dataset.instructions))
+        return net
+
+    return Training(recipe, make, mix.dataset, trainer, mix.weights, name, name, what)
 
 
 def _joined(demonstrations: Dataset, others: Dataset, keys: tuple[str, ...]) -> Dataset:
