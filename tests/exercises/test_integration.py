@@ -47,6 +47,7 @@ def test_every_arm_plays_the_same_starts(wanted):
     assert all(row["decision_ms"] > 0 for row in rows.values())
     assert {pair["b"] for pair in answer.numbers["differences"]} >= {"bc", "subgoal_shuffled"}
     assert "against cloning on hand/reach" in answer.verdicts[0]
+    assert all(f"{arm}: " in answer.tables[0].caption for arm in ARMS)
 
 
 def test_executor_and_head_learn_from_the_clones_demonstrations_in_as_many_steps(wanted):

@@ -82,6 +82,13 @@ def test_bars_are_as_high_as_the_rates_and_stand_by_task():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["toy/push\ncontact", "toy/reach\nreach"]
 
 
+def test_the_legend_of_many_arms_with_long_names_lies_on_the_picture():
+    (row, *_) = success_rows(results())
+    figure = plots.success_bars([replace(row, arm=f"subgoal_retrieved_{number}") for number in range(14)])
+    (legend,) = figure.legends
+    assert legend.get_window_extent().width <= figure.bbox.width and len(legend.get_texts()) == 14
+
+
 def lightness_and_hue(colour: str) -> np.ndarray:
     """CIE L*a*b*, in which an eye tells what is 10 apart."""
     rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])

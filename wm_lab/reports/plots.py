@@ -302,9 +302,13 @@ def _legend(figure: Figure, axes: Axes, right: bool = False) -> None:
     labels, handles = list(unique), list(unique.values())
     if right:
         figure.legend(handles, labels, loc="outside right upper", fontsize=8)
-    else:
-        across = max(3, round(figure.get_figwidth()))  # names of about an inch
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), across, 7), fontsize=8)
+        return
+    across = min(len(labels), max(3, round(figure.get_figwidth())), 7)  # names of about an inch
+    for columns in range(across, 0, -1):  # and fewer where they are longer
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
+        if legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _task_label(task: str, rows: Sequence[SuccessRow]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from wm_lab.evaluation.comparison import Difference, SuccessRow, compare_pairs, success_rows
 from wm_lab.evaluation.json_files import plain
@@ -10,13 +11,13 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import is_significant, with_seeds
 from wm_lab.exercises.exercise import Answer
-from wm_lab.experiment.arms import ACTOR
+from wm_lab.experiment.arms import ACTOR, ORACLE
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import success_bars, success_latency
-from wm_lab.reports.tables import difference_table, success_table
+from wm_lab.reports.tables import Table, difference_table, success_table
 
 BC, MPC = "bc", "mpc"
 SEARCHED, GENERATED = "subgoal_search", "subgoal_generate"
@@ -35,6 +36,7 @@ GENERAL = 0
 """Steps that a goal lies ahead for an executor that is told where an episode ends: any."""
 
 WORDS = {
+    BC: "the clone of the demonstrations",
     MPC: "planning",
     LOCAL: "local planning",
     SEARCHED: "sub-goals searched for in the model (A)",
@@ -48,6 +50,7 @@ WORDS = {
     RETRIEVED: "retrieved sub-goals",
     FINAL: "the final goal",
     SHUFFLED: "shuffled sub-goals",
+    ORACLE: "planning in the true dynamics",
 }
 """How arms are called in a sentence."""
 
@@ -82,13 +85,21 @@ def integration_answer(experiment: Experiment, manifest: Manifest, arms: Mapping
         verdicts=[integration_verdict(rows, against, task), *executor_verdict(against)],
         numbers={"manifest": manifest.hash, "rows": plain(rows), "differences": plain([*rivals, *controls])},
         tables=[
-            success_table(rows, "World model and policy together"),
+            arms_table(rows),
             *(difference_table(pairs, title) for title, pairs in told.items() if pairs),
         ],
         figures={"success": Drawing(success_bars, (rows,)), "success_latency": Drawing(success_latency, (rows,))},
         outcomes=arms,
         model=model_facts(experiment) if set(MODELLED) & set(arms) else None,
     )
+
+
+def arms_table(rows: Sequence[SuccessRow]) -> Table:
+    """Who succeeded how often, and below it what every arm is."""
+    table = success_table(rows, "World model and policy together")
+    meant = "; ".join(f"{row.arm}: {WORDS[row.arm]}" for row in rows)
+    ms = "ms/decision, of sub-goals: of a step in which one is asked for. "
+    return replace(table, caption=f"{table.caption} {ms if any('subgoal' in row.arm for row in rows) else ''}{meant}.")
 
 
 def integration_verdict(rows: Sequence[SuccessRow], against: Mapping[str, Difference], task: str) -> str:
