@@ -125,10 +125,20 @@ def test_what_cannot_be_asked_is_refused_before_any_work(tmp_path, words, senten
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_decodes_no_states_is_refused_before_any_work(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "augmented, subgoal_search look at decoded states, and model=latent_mlp"),
+        (
+            ("exercise.imagined_goals=0.5", "exercise.arms=[bc,subgoal_oracle]"),
+            "exercise.imagined_goals=0.5 shows the executor decoded states, and model=latent_mlp",
+        ),
+    ],
+)
+def test_a_model_that_decodes_no_states_is_refused_before_any_work(tmp_path, words, sentence):
     blind = {"_target_": "tests.exercises.point_world.PointWorld", "decodes": []}
-    wanted = replace(changed(settings(*SMALL), tmp_path), model=blind)
-    with pytest.raises(UserError, match="augmented, subgoal_search look at decoded states, and model=latent_mlp"):
+    wanted = replace(changed(settings(*SMALL, *words), tmp_path), model=blind)
+    with pytest.raises(UserError, match=sentence):
         build(Exercise, wanted.exercise, "exercise").check(Experiment(wanted))
 
 
