@@ -40,7 +40,7 @@ EXTRAS = {
 }
 """What a task needs that the lab itself does not."""
 
-EXPERTLESS = ("gym/pusht", "gym/half_cheetah", "dmc", "planet")
+EXPERTLESS = ("gym/pusht", "swm/pusht", "gym/half_cheetah", "dmc", "planet")
 ALONE = ("data=random", "exercise.clone=false", "exercise.advised=false")
 
 
