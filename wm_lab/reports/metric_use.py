@@ -18,7 +18,7 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.policy_ranking import spearman
 from wm_lab.reports.cells import SweepCell
 from wm_lab.reports.runs import RunRecord
-from wm_lab.reports.scorecard import NONE, Numbers, asked_by_choice
+from wm_lab.reports.scorecard import FIRST, NONE, Numbers, asked_by_choice
 from wm_lab.reports.tables import Table
 
 LEAST = 5
@@ -50,7 +50,8 @@ def metric_use_table(records: Sequence[RunRecord]) -> Table | None:
             rows.append((metric, *cells, _counts(its.values())))
     caption = (
         "Spearman's ρ over models of a task, mean over tasks; signs are turned so that more is better: a number that "
-        f"predicts a use has a ρ near 1. Tasks with at least {LEAST} models. 95 % intervals over models. n: models."
+        f"predicts a use has a ρ near 1. Tasks with at least {LEAST} models. 95 % intervals over models. n: models. "
+        + FIRST
     )
     return Table(
         "Which cheap number predicts which use", ("metric", *columns, "n"), rows, frozenset({"metric"}), caption

@@ -36,6 +36,10 @@ RUNGS = (
 """The ladder, lowest first."""
 
 
+FIRST = "Of several runs that answered the same question, such as with another seed, the first."
+"""Said of what is read off runs: a run of `seeds=3` speaks of all of its trainings, and runs are not pooled."""
+
+
 class Role(NamedTuple):
     """One row of a card; words where a number stands, "–" where nobody told."""
 
@@ -99,7 +103,7 @@ def scorecard_table(card: Card) -> Table:
     columns = ("role", "measured by", "this model", "floor", "ceiling")
     caption = (
         "95 % intervals; –: not asked, or there is none. Floor: chance, the untrained model, or random actions; "
-        f"ceiling: the true simulator, or the expert. Rungs: {', '.join(RUNGS)}."
+        f"ceiling: the true simulator, or the expert. Rungs: {', '.join(RUNGS)}. {FIRST}"
     )
     title = f"What {card.choice} is good for on {card.task}"
     return Table(title, columns, [tuple(role) for role in card.roles], frozenset({"role", "measured by"}), caption)
