@@ -7,6 +7,7 @@ what is not trained here beforehand is trained when it is asked for, one after a
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
@@ -200,11 +201,14 @@ def _side_by_side(experiment: Experiment, jobs: Sequence[Job]) -> None:
 def _trainer(kind: type[Experiment], settings: Settings) -> Callable[[tuple[int, Job]], dict[str, float]]:
     """What a worker trains with; it returns what took how many seconds."""
     alone = replace(settings, workers=1)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)  # on the stream as it is now
 
     def train(item: tuple[int, Job]) -> dict[str, float]:
         _, job = item
         experiment = kind(alone, job.number)
-        with redirect_stderr(io.StringIO()):  # the parent alone says how far all are
+        with redirect_stderr(
+            io.StringIO()
+        ):  # the parent alone says how far all are; whom one waits for is a log's word
             experiment.models.train(job.training(experiment))
         return experiment.tools.seconds
 
