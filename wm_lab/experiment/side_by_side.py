@@ -206,9 +206,7 @@ def _trainer(kind: type[Experiment], settings: Settings) -> Callable[[tuple[int,
     def train(item: tuple[int, Job]) -> dict[str, float]:
         _, job = item
         experiment = kind(alone, job.number)
-        with redirect_stderr(
-            io.StringIO()
-        ):  # the parent alone says how far all are; whom one waits for is a log's word
+        with redirect_stderr(io.StringIO()):  # the parent alone says how far all are; whom one waits for, the log
             experiment.models.train(job.training(experiment))
         return experiment.tools.seconds
 
