@@ -16,7 +16,7 @@ from wm_lab.data.rollout import PlayConfig, Player, play
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.policies import PoliciesConfig, PoliciesExercise
-from wm_lab.exercises.policies.answer import JudgedWorld, from_few, policies_verdicts, policy_table
+from wm_lab.exercises.policies.answer import JudgedWorld, control_verdict, from_few, policies_verdicts, policy_table
 from wm_lab.exercises.policies.dream_player import DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.dry_run import blank_spec
@@ -149,6 +149,13 @@ def test_where_all_policies_truly_succeed_alike_nothing_is_said_of_their_order()
     told = policies_verdicts([judged], {"model": judged.ranking()}, None, 1)
     assert told[0].startswith("cannot tell whether the model ranks 3 policies, which in truth all succeed in 0.00")
     assert len(told) == 2
+
+
+def test_a_simulator_that_does_not_agree_with_itself_is_told():
+    true = np.arange(10) < np.array([[1], [5], [9]])
+    for flags, sentence in ((true, "the simulator ranks them with"), (true[:, ::-1], "episodes here do not repeat")):
+        judged = JudgedWorld("simulator", [*"abc"], true, flags[None])
+        assert sentence in control_verdict(judged, judged.ranking(), None, 1)
 
 
 def test_every_sentence_about_a_trained_model_says_how_many_trainings_it_is_of():

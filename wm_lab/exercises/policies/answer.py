@@ -267,6 +267,11 @@ def few_verdict(few: FewEpisodes, episodes: int, seeds: int) -> str:
 def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval | None, seeds: int) -> str:
     """better: by how much the model's ρ exceeds this one's; None where they were not asked of the same episodes"""
     who = CONTROLS[judged.world]
+    if judged.world == TRUTH and not (judged.imagined == judged.true).all():
+        return (
+            f"{who} itself agrees in {found.agreement.bounds()} of single episodes alone: episodes here do not repeat, "
+            "so what any model is told to get wrong may be that."
+        )
     if not isfinite(found.spearman.value):
         return f"{who} ranks nothing, since it gives every policy a success of {judged.imagined.mean():.2f}."
     told = (
