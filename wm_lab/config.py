@@ -32,6 +32,7 @@ from wm_lab.policies.behaviour_cloning import BehaviourCloning
 from wm_lab.policies.mpc import MPCConfig
 from wm_lab.settings import TARGET, complete, target, with_target
 from wm_lab.settings.switch import structured
+from wm_lab.tasks.overlay import RAYS
 from wm_lab.tasks.variation import EvaluationConfig
 from wm_lab.tracking.wandb_run import TrackingConfig
 from wm_lab.training.config import TrainerConfig
@@ -156,6 +157,9 @@ class RootConfig:
     """Processes that collect, train side by side and evaluate; null: one per core. Never changes a number."""
     media: bool = True
     """Moving pictures of episodes and of imaginations, on the page and for the tracker."""
+    renderer: str = RAYS
+    """Who draws pictures of MuJoCo for people: rays, without a GL library, or opengl, MuJoCo's own renderer by EGL or
+    OSMesa. What models see is the same."""
     optimized_metric: str | None = None
     """What a hyperparameter search maximises: success (of planning) or H_skill (of imagination)."""
     outputs: str = "outputs"
@@ -197,8 +201,10 @@ def composed(folder: Path, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def settings_of(plain: Mapping[str, Any], labels: dict[str, str], device: str, store: Path) -> Settings:
-    """What a run is asked, of its configuration as plain, resolved values.
+def settings_of(
+    plain: Mapping[str, Any], labels: dict[str, str], device: str, store: Path, renderer: str = RAYS
+) -> Settings:
+    """What a run is asked, of its configuration as plain, resolved values; renderer: see `choose_renderer`.
 
     Raises UserError for options that are none, KeyError for one that is missing.
     """
@@ -210,6 +216,7 @@ def settings_of(plain: Mapping[str, Any], labels: dict[str, str], device: str, s
         device=device,
         workers=plain["workers"],
         media=plain.get("media", True),
+        renderer=renderer,
         store=store,
         labels=labels,
     )

@@ -52,6 +52,7 @@ from wm_lab.system.device import choose_device
 from wm_lab.system.names import file_name
 from wm_lab.system.streams import let_logs_fail, prepare_streams, require_folder
 from wm_lab.tasks.extras import need
+from wm_lab.tasks.renderer import choose_renderer
 from wm_lab.tasks.task import Task
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
@@ -132,7 +133,8 @@ def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     if choices.get(RERANKER) is not None:
         labels[RERANKER] = str(choices[RERANKER])
     store = Path(hydra.utils.to_absolute_path(schema.home(plain["outputs"]))) / "store"
-    settings = schema.settings_of(plain, labels, choose_device(plain["device"]), store)
+    device, renderer = choose_device(plain["device"]), choose_renderer(plain["renderer"])
+    settings = schema.settings_of(plain, labels, device, store, renderer)
     tracking = read_config(TrackingConfig, plain["tracking"], "tracking")
     if tracking.group is None and is_multirun():
         tracking.group = Path(HydraConfig.get().sweep.dir).name

@@ -38,6 +38,20 @@ def test_an_arm_leaves_a_clip_of_what_it_solved_and_of_what_it_failed_and_makes_
     assert experiment.evaluations.clips(noop, manifest, 2) == [clip]
 
 
+def test_clips_that_another_renderer_draws_lie_apart(experiment, monkeypatch):
+    manifest, arm, tools = freeze(experiment.task_spec, 3), scripted_arms()[0], experiment.tools
+    experiment.evaluations.play(arm, manifest, 2)
+    (rays,) = experiment.evaluations.clips(arm, manifest, 2)
+    drawn = []
+    monkeypatch.setattr(tools, "settings", replace(tools.settings, renderer="osmesa"))
+    monkeypatch.setattr(
+        tools.workers, "map", lambda build, every, name: drawn.extend(build.args) or [None for _ in every]
+    )
+    assert experiment.evaluations.clips(arm, manifest, 2) == [] and drawn[-1] == "osmesa"
+    monkeypatch.undo()
+    assert experiment.evaluations.clips(arm, manifest, 2) == [rays]
+
+
 def test_the_plan_of_a_planner_is_a_line_in_the_picture(experiment, monkeypatch):
     drawn = []
     arm = PlanningArm("simulator", experiment.settings.with_objective(TRUE_COST), SIMULATOR)

@@ -40,7 +40,7 @@ IMAGINED = 2
 TRIED = "tried"
 """The kind of artifact that remembers settings whose dry run was passed."""
 
-IDLE = ("store", "workers", "media", "labels")
+IDLE = ("store", "workers", "media", "renderer", "labels")
 """Settings that change nothing of it."""
 
 

@@ -27,6 +27,7 @@ from wm_lab.experiment.shown import load as load_shown
 from wm_lab.experiment.shown import save as save_shown
 from wm_lab.experiment.tools import Tools, identity
 from wm_lab.reports.moving import Clip, save_moving
+from wm_lab.tasks.overlay import RAYS
 from wm_lab.tracking.progress import progress
 from wm_lab.view.sequences import Viewed
 
@@ -107,7 +108,7 @@ class Evaluations:
         every = load_shown(tools.store.path("outcomes", recipe))
 
         def work(folder: Path) -> None:
-            build = partial(Cameraman, self._world(manifest), arm)
+            build = partial(Cameraman, self._world(manifest), arm, tools.settings.renderer)
             with tools.clock("clips"):
                 films = tools.workers.map(build, every, name=lambda shown: f"the episode with seed {shown.seed}")
             for shown, film in zip(every, films, strict=True):
@@ -119,6 +120,7 @@ class Evaluations:
         said = {shown.name: quoted(tools.evaluated, shown) for shown in every}
         made |= {"said": said} if any(said.values()) else {}
         made |= {"subgoals": True} if any(shown.asked is not None for shown in every) else {}
+        made |= {"renderer": tools.settings.renderer} if tools.settings.renderer != RAYS else {}
         folder = tools.store.get("clips", made, work)
         found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".webp", ".gif")}
         return [_clip(arm.name, shown, found[shown.name], said[shown.name]) for shown in every if shown.name in found]
@@ -128,6 +130,7 @@ class Evaluations:
         if not self.tools.evaluated.repeatable:
             return []
         folder, task = self.tools.store.path("outcomes", self._recipe(arm, manifest, play_on)), self._world(manifest)()
+        task.renderer = self.tools.settings.renderer
         return [view_again(task, arm.name, shown) for shown in load_shown(folder)]
 
     def _world(self, manifest: Manifest) -> TaskFactory:

@@ -17,7 +17,7 @@ from wm_lab.experiment.shown import Shown
 from wm_lab.policies.beliefs import Beliefs
 from wm_lab.policy import Moment
 from wm_lab.reports.moving import titled
-from wm_lab.tasks.overlay import Line, Overlay
+from wm_lab.tasks.overlay import RAYS, Line, Overlay
 from wm_lab.tasks.task import Task
 from wm_lab.view.sequences import Viewed, ending, of_episode
 from wm_lab.world_model import State, WorldModel
@@ -47,8 +47,9 @@ class Film(NamedTuple):
 class Cameraman:
     """Films episodes of one arm; built once in each process."""
 
-    def __init__(self, make_task: TaskFactory, arm: Arm) -> None:
+    def __init__(self, make_task: TaskFactory, arm: Arm, renderer: str = RAYS) -> None:
         self._task, self._name = make_task(), arm.name
+        self._task.renderer = renderer
         self._tracer = Tracer.of(arm, self._task)
         self._size, self._most = frame_budget(self._task)
 

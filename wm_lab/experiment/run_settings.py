@@ -8,6 +8,7 @@ from typing import Any
 
 from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
 from wm_lab.settings import TARGET
+from wm_lab.tasks.overlay import RAYS
 from wm_lab.tasks.variation import NONE, EvaluationConfig
 
 RERANKER = "model@exercise.reranker"
@@ -42,6 +43,7 @@ class Settings:
     device: str = "cpu"
     workers: int | None = None
     media: bool = True  # moving pictures
+    renderer: str = RAYS  # who draws pictures for people; for OpenGL its library
     store: Path = Path("outputs/store")
     behaviour: Section = field(default_factory=lambda: {TARGET: "wm_lab.behaviours.none.NoBehaviour"})
     behaviour_trainer: Section = field(default_factory=dict)

@@ -53,7 +53,9 @@ class Tools:
     @cached_property
     def task(self) -> Task:
         """A task of one's own, to ask and to replay with."""
-        return self.make_task()
+        task = self.make_task()
+        task.renderer = self.settings.renderer
+        return task
 
     @cached_property
     def make_evaluated(self) -> TaskFactory:

@@ -89,6 +89,7 @@ class Pictures:
 
     def _posing(self, make_task: Callable[[], Task]) -> Task | None:
         stage = make_task()
+        stage.renderer = self._session.task.renderer
         try:
             self._looks_like(stage)
         except LookupError:

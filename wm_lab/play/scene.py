@@ -72,6 +72,7 @@ def scene(settings: Settings, dynamics: Dynamics, label: str, clone: Path | None
     """A session of a trained model; without a clone it takes the newest that the store holds for this task."""
     make_task = partial(build, Task, settings.task, "task")
     task = make_task()
+    task.renderer = settings.renderer
     planner = PlanningArm("planner", settings, dynamics).build_bare()
     policies: dict[str, Policy] = {"planner": planner}
     if (cloned := _clone(settings, task, clone)) is not None:

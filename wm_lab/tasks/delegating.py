@@ -99,6 +99,14 @@ class DelegatingTask(Task):
     def relocate(self, states: np.ndarray, random: np.random.Generator) -> Relocation:
         return self._task.relocate(states, random)
 
+    @property
+    def renderer(self) -> str:
+        return self._task.renderer
+
+    @renderer.setter
+    def renderer(self, renderer: str) -> None:
+        self._task.renderer = renderer
+
     def render(
         self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
     ) -> np.ndarray:

@@ -28,6 +28,7 @@ from wm_lab.tasks.mechanics import Mechanics
 from wm_lab.tasks.mujoco_memory import Memory, Touch
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Line, Overlay
 from wm_lab.tasks.raycast import GOAL, Marker, RayCamera, View
+from wm_lab.tasks.renderer import people_camera
 from wm_lab.tasks.task import SimulatedFutures, Task, TaskSpec, Variable, defining_options
 from wm_lab.tasks.variation import TRAIN, Factors
 
@@ -244,11 +245,8 @@ class EnvTask(Task):
     def render(
         self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
     ) -> np.ndarray:
-        """Without any GL library."""
         model, chosen = self._env.unwrapped.model, self.camera if camera is None else camera
-        shown = self._for_people
-        if shown is None or shown.size != size[::-1] or shown.chosen is not chosen:
-            shown = self._for_people = LitCamera(model, *size, chosen)
+        shown = self._for_people = people_camera(self._for_people, self.renderer, model, size, chosen)
         shown.factors = self._factors
         markers = [m._replace(opacity=TRANSLUCENT) if m.color == GOAL else m for m in self._markers()]
         # How the whole robot would stand, a state of this task does not say; where its things would be, it does.

@@ -219,6 +219,7 @@ class HandAllTask(Task):
     ) -> np.ndarray:
         if overlay.ghost is not None:
             overlay = overlay._replace(ghost=self._own(np.asarray(overlay.ghost), self._number))
+        self.running.renderer = self.renderer
         return self.running.render(size, camera, overlay)
 
     def _seen(self, seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from wm_lab.tasks.light import SHADOW_GAP, WITHIN_PIXEL, brightness, edges, lengths, normals, screen_normals
-from wm_lab.tasks.overlay import Line, draw_lines
+from wm_lab.tasks.overlay import RAYS, Line, draw_lines
 from wm_lab.tasks.raycast import VISIBLE_GROUPS, Marker, RayCamera, View, ball_hits
 
 ROOM = 1.5  # pixels around what moves that are looked at anew: their edges change with it
@@ -45,6 +45,8 @@ class Backdrop(NamedTuple):
 
 class LitCamera(RayCamera):
     """As `RayCamera`, under a lamp at a point (m), high over what it lights; without geoms of a hidden group."""
+
+    renderer = RAYS
 
     def __init__(
         self,

@@ -10,6 +10,9 @@ import numpy as np
 PICTURE_SIZE = (320, 240)
 """Width and height of pictures for people, in pixels."""
 
+RAYS = "rays"
+"""Who draws them unless told otherwise: cast rays, without any GL library."""
+
 STILL = 2e-3  # m, what moves less leaves no line
 FINER = 3  # times the picture's size, in which lines are drawn
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wm_lab.domains import Positive, Steps
 from wm_lab.errors import UserError
-from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
+from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, RAYS, Overlay
 from wm_lab.tasks.variation import Factors
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ class Task(gymnasium.Env, ABC):
     """False of what is only described, such as a recording: there is no simulator behind it."""
 
     task_spec: TaskSpec
+
+    renderer: str = RAYS
+    """Who draws what `render` shows of MuJoCo, see `choose_renderer`; observations are cast rays, whatever it is."""
 
     @abstractmethod
     def state(self) -> np.ndarray:

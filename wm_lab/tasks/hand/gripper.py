@@ -1,7 +1,7 @@
 """The free-flying parallel gripper over a table, whatever is asked of it there.
 
-Actions are seven numbers in [-1, 1] at 20 Hz: six velocities of the hand, and the opening of the fingers. Pictures are
-drawn without any GL library.
+Actions are seven numbers in [-1, 1] at 20 Hz: six velocities of the hand, and the opening of the fingers. Pictures that
+models see are drawn without any GL library.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from wm_lab.tasks.hand.state import PROPRIO
 from wm_lab.tasks.lit_camera import LitCamera
 from wm_lab.tasks.overlay import NOTHING, PICTURE_SIZE, Overlay
 from wm_lab.tasks.raycast import Marker, RayCamera, View
+from wm_lab.tasks.renderer import people_camera
 from wm_lab.tasks.task import SCENE, PlanningHints, Task, consecutive
 from wm_lab.tasks.variation import TRAIN, Factors
 
@@ -228,9 +229,8 @@ class GripperTask(Task):
         self, size: tuple[int, int] = PICTURE_SIZE, camera: str | View | None = None, overlay: Overlay = NOTHING
     ) -> np.ndarray:
         chosen = PEOPLE if camera is None else camera
-        shown = self._shown
-        if shown is None or shown.size != size[::-1] or shown.chosen is not chosen:
-            shown = self._shown = LitCamera(self._physics.model, *size, chosen, LAMP, GOAL_GROUP)
+        model, renderer = self._physics.model, self.renderer
+        shown = self._shown = people_camera(self._shown, renderer, model, size, chosen, LAMP, GOAL_GROUP)
         shown.factors = self._factors
         markers = [marker._replace(opacity=TRANSLUCENT) for marker in self._markers()]
         ghost = None if overlay.ghost is None else self._posed(overlay.ghost)
