@@ -36,7 +36,6 @@ EXAMPLES = (
     ("wm-lab --config-name course", "the four exercises, one report"),
     ("wm-lab play task=hand/push", "drive beside what a model imagines"),
     ("wm-lab --cfg job --resolve", "show what would run, and stop"),
-    ("wm-lab --help model=rssm", "what can be set, of a choice"),
 )
 
 UNTYPED = (("task", "recorded"), ("planner", "local"))
