@@ -269,7 +269,7 @@ def control_verdict(judged: JudgedWorld, found: PolicyRanking, better: Interval 
     who = CONTROLS[judged.world]
     if judged.world == TRUTH and not (judged.imagined == judged.true).all():
         return (
-            f"{who} itself agrees in {found.agreement.bounds()} of single episodes alone: episodes here do not repeat, "
+            f"{who} agrees in {found.agreement.bounds()} of single episodes alone: episodes here do not repeat, "
             "so what any model is told to get wrong may be that."
         )
     if not isfinite(found.spearman.value):
