@@ -118,3 +118,26 @@ def test_a_probe_that_hangs_is_no_library(monkeypatch: pytest.MonkeyPatch) -> No
     probe.cache_clear()
     assert probe("osmesa") == "no picture within 1 s"
     probe.cache_clear()
+
+
+KEPT = """
+import sys
+import weakref
+import mujoco
+from wm_lab.tasks.gl_camera import GLCamera
+from wm_lab.tasks.raycast import View
+
+weakref.finalize(View, print)  # whoever registers first is called last at the end
+model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
+view = View.towards((0.0, 0.0, 0.0), eye=(4.0, 0.0, 0.0))
+kept = [GLCamera(sys.argv[1], model, 32, 24, view) for _ in range(2)]
+kept[0].render(mujoco.MjData(model))
+"""
+
+
+@pytest.mark.parametrize("library", ["egl", "osmesa"])
+def test_a_process_that_still_holds_cameras_ends_in_silence(library: str) -> None:
+    if (complaint := probe(library)) is not None:
+        pytest.skip(f"no {library}: {complaint}")
+    done = subprocess.run([sys.executable, "-c", KEPT, library], capture_output=True, text=True, check=True)
+    assert not done.stderr

@@ -49,7 +49,8 @@ class GLCamera(LitCamera):
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._context.readDepthMap = mjtDepthMap.mjDEPTH_ZEROFAR
-        weakref.finalize(self, _free, self._gl, self._context)
+        # At the end of the process MuJoCo closes the display itself, before anything of ours could be freed on it.
+        weakref.finalize(self, _free, self._gl, self._context).atexit = False
         self._drawn = mujoco.MjvScene(model, MOST_GEOMS)
         self._drawn.flags[mjtRndFlag.mjRND_SKYBOX] = 0
         self._choice = mujoco.MjvOption()
