@@ -27,7 +27,7 @@ in the whole box with its proposals."""
 
 SPREADS = {NEARBY: 0.5, LOCAL: 1.0, WIDE: 2.0, WIDEST: 4.0}
 """Of local planning, in spreads of its planner. Near a good clone, since a model ranks no steps of several to a
-millimetre; far from one of few demonstrations, which is wrong by more than that."""
+millimetre; far from one of few demonstrations, where the model is good enough for that."""
 
 
 class Merit(NamedTuple):
