@@ -9,9 +9,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.data.toy import SPEED, ConstantPolicy, PointConfig, PointTask, ScriptedPolicy
-from wm_lab.data.collect import GROUPS, collect
+from wm_lab.data.collect import GROUPS, PLAN, collect
 from wm_lab.data.config import DataConfig
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.shard import EPISODE
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 
@@ -76,6 +77,21 @@ def test_a_damaged_group_is_removed_and_named(tmp_path):
     with pytest.raises(UserError, match=r"000000\.npz was damaged"):
         make(tmp_path / "a")
     make(tmp_path / "a")
+
+
+def test_what_another_version_of_the_lab_has_begun_is_played_anew(tmp_path):
+    """Its groups may lack a column, and a KeyError at the very end would be the answer to an hour of playing."""
+
+    def stop(episodes, **more):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "a", advance=stop)
+    plan = json.loads((tmp_path / "a" / PLAN).read_text())
+    (tmp_path / "a" / PLAN).write_text(json.dumps({key: plan[key] for key in plan if key != "layout"}))
+    (group,) = (tmp_path / "a" / GROUPS).glob("*.npz")
+    np.savez(group, **{f"{EPISODE}length": [1]})
+    assert same_bytes(make(tmp_path / "a"), make(tmp_path / "b"))
 
 
 def test_the_manifest_tells_where_every_episode_is_from(tmp_path):

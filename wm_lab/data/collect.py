@@ -39,6 +39,8 @@ from wm_lab.tasks.task import TaskSpec
 
 GROUPS = "groups"
 PLAN = "plan.json"
+LAYOUT = 2
+"""Of a group's columns: what another version of the lab has begun cannot be joined with what this one plays."""
 LENGTH, TOLD = EPISODE + "length", EPISODE + "instruction"
 DAMAGE = (zipfile.BadZipFile, zlib.error, TokenError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError)
 """What reading a damaged group of episodes can end in."""
@@ -154,7 +156,7 @@ def _require_same_plan(folder: Path, task_spec: TaskSpec, provenance: Mapping[st
     else:
         (folder / GROUPS).mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{PLAN}"
-        temporary.write_text(json.dumps(plan))
+        temporary.write_text(json.dumps({**plan, "layout": LAYOUT}))
         temporary.rename(folder / PLAN)
     if found != plan:
         raise UserError(
@@ -164,12 +166,16 @@ def _require_same_plan(folder: Path, task_spec: TaskSpec, provenance: Mapping[st
 
 
 def _read_plan(folder: Path) -> dict[str, Any] | None:
-    """The plan of a collection that was begun; of one whose plan was damaged nothing can be used, and it goes."""
+    """The plan of a collection that was begun. Of one that was damaged, or whose groups another version of the lab
+    has written, nothing can be used, and it goes.
+    """
     if not (folder / PLAN).exists():
         return None
     try:
         plan: dict[str, Any] = json.loads((folder / PLAN).read_text())
         _ = plan["task"]["name"], len(plan["provenance"]["seeds"])
+        if plan.pop("layout") != LAYOUT:
+            raise ValueError
         return plan
     except (ValueError, LookupError, TypeError):
         shutil.rmtree(folder / GROUPS, ignore_errors=True)
