@@ -98,6 +98,15 @@ def test_the_actor_that_earned_most_is_kept_and_not_the_last():
     )
 
 
+def test_what_one_training_of_three_promises_too_much_is_not_told_of_all_trainings():
+    starts = np.linspace(-0.1, 0.1, 16)
+    trainings = [[Tried(10, [-1.0] * 16, (gap + starts).tolist(), [0.0] * 16)] for gap in (0.0, 0.0, 3.0)]
+    verdict = validation_verdict(trainings)
+    assert verdict.startswith("cannot tell that the actor exploits its model: imagined − realised return is 1.0 [")
+    assert verdict.count("n=16") == 1, "starts are counted, not starts times trainings"
+    assert "the actor exploits its model" in validation_verdict(trainings[2:])
+
+
 def test_the_checkpoint_is_the_one_that_earned_most(tmp_path):
     with PointExperiment(asked(tmp_path, {"steps": 6, "validate": 3})) as experiment:
         checkpoint = experiment.models.behaviour()

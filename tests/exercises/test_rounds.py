@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.exercises.point_world import PointExperiment, settings
@@ -74,3 +75,14 @@ def test_the_test_is_played_between_rounds_too_where_that_is_asked_for(experimen
     assert rounds_numbers(rounds)[2]["tested"]["value"] == tested[2].value
     recipes = [experiment.after(2).recipe(), PlanningArm("mpc", experiment.settings, experiment.models.world_model())]
     assert recipes[0] == recipes[1].recipe(), "what the test has played already is not played again"
+
+
+def test_a_test_between_rounds_reaches_as_far_as_trainings_differ():
+    def training(earned: float) -> SimpleNamespace:
+        played = SimpleNamespace(episode_return=earned + np.linspace(-1, 1, 20))
+        return SimpleNamespace(evaluations=SimpleNamespace(play=lambda *asked: played), after=lambda number: None)
+
+    trainings = [training(earned) for earned in (0.0, 50.0, 100.0)]
+    tested = returns_after(SimpleNamespace(data=SimpleNamespace(rounds=1), trainings=trainings), None, 1)
+    assert tested[1].low < -50 and tested[1].value == pytest.approx(50) and tested[1].high > 150
+    assert tested[1].n == 20

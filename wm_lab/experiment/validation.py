@@ -20,7 +20,7 @@ from wm_lab.data.rollout import PlayConfig, TaskFactory, play
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.json_files import read_json, write_json
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.means import mean
+from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.policies.behaviour_policy import BehaviourPolicy
 from wm_lab.system.device import device_of
@@ -122,8 +122,8 @@ def validation_verdict(trials: Sequence[Sequence[Tried]]) -> str:
 
 
 def imagined_minus_realised(tried: Sequence[Tried]) -> Interval:
-    """Of what was imagined of the first steps, over all episodes and trainings."""
-    return mean([a - b for each in tried for a, b in zip(each.imagined, each.realised, strict=True)])
+    """Of what was imagined of the first steps, over trainings and the starts that all of them were tried on."""
+    return over_seeds(np.array([np.subtract(each.imagined, each.realised) for each in tried]))
 
 
 def _best(training: Sequence[Tried]) -> Tried:

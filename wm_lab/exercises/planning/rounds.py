@@ -12,7 +12,7 @@ import numpy as np
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.means import mean
+from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.rounds_curve import rounds_curve
@@ -60,16 +60,17 @@ class Round(NamedTuple):
 
 
 def returns_after(experiment: Experiment, manifest: Manifest, every: int) -> dict[int, Interval]:
-    """Returns of the test after no round, after every so many of them and after the last, of all trainings."""
+    """Returns of the test after no round, after every so many of them and after the last, over all trainings."""
     rounds = experiment.data.rounds
     chosen = sorted({*range(0, rounds + 1, every), rounds}) if every and rounds else []
     return {
-        number: mean(
-            [
-                earned
-                for training in experiment.trainings
-                for earned in training.evaluations.play(training.after(number), manifest, None).episode_return
-            ]
+        number: over_seeds(
+            np.array(
+                [
+                    training.evaluations.play(training.after(number), manifest, None).episode_return
+                    for training in experiment.trainings
+                ]
+            )
         )
         for number in chosen
     }
