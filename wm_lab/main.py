@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ def run(cfg: DictConfig) -> Answer:
     return answer
 
 
+def asked_of(section: Mapping[str, Any]) -> type[Exercise]:
+    """The class of the exercise that a section is of."""
+    return target(Exercise, section, "exercise")
+
+
 def typed() -> list[str]:
     """What has this run again, and it alone: not the search that chose it."""
     return [word for word in HydraConfig.get().overrides.task if not word.startswith("hparams_search=")]
@@ -203,7 +209,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
             "seconds": experiment.tools.seconds,
             "store": os.path.relpath(experiment.settings.store, record.folder.path),
             "used": [used._asdict() for used in experiment.tools.used],
-            **metrics_of(exercise, answer.numbers, answer.outcomes),
+            **metrics_of(asked_of(experiment.settings.exercise).metric, answer.numbers, answer.outcomes),
         }
     )
 
@@ -248,7 +254,8 @@ def job(cfg: DictConfig) -> float | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     let_logs_fail()  # also where a launcher's process runs this
     try:
-        check_metric(cfg.optimized_metric, HydraConfig.get().runtime.choices["exercise"])
+        metric = asked_of(plain_values(cfg.exercise)).metric
+        check_metric(cfg.optimized_metric, metric, HydraConfig.get().runtime.choices["exercise"])
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)
         else:

@@ -45,6 +45,9 @@ class Exercise(ABC):
     observation: ClassVar[str] = "state"
     """What a hand task shows where `task.observation` does not say."""
 
+    metric: ClassVar[str] = ""
+    """The one number of its answer that a search can maximise (`optimized_metric`): `success` or `H_skill`."""
+
     @abstractmethod
     def check(self, experiment: Experiment) -> None:
         """Raise UserError where this question cannot be asked of these settings; called before any work."""

@@ -29,6 +29,13 @@ class Lesson(NamedTuple):
     reading: str
 
 
+PLANNING = Lesson(
+    "Does planning with the model beat a cloned policy?",
+    "success.svg",
+    "Each bar is one way to act on the same frozen episodes, with its 95 % interval. The expert is the ceiling, "
+    "random and noop are the floors; what simulator (the true dynamics) has above mpc, the model loses.",
+)
+
 EXERCISES = {
     "imagination": Lesson(
         "How far ahead can the model imagine?",
@@ -36,11 +43,19 @@ EXERCISES = {
         "Each panel is a variable, its error over imagined steps. The model is worth something where its line lies "
         "below persistence (nothing moves) and the linear model; above the dashed tolerance errors decide success.",
     ),
-    "planning": Lesson(
-        "Does planning with the model beat a cloned policy?",
+    "planning": PLANNING,
+    "planning_brief": PLANNING,
+    "goals": Lesson(
+        "Can it go where it is shown a goal?",
         "success.svg",
-        "Each bar is one way to act on the same frozen episodes, with its 95 % interval. The expert is the ceiling, "
-        "random and noop are the floors; what simulator (the true dynamics) has above mpc, the model loses.",
+        "Each bar is one way to act towards the same goals of recorded episodes, with its 95 % interval. Planning is "
+        "worth something where mpc or value lie above gcbc, which reacts, and straight, which looks at nothing.",
+    ),
+    "integration": Lesson(
+        "How are a world model and a policy best joined?",
+        "success.svg",
+        "Each bar is one way to join them on the same frozen episodes, with its 95 % interval. A joining is worth "
+        "something above bc, the clone alone; subgoal_oracle is what the best sub-goals could give.",
     ),
     "policies": Lesson(
         "Can the model rank policies without the robot?",

@@ -55,6 +55,7 @@ CHOSE = "validation"
 
 class ImaginationExercise(Exercise):
     Config = ImaginationConfig
+    metric = "H_skill"
 
     def __init__(self, config: ImaginationConfig) -> None:
         self.config = config

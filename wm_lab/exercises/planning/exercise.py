@@ -123,6 +123,7 @@ class PlanningConfig:
 
 class PlanningExercise(Exercise):
     Config = PlanningConfig
+    metric = "success"
 
     def __init__(self, config: PlanningConfig) -> None:
         self.config = config
