@@ -102,13 +102,14 @@ def test_the_card_stands_first_on_its_page_and_once(tmp_path):
 def test_only_runs_that_say_whether_policies_are_ranked_make_a_card():
     def record(exercise: str, numbers: dict[str, Any]) -> RunRecord:
         labels = {"exercise": exercise, "model": "rssm", "planner": "cem"}
-        result = {"labels": labels, "task": "hand/reach", "seed": 0, "verdict": "", "numbers": numbers}
+        result = {"labels": labels, "task": "hand/reach", "seed": 0, "seeds": 3, "verdict": "", "numbers": numbers}
         return RunRecord(Path(exercise), "finished", "", (), {}, "", result)
 
     asked = [record("imagination", imagination()), record("planning", planning())]
     assert cards(asked) == []
     (found,) = cards([*asked, record("policies", policies()), record("planning", {"manifest": "0"})])
     assert (found.task, found.choice) == ("hand/reach", "rssm cem")
+    assert scorecard_verdict(found).startswith("over 3 training seeds, on hand/reach, rssm cem reaches rung")
 
 
 def test_a_cheap_number_that_orders_models_as_a_use_does_has_a_correlation_of_one():

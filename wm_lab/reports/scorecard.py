@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from wm_lab.evaluation.assessment import PERSISTENCE
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.interval import LEVEL, Interval
+from wm_lab.evaluation.verdicts import seeds_prefix
 from wm_lab.reports.cells import SweepCell, by_choice
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.tables import Table
@@ -57,6 +58,7 @@ class Card(NamedTuple):
     choice: str
     roles: list[Role]
     reached: list[bool | None]  # each of `RUNGS`; None: no exercise asked
+    seeds: int = 0  # trainings behind the run of fewest; 0: not known
 
 
 Numbers = Mapping[str, Any]
@@ -65,8 +67,9 @@ Numbers = Mapping[str, Any]
 
 def cards(records: Sequence[RunRecord]) -> list[Card]:
     """One for each choice and task that was asked whether it ranks policies, and something else."""
+    trained = _trained(records)
     return [
-        card(task, choice, asked)
+        card(task, choice, asked, trained[task, choice])
         for (task, choice), asked in asked_by_choice(records).items()
         if "policies" in asked and len(asked) >= LEAST
     ]
@@ -82,13 +85,23 @@ def asked_by_choice(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[
     return found
 
 
+def _trained(records: Sequence[RunRecord]) -> dict[tuple[str, str], int]:
+    """{(task, choice): trainings behind the run of fewest}"""
+    found: dict[tuple[str, str], int] = {}
+    for choice, record in by_choice([record for record in records if record.result is not None]):
+        assert record.result is not None
+        key, seeds = (str(record.result["task"]), choice), int(record.result.get("seeds", 0))
+        found[key] = min(found.get(key, seeds), seeds)
+    return found
+
+
 def asked_of(record: RunRecord) -> dict[str, Numbers]:
     """What this run tells a card, by its exercise; nothing where it tells none."""
     numbers = record.result["numbers"] if record.result else {}
     return {exercise: numbers for exercise, told in TOLD_BY.items() if told in numbers}
 
 
-def card(task: str, choice: str, asked: Mapping[str, Numbers]) -> Card:
+def card(task: str, choice: str, asked: Mapping[str, Numbers], seeds: int = 0) -> Card:
     """asked: {exercise: numbers of its result}"""
     imagination, planning = _imagination(asked.get("imagination")), _planning(asked.get("planning"))
     policies, augmentation = _policies(asked.get("policies")), _augmentation(asked.get("augmentation"))
@@ -96,7 +109,7 @@ def card(task: str, choice: str, asked: Mapping[str, Numbers]) -> Card:
     roles += [*augmentation[0], *planning[0][2:]]
     lifts = [found for found in (planning[1][1], augmentation[1][0]) if found is not None]
     reached = [*imagination[1], *policies[1], planning[1][0], any(lifts) if lifts else None]
-    return Card(task, choice, roles, reached)
+    return Card(task, choice, roles, reached, seeds)
 
 
 def scorecard_table(card: Card) -> Table:
@@ -112,7 +125,7 @@ def scorecard_table(card: Card) -> Table:
 def scorecard_verdict(card: Card) -> str:
     """The highest rung that the evidence reaches, and what the next one lacks."""
     height = next((number for number, found in enumerate(card.reached) if not found), len(RUNGS))
-    told = f"on {card.task}, {card.choice} reaches rung {height} of {len(RUNGS)}"
+    told = f"{seeds_prefix(card.seeds)}on {card.task}, {card.choice} reaches rung {height} of {len(RUNGS)}"
     if height:
         told += f": it {' and '.join(filter(None, [', '.join(RUNGS[: height - 1]), RUNGS[height - 1]]))}"
     if height == len(RUNGS):
