@@ -59,6 +59,7 @@ def test_the_actor_learns_to_move_the_point_and_planning_takes_its_advice(tmp_pa
     assert [len(training) for training in told["trials"]] == [3] and len(told["trials"][0][0]["returns"]) == 4
     (verdict,) = [sentence for sentence in answer.verdicts if "imagined − realised" in sentence]
     assert verdict.startswith("cannot tell that the actor exploits its model"), "its model is the truth"
+    assert len([told for told in answer.verdicts if "the actor" in told and "planning" in told]) == 1, "who is better"
 
 
 def test_a_model_that_promises_too_much_is_found_out(tmp_path):

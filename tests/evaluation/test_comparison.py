@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from wm_lab.evaluation.comparison import (
     exploitation,
     success_rows,
 )
+from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
@@ -24,6 +27,7 @@ from wm_lab.evaluation.verdicts import (
     planning_verdict,
     return_verdict,
 )
+from wm_lab.reports.tables import number
 
 N = 100
 
@@ -198,6 +202,11 @@ def test_a_real_difference_is_claimed_more_often_than_not():
     assert np.mean(claims) > 0.8
 
 
+def test_what_rounds_to_zero_has_no_sign():
+    assert Interval(-0.4, -0.2, 6.0, 4).bounds(0) == "0 [0, 6]"
+    assert number(-0.001, 2) == "0.00" and number(-1234.5, 0, ",") == "-1,234"
+
+
 def test_a_task_with_rewards_alone_is_told_by_its_returns():
     manifest = freeze(task_spec("toy/hop", success_test=""), N)
     never = np.zeros(N, bool)
@@ -211,6 +220,9 @@ def test_a_task_with_rewards_alone_is_told_by_its_returns():
     assert told.startswith("in this training, planning earns 10 more than random (")
     assert "; cannot tell that planning earns more or less than noop (0" in told
     assert (more.rate_a.value, more.rate_b.value, same.p, same.p_adjusted) == (12.0, pytest.approx(2.0), 1.0, 1.0)
+    acted = return_verdict([replace(more, a="actor"), replace(same, a="actor")])
+    assert acted.startswith("in this training, the actor earns 10 more than random (")
+    assert "; cannot tell that the actor earns more or less than noop (0" in acted
 
 
 def test_the_p_of_returns_is_nearly_students_and_corrected_for_the_questions_asked():

@@ -46,7 +46,7 @@ class Interval(NamedTuple):
         if not isfinite(self.value):
             return TableCell("–", {"": None, "low": None, "high": None})
         decimals = self._decimals() if decimals is None else decimals
-        text = f"{self.value:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
+        text = f"{self.value:z.{decimals}f} [{self.low:z.{decimals}f}, {self.high:z.{decimals}f}]"
         return TableCell(text, {"": self.value, "low": self.low, "high": self.high})
 
     def __str__(self) -> str:

@@ -68,7 +68,10 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
 
 
 def return_verdict(differences: Sequence[Difference]) -> str:
-    """What planning earns more than each other arm `b`, on a task that has nothing but rewards."""
+    """What one arm earns more than each other arm `b`, on a task that has nothing but rewards."""
+    if not differences:
+        return "cannot tell what planning earns more than: nobody else has played."
+    who = ARM_WORDS.get(differences[0].a, differences[0].a)
     significant = [d for d in differences if is_significant(d)]
     parts = [
         f"{abs(d.difference.value):.3g} {'more' if d.difference.positive else 'less'} than "
@@ -76,10 +79,8 @@ def return_verdict(differences: Sequence[Difference]) -> str:
         for d in significant
     ]
     open_ = [f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})" for d in differences if d not in significant]
-    told = [f"planning earns {_listed(parts)}"] if parts else []
-    told += [f"cannot tell that planning earns more or less than {_listed(open_)}"] if open_ else []
-    if not told:
-        return "cannot tell what planning earns more than: nobody else has played."
+    told = [f"{who} earns {_listed(parts)}"] if parts else []
+    told += [f"cannot tell that {who} earns more or less than {_listed(open_)}"] if open_ else []
     return with_seeds(min((d.seeds for d in significant), default=0), f"{'; '.join(told)}.")
 
 

@@ -302,7 +302,7 @@ def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 def number(value: float, decimals: int, thousands: str = "") -> TableCell:
     if not isfinite(value):
         return TableCell("–", {"": None})
-    return TableCell(f"{value:{thousands}.{decimals}f}", {"": value})
+    return TableCell(f"{value:z{thousands}.{decimals}f}", {"": value})
 
 
 def estimate(interval: Interval, decimals: int) -> TableCell:

@@ -33,7 +33,7 @@ from wm_lab.evaluation.verdicts import (
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
 from wm_lab.exercises.planning.selection_answer import SELECTED
-from wm_lab.experiment.arms import ORACLE, VALUED, is_simulator
+from wm_lab.experiment.arms import ACTOR, ORACLE, VALUED, is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
@@ -73,7 +73,7 @@ PAIRS = [
 
 FIGURES = {"success": success_bars, "success_latency": success_latency}
 
-RIVALS = [("mpc", "random"), ("mpc", "noop")]
+RIVALS = [(arm, floor) for arm in ("mpc", ACTOR) for floor in ("random", "noop")]
 """And of returns: where nobody can succeed, the floors say what a return is worth."""
 
 
@@ -90,6 +90,8 @@ def planning_answer(experiment: Experiment, manifest: Manifest, arms: dict[str, 
     rivals = [replace(pair, name=task) for pair in beatable(pairs)]
     verdicts = [planning_verdict(by_type)] if by_type else [planning_verdict([pair], kind="") for pair in rivals[:1]]
     verdicts += [clone_verdict([d for d in clones if d.a == arm]) for arm in dict.fromkeys(d.a for d in clones)]
+    of_actors = [planning_verdict([pair], kind="") for pair in rivals if pair.a == ACTOR]
+    verdicts += [told for told in of_actors if told not in verdicts]
     tables = [success_table(rows), *([clone_table(clones)] if clones else [])]
     tables += [difference_table(pairs)] if pairs else []
     numbers: dict[str, Any] = {
@@ -130,9 +132,10 @@ def _answer_by_returns(
     rows: Sequence[SuccessRow],
     seeds: int,
 ) -> Answer:
-    """Of a task that nobody can succeed in, for it has rewards alone: what planning earns more than the others."""
+    """Of a task that nobody can succeed in, for it has rewards alone: what planning, and an actor, earn more."""
     pairs = compare_pairs(arms, [*((planner, CLONE) for planner in PLANNERS), *PAIRS, *RIVALS], compare_returns)
-    verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == "mpc"])]
+    who = ["mpc", *([ACTOR] if ACTOR in arms else [])]
+    verdicts = [return_verdict([pair for pair in beatable(pairs) if pair.a == arm]) for arm in who]
     tables = [return_table(rows), *([difference_table(pairs, method=OF_RETURNS)] if pairs else [])]
     numbers = {"manifest": manifest.hash, "rows": plain(rows), "differences": plain(pairs), "by_type": []}
     gaps = _attribute(arms, compare_returns, experiment.task.judges_states)
