@@ -197,12 +197,14 @@ def test_a_behaviour_of_another_model_is_refused(tmp_path):
         assert arm.recipe()["world"] == experiment.models.world_model().parent.name
 
 
-def test_data_without_rewards_teach_nothing(tmp_path, monkeypatch):
+def test_data_without_rewards_teach_nothing_which_is_said_before_a_model_is_trained(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.data.toy.PointTask.step", _unpaid())
-    with (
-        PointExperiment(asked(tmp_path)) as experiment,
-        pytest.raises(UserError, match="a behaviour learns from rewards, and all of toy/point are 0; give it data"),
-    ):
+    sentence = "a behaviour learns from rewards, and all in the data of toy/point are 0; give it more or other data"
+    exercise = PlanningExercise(PlanningConfig(**ONLY, greedy=False))
+    with PointExperiment(asked(tmp_path)) as experiment, pytest.raises(UserError, match=sentence):
+        exercise.run(experiment)
+    assert not list(tmp_path.rglob("*.pt"))
+    with PointExperiment(asked(tmp_path)) as experiment, pytest.raises(UserError, match=sentence):
         experiment.models.behaviour()
 
 

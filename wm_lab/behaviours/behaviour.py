@@ -133,8 +133,8 @@ def require_rewards(dataset: Dataset) -> None:
     """UserError where the rewards of the data are all the same, which teach nothing."""
     if not rewards_differ(dataset):
         raise UserError(
-            f"a behaviour learns from rewards, and all of {dataset.task_spec['name']} are {_rewards(dataset)[0]:g}; "
-            "give it data with rewards, or leave out behaviour=…"
+            f"a behaviour learns from rewards, and all in the data of {dataset.task_spec['name']} are "
+            f"{_rewards(dataset)[0]:g}; give it more or other data, or leave out behaviour=…"
         )
 
 

@@ -144,6 +144,14 @@ class Experiment:
                 what = f"every solved episode of data.demonstrated={self.data.config.demonstrated}"
                 check_chunk(section["chunk"], longest, what)
 
+    def require_paid(self) -> None:
+        """UserError where a behaviour would learn from a collection whose rewards are all the same.
+
+        To be asked before a model is trained; with rounds to come nobody knows yet.
+        """
+        if learns_inside(self.settings) and not self.data.rounds:
+            require_rewards(self.data.dataset())
+
     def require_playable(self, exercise: str) -> None:
         """Raise UserError unless there is a simulator to play in."""
         if not self.task.playable:

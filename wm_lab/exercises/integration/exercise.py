@@ -229,6 +229,7 @@ class IntegrationExercise(Exercise):
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
+        experiment.require_paid()
         if set(MODELLED) & set(config.arms) or self._imagines or learns_inside(experiment.settings):
             train_models(experiment, clone=True)
         experiment.data.demonstrations()  # which all of these learn from

@@ -182,6 +182,7 @@ class PlanningExercise(Exercise):
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
+        experiment.require_paid()
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
         learn_behaviours(experiment)
         if (validation := config.validation) is not None and not is_simulator(experiment.settings):
