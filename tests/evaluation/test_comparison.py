@@ -202,6 +202,13 @@ def test_a_real_difference_is_claimed_more_often_than_not():
     assert np.mean(claims) > 0.8
 
 
+def test_what_is_next_to_nothing_is_told_with_a_power_of_ten():
+    assert Interval(-2.4e-41, 0.0, 6.3e-40, 4).bounds() == "0 [-2e-41, 6e-40]"
+    assert Interval(0.0099999, 0.01, 0.01000001, 4).bounds() == "0.0100000 [0.0099999, 0.0100000]"
+    assert Interval(9.99999e-4, 1e-3, 1.00000001e-3, 4).bounds() == "0.001 [0.000999999, 0.001]"
+    assert Interval(-6.3e-40, -1e-40, -2.4e-41, 4).bounds() == "-1e-40 [-6e-40, -2e-41]"
+
+
 def test_what_rounds_to_zero_has_no_sign():
     assert Interval(-0.4, -0.2, 6.0, 4).bounds(0) == "0 [0, 6]"
     assert number(-0.001, 2) == "0.00" and number(-1234.5, 0, ",") == "-1,234"

@@ -14,6 +14,9 @@ LEVEL = 0.95
 ROUNDING = 1e-6
 """Share of a value below which the width of its interval is a computer's rounding."""
 
+MOST_DECIMALS = 7
+"""Beyond which numbers are written with a power of ten: a reward may be 1e-40."""
+
 
 class Interval(NamedTuple):
     """A value between its confidence bounds, from n independent units (episodes, unless the maker says seeds)."""
@@ -46,7 +49,10 @@ class Interval(NamedTuple):
         if not isfinite(self.value):
             return TableCell("–", {"": None, "low": None, "high": None})
         decimals = self._decimals() if decimals is None else decimals
-        text = f"{self.value:z.{decimals}f} [{self.low:z.{decimals}f}, {self.high:z.{decimals}f}]"
+        form = f"z.{decimals}f"
+        if decimals > MOST_DECIMALS:
+            form = f".{max(1, decimals + 1 + floor(log10(max(-self.low, self.high))))}g"
+        text = f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
         return TableCell(text, {"": self.value, "low": self.low, "high": self.high})
 
     def __str__(self) -> str:
