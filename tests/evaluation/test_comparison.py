@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pytest
@@ -202,7 +203,10 @@ def test_a_real_difference_is_claimed_more_often_than_not():
     assert np.mean(claims) > 0.8
 
 
-def test_what_is_next_to_nothing_is_told_with_a_power_of_ten():
+def test_what_is_next_to_nothing_or_astronomical_is_told_with_a_power_of_ten():
+    assert Interval(-2.46e20, -2.23e20, -2.07e20, 4).bounds() == "-2.2e+20 [-2.5e+20, -2.1e+20]"
+    assert Interval(1e12, 1e12, 1e12, 4).bounds(2) == "1e+12 [1e+12, 1e+12]" and number(1e12, 2) == "1e+12"
+    assert Interval(-inf, 12.0, inf, 1).bounds() == "12.00 [-inf, inf]"
     assert Interval(-2.4e-41, 0.0, 6.3e-40, 4).bounds() == "0 [-2e-41, 6e-40]"
     assert Interval(0.0099999, 0.01, 0.01000001, 4).bounds() == "0.0100000 [0.0099999, 0.0100000]"
     assert Interval(9.99999e-4, 1e-3, 1.00000001e-3, 4).bounds() == "0.001 [0.000999999, 0.001]"

@@ -126,3 +126,8 @@ def test_no_screen_is_looked_for_and_the_users_own_choice_stands() -> None:
         clean = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
         ran = subprocess.run([sys.executable, "-c", script], env=clean | chosen, capture_output=True, text=True)
         assert ran.stdout.split() == told.split(), ran.stderr
+
+
+def test_actions_without_bounds_are_refused() -> None:
+    with pytest.raises(UserError, match=r"task.name=lqr_lqr_2_1 takes actions without bounds, and planners here need"):
+        DmcTask(DmcConfig(name="lqr_lqr_2_1"))

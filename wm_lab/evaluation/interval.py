@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from math import floor, inf, isfinite, log10
 from typing import Any, NamedTuple
 
 from wm_lab.evaluation.table_cell import TableCell
@@ -14,8 +14,9 @@ LEVEL = 0.95
 ROUNDING = 1e-6
 """Share of a value below which the width of its interval is a computer's rounding."""
 
-MOST_DECIMALS = 7
-"""Beyond which numbers are written with a power of ten: a reward may be 1e-40."""
+MOST_DECIMALS, LARGEST, DIGITS = 7, 1e9, 7
+"""Beyond so many decimals, and from such a size on, numbers are written with a power of ten and so many digits at most:
+a reward may be 1e-40 or -1e20."""
 
 
 class Interval(NamedTuple):
@@ -48,10 +49,7 @@ class Interval(NamedTuple):
         """`0.92 [0.85, 0.96]`, with so many decimals, or as many as the width of the interval deserves."""
         if not isfinite(self.value):
             return TableCell("–", {"": None, "low": None, "high": None})
-        decimals = self._decimals() if decimals is None else decimals
-        form = f"z.{decimals}f"
-        if decimals > MOST_DECIMALS:
-            form = f".{max(1, decimals + 1 + floor(log10(max(-self.low, self.high))))}g"
+        form = self._form(self._decimals() if decimals is None else decimals)
         text = f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
         return TableCell(text, {"": self.value, "low": self.low, "high": self.high})
 
@@ -67,6 +65,15 @@ class Interval(NamedTuple):
         """Inverse of `to_dict`."""
         low, value, high = (float("nan") if values[k] is None else values[k] for k in ("low", "value", "high"))
         return cls(low, value, high, values["n"])
+
+    def _form(self, decimals: int) -> str:
+        """How its three numbers are written."""
+        ends = [abs(end) for end in (self.low, self.value, self.high) if isfinite(end)]
+        if decimals <= MOST_DECIMALS and max(ends) < LARGEST:
+            return f"z.{decimals}f"
+        width = self.high - self.low
+        apart = DIGITS if not 0 < width < inf else floor(log10(max(ends))) - floor(log10(width)) + 1
+        return f".{min(max(apart, 1), DIGITS)}g"
 
     def _decimals(self) -> int:
         width = self.high - self.low

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wm_lab.errors import harmless
 from wm_lab.evaluation.comparison import MEASURES, Attribution, Difference, SuccessRow
-from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.interval import DIGITS, LARGEST, Interval
 from wm_lab.evaluation.nudges import split_name
 from wm_lab.evaluation.table_cell import TableCell
 from wm_lab.evaluation.verdicts import is_significant
@@ -302,7 +302,8 @@ def blank_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 def number(value: float, decimals: int, thousands: str = "") -> TableCell:
     if not isfinite(value):
         return TableCell("–", {"": None})
-    return TableCell(f"{value:z{thousands}.{decimals}f}", {"": value})
+    form = f"z{thousands}.{decimals}f" if abs(value) < LARGEST else f".{DIGITS}g"
+    return TableCell(f"{value:{form}}", {"": value})
 
 
 def estimate(interval: Interval, decimals: int) -> TableCell:

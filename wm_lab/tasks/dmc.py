@@ -61,6 +61,11 @@ class DmcTask(EnvTask):
                 f"task.name={config.name} does not run with what is installed ({type(error).__name__}: {error}); "
                 "choose another task of the suite"
             ) from error
+        if np.abs([env.action_space.low, env.action_space.high]).max() >= mujoco.mjMAXVAL:
+            raise UserError(
+                f"task.name={config.name} takes actions without bounds, and planners here need bounded ones; choose "
+                "another task of the suite"
+            )
         self.camera = env.model.cam(0).name or None if env.model.ncam else None
         super().__init__(config, env, env.action_space, -(-env.steps // config.action_repeat))
 
