@@ -34,6 +34,7 @@ from wm_lab.experiment.run_settings import RERANKER, Settings
 from wm_lab.launchers.resume import finished_before, resumed
 from wm_lab.launchers.sweep import SweepWatch
 from wm_lab.planners.planner import Planner
+from wm_lab.reports.chapters import asked
 from wm_lab.reports.drawing import Figures
 from wm_lab.reports.metric import check_metric, metrics_of, require_test
 from wm_lab.reports.page import write_page
@@ -184,6 +185,8 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
     page = write_page(
         record.folder.path / "report.html",
         f"{exercise}: {experiment.task_spec.name}",
+        exercise=exercise,
+        about=asked(exercise, experiment.task_spec.instruction),
         verdicts=answer.verdicts,
         tables=[
             *answer.tables,

@@ -14,8 +14,8 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path id="a"/></svg>'
 def record(folder: Path, exercise: str, task: str = "hand/push") -> RunRecord:
     plots = folder / exercise / "plots"
     plots.mkdir(parents=True)
-    (plots / EXERCISES[exercise].figure).write_text(SVG)
-    result = {"exercise": exercise, "task": task, "verdict": f"{exercise} is told."}
+    (plots / f"{EXERCISES[exercise].figure}.svg").write_text(SVG)
+    result = {"exercise": exercise, "task": task, "verdict": f"{exercise} reads the setpoint."}
     return RunRecord(folder / exercise, "finished", "", (), {}, "", result)
 
 

@@ -62,7 +62,7 @@ def planning_verdict(differences: Sequence[Difference], kind: str = "tasks") -> 
     groups: dict[str, list[str]] = {}
     for d in differences:
         groups.setdefault(_relation(d, a, b), []).append(_on(d, kind))
-    order = [f"{a} beats {b}", f"{b} beats {a}", f"{a} and {b} lie within {EQUAL_MARGIN}", _open(a, b)]
+    order = [f"{a} beats {b}", f"{b} beats {a}", _alike(a, b), _open(a, b)]
     sentence = "; ".join(f"{relation} {_listed(groups[relation])}" for relation in order if relation in groups)
     return with_seeds(min(d.seeds for d in differences), f"{sentence}.")
 
@@ -138,7 +138,7 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
     shown = isfinite(gaps.planner.value)
     ideal = "the expert" if shown else "planning in the true dynamics"
     if not gaps.whole.positive:
-        return f"cannot tell a gap between {ideal} and the learned planner: {gaps.whole}."
+        return f"cannot tell that the learned planner does worse than {ideal}: the gap is {gaps.whole}."
     parts = {"planner": gaps.planner} if shown else {}
     parts |= {"cost": gaps.cost, "model": gaps.model}
     real = sorted(gaps.significant, key=lambda name: -parts[name].value)
@@ -153,8 +153,11 @@ def attribution_verdict(gaps: Attribution, seeds: int = 0) -> str:
 
 def starts_verdict(redrawn: int, episodes: int) -> list[str]:
     """What is said of starts that were solved before the first step; nothing where there were none."""
-    sentence = f"{redrawn} of {episodes} starts were solved before the first step; others were drawn in their place."
-    return [sentence] if redrawn else []
+    if not redrawn:
+        return []
+    one = redrawn == 1
+    were, drawn = ("was", "another was drawn in its") if one else ("were", "others were drawn in their")
+    return [f"{redrawn} of {episodes} starts {were} solved before the first step; {drawn} place."]
 
 
 def exploitation_verdict(gap: Interval, seeds: int = 0) -> str:
@@ -217,8 +220,12 @@ def _relation(d: Difference, a: str, b: str) -> str:
     if is_significant(d):
         return f"{a} beats {b}" if d.difference.positive else f"{b} beats {a}"
     if d.difference.within(EQUAL_MARGIN):
-        return f"{a} and {b} lie within {EQUAL_MARGIN}"
+        return _alike(a, b)
     return _open(a, b)
+
+
+def _alike(a: str, b: str) -> str:
+    return f"{a} and {b} lie within {EQUAL_MARGIN} of one another"
 
 
 def _open(a: str, b: str) -> str:

@@ -27,6 +27,7 @@ from wm_lab.experiment.shown import load as load_shown
 from wm_lab.experiment.shown import save as save_shown
 from wm_lab.experiment.tools import Tools, identity
 from wm_lab.reports.moving import Clip, save_moving
+from wm_lab.reports.words import EACH_ARM, PLANS
 from wm_lab.tasks.overlay import RAYS
 from wm_lab.tracking.progress import progress
 from wm_lab.view.sequences import Viewed
@@ -215,4 +216,5 @@ def _clip(arm: str, shown: Shown, path: Path, said: str) -> Clip:
     lines = "; the lines are the plan as it was imagined" if len(shown.plans) else ""
     ghost = "" if shown.asked is None else "; translucent: its sub-goal"
     alt = f"The robot, led by {arm}, in the episode with seed {shown.seed}: {told}{lines}{ghost}. {said}".strip()
-    return Clip(f"{arm} {shown.name}", path, f"{arm}: {told} (seed {shown.seed}){ghost} {said}".strip(), alt)
+    caption = f"{arm}: {told} (seed {shown.seed}){ghost} {said}".strip()
+    return Clip(f"{arm} {shown.name}", path, caption, alt, (EACH_ARM, PLANS) if len(shown.plans) else (EACH_ARM,))

@@ -21,6 +21,7 @@ class Clip(NamedTuple):
     path: Path
     caption: str
     alt: str  # what is seen, for whoever does not see it
+    readings: tuple[str, ...] = ()  # how such clips are read, said once for all of them
 
 
 def writes_webp() -> bool:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from wm_lab.reports.chapters import TERMS, Chapter
+from wm_lab.reports.chapters import Chapter
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
+from wm_lab.reports.words import reading, terms_in
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -23,6 +24,7 @@ TEMPLATE = """<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 1080px; margin: 2.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem; } h2 small { color: #6b7280; font-weight: 400; }
+.about { color: #6b7280; margin: .2rem 0; }
 dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; } a:focus { outline: 2px solid #0072B2; }
 h3 { font-size: 1rem; margin: 2rem 0 .4rem; }
 .verdict { border-left: 4px solid #cfd4dc; padding: .2rem 0 .2rem 1rem; margin: .8rem 0; overflow-wrap: anywhere; }
@@ -48,7 +50,7 @@ summary { cursor: pointer; margin-top: 2rem; }
 pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 @media (prefers-color-scheme: dark) {
   :root { color-scheme: dark; }
-  body { background: #15181d; color: #e3e6ea; } th, .caption, figcaption, h2 small { color: #a4abb6; }
+  body { background: #15181d; color: #e3e6ea; } th, .caption, figcaption, .about, h2 small { color: #a4abb6; }
   figure svg, figure img { background: #fff; border-radius: 4px; } pre { background: #20242b; }
   .scroll { background: none; } tr.group td { border-color: #333a44; } a { color: #6cb8ef; }
 }
@@ -63,29 +65,33 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 </head>
 <body>
 <h1>{{ title }}</h1>
-{% for verdict in verdicts[:1] %}<p class="verdict headline">{{ verdict }}</p>
+{% if about %}<p class="about">{{ about }}{% if terms %} <a href="#terms">What the words mean</a>.{% endif %}</p>
+{% endif %}{% for verdict in verdicts[:1] %}<p class="verdict headline">{{ verdict }}</p>
 {% endfor %}
 {% for table in leading %}{{ table.html()|safe }}
 {% endfor %}
 {% if clips %}<div class="clips">
 {% for clip in clips %}<figure>{{ clip.body|safe }}<figcaption>{{ clip.caption }}</figcaption></figure>
-{% endfor %}</div>{% endif %}
+{% endfor %}</div>
+{% for line in below_clips %}<p class="caption">{{ line }}</p>
+{% endfor %}{% endif %}
 {% for verdict in verdicts[1:] %}<p class="verdict">{{ verdict }}</p>
 {% endfor %}
 {% for chapter in chapters %}<section class="chapter">
 <h2>{{ chapter.question }} <small>{{ chapter.task }}</small></h2>
 <p>{{ chapter.answer }}</p>
-{% if chapter.body %}<figure>{{ chapter.body|safe }}<figcaption>{{ chapter.reading }}</figcaption></figure>{% endif %}
+{% if chapter.body %}<figure>{{ chapter.body|safe }}<figcaption>{{ chapter.reading.read }}</figcaption>
+</figure>{% endif %}
 <p><a href="{{ chapter.link }}">The whole run</a></p>
 </section>
 {% endfor %}
-{% if terms %}<details><summary>Terms</summary><dl>
-{% for term, meaning in terms.items() %}<dt>{{ term }}</dt><dd>{{ meaning }}</dd>
-{% endfor %}</dl></details>{% endif %}
 {% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
 {% for table in tables %}{{ table.html()|safe }}
 {% endfor %}
+{% if terms %}<section id="terms"><h3>Terms</h3><dl>
+{% for term, meaning in terms.items() %}<dt>{{ term }}</dt><dd>{{ meaning }}</dd>
+{% endfor %}</dl></section>{% endif %}
 {% for name, text in texts.items() %}<details><summary>{{ name }}</summary><pre>{{ text }}</pre></details>
 {% endfor %}
 </body>
@@ -102,6 +108,8 @@ def write_page(
     path: Path | str,
     title: str,
     *,
+    about: str = "",
+    exercise: str = "",
     verdicts: Sequence[str] = (),
     leading: Sequence[Table] = (),
     tables: Sequence[Table] = (),
@@ -110,26 +118,33 @@ def write_page(
     figures: Mapping[str, Path] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the page: `figures` is {caption: SVG, PNG or GIF file}, `texts` {heading: text}, such as the settings.
+    """Write the page: `figures` is {name: SVG, PNG or GIF file}, `texts` {heading: text}, such as the settings.
 
+    exercise: whose figures these are; about: what was asked, of whom, in a sentence or two
     leading: tables that are the answer itself: they stand below its headline, and `tables` below all pictures
     """
     from jinja2 import Environment
 
     shown = [
-        {"caption": caption.replace("_", " "), "body": _embed(Path(file), f"f{i}-", caption.replace("_", " "))}
-        for i, (caption, file) in enumerate((figures or {}).items())
+        {"caption": words.read, "body": _embed(Path(file), f"f{i}-", words.seen)}
+        for i, (words, file) in enumerate((reading(name, exercise), file) for name, file in (figures or {}).items())
     ]
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in _affordable(clips)]
+    affordable = _affordable(clips)
+    moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in affordable]
+    told = [about, *verdicts, *(clip.caption for clip in affordable), *(table.html() for table in [*leading, *tables])]
     html = template.render(
         title=title,
+        about=about,
         verdicts=verdicts,
         chapters=[_chapter(chapter, number, Path(path).parent) for number, chapter in enumerate(chapters)],
-        terms=TERMS if chapters else {},
+        terms=terms_in(
+            "\n".join([*told, *(line for chapter in chapters for line in (chapter.answer, chapter.reading.read))])
+        ),
         leading=leading,
         tables=tables,
         clips=moving,
+        below_clips=dict.fromkeys(line for clip in affordable for line in clip.readings),
         figures=shown,
         texts=texts or {},
     )
@@ -143,7 +158,7 @@ def write_page(
 
 def _chapter(chapter: Chapter, number: int, folder: Path) -> dict[str, str]:
     """The same with its figure inside, and the way from the page's folder to the run's page."""
-    alt = f"{chapter.question} {chapter.task}: {chapter.answer}"
+    alt = f"{chapter.reading.seen} {chapter.task}: {chapter.answer}"
     body = "" if chapter.figure is None else _embed(chapter.figure, f"c{number}-", alt)
     return {**chapter._asdict(), "body": body, "link": os.path.relpath(chapter.page, folder)}
 

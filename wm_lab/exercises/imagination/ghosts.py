@@ -14,6 +14,7 @@ from wm_lab.exercises.imagination.looked_at import LookedAt
 from wm_lab.experiment.filming import frame_budget
 from wm_lab.reports.filmstrip import grid, save_png
 from wm_lab.reports.moving import Clip, save_moving, titled
+from wm_lab.reports.words import GHOSTS
 from wm_lab.tasks.overlay import Overlay
 from wm_lab.tasks.task import Task
 
@@ -55,7 +56,7 @@ def ghost_pictures(
         path = save_moving([shown[step] for step in sorted(shown)], folder / f"imagined_{window.name}", pause)
         told = f"imagined over true, {window.told}"
         alt = f"The scene as it was and, translucent over it, as the model imagined it. {told.capitalize()}."
-        clips.append(Clip(f"imagined {window.name}", path, told, alt))
+        clips.append(Clip(f"imagined {window.name}", path, told, alt, (GHOSTS,)))
     strip = save_png(grid(rows, [f"step {step}" for step in steps]), folder / "imagined_over_true.png")
     return {"imagined (translucent) over true": strip}, clips
 
@@ -66,4 +67,4 @@ def _frame(task: Task, ghost: GhostWindow, step: int, size: tuple[int, int]) -> 
     if step == 0:
         return titled(task.render(size), "last seen")
     frame = task.render(size, overlay=Overlay(ghost=window.imagined[step - 1]))
-    return titled(frame, f"step {step}: {window.error[step - 1]:.2g} {window.unit}")
+    return titled(frame, f"step {step}: {window.missed(step)}")

@@ -29,7 +29,12 @@ class LookedAt(NamedTuple):
     @property
     def told(self) -> str:
         """`the median window: 12 mm of tcp after 10 steps`"""
-        return f"the {self.name} window: {self.error[-1]:.2g} {self.unit} after {len(self.error)} steps"
+        return f"the {self.name} window: {self.missed(len(self.error))} after {len(self.error)} steps"
+
+    def missed(self, step: int) -> str:
+        """The error of one step, from 1 on: `12 mm of tcp`"""
+        error = float(self.error[step - 1])
+        return f"{error:.{0 if error >= 10 else 1 if error >= 1 else 2}f} {self.unit}"
 
 
 @torch.inference_mode()
