@@ -25,7 +25,7 @@ from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
-from wm_lab.experiment.policy_selection import PolicySelection, with_spreads
+from wm_lab.experiment.policy_selection import PolicySelection, candidates, with_spreads
 from wm_lab.planners.local import LocalConfig
 from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config
@@ -101,6 +101,12 @@ def test_local_planning_nearer_and_farther_draws_from_other_spreads(tmp_path, sp
     other = with_spreads(local, spreads).planner
     assert other["std_init"] == [found.std_init[0] * spreads] and other["std_min"] == found.std_min * spreads
     assert with_spreads(local, 1) == local
+
+
+def test_who_plans_far_from_the_clone_is_careful(tmp_path):
+    made = candidates(settings(tmp_path), tmp_path / "bc" / "best.pt", tmp_path / "model" / "best.pt", None, 0.3)
+    margins = {arm.name: arm.settings.planner.get("margin", 0.0) for arm in made if isinstance(arm, PlanningArm)}
+    assert margins == {"nearby": 0.0, "local": 0.0, "wide": 0.3, "widest": 0.3}
 
 
 Told = tuple[int, int, float, float]

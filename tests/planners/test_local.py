@@ -54,6 +54,15 @@ def test_no_plan_scores_below_the_proposal_where_that_is_all_but_best(iterations
     assert kept.any() and not kept.all(), "some means of elites lose to the proposal: the test tests something"
 
 
+def test_a_proposal_is_left_only_for_a_plan_that_promises_more_than_the_margin():
+    score = bowl(PROPOSED + 0.05)
+    gain = plan(score, 200).score - score(PROPOSED)
+    careful = plan(score, 200, margin=float(gain.median()))
+    kept = (careful.actions == PROPOSED).flatten(1).all(1)
+    assert torch.equal(kept, gain < gain.median()) and 50 < kept.sum() < 150
+    assert torch.equal(careful.score[kept], score(PROPOSED).expand(int(kept.sum())))
+
+
 def test_an_action_that_was_never_demonstrated_to_move_is_never_moved():
     share = demonstrated_share(DataSpec({"state": (1,)}, 2, action_std=[0.3, 0.0]))
     assert share.tolist() == pytest.approx([0.6, 0.0])

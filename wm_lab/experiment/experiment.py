@@ -21,6 +21,7 @@ from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
 from wm_lab.experiment.policy_selection import LOCAL, candidates, select_policy
 from wm_lab.experiment.run_settings import EXPLORATION, Settings
+from wm_lab.experiment.score_error import score_error
 from wm_lab.experiment.tools import Tools
 from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.variation import NONE
@@ -102,12 +103,17 @@ class Experiment:
         if number == 1:
             return CloneArm("bc", settings, clone)
         model, value = self.models.world_model(number - 1), self.models.value(number - 1)
-        arms = candidates(settings, clone, model, value)
+        arms = candidates(settings, clone, model, value, self.score_error(number - 1))
         chosen = LOCAL
         if episodes := self.data.config.handover_episodes:
             starts = self.data.validation_manifest(episodes)
             chosen = select_policy(arms, starts, self.evaluations, REST).chosen
         return next(arm for arm in arms if arm.name == chosen)
+
+    def score_error(self, rounds: int | None = None) -> float:
+        """By how much the model of so many rounds (None: of all) misjudges what local planning looks at."""
+        checkpoint = self.models.world_model(rounds)
+        return score_error(self.tools, self.settings.locally(), lambda: self.data.dataset(rounds), checkpoint)
 
     @property
     def explores(self) -> bool:

@@ -29,6 +29,9 @@ SPREADS = {NEARBY: 0.5, LOCAL: 1.0, WIDE: 2.0, WIDEST: 4.0}
 """Of local planning, in spreads of its planner. Near a good clone, since a model ranks no steps of several to a
 millimetre; far from one of few demonstrations, where the model is good enough for that."""
 
+CAREFUL = (WIDE, WIDEST)
+"""These leave the clone's plan only for one that promises more than the model is usually wrong by."""
+
 
 class Merit(NamedTuple):
     """How a candidate did; the larger the better, and earlier ones decide."""
@@ -79,17 +82,28 @@ class PolicySelection:
 
 
 def candidates(
-    settings: Settings, clone: Path, model: Path, value: Path | None, *, local: bool = True, advised: bool = False
+    settings: Settings,
+    clone: Path,
+    model: Path,
+    value: Path | None,
+    error: float,
+    *,
+    local: bool = True,
+    advised: bool = False,
 ) -> list[Arm]:
     """The clone and the planning that it advises, from who thinks least to who thinks most.
 
     clone, model, value: their checkpoints; None: no value was asked for
+    error: by how much the model misjudges what lies ahead (`score_error`)
     local, advised: whether planning around the clone's plan, or in the whole box, is among them
     """
     arms: list[Arm] = [CloneArm(CLONE, settings, clone)]
     if local:
         for name, spreads in SPREADS.items():
-            arms.append(PlanningArm(name, with_spreads(settings.locally(), spreads), model, proposals=clone))
+            near = with_spreads(settings.locally(), spreads)
+            if name in CAREFUL:
+                near = near.with_planner({"margin": error})
+            arms.append(PlanningArm(name, near, model, proposals=clone))
     if local and value is not None:
         arms.append(PlanningArm(LOCAL_VALUED, settings.locally(), model, proposals=clone, value=value))
     if advised:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from wm_lab.domains import Amount, Batch, Few, Positive, Steps
+from wm_lab.domains import Amount, Batch, Few, Positive, Steps, Weight
 from wm_lab.errors import UserError
 from wm_lab.planners.elites import Elites
 from wm_lab.planners.plan import Plan, to_knots, to_steps
@@ -28,13 +28,15 @@ class LocalConfig(PlannerConfig):
     std_init: list[Positive] = field(default_factory=lambda: [0.1])
     """One for all action dimensions, or one each; less where the demonstrations moved less."""
     keep_elites: Amount = 0  # elites that compete again in the next iteration, and in the next plan
+    margin: Weight = 0.0  # how much more than the proposal a plan must score; one that promises less is not followed
 
 
 class Local(Planner):
     """The mean of the best of many small changes of the first proposal, which competes itself.
 
     As LOOP's ARC (Sikchi et al. 2021) and MoDem-V2 (Lancaster et al. 2023) plan: candidates from a policy alone, once.
-    Nothing is taken over from the previous plan, unless elites are kept. The plan never scores below the proposal.
+    Nothing is taken over from the previous plan, unless elites are kept. The plan is the proposal, or scores above it
+    by the margin.
     """
 
     Config = LocalConfig
@@ -66,6 +68,6 @@ class Local(Planner):
             elites = Elites.of(knots, scores, c.elites)
             mean, std = elites.fit(elites.valid.to(mean.dtype), mean, std, self.std_min)
         plan = self.finish(score, mean, std, elites)
-        worse = plan.score < scores[:, 0]
+        worse = plan.score < scores[:, 0] + c.margin
         unchanged = replace(plan, actions=to_steps(base, c.horizon, c.action_block), score=scores[:, 0], mean=base)
         return plan.put(worse, unchanged[worse])

@@ -34,8 +34,8 @@ WORDS = {
     CLONE: "the clone",
     LOCAL: "local planning",
     NEARBY: "local planning, half as far",
-    WIDE: "local planning, twice as far",
-    WIDEST: "local planning, four times as far",
+    WIDE: "careful local planning, twice as far",
+    WIDEST: "careful local planning, four times as far",
     LOCAL_VALUED: "local planning with a value",
     ADVISED: "whole-box planning",
 }
@@ -69,8 +69,9 @@ class Validation(NamedTuple):
         return arms, starts, experiment.evaluations, self.play_on
 
     def _candidates(self, experiment: Experiment, settings: Settings) -> list[Arm]:
-        clone, model = experiment.clones.checkpoint(), experiment.models.world_model()
-        return candidates(settings, clone, model, experiment.models.value(), local=self.local, advised=self.advised)
+        clone, model, value = experiment.clones.checkpoint(), experiment.models.world_model(), experiment.models.value()
+        error = experiment.score_error() if self.local else 0.0
+        return candidates(settings, clone, model, value, error, local=self.local, advised=self.advised)
 
 
 def selection_verdict(selections: Sequence[PolicySelection]) -> str:
