@@ -17,7 +17,8 @@ from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.integration.answer import executor_verdict, integration_verdict
-from wm_lab.exercises.integration.exercise import ARMS, IntegrationExercise
+from wm_lab.exercises.integration.config import ARMS
+from wm_lab.exercises.integration.exercise import IntegrationExercise
 from wm_lab.exercises.integration.subgoal_trainings import (
     TaughtJob,
     decoder_trainer,

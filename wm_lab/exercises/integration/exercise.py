@@ -22,14 +22,9 @@ and plays the same frozen episodes. Executors of sub-goals also see what the wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
 
-from wm_lab.data.rollout import PlayConfig, Player
-from wm_lab.domains import Amount, Domain, Several, Share
-from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
@@ -51,6 +46,8 @@ from wm_lab.exercises.integration.answer import (
     VIDEO,
     integration_answer,
 )
+from wm_lab.exercises.integration.checks import check
+from wm_lab.exercises.integration.config import EXECUTED, IMAGINED, IntegrationConfig
 from wm_lab.exercises.integration.subgoal_arms import (
     ExpertSource,
     GeneratedSource,
@@ -60,11 +57,9 @@ from wm_lab.exercises.integration.subgoal_arms import (
     SubgoalSource,
     VideoArm,
 )
-from wm_lab.exercises.integration.subgoal_trainings import DECODER as DECODER_CHOICE
 from wm_lab.exercises.integration.subgoal_trainings import (
     TaughtJob,
     augmented_mix,
-    decoder_trainer,
     decoder_training,
     executor_training,
     head_training,
@@ -78,64 +73,15 @@ from wm_lab.experiment.arms import (
     PlanningArm,
     ReactiveArm,
     behaviour_arm,
-    is_simulator,
     learns_inside,
     truth,
 )
-from wm_lab.experiment.checks import check_behaviour, require_way_back
-from wm_lab.experiment.collections import REST
-from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training
 from wm_lab.experiment.policy_selection import LOCAL
-from wm_lab.experiment.recorded_data import differences
-from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.side_by_side import choose_clones, train_jobs, train_models
 from wm_lab.experiment.synthetic_data import NothingLeftError
-from wm_lab.policies.imagined_subgoals import ImaginedConfig
-from wm_lab.policies.scripted import ExpertPolicy
-from wm_lab.policies.subgoals import HoldConfig
-from wm_lab.settings import TARGET, complete, require_section, target
-from wm_lab.world_model import ActsByVideo, WorldModel
-
-IMAGINED = (SEARCHED, GENERATED)
-EXECUTED = (*IMAGINED, ORACLE_SUBGOAL, RETRIEVED, SHUFFLED)
-"""Arms of the executor of sub-goals; those that are imagined need a head, too."""
-
-DECODERS = (DECODER, DECODER_PLAIN, VIDEO)
-"""Arms of option C, which need a model that is a policy too."""
-
-ARMS = (BC, MPC, LOCAL, SEARCHED, GENERATED, AUGMENTED, *DECODERS, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED, ORACLE)
-
-
-DECODER_ONLY = "wm_lab.models.decoder_only.DecoderOnly"
-
-SyntheticRatio = Annotated[float, Domain(least=1, most=1e6)]
-
-
-@dataclass
-class IntegrationConfig:
-    arms: list[str] = field(default_factory=lambda: list(ARMS))  # "bc" is always among them
-    episodes: Several = 100  # of the frozen manifest that every arm plays
-    oracle_episodes: Amount = 10  # of them, the first ones, for planning in the true simulator; 0: none
-    play_on: Amount | None = 5  # steps played after the first success
-    subgoals: HoldConfig = field(default_factory=HoldConfig)  # how far ahead they lie, and how long they hold
-    collection: bool = True  # executors also learn from what the world model learns from, half of each batch
-    imagined_goals: Share = 0.0  # of the goals that the executor of sub-goals learns from, as the world model has them
-    synthetic_ratio: SyntheticRatio = 3.0  # imagined actions of option B, as a multiple of the demonstrated ones
-    decoder: Any = None
-    """Options of option C's model, which acts itself: model@exercise.decoder=...; null: decoder_only"""
-    imagined: ImaginedConfig = field(default_factory=ImaginedConfig)  # how those of option A are chosen
-
-    def __post_init__(self) -> None:
-        for name in self.arms:
-            if name not in ARMS:
-                raise unknown("exercise.arms", name, ARMS)
-        if self.oracle_episodes == 1:
-            raise UserError(
-                f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0"
-            )
 
 
 class IntegrationExercise(Exercise):
@@ -146,91 +92,14 @@ class IntegrationExercise(Exercise):
         self.config = config
 
     def check(self, experiment: Experiment) -> None:
-        config, settings, task = self.config, experiment.settings, experiment.task
-        experiment.require_playable("exercise=integration")
-        experiment.require_nominal("exercise=integration")
-        require_way_back(task, "exercise=integration", "choose exercise=planning")
-        if tuple(task.task_spec.observation) != ("state",):
-            raise UserError(
-                f"exercise=integration has sub-goals that are states, and {task.task_spec.name} shows "
-                f"{', '.join(task.task_spec.observation)}; set task.observation=state"
-            )
-        if not task.task_spec.success_test:
-            raise UserError(
-                f"exercise=integration counts success, and {task.task_spec.name} only pays; choose another task"
-            )
-        if is_simulator(settings):
-            raise UserError(
-                "exercise=integration joins a learnt model with a policy, and model=simulator is the truth, which is "
-                "its arm `simulator` anyway; choose another model"
-            )
-        experiment.data.manifest(config.episodes)  # raises where there are not so many test starts
-        self._check_data(experiment)
-        longest = _longest(experiment)
-        longest.require(config.subgoals.steps, f"exercise.subgoals.steps={config.subgoals.steps}")
-        if MPC in config.arms:
-            experiment.dry_run.plan()
-        if SEARCHED in config.arms:
-            self._check_search(experiment)
-        if set(DECODERS) & set(config.arms):
-            section = decoder_section(config.decoder)
-            _check_decoder(experiment, section)
-            longest.require(section["chunk"] - 1, f"exercise.decoder.chunk={section['chunk']}")
-        if learns_inside(settings):
-            check_behaviour(experiment.dry_run, task)
-        if LOCAL in config.arms:
-            experiment.dry_run.plan(settings.locally(), advised=True)
-
-    def _check_data(self, experiment: Experiment) -> None:
-        """UserError where an arm could not learn from the demonstrations, or not from what the model decodes."""
-        config, wanted, data, name = self.config, set(self.config.arms), experiment.data, experiment.task_spec.name
-        blind, model = sorted({SEARCHED, AUGMENTED} & wanted), experiment.settings.label("model")
-        decodes = not (blind or self._imagines) or "state" in experiment.dry_run.model.decoded_keys
-        if blind and not decodes:
-            raise UserError(
-                f"{', '.join(blind)} look at decoded states, and model={model} decodes none; choose another model, or "
-                "leave them out of exercise.arms"
-            )
-        if not decodes:
-            raise UserError(
-                f"exercise.imagined_goals={config.imagined_goals} shows the executor decoded states, and model={model} "
-                "decodes none; choose another model, or set it to 0"
-            )
-        shown = data.config.demonstrated
-        if shown is not None and AUGMENTED in wanted:
-            raise UserError(
-                f"{AUGMENTED} goes back to demonstrations of the expert; leave out data.demonstrated, or leave it out "
-                "of exercise.arms"
-            )
-        joined = shown is not None and config.collection and bool(wanted & {*EXECUTED, FINAL})
-        if joined and (found := differences(data.demonstrated, experiment.task_spec)):
-            raise UserError(
-                f"exercise.collection=true joins data.demonstrated={shown} with episodes of {name}, and "
-                f"{'; '.join(found)}; set exercise.collection=false"
-            )
-
-    @property
-    def _imagines(self) -> bool:
-        """Whether an executor of sub-goals learns from goals that the world model imagines."""
-        return self.config.imagined_goals > 0 and bool(set(EXECUTED) & set(self.config.arms))
-
-    def _check_search(self, experiment: Experiment) -> None:
-        """UserError where nothing can be searched for so far ahead."""
-        settings, steps = experiment.settings, experiment.task_spec.episode_steps
-        horizon = self.config.imagined.ahead * self.config.subgoals.steps
-        if horizon > steps:
-            raise UserError(
-                f"exercise.imagined.ahead={self.config.imagined.ahead} times exercise.subgoals.steps="
-                f"{self.config.subgoals.steps} exceeds the {steps} steps of {experiment.task_spec.name}; lower one"
-            )
-        experiment.dry_run.plan(settings.with_planner({"horizon": horizon}))
+        check(self.config, experiment)
 
     def run(self, experiment: Experiment) -> Answer:
         config = self.config
         manifest = experiment.data.manifest(config.episodes)
         few = manifest.first(min(config.oracle_episodes, config.episodes))
         experiment.require_paid()
-        if set(MODELLED) & set(config.arms) or self._imagines or learns_inside(experiment.settings):
+        if set(MODELLED) & set(config.arms) or self.config.imagines_goals or learns_inside(experiment.settings):
             train_models(experiment, clone=True)
         experiment.data.demonstrations()  # which all of these learn from
         choose_clones(experiment)
@@ -293,7 +162,7 @@ class IntegrationExercise(Exercise):
     def _taught(self) -> list[Callable[[Experiment], Training]]:
         """What each training seed trains of this exercise's own, so that it is trained side by side."""
         config, wanted = self.config, set(self.config.arms)
-        section = decoder_section(config.decoder)
+        section = config.decoder_section
         trainings: dict[Callable[[Experiment], Training], tuple[str, ...]] = {
             self._executor(): EXECUTED,
             partial(executor_training, ahead=GENERAL, collection=config.collection): (FINAL,),
@@ -314,7 +183,7 @@ class IntegrationExercise(Exercise):
         settings, wanted = experiment.settings, self.config.arms
         for name, plain in ((DECODER, False), (DECODER_PLAIN, True), (VIDEO, False)):
             if name in wanted:
-                training = decoder_training(experiment, decoder_section(self.config.decoder), plain)
+                training = decoder_training(experiment, self.config.decoder_section, plain)
                 checkpoint = experiment.models.train(training)
                 make = VideoArm if name == VIDEO else ReactiveArm
                 yield make(name, settings, checkpoint)
@@ -345,45 +214,3 @@ class IntegrationExercise(Exercise):
         config, steps = self.config.imagined, self.config.subgoals.steps
         settings = experiment.settings.with_planner({"horizon": config.ahead * steps})
         return SearchedSource(settings, experiment.models.world_model(), self._head(experiment), config, steps)
-
-
-def decoder_section(section: Section | None) -> Section:
-    """With every option of it."""
-    if section is not None:
-        require_section(section, DECODER_CHOICE)
-    return complete(section or {TARGET: DECODER_ONLY}, DECODER_CHOICE)
-
-
-def _check_decoder(experiment: Experiment, section: Section) -> None:
-    """UserError where option C's model is none that acts, or could not be trained."""
-    if not issubclass(target(WorldModel, section, DECODER_CHOICE), ActsByVideo):
-        raise UserError(
-            f"{', '.join(DECODERS)} need a model that acts and knows inverse dynamics; choose "
-            f"{DECODER_CHOICE}=decoder_only, or leave them out of exercise.arms"
-        )
-    trainer = asdict(decoder_trainer(experiment.settings, section))
-    settings = replace(experiment.settings.with_model(section, "decoder"), trainer=trainer)
-    DryRun(settings, experiment.task, experiment.tools.store).train()
-
-
-class Longest(NamedTuple):
-    """Of the episodes that executors and decoders learn from."""
-
-    actions: int
-    what: str  # it is
-
-    def require(self, steps: int, option: str) -> None:
-        """UserError where `option` asks for a moment so many steps later, which no episode has."""
-        if steps >= self.actions:
-            raise UserError(f"{option} reaches beyond {self.what}, which has {self.actions} actions; lower it")
-
-
-def _longest(experiment: Experiment) -> Longest:
-    """Of the expert's the first one, which is played now, in place of all."""
-    shown, data = experiment.data.config.demonstrated, experiment.data
-    if shown is not None:
-        lengths = data.demonstrated.table.length[data.demonstrated.episodes("train")]
-        return Longest(int(lengths.max()), f"every solved episode of data.demonstrated={shown} to train on")
-    play = Player(lambda: experiment.task, ExpertPolicy(), PlayConfig(stop_after_success=REST, group=1))
-    (first,) = play(data.config.demonstration_seeds(1))
-    return Longest(first.steps, f"a demonstration of {experiment.task_spec.name}")
