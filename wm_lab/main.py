@@ -56,6 +56,7 @@ from wm_lab.system.streams import let_logs_fail, prepare_streams, require_folder
 from wm_lab.tasks.extras import need
 from wm_lab.tasks.renderer import choose_renderer
 from wm_lab.tasks.task import Task
+from wm_lab.tracking.progress import of_job
 from wm_lab.tracking.run import Run
 from wm_lab.tracking.run_folder import remove_empty
 from wm_lab.tracking.wandb_run import TrackingConfig
@@ -85,8 +86,11 @@ TRACEBACK = "WM_LAB_TRACEBACK"
 schema.register()
 
 
-def run(cfg: DictConfig) -> Answer:
-    """One run, in the folder that Hydra made for it."""
+def run(cfg: DictConfig, name: str = "") -> Answer:
+    """One run, in the folder that Hydra made for it.
+
+    name: of a job of a sweep, which ends in one line: the tables come once, at the end of all
+    """
     settings, tracking = read(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     exercise = build(Exercise, settings.exercise, "exercise")
@@ -115,7 +119,10 @@ def run(cfg: DictConfig) -> Answer:
             )
             answer = exercise.run(experiment)
             keep(answer, record, experiment)
-    print_answer(answer, folder, main_artifacts(experiment.tools.used, settings.store))
+    if name:
+        print(f"{name}: {answer.verdicts[0]} {folder}", flush=True)
+    else:
+        print_answer(answer, folder, main_artifacts(experiment.tools.used, settings.store))
     return answer
 
 
@@ -261,6 +268,9 @@ def job(cfg: DictConfig) -> float | None:
         check_metric(cfg.optimized_metric, metric, HydraConfig.get().runtime.choices["exercise"])
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)
+        elif is_multirun():
+            with of_job(name := job_name(folder)):
+                run(cfg, name)
         else:
             run(cfg)
         return (read_run(folder).result or {}).get(cfg.optimized_metric)
@@ -281,6 +291,12 @@ def job(cfg: DictConfig) -> float | None:
 
 class JobFailed(UserError):
     """What a sweep hears of a job whose own error has been told."""
+
+
+def job_name(folder: Path) -> str:
+    """`#3 planning hand/push`: by its folder in the sweep, and what it asks of what."""
+    choices = HydraConfig.get().runtime.choices
+    return f"#{folder.name} {choices['exercise']} {choices['task']}"
 
 
 def is_multirun() -> bool:

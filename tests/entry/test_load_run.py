@@ -12,6 +12,10 @@ import pytest
 from tests.entry.command import QUIET, runs, wm_lab
 from wm_lab import UserError, load_run
 from wm_lab.evaluation.outcomes import Outcomes
+from wm_lab.experiment.arms import IN_VALIDATION
+
+CANDIDATE = f"outcomes of wide{IN_VALIDATION}"
+"""Who plays to be chosen among, and is no arm of the run."""
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +137,11 @@ def test_what_is_no_run_is_said(tmp_path):
 
 def test_what_is_shown_wrongly_is_said_and_asked_for_wrongly_too(folder):
     run = load_run(folder)
+    run.used.append(next(each for each in run.used if each.what == "outcomes of mpc")._replace(what=CANDIDATE))
+    assert "mpc" in run.policies and CANDIDATE.removeprefix("outcomes of ") not in run.policies
     with pytest.raises(UserError, match=r"unknown policy of .* 'mcp'; did you mean mpc"):
         run.policy("mcp")
-    with pytest.raises(UserError, match=r"artifact of .*, seed 7, 'world model'"):
+    with pytest.raises(UserError, match=r"has no training of seed 7; it has 0, 1"):
         run.policy("mpc", seed=7)
     observation, _ = run.task.reset(seed=1)
     with pytest.raises(UserError, match="in the units of the data"):

@@ -34,3 +34,14 @@ def test_runs_side_by_side_are_the_same_runs(furnished):
     cem, shooting = finished(furnished)
     assert (cem["labels"]["planner"], shooting["labels"]["planner"]) == ("cem", "random_shooting")
     assert "Comparison" in sweep.out and "random_shooting" in sweep.out
+
+
+def test_the_log_of_a_sweep_names_the_job_in_every_line_and_tables_come_once(furnished):
+    sweep = wm_lab(furnished, "-m", *SMALL, "planner=cem,random_shooting")
+    assert sweep.code == 0, sweep.err
+    ended = [line for line in sweep.out.splitlines() if line.startswith("#")]
+    assert [line.split()[0] for line in ended] == ["#0", "#1"]
+    assert [line.split()[-1] for line in ended] == [str(run) for run in runs(furnished)]
+    assert "What was run" not in sweep.out and "Paired differences" not in sweep.out
+    working = [line for line in sweep.err.splitlines() if ": done: " in line]
+    assert working and all(line.startswith(("#0 planning hand/", "#1 planning hand/")) for line in working)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.play.scenes import STILL, table
+from tests.play.scenes import STILL, scene, table
 from wm_lab.data.dataset import Dataset
 from wm_lab.errors import UserError
 from wm_lab.play import recording
@@ -65,6 +65,20 @@ def test_episodes_of_another_task_are_not_mixed_in(tmp_path):
     play(other)
     assert "holds episodes of hand/reach" in said(other.hear({"do": "save"}))
     assert len(Dataset.open(tmp_path / "played")) == 1
+
+
+def test_a_task_that_is_chosen_on_the_page_has_a_dataset_of_its_own(tmp_path):
+    at = table(tmp_path)
+    first = at._scene
+    for folder, made in (
+        ("played", first),
+        ("played-2", scene("task=hand/push", "model=simulator")),
+        ("played", first),
+    ):
+        at._sit_down(made)
+        play(at)
+        assert said(at.hear({"do": "save"})).endswith(f" in {tmp_path / folder}")
+    assert [len(Dataset.open(tmp_path / name)) for name in ("played", "played-2")] == [2, 1]
 
 
 @pytest.mark.parametrize("webp", [True, False])

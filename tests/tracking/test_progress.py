@@ -8,6 +8,7 @@ import time
 import pytest
 
 from wm_lab.tracking import progress
+from wm_lab.tracking.progress import of_job
 
 
 class Terminal(io.StringIO):
@@ -34,6 +35,16 @@ def test_a_log_gets_a_line_every_ten_seconds_and_one_at_the_end(monkeypatch: pyt
         "collect: 80/100, 0:05 left, 4/s  success=0.512 task=hand/push",
         "collect: done: 100/100 in 0:25, 4/s  success=0.512 task=hand/push",
     ]
+
+
+def test_a_job_of_a_sweep_is_named_in_every_line() -> None:
+    log = io.StringIO()
+    with of_job("#3 planning hand/push"), progress("train rssm", 1, stream=log) as bar:
+        bar.advance()
+    with progress("train rssm", 1, stream=log):
+        pass
+    named, alone = log.getvalue().splitlines()
+    assert named.startswith("#3 planning hand/push: train rssm: done") and alone.startswith("train rssm: ")
 
 
 def test_work_without_a_known_end_counts_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from wm_lab.deploy.robot_policy import RobotPolicy
 from wm_lab.errors import UserError, unknown
 from wm_lab.evaluation.json_files import read_json
 from wm_lab.experiment.arms import (
+    IN_VALIDATION,
     BehaviourArm,
     CloneArm,
     PlanningArm,
@@ -122,6 +123,10 @@ class LoadedRun:
         UserError where it used none, or where it is gone from the store.
         """
         seed = self.result["seed"] if seed is None else seed
+        trained = sorted({each.seed for each in self.used})
+        if trained and seed not in trained:
+            known = ", ".join(map(str, trained))
+            raise UserError(f"{self.folder.name} has no training of seed {seed}; it has {known}")
         found = [each for each in self.used if each.what == what and each.seed == seed]
         if not found:
             raise unknown(f"artifact of {self.folder.name}, seed {seed},", what, {each.what for each in self.used})
@@ -131,6 +136,7 @@ class LoadedRun:
     def policies(self) -> tuple[str, ...]:
         """Names that `policy` takes: arms that were played, and those that the settings describe."""
         played = [each.what.removeprefix(OUTCOMES_OF) for each in self.used if each.what.startswith(OUTCOMES_OF)]
+        played = [name for name in played if not name.endswith(IN_VALIDATION)]
         return tuple(dict.fromkeys([*(name for name in played if self._recipe(name) is not None), *self._described()]))
 
     def policy(self, name: str = "mpc", seed: int | None = None, own_units: bool = False) -> RobotPolicy:

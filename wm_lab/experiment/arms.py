@@ -52,6 +52,9 @@ TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
 ORACLE, VALUED = "simulator", "value"
 """Names of two arms: true dynamics and true cost; plans that a value judges too, beyond their horizon."""
 
+IN_VALIDATION = " in validation"
+"""What the name of an arm ends in that plays validation episodes, for a choice among policies."""
+
 SIMULATOR: Final = "simulator"
 
 Dynamics = Path | Literal["simulator"]

@@ -16,7 +16,7 @@ from typing import Any
 from wm_lab.domains import Amount
 from wm_lab.errors import UserError
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.experiment.arms import CloneArm
+from wm_lab.experiment.arms import IN_VALIDATION, CloneArm
 from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models, Training
@@ -95,7 +95,7 @@ class Clones:
     def _try(self, variant: str) -> Outcomes:
         settings = self._tools.settings.without_variation()
         starts = self._data.validation_manifest(self._checked.validation_episodes)
-        arm = CloneArm(f"bc {variant} in validation", settings, self._models.train(self.training(variant)))
+        arm = CloneArm(f"bc {variant}{IN_VALIDATION}", settings, self._models.train(self.training(variant)))
         return self._evaluations.play(arm, starts, REST)
 
 

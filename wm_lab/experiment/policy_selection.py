@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
+from wm_lab.experiment.arms import IN_VALIDATION, Arm, CloneArm, PlanningArm
 from wm_lab.experiment.evaluations import Evaluations, Play, play_all
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.planner import Planner, PlannerConfig
@@ -134,4 +134,4 @@ def validation_plays(
     arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
 ) -> list[Play]:
     """What `select_policy` has played."""
-    return [Play(evaluations, replace(arm, name=f"{arm.name} in validation"), starts, play_on) for arm in arms]
+    return [Play(evaluations, replace(arm, name=f"{arm.name}{IN_VALIDATION}"), starts, play_on) for arm in arms]

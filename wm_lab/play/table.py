@@ -25,6 +25,7 @@ from wm_lab.play.recording import Frame, add_episode, clip
 from wm_lab.play.scene import Choices, Scene
 from wm_lab.play.session import PERSON, Step
 from wm_lab.reports.moving import writes_webp
+from wm_lab.tasks.task import TaskSpec
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,13 @@ Shown = tuple[Told, bytes, bytes]
 class PlayTable:
     """Holds a scene, the person's hand on the controls, and what was recorded.
 
-    folder: the dataset that saved episodes are added to; clips lie beside it
+    folder: the dataset that saved episodes are added to; clips lie beside it, and so do the datasets, with a number, of
+    other tasks and observations that are chosen on the page
     """
 
     def __init__(self, scene: Scene, choices: Choices, folder: Path) -> None:
         self.folder, self._choices = folder, choices
+        self._folders: dict[tuple[str, ...], Path] = {}  # by task and what it shows
         self.clips: dict[str, Path] = {}
         """Finished clips, by the name under which the page asks for them."""
         self._random = np.random.default_rng()
@@ -137,6 +140,7 @@ class PlayTable:
 
     def _sit_down(self, scene: Scene) -> None:
         self._scene, self._session = scene, scene.session
+        self.folder = self._folder_of(scene.session.task.task_spec)
         self._plans = Plans(scene.planner, scene.session.task)
         self._hz = min(scene.session.task.task_spec.control_hz or FASTEST, FASTEST)
         self._playing = "" if scene.dynamics == "simulator" else scene.dynamics.parent.name
@@ -157,6 +161,12 @@ class PlayTable:
             "choose": self._choose,
         }
         self._begin(self._draw_seed())
+
+    def _folder_of(self, spec: TaskSpec) -> Path:
+        """One dataset holds one task, seen in one way."""
+        first, number = next(iter(self._folders.values()), self.folder), len(self._folders) + 1
+        other = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        return self._folders.setdefault((spec.name, *spec.observation), other)
 
     def _begin(self, seed: int) -> None:
         self._session.reset(seed)

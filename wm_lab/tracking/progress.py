@@ -8,6 +8,7 @@ with progress("collect hand/push", total=400) as bar:
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -21,6 +22,9 @@ from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 
+JOB = "WM_LAB_JOB"
+"""Environment variable that names the job of a sweep, for the processes that it starts."""
+
 
 class Progress(ABC):
     """Work of which `total` pieces are to be done (None: nobody knows how many)."""
@@ -31,9 +35,21 @@ class Progress(ABC):
 
 
 @contextmanager
+def of_job(name: str) -> Iterator[None]:
+    """Every line of progress begins with this name: jobs of a sweep that run side by side write into one log."""
+    os.environ[JOB] = name
+    try:
+        yield
+    finally:
+        os.environ.pop(JOB, None)
+
+
+@contextmanager
 def progress(description: str, total: int | None, stream: TextIO | None = None) -> Iterator[Progress]:
     """Show how far some work is, on standard error unless told otherwise."""
     stream = stream or sys.stderr
+    if (job := os.environ.get(JOB)) is not None:
+        description = f"{job}: {description}"
     alone = multiprocessing.parent_process() is None  # two processes' bars would overwrite each other
     if stream.isatty() and alone:
         with _bar(stream) as live:
