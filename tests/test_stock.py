@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,3 +112,8 @@ def test_five_thousand_artifacts_are_listed_in_two_seconds(tmp_path):
     began = time.process_time()
     assert len(take_stock(tmp_path / "store", []).items) == 5000
     assert time.process_time() - began < 2
+
+
+def test_a_listing_waits_for_no_pytorch():
+    loaded = "import sys, wm_lab.store_command; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

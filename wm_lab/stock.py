@@ -1,4 +1,4 @@
-"""What a store holds, how large it is, which runs use it, whether it is whole; and how to be rid of some of it."""
+"""What a store holds, how large it is, and which runs use it; and how to be rid of some of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from wm_lab.data.shard import open_shard
 from wm_lab.errors import UserError
-from wm_lab.evaluation.json_files import read_json
-from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.store import BUILDING, HASH_LENGTH, HOLDER, LOCK, RECIPE, key_of
+from wm_lab.store import BUILDING, HASH_LENGTH, HOLDER, LOCK
 from wm_lab.tracking.run_folder import RESULT
-from wm_lab.training.checkpoint import read
 
 DAY = 86_400.0
 
@@ -133,32 +129,6 @@ def sweep(leftovers: Iterable[Path]) -> Iterator[Path]:
             finally:
                 lock.release()
             yield path
-
-
-def fault(root: Path, item: Item) -> str | None:
-    """What is wrong with an artifact, in a sentence; None where it is as it was written."""
-    folder = root / item.place
-    try:
-        content = read_json(folder / RECIPE, "recipe", ["kind", "recipe"], vouched=False)
-        if key_of(content["kind"], content["recipe"])[:HASH_LENGTH] != folder.name[-HASH_LENGTH:]:
-            return f"{folder / RECIPE} is not the recipe that {folder.name} is named for; it was edited"
-        _read_contents(item.kind, folder)
-    except (UserError, KeyError, TypeError) as error:
-        return str(error)
-    return None
-
-
-def _read_contents(kind: str, folder: Path) -> None:
-    """Raises UserError where a file is damaged."""
-    if kind == "dataset":
-        open_shard(folder, None)
-    for file in sorted(folder.glob("*.pt")):
-        read(file)
-    for file in sorted(set(folder.glob("*.json")) - {folder / RECIPE}):
-        if kind == "outcomes":
-            Outcomes.load(file)
-        elif kind != "dataset":
-            read_json(file, "record")
 
 
 def older(items: Iterable[Item], days: float) -> list[Item]:

@@ -20,7 +20,7 @@ from wm_lab.command_line.answered import answered
 from wm_lab.errors import UserError
 from wm_lab.reports.tables import Table
 from wm_lab.reports.terminal import print_tables
-from wm_lab.stock import DAY, Item, Stock, fault, older, remove, sweep, take_stock
+from wm_lab.stock import DAY, Item, Stock, older, remove, sweep, take_stock
 from wm_lab.system.streams import prepare_streams
 from wm_lab.tracking.progress import progress
 
@@ -92,6 +92,8 @@ def prune(root: Path, stock: Stock, arguments: argparse.Namespace) -> None:
 
 def verify(root: Path, stock: Stock, arguments: argparse.Namespace) -> None:
     """Read every artifact; UserError names those that are damaged."""
+    from wm_lab.stock_check import fault
+
     faults = {}
     with progress("verify", len(stock.items)) as bar:
         for item in stock.items:

@@ -23,7 +23,9 @@ def test_a_course_has_a_chapter_an_exercise_with_its_figure_and_a_way_to_its_pag
     found = chapters([record(tmp_path, name) for name in reversed(EXERCISES)])
     assert [chapter.question for chapter in found] == [lesson.question for lesson in EXERCISES.values()]
     assert found[1].question == found[2].question, "planning in full and in brief"
-    html = write_page(tmp_path / "report.html", title_of(found, ""), chapters=found).read_text()
+    said = ["latent on hand/push: latent reads the setpoint.", "1 of 8 runs left no result."]
+    html = write_page(tmp_path / "report.html", title_of(found, ""), verdicts=said, chapters=found).read_text()
+    assert html.count("latent reads the setpoint.</p>") == 1 and html.index(said[1]) > html.rindex("The whole run")
     assert "<h1>World models on hand/push: 7 exercises</h1>" in html
     assert html.count('role="img" aria-label="') == html.count("<svg") == 8
     assert all(f'href="{name}/report.html"' in html for name in EXERCISES) and "<dt>setpoint</dt>" in html

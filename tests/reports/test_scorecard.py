@@ -12,6 +12,7 @@ from wm_lab.reports.metric_use import correlation, metric_use_table
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.scorecard import RUNGS, card, cards, scorecard_table, scorecard_verdict
 from wm_lab.reports.sweep_report import SweepAnswer, write_report
+from wm_lab.reports.words import Reading
 
 
 def interval(low: float, value: float, high: float) -> dict[str, float]:
@@ -93,7 +94,7 @@ def test_a_card_has_a_row_a_role_with_floor_and_ceiling():
 
 def test_the_card_stands_first_on_its_page_and_once(tmp_path):
     shown = scorecard_table(card("hand/reach", "rssm", {"policies": policies()}))
-    chapter = Chapter("Does it rank?", "hand/reach", "It does.", None, "", tmp_path / "run.html")
+    chapter = Chapter("Does it rank?", "hand/reach", "It does.", None, Reading("", ""), tmp_path / "run.html")
     page = write_report(tmp_path, "cards", SweepAnswer(["It ranks."], [shown], cards=[shown], chapters=[chapter]))
     text = page.read_text(encoding="utf-8")
     assert text.count(shown.title) == 1 and text.index(shown.title) < text.index(chapter.question)

@@ -85,6 +85,8 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 <p><a href="{{ chapter.link }}">The whole run</a></p>
 </section>
 {% endfor %}
+{% for verdict in closing %}<p class="verdict">{{ verdict }}</p>
+{% endfor %}
 {% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
 {% for table in tables %}{{ table.html()|safe }}
@@ -122,6 +124,7 @@ def write_page(
 
     exercise: whose figures these are; about: what was asked, of whom, in a sentence or two
     leading: tables that are the answer itself: they stand below its headline, and `tables` below all pictures
+    chapters: what the page begins with where no table leads; verdicts that no chapter says follow it
     """
     from jinja2 import Environment
 
@@ -133,10 +136,13 @@ def write_page(
     affordable = _affordable(clips)
     moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in affordable]
     told = [about, *verdicts, *(clip.caption for clip in affordable), *(table.html() for table in [*leading, *tables])]
+    verdicts = [verdict for verdict in verdicts if not any(verdict.endswith(each.answer) for each in chapters)]
+    opening = [] if chapters and not leading else verdicts
     html = template.render(
         title=title,
         about=about,
-        verdicts=verdicts,
+        verdicts=opening,
+        closing=[verdict for verdict in verdicts if verdict not in opening],
         chapters=[_chapter(chapter, number, Path(path).parent) for number, chapter in enumerate(chapters)],
         terms=terms_in(
             "\n".join([*told, *(line for chapter in chapters for line in (chapter.answer, chapter.reading.read))])
