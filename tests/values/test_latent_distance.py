@@ -35,7 +35,7 @@ class Warped:
 
 def learned(data: Walks, model: Warped, steps: int = 400) -> LatentWay:
     torch.manual_seed(0)
-    config = LatentWayConfig(features=FEATURES, units=64, ahead=5)
+    config = LatentWayConfig(features=FEATURES, units=64, ahead=5, stretch=3)
     found = LatentWay(config, spec(data))
     shown = model.appearance(model.shown(torch.from_numpy(data.states[..., :2])))
     found.points, found.lengths = shown.flatten(0, 1), torch.full((len(shown),), shown.shape[1])
@@ -77,3 +77,24 @@ def test_ways_in_a_latent_lead_around_the_wall_to_the_goal_that_an_episode_has()
         for name, x in {"here": here, "door": nearer, "there": beyond}.items()
     }
     assert score["here"] < score["door"] < score["there"] == pytest.approx(0, abs=1e-4)
+
+
+def test_a_plan_pays_for_a_leap_through_the_wall():
+    data, model = walks(), Warped()
+    value = learned(data, model)
+    around = torch.tensor([[2.5, 2.5], [2.5, 1.5], [2.5, 0.5], [3.5, 0.5], [4.5, 0.5], [4.5, 1.5], [4.5, 2.5]])
+    through = torch.tensor([[2.5, 2.5]] * 3 + [[4.5, 2.5]] * 4)
+    features = torch.stack([model.shown(way) for way in (around, through)])[None]  # [1, 2, 7, F]
+    ones = torch.ones(1, 2, 7)
+
+    def score(leaps: float) -> Tensor:
+        value.config.leaps = leaps
+        objective = value.added_to(Objective([]), model, GridTask())  # type: ignore[arg-type]
+        assert objective.goal is not None
+        objective.goal.features = features[:, 0, -1]
+        return objective(Imagination(features, ones, ones), ones[..., None])[0]
+
+    free, priced = score(0.0).detach(), score(10.0).detach()
+    assert free[0] == pytest.approx(free[1].item(), abs=1e-4)  # both end at the goal
+    assert priced[0] > priced[1] + 1.0
+    assert priced[0] > free[0] - 0.3  # a way that can be gone is hardly taxed
