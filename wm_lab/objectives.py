@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from wm_lab.domains import Weight
 from wm_lab.errors import UserError, unknown
-from wm_lab.world_model import Imagination, State, WorldModel
+from wm_lab.world_model import TOLD, Imagination, State, WorldModel
 
 Term = Callable[[Imagination, Tensor], Tensor]
 
@@ -48,6 +48,9 @@ class Objective:
         self.terminal_value = terminal_value
         self.mortal = mortal
         self.goal = goal
+        told = [getattr(term, "told", TOLD) for _, term in self.terms]
+        self.told: frozenset[str] = frozenset({"continue_probability"} if mortal else ()).union(*told)
+        """What it reads of an imagination beside features; of a term that does not say it, everything."""
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """Scores [B, N] of futures imagined under actions [B, N, H, A], higher is better."""
@@ -81,7 +84,7 @@ class GoalFeatures:
 
 def model_score(model: WorldModel, objective: Objective, belief: State) -> Callable[[Tensor], Tensor]:
     """A planner's score: action sequences [B, N, H, A], imagined from B beliefs -> scores [B, N]."""
-    return lambda actions: objective(model.imagine(belief, actions), actions)
+    return lambda actions: objective(model.foresee(belief, actions, objective.told), actions)
 
 
 def predicted_reward(imagination: Imagination, actions: Tensor) -> Tensor:
@@ -116,6 +119,8 @@ def _uncertainty(imagination: Imagination, option: str) -> Tensor:
 class TaskCost:
     """Minus the task's own dense cost of the decoded state: the true cost under learned dynamics."""
 
+    told: ClassVar[frozenset[str]] = frozenset()  # of what an imagination tells, it reads features alone
+
     def __init__(
         self, decode: Callable[[Imagination], dict[str, Tensor]], cost: Callable[[Tensor], Tensor], key: str = "state"
     ) -> None:
@@ -134,6 +139,8 @@ class GoalDistance:
 
     REVISION: ClassVar[int] = 2
     """Raise it with any change of what is near: played episodes of different revisions do not mix."""
+
+    told: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, goal: GoalFeatures, appearance: Callable[[Tensor], Tensor], last: bool = False) -> None:
         self.goal, self.appearance, self.last = goal, appearance, last

@@ -10,7 +10,7 @@ Time is aligned on arrival: step t holds the observation, the action that *led t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -223,6 +223,10 @@ class Imagination(NamedTuple):
         return cls(*(None if part[0] is None else torch.cat(part, 2) for part in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 
+TOLD = frozenset(Imagination._fields) - {"features"}
+"""What an imagination tells beside its features."""
+
+
 class Trainable(nn.Module, ABC):
     """What the training loop fits and a checkpoint holds. Built as `Model(Config(...), DataSpec(...))`."""
 
@@ -313,6 +317,13 @@ class WorldModel(Trainable):
     @abstractmethod
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Roll B beliefs forward under actions [B, N, H, A] in [-1, 1]; never decodes."""
+
+    def foresee(self, state: State, actions: Tensor, told: Collection[str]) -> Imagination:
+        """As `imagine`, for whoever reads of it features and what is `told`, such as "reward"; the rest may be blank.
+
+        A search asks thousands of times, and often for none of what its heads say.
+        """
+        return self.imagine(state, actions)
 
     def step(self, state: State, actions: Tensor) -> tuple[State, Imagination]:
         """Go on from B beliefs by one action each, [B, A] in [-1, 1]; never decodes.

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.models.worlds import ACTION, KINDS, LATENT, SIGHT, SPEC, STATE, looking, make, make_informed, noise_windows
+from wm_lab.objectives import ObjectiveConfig, build_objective, model_score
 from wm_lab.world_model import DataSpec, Imagination, State, Windows, WorldModel
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
@@ -116,6 +117,23 @@ def test_imagining_never_decodes_and_decoding_needs_no_state(model):
     future = model.imagine(belief, actions(3, 2, 5))
     model.heads.decoder.forward = decoder
     assert model.decode(future)["state"].shape == (3, 2, 5, STATE)
+
+
+def test_a_search_by_how_near_the_goal_looks_asks_no_head_for_rewards_and_scores_the_same(model):
+    data, plans = noise_windows(), actions(3, 2, 5)
+    belief = model.encode(data)
+    objective = build_objective(ObjectiveConfig(reward=0.0, goal_distance=1.0), model)
+    objective.goal.features = model.encode_goal({"state": data.observation["state"][:, 0]})
+    scores = objective(model.imagine(belief, plans), plans)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a head was asked that nobody reads")
+
+    rewarding, doubting = model.heads.reward.forward, model.heads.ensemble.forward
+    model.heads.reward.forward = model.heads.ensemble.forward = refuse
+    assert torch.equal(model_score(model, objective, belief)(plans), scores)
+    model.heads.reward.forward, model.heads.ensemble.forward = rewarding, doubting
+    assert model.imagine(belief, plans).reward.any()  # whoever asks for all is told all
 
 
 @pytest.mark.parametrize("seen", ["state", "pixels"])

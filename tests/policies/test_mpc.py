@@ -175,3 +175,33 @@ def test_the_imagined_rewards_are_those_of_the_elite_that_stands_in_for_a_mean_b
         assert abs(decision.actions[0, 0]) > 0.3
         np.testing.assert_allclose(decision.rewards, -abs(decision.actions[0, 0]), atol=1e-6)
         assert decision.rewards.mean() == pytest.approx(decision.score, abs=1e-6)
+
+
+class Blank(LinearModel):
+    """Tells rewards only where it is asked for all."""
+
+    def foresee(self, state, actions, told):
+        seen = self.imagine(state, actions)
+        return seen if "reward" in told else seen._replace(reward=torch.zeros_like(seen.reward))
+
+
+class Rest:
+    """A term of features alone."""
+
+    told = frozenset()
+
+    def __call__(self, imagination, actions):
+        return -imagination.features.square().sum(-1)
+
+
+def test_the_rewards_of_a_plan_are_told_where_the_search_asked_for_none():
+    found = []
+    for model in (LinearModel(), Blank()):
+        mpc = build(model=model, objective=Objective([(1.0, Rest())]))
+        play(mpc, [0, 1], 3)
+        found.append(mpc.decisions)
+    for asked, blank in zip(*found, strict=True):
+        for one, other in zip(asked, blank, strict=True):
+            np.testing.assert_array_equal(one.actions, other.actions)
+            np.testing.assert_allclose(one.rewards, other.rewards, atol=1e-6)
+            assert one.rewards.all()

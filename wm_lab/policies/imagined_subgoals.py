@@ -107,11 +107,11 @@ class SearchedSubgoals(Subgoals):
         return goals
 
     def _search(self, belief: State, generators: Sequence[torch.Generator]) -> Plan:
-        rows = np.arange(len(generators))
-        weight = self.config.disagreement
+        weight, rollout = self.config.disagreement, self.rollout
 
         def score(actions: Tensor) -> Tensor:
-            imagined, scores = self.rollout.imagine(rows, belief, actions)
+            imagined = rollout.model.imagine(belief, actions)
+            scores = rollout.objective(imagined, actions)
             if weight and imagined.uncertainty is not None:
                 scores = scores - weight * imagined.uncertainty.sum(-1)
             return scores

@@ -45,7 +45,7 @@ class ModelRollout:
 
     def imagine(self, rows: np.ndarray, belief: State, actions: Tensor) -> tuple[Imagination, Tensor]:
         """Imagined rollouts of these rows [R] under actions [R, N, H, A], and their scores [R, N]."""
-        imagined = self.model.imagine(belief, actions)
+        imagined = self.model.foresee(belief, actions, self.objective.told)
         if self.objective.goal is not None and self.goals is not None:
             self.objective.goal.features = self.goals[rows]
         return imagined, self.objective(imagined, actions)
@@ -77,7 +77,12 @@ class RecordingScore:
         return scores
 
     def rewards(self, actions: Tensor) -> Tensor:
-        """Imagined rewards [R, H] of plans [R, H, A] that were candidates in one of the last two calls; else NaN."""
+        """Imagined rewards [R, H] of plans [R, H, A] that were candidates in one of the last two calls; else NaN.
+
+        Where the search asked for no rewards, the plans are imagined once more.
+        """
+        if "reward" not in self.rollout.objective.told:
+            return self.rollout.model.imagine(self.belief, actions[:, None]).reward[:, 0].detach()
         rows = torch.arange(len(actions), device=actions.device)
         recorded = actions.new_full(actions.shape[:2], torch.nan)
         for candidates, rewards in self._calls:  # a later call overwrites an earlier one

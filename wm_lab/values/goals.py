@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -154,6 +154,8 @@ class GoalValue(Value):
 
 class Leaving:
     """A term: -1 at every step where no episode has been, since nothing tells whether the model is right there."""
+
+    told: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, decode: Callable[[Imagination], dict[str, Tensor]], visited: Visited, goal: list[int]) -> None:
         self.decode, self.visited, self.goal = decode, visited, goal

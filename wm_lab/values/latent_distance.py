@@ -10,7 +10,7 @@ than any did in the data, since the way that was learned leads around. Plans pay
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -134,6 +134,8 @@ class Leaps:
 
     Every step of a stretch says so. Stretches begin with the first imagined step, and the last may be shorter.
     """
+
+    told: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, value: LatentWay, model: WorldModel) -> None:
         self.value, self.model = value, model

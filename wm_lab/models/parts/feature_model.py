@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
 
 from wm_lab.models.parts.heads import Heads, HeadsConfig, Roll
-from wm_lab.world_model import Imagination, Windows, WorldModel
+from wm_lab.world_model import Imagination, State, Windows, WorldModel
 
 
 class FeatureModel(WorldModel):
@@ -19,6 +19,10 @@ class FeatureModel(WorldModel):
 
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
+
+    def foresee(self, state: State, actions: Tensor, told: Collection[str]) -> Imagination:
+        with self.heads.telling(told):
+            return self.imagine(state, actions)
 
     def total_loss(
         self,

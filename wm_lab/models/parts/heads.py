@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -15,7 +16,7 @@ from wm_lab.domains import Domain, PositiveShare, Steps, Weight, Width
 from wm_lab.errors import UserError
 from wm_lab.models.parts.blocks import EnsembleMLP, Regression, TwoHot, mlp
 from wm_lab.models.parts.images import is_image
-from wm_lab.world_model import DataSpec, Imagination, Windows
+from wm_lab.world_model import TOLD, DataSpec, Imagination, Windows
 
 Roll = Callable[[Tensor], Tensor]
 """actions [M, H, A] -> features [M, H, F]"""
@@ -94,6 +95,7 @@ class Heads(nn.Module):
         self.ends = spec.ends
         inputs = read_size + spec.action_size
         self.ensemble = EnsembleMLP(config.ensemble, inputs, config.units, target_size) if config.ensemble else None
+        self.told: Collection[str] = TOLD
 
     def losses(self, features: Tensor, windows: Windows, target: Tensor) -> dict[str, Tensor]:
         """Unreduced losses [B, T] from features [B, T, F]; `target` [B, T, Z] is what the ensemble predicts."""
@@ -161,16 +163,26 @@ class Heads(nn.Module):
 
         return loss_of_a_share(self.config.decoded_share, features.shape[:2], features.device, error)
 
+    @contextmanager
+    def telling(self, told: Collection[str]) -> Iterator[None]:
+        """Meanwhile `imagination` leaves the rest blank: rewards are 0, nothing ends, and uncertainty is unknown."""
+        before, self.told = self.told, told
+        try:
+            yield
+        finally:
+            self.told = before
+
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are those one step earlier, which the ensemble reads."""
-        read = features[..., : self.read_size]
-        reward = self.reward_norm.inverse(self.reward(read))
+        read, told = features[..., : self.read_size], self.told
+        reward = self.reward_norm.inverse(self.reward(read)) if "reward" in told else torch.zeros_like(features[..., 0])
         # A head that never saw an end makes some up far from its data, and a plan "ends" to be spared what comes.
+        ends = self.ends and "continue_probability" in told
         continue_probability = (
-            torch.sigmoid(self.continuation(read)[..., 0]) if self.ends else torch.ones_like(features[..., 0])
+            torch.sigmoid(self.continuation(read)[..., 0]) if ends else torch.ones_like(features[..., 0])
         )
         uncertainty = None
-        if self.ensemble is not None and before is not None:
+        if self.ensemble is not None and before is not None and "uncertainty" in told:
             predictions = self.ensemble(torch.cat([before[..., : self.read_size], actions], -1))
             uncertainty = predictions.std(0, unbiased=False).mean(-1)
         return Imagination(features, reward, continue_probability, uncertainty)
