@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from tests.tasks.toy_envs import Line
 from wm_lab.errors import UserError
 from wm_lab.settings import read_config
 from wm_lab.tasks.gym import GymConfig, GymTask
+from wm_lab.tasks.gym.environment import DRIVER
 
 NUMBERS = spaces.Box(-10, 10, (2,), np.float32)
 
@@ -247,3 +252,16 @@ def test_actions_that_nobody_can_plan_are_refused_with_what_helps(space: spaces.
     register(name, action_space=space)
     with pytest.raises(UserError, match=f"need bounded continuous actions; {mend}"):
         GymTask(GymConfig(id=f"Loose{name}-v0"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is a screen")
+def test_an_environment_that_draws_with_pygame_looks_for_no_screen_where_there_is_none():
+    pytest.importorskip("pygame")
+    told = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", DRIVER)}
+    look = (
+        "from wm_lab.tasks.gym import GymConfig, GymTask\n"
+        "task = GymTask(GymConfig(id='Pendulum-v1', observation='pixels'))\n"
+        "print(task.reset(seed=0)[0]['pixels'].shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", look], env=told, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("(64, 64, 3)") and "XDG" not in done.stderr

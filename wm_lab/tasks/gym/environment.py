@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,6 +22,9 @@ from wm_lab.tasks.task import UNTOLD, Variable
 
 EXTRAS = {"mujoco": "'gymnasium[mujoco]'", "imageio": "'gymnasium[mujoco]'", "Box2D": "'gymnasium[box2d]'"}
 """What brings a package that is not installed by its own name alone."""
+
+SCREENS, DRIVER = ("DISPLAY", "WAYLAND_DISPLAY"), "SDL_VIDEODRIVER"
+"""What says under Linux that there is a screen, and how pygame is told to look for none."""
 
 SETTLED = {
     "id": "task.id chooses the environment",
@@ -77,6 +81,8 @@ def _make(name: str, bare: str, arguments: dict[str, Any]) -> Contract:
     for key, why in SETTLED.items():
         if key in arguments:
             raise UserError(f"task.make.{key}={arguments[key]} cannot be given to the environment: {why}")
+    if sys.platform == "linux" and not any(os.environ.get(screen) for screen in SCREENS):
+        os.environ.setdefault(DRIVER, "dummy")  # else pygame complains in the midst of a run, and draws all the same
     # The episode's length is the task's affair, so no time limit stands in the way of planning beyond it.
     make = partial(gymnasium.make, bare, disable_env_checker=True, max_episode_steps=-1, **arguments)
     try:
