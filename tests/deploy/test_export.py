@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from tests.entry.command import QUIET, runs, wm_lab
 from tests.extras import need
 from tests.models.worlds import SIGHT, SPEC, make_informed, noise_windows
 from wm_lab import UserError, load_run
-from wm_lab.deploy import export
+from wm_lab.deploy import export, model_card
 from wm_lab.export_command import main
 from wm_lab.policies import BehaviourCloning, BehaviourCloningConfig
 
@@ -75,10 +76,26 @@ def test_a_run_is_exported_loads_again_and_is_not_written_over(tmp_path_factory,
     card = (folder / "README.md").read_text()
     assert "latent_mlp on hand/reach" in card and "| mpc | 0." in card and "clone.onnx" in card and "licence" in card
     assert "execute the first 2 of each chunk" in card, "one action at a time, a clone may wait for ever"
+    assert "- `mpc`: planning in the learned model\n" in card and "`greedy`" not in card
     assert json.loads((folder / "clone.json").read_text())["spec"]["observation"] == {"state": [28]}
     capsys.readouterr()
     assert main([str(run), str(folder)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (["world_model.json", "transition.pt2"], ['load_exported(".")', "transition.pt2"]),
+        (["clone.json", "clone.onnx"], ['load_exported(".", "clone")', "clone.onnx"]),
+        (["world_model.json"], ['load_exported(".")']),
+    ],
+)
+def test_a_card_says_how_to_load_what_is_there_and_nothing_else(files, told):
+    run = SimpleNamespace(settings=SimpleNamespace(bc={}))
+    text = "\n".join(model_card._loading(run, files))
+    ways = ('load_exported(".")', 'load_exported(".", "clone")', "clone.onnx", "transition.pt2")
+    assert [way for way in ways if way in text] == told
 
 
 def test_a_missing_package_is_named_with_the_extra(monkeypatch, tmp_path):

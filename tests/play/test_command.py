@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
+from typing import ClassVar
 
 import pytest
 
@@ -36,6 +39,39 @@ def test_a_port_in_use_is_told_before_anything_is_trained(tmp_path):
         ended = wm_lab(tmp_path, *TYPED, "--port", str(taken.getsockname()[1]))
     assert ended.code == 2 and "choose another with --port" in ended.err
     assert not (tmp_path / "outputs").exists()
+
+
+class Table:
+    """Notes who asks what of it."""
+
+    threads: ClassVar[list[int]] = []
+
+    def __init__(self, *_):
+        Table.threads = [threading.get_ident()]
+
+    def close(self):
+        Table.threads.append(threading.get_ident())
+        return "what was played is kept"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_however_it_ends_the_thread_that_made_the_session_closes_it(tmp_path, monkeypatch, number):
+    """A context of OpenGL is the thread's that drew first; a terminal may be closed."""
+    need("uvicorn", "play")
+
+    class Served:
+        def __init__(self, _table, _token, _port, thread):
+            Table.threads.append(thread.submit(threading.get_ident).result())
+
+        def run(self, sockets):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("wm_lab.play.table.PlayTable", Table)
+    monkeypatch.setattr("wm_lab.play.server.build_server", Served)
+    ended = wm_lab(tmp_path, *TYPED)
+    assert ended.code == 0 and "what was played is kept" in ended.out
+    assert len(Table.threads) == 3 and len(set(Table.threads)) == 1 and Table.threads[0] != threading.get_ident()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
@@ -28,7 +29,7 @@ TOKEN = "a-token"
 def serving(at) -> Iterator[int]:
     """A server of the table; yields its port."""
     bound = bind(0)
-    server = build_server(at, TOKEN, bound.getsockname()[1])
+    server = build_server(at, TOKEN, bound.getsockname()[1], ThreadPoolExecutor(1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

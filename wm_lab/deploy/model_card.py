@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wm_lab import __version__
 from wm_lab.deploy.loaded_run import LoadedRun
 from wm_lab.policies.behaviour_cloning import BehaviourCloningConfig
+from wm_lab.reports.words import TERMS
 
 CARD = """---
 library_name: wm_lab
@@ -36,7 +37,7 @@ tags: [robotics, world-model, wm_lab]
 {results}
 
 Intervals of 95 % over n episodes (and training seeds, where there are several). Success is the first time that the test
-holds; the episodes are frozen, and no model was trained or chosen on them.
+holds; the episodes are frozen, and no model was trained or chosen on them.{terms}
 
 ## Files
 
@@ -44,22 +45,10 @@ holds; the episodes are frozen, and no model was trained or chosen on them.
 
 ## How to load it
 
-```python
-from wm_lab.deploy.export import load_exported
+{loading}
 
-model = load_exported("{folder}")            # the world model; load_exported(FOLDER, "clone") is the policy
-```
-
-`clone.onnx` needs onnxruntime alone, and `transition.pt2` PyTorch alone:
-
-```python
-import onnxruntime, torch
-
-# {{key: [B, history, ...]}}, oldest first -> [B, chunk, A]; execute the first {execute} of each chunk, then ask anew
-actions = onnxruntime.InferenceSession("clone.onnx").run(None, observations)[0]
-# (*belief, action [B, A]) -> (*belief, features [B, F], reward [B], probability of going on [B])
-step = torch.export.load("transition.pt2").module()
-```
+Observations come as the data hold them, in the task's own units: every network brings its own normalisation. Actions
+lie in [-1, 1]; `Task.command` of the lab turns them into the robot's.
 
 ## Limits
 
@@ -71,6 +60,39 @@ The code of wm_lab is MIT. The weights have no licence until whoever publishes t
 above.
 """
 
+BY_LAB = """With the lab (`pip install` its repository):
+
+```python
+from wm_lab.deploy.export import load_exported
+
+model = load_exported("."{which})
+```"""
+BY_ONNX = """The cloned policy with onnxruntime alone:
+
+```python
+import onnxruntime
+
+# {{key: [B, history, ...]}}, oldest first -> [B, chunk, A]; execute the first {execute} of each chunk, then ask anew
+actions = onnxruntime.InferenceSession("clone.onnx").run(None, observations)[0]
+```"""
+BY_TORCH = """One imagined step with PyTorch alone; a first belief comes from the lab's `model.encode`:
+
+```python
+import torch
+
+# (*belief, action [B, A]) -> (*belief, features [B, F], reward [B], probability of going on [B])
+step = torch.export.load("transition.pt2").module()
+```"""
+FILES = {
+    "world_model.safetensors": "weights of the world model",
+    "world_model.json": "its class, options and statistics of the data",
+    "clone.safetensors": "weights of the cloned policy",
+    "clone.json": "its class, options and statistics of the data",
+    "clone.onnx": "the cloned policy for onnxruntime",
+    "transition.pt2": "one imagined step for PyTorch",
+    "config.yaml": "what was asked of the run",
+}
+
 
 def model_card(run: LoadedRun, files: Sequence[str]) -> str:
     """Markdown with the front matter that model hubs read."""
@@ -80,7 +102,7 @@ def model_card(run: LoadedRun, files: Sequence[str]) -> str:
     return CARD.format(
         model=labels.get("model", "a model"),
         task=spec.name,
-        verdict=run.result["verdict"],
+        verdict=run.result["verdict"][:1].upper() + run.result["verdict"][1:],
         instruction=spec.instruction,
         success=spec.success_test or "rewards alone",
         observations=seen,
@@ -91,10 +113,24 @@ def model_card(run: LoadedRun, files: Sequence[str]) -> str:
         version=__version__,
         command=run.record.command,
         results=_results(run.folder / "tables" / "success.csv"),
-        files="\n".join(f"- `{name}`" for name in files),
-        folder=".",
-        execute=BehaviourCloningConfig.played(run.settings.bc).execute,
+        terms=_arms(run.folder / "tables" / "success.csv"),
+        files="\n".join(f"- `{name}`: {FILES[name]}" for name in files),
+        loading="\n\n".join(_loading(run, files)),
     )
+
+
+def _loading(run: LoadedRun, files: Sequence[str]) -> Iterator[str]:
+    """A way for each kind of file that there is."""
+    if "world_model.json" not in files:
+        yield BY_LAB.format(which=', "clone"')
+    else:
+        yield BY_LAB.format(which="")
+        if "clone.json" in files:
+            yield '`load_exported(".", "clone")` is the cloned policy.'
+    if "clone.onnx" in files:
+        yield BY_ONNX.format(execute=BehaviourCloningConfig.played(run.settings.bc).execute)
+    if "transition.pt2" in files:
+        yield BY_TORCH
 
 
 DATA = ("collection", "demonstrations", "recording")
@@ -110,6 +146,15 @@ def _results(table: Path) -> str:
         f"| {row['arm']} | {_interval(row, 'success')} | {_interval(row, 'still_there')} | {_n(row)} |" for row in rows
     ]
     return "\n".join(["| arm | success | still there at the end | n |", "|---|---|---|---|", *lines])
+
+
+def _arms(table: Path) -> str:
+    """What the arms of the table are, for whoever has not run the lab."""
+    if not table.is_file():
+        return ""
+    with table.open(encoding="utf-8", newline="") as file:
+        arms = {row["arm"] for row in csv.DictReader(file)}
+    return "\n\n" + "\n".join(f"- `{name}`: {meaning}" for name, meaning in TERMS.items() if name in arms)
 
 
 def _interval(row: Mapping[str, str], name: str) -> str:

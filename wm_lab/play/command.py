@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,18 +51,32 @@ def _play(arguments: argparse.Namespace) -> int:
     scene = trained(overrides, arguments.clone)
     spec = scene.session.task.task_spec
     folder = arguments.save or _folder(scene.settings.store.parent, spec.name)
-    table = PlayTable(scene, Choices(overrides, scene.settings.store), folder.absolute())
+    thread = ThreadPoolExecutor(1, "play")
+    choices = Choices(overrides, scene.settings.store)
+    table = thread.submit(PlayTable, scene, choices, folder.absolute()).result()
     token = secrets.token_urlsafe(16)
     print(f"{spec.name} beside what {scene.label} imagines. Open this address in a browser on this machine:\n")
     print(f"    http://{HOST}:{bound.getsockname()[1]}/{token}/\n\nCtrl-C ends it.", flush=True)
     try:
-        build_server(table, token, bound.getsockname()[1]).run(sockets=[bound])
+        with _ended_alike():
+            build_server(table, token, bound.getsockname()[1], thread).run(sockets=[bound])
     except KeyboardInterrupt:
         pass
     finally:
-        if (told := table.close()) is not None:
+        if (told := thread.submit(table.close).result()) is not None:
             print(f"\n{told}", flush=True)
     return 0
+
+
+@contextmanager
+def _ended_alike() -> Iterator[None]:
+    """A terminal that is closed, or a system that shuts down, ends it as Ctrl-C does: what was played is kept."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _overrides(arguments: argparse.Namespace) -> list[str]:

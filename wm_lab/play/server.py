@@ -58,12 +58,15 @@ TAKEN = "Another window has taken over. The session goes on there."
 
 
 class Server:
-    """Serves one table to one window at a time."""
+    """Serves one table to one window at a time.
 
-    def __init__(self, table: PlayTable, token: str, port: int) -> None:
+    thread: the one that touches the session, and that made it: what draws by OpenGL stays with its thread
+    """
+
+    def __init__(self, table: PlayTable, token: str, port: int, thread: ThreadPoolExecutor) -> None:
         self._table, self._token = table, token
         self._hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
-        self._work = ThreadPoolExecutor(1, "play")  # the one thread that touches the session
+        self._work = thread
         self._window: BrowserWindow | None = None
 
     @property
@@ -205,10 +208,10 @@ class BrowserWindow:
             await self._socket.send_bytes(struct.pack("<III", len(head), len(left), len(right)) + head + left + right)
 
 
-def build_server(table: PlayTable, token: str, port: int) -> uvicorn.Server:
-    """A server of one table, to be run with the socket that is bound to the port."""
+def build_server(table: PlayTable, token: str, port: int, thread: ThreadPoolExecutor) -> uvicorn.Server:
+    """A server of one table, to be run with the socket that is bound to the port; thread: see `Server`."""
     config = uvicorn.Config(
-        Server(table, token, port).app,
+        Server(table, token, port, thread).app,
         log_level="error",
         ws_max_size=LARGEST,
         ws_per_message_deflate=False,  # pictures are compressed already

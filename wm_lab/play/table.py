@@ -134,7 +134,7 @@ class PlayTable:
             return None
         folder = self.folder.with_name(f"{self.folder.name}-unsaved")
         count = add_episode(folder, self._session.truth.episode(), self._session.task.task_spec, self._driver_of())
-        return f"what was played and not saved is in {folder} ({count} episodes)"
+        return f"what was played and not saved is in {folder} ({count} episode{'s' * (count > 1)})"
 
     # What a page can ask for
 
