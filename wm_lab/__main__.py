@@ -7,6 +7,7 @@ import os
 import sys
 
 from wm_lab.errors import MISTAKE, UserError, complain
+from wm_lab.system.loading import spared
 from wm_lab.system.streams import prepare_streams, require_folder, require_memory
 
 
@@ -31,7 +32,8 @@ def cli() -> None:
     except BrokenPipeError:  # `wm-lab --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    from wm_lab.main import cli
+    with spared():
+        from wm_lab.main import cli
 
     cli()
 

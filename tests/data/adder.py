@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -31,6 +32,8 @@ class Adder:
             import torch
 
             return torch.get_num_threads()
+        if item == "frozen":
+            return gc.get_freeze_count()
         if item == "slow":
             time.sleep(SLOW)
             return self.base, os.getpid(), self.calls

@@ -66,6 +66,10 @@ def test_workers_compute_on_one_thread(pool):
     assert pool.map(ADD, ["threads", "threads"]) == [1, 1]
 
 
+def test_a_worker_never_looks_for_garbage_in_what_it_has_loaded(pool):
+    assert all(objects > 1000 for objects in pool.map(ADD, ["frozen", "frozen"]))
+
+
 def test_one_worker_stays_in_this_process_on_one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(2)

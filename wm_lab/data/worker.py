@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from wm_lab.errors import UserError
+from wm_lab.system.loading import spared
 from wm_lab.system.parent import die_with_parent, in_main_thread
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -127,7 +128,9 @@ def _work(pipe: Connection, of_main_thread: bool) -> None:
             try:
                 if build is not None:
                     handle = None  # the old tools go before the new ones need their memory
-                    handle = pickle.loads(build)()
+                    with spared():
+                        make = pickle.loads(build)
+                    handle = make()
                 assert handle is not None
                 answer = handle(item)
             except Exception as error:
