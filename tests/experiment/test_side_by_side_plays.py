@@ -10,9 +10,11 @@ import pytest
 from tests.exercises.hand_lab import changed, settings
 from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.outcomes import ARRAYS
+from wm_lab.experiment import evaluations
 from wm_lab.experiment.arms import Arm, scripted_arms
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.policies.scripted import DoNothing
 from wm_lab.policy import Policy
 
 
@@ -23,6 +25,17 @@ class BrokenArm(Arm):
 
     def build(self) -> Policy:
         raise ValueError("there is no such policy")
+
+
+@dataclass(frozen=True)
+class WeightedArm(Arm):
+    weights: str
+
+    def recipe(self):
+        return {"policy": self.name, "checkpoint": self.weights}
+
+    def build(self) -> Policy:
+        return DoNothing()
 
 
 def plays(experiment: Experiment, *, group: int = 2) -> list[Play]:
@@ -53,6 +66,17 @@ def test_what_is_there_is_not_played_again_and_two_names_of_one_play_are_played_
         assert "play 3 side by side (expert, random, noop): done: 9/9" in capfd.readouterr().err
         play_all([*asked, twin])
         assert "play" not in capfd.readouterr().err
+
+
+def test_a_decision_is_timed_once_for_the_trainings_of_an_arm_and_not_where_nobody_asks(tmp_path, monkeypatch):
+    timed = []
+    monkeypatch.setattr(evaluations, "decision_milliseconds", lambda *asked: timed.append(asked) or float(len(timed)))
+    with Experiment(changed(settings(), tmp_path)) as experiment:
+        good, *_ = plays(experiment)
+        arms = [*(WeightedArm("bc", weights) for weights in "ab"), WeightedArm("local", "a"), WeightedArm("tried", "a")]
+        asked = [good._replace(arm=arm, timed=arm.name != "tried") for arm in arms]
+        took = [outcomes.decision_ms[0] for outcomes in play_all(asked)]
+    np.testing.assert_array_equal(took, [1, 1, 2, np.nan])
 
 
 def test_an_arm_that_fails_keeps_nobody_from_playing_it_later(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,9 @@ Dynamics = Path | Literal["simulator"]
 GROUP = 16
 """Episodes played side by side."""
 
+WEIGHTS = ("checkpoint", "world", "proposals", "reranker", "value", "behaviour")
+"""Entries of recipes that name trained networks."""
+
 SMALL_GROUP = 5
 """Of an arm that plays ten: two groups, one a core of a small machine."""
 
@@ -81,6 +85,12 @@ class Arm(ABC):
 
     @abstractmethod
     def build(self) -> Policy: ...
+
+    @property
+    def effort(self) -> str:
+        """What a decision takes its time for: the name, and all of the recipe but how networks were trained."""
+        recipe = {key: value is not None if key in WEIGHTS else value for key, value in self.recipe().items()}
+        return json.dumps([self.name, recipe], sort_keys=True)
 
     def slowly(self) -> Self:
         """The same as one that plans in the true simulator: few episodes, in groups so small that each core has one."""

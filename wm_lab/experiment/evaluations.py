@@ -172,6 +172,7 @@ class Play(NamedTuple):
     arm: Arm
     manifest: Manifest
     play_on: int | None
+    timed: bool = True  # whether anybody is to know how long a decision takes
 
     @property
     def asked(self) -> tuple[Arm, Manifest, int | None]:
@@ -200,7 +201,7 @@ def _play_now(plays: Sequence[Play], done: Callable[[Play, list[Episode], float]
     named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     title = f"play {named}" if len(plays) == 1 else f"play {len(plays)} side by side ({named})"
     with progress(title, sum(len(play.manifest) for play in plays)) as bar:
-        alone = [decision_milliseconds(cast.task, cast.policy, cast.seeds[0], tools.workers) for cast in casts]
+        alone = _milliseconds(plays, casts)
 
         def came(index: int, episodes: list[Episode], seconds: float) -> None:
             entry = f"play {plays[index].arm.name}"
@@ -208,6 +209,19 @@ def _play_now(plays: Sequence[Play], done: Callable[[Play, list[Episode], float]
             done(plays[index], episodes, alone[index])
 
         play_side_by_side(casts, workers=tools.workers, advance=tally(bar), done=came)
+
+
+def _milliseconds(plays: Sequence[Play], casts: Sequence[Cast]) -> list[float]:
+    """What a single decision of each takes while nothing else is done; NaN where nobody asks.
+
+    Trainings of an arm differ in their weights alone, so the first speaks for all.
+    """
+    took: dict[str, float] = {}
+    for play, cast in zip(plays, casts, strict=True):
+        if play.timed and play.arm.effort not in took:
+            workers = play.evaluations.tools.workers
+            took[play.arm.effort] = decision_milliseconds(cast.task, cast.policy, cast.seeds[0], workers)
+    return [took[play.arm.effort] if play.timed else np.nan for play in plays]
 
 
 def _clip(arm: str, shown: Shown, path: Path, said: str) -> Clip:

@@ -134,4 +134,5 @@ def validation_plays(
     arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
 ) -> list[Play]:
     """What `select_policy` has played."""
-    return [Play(evaluations, replace(arm, name=f"{arm.name}{IN_VALIDATION}"), starts, play_on) for arm in arms]
+    named = [replace(arm, name=f"{arm.name}{IN_VALIDATION}") for arm in arms]
+    return [Play(evaluations, arm, starts, play_on, timed=False) for arm in named]
