@@ -115,6 +115,13 @@ def test_seeds_of_one_choice_are_one_cell_whose_n_says_so(tmp_path):
     assert rows[0]["success"].startswith("0.85 [")
 
 
+def test_how_many_trainings_a_run_made_is_no_choice(tmp_path):
+    for name, planner, seeds in (("0", "cem", 3), ("1", "mppi", 5)):
+        with (write_run(tmp_path / name, planner) / "overrides.txt").open("a") as file:
+            file.write(f"seeds={seeds}\n")
+    assert [row["choice"] for row in table(answer_sweep([tmp_path]), "Comparison")] == ["cem", "mppi"]
+
+
 def test_runs_of_unlike_manifests_are_shown_apart_and_the_page_says_so(tmp_path):
     other = freeze(task_spec("toy/push", settings={"tolerance": 0.04, "goal_distance": 0.1}), 100)
     write_run(tmp_path / "0", "cem", 50)

@@ -16,7 +16,7 @@ from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.outcomes import ARRAYS, Outcomes
 from wm_lab.reports.runs import RunRecord
 
-IDENTIFYING = ("exercise", "task", "seed")
+IDENTIFYING = ("exercise", "task", "seed", "seeds")
 """Settings that tell runs of one choice apart."""
 
 UNCOMPARED = ("tracking", "outputs", "workers", "hydra", "scale")
