@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.test_assessment import STEPS, VARIABLES, H, episodes_of, errors
+from tests.exercises.test_integration import told as joined
 from tests.exercises.test_latent import findings
 from wm_lab.evaluation.assessment import assess
 from wm_lab.evaluation.comparison import STEPS as STEPS_TO_SUCCESS
@@ -48,16 +49,16 @@ SUBJECT = "|".join(
         r"the latent(, in which [^,]+,)?",
         r"training|similar scenes|phases|imagined frames|clusters",
         r"after \d+ disturbed steps of \w+ cloning",
-        r"toy/push|\d+ of \d+ starts",
+        r"toy/push|\d+ of \d+ starts|following (generated )?sub-goals[\w ]*",
     )
 )
 VERB = "|".join(
     (
         r"beats|earns|does worse than|is|are|was|were",
         r"stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
-        r"solves|lie together|form|cluster|tell|holds",
+        r"solves|falls short of|lie together|form|cluster|tell|holds",
         r"ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
-        r"and [\w ]+ lie within|or [\w ]+ is better|against [\w ]+ on \S+",
+        r"and [\w ]+ lie within|or [\w -]+ is better|against [\w ]+ on \S+",
     )
 )
 CLAUSE = re.compile(rf"({SUBJECT}) ({VERB})\b|cannot tell (that|whether) ({SUBJECT}) ({VERB})\b")
@@ -170,7 +171,12 @@ def policies() -> Iterator[str]:
     yield from policies_verdicts(alike, {MODEL: alike[0].ranking()}, None, 1)
 
 
-@pytest.mark.parametrize("family", [planning, attribution, imagination, latent, policies])
+def integration() -> Iterator[str]:
+    for local, searched, planned in product((0, 30, 33, 90), repeat=3):
+        yield joined(bc=30, local=local, subgoal_search=searched, mpc=planned)[0]
+
+
+@pytest.mark.parametrize("family", [planning, attribution, imagination, latent, policies, integration])
 def test_every_verdict_has_subjects_verbs_and_numbers(family):
     told = list(family())
     assert len(told) > 10

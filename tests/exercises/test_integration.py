@@ -47,7 +47,7 @@ def test_every_arm_plays_the_same_starts(wanted):
     assert len({played[0].manifest.hash for name, played in answer.outcomes.items() if name != "simulator"}) == 1
     assert all(row["decision_ms"] > 0 for row in rows.values())
     assert {pair["b"] for pair in answer.numbers["differences"]} >= {"bc", "subgoal_shuffled"}
-    assert "against cloning on hand/reach" in answer.verdicts[0]
+    assert "cloning solves 0" in answer.verdicts[0] and "of hand/reach" in answer.verdicts[0]
     assert all(f"{arm}: " in answer.tables[0].caption for arm in ARMS)
 
 
@@ -165,9 +165,9 @@ def told(**solved: int) -> tuple[str, list[str]]:
 
 def test_the_sentence_says_who_is_better_worse_or_open_and_leaves_oracles_out():
     sentence, more = told(bc=30, mpc=0, local=80, subgoal_search=33, subgoal_oracle=95)
-    assert "better: local planning (by 0.5" in sentence
-    assert "worse: planning (by 0.3" in sentence
-    assert "cannot tell: sub-goals searched for in the model (A)" in sentence
+    assert sentence.startswith("in this training, cloning solves 0.30 [")
+    assert "; local planning beats it by 0.5" in sentence and "; planning falls short of it by 0.3" in sentence
+    assert "; cannot tell whether following sub-goals searched for in the model (A) (0.03" in sentence
     assert "oracle" not in sentence
     assert not more
 

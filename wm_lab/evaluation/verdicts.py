@@ -75,10 +75,10 @@ def return_verdict(differences: Sequence[Difference]) -> str:
     significant = [d for d in differences if is_significant(d)]
     parts = [
         f"{abs(d.difference.value):.3g} {'more' if d.difference.positive else 'less'} than "
-        f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})"
+        f"{ARM_WORDS.get(d.b, d.b)} ({_counted(d)})"
         for d in significant
     ]
-    open_ = [f"{ARM_WORDS.get(d.b, d.b)} ({d.difference})" for d in differences if d not in significant]
+    open_ = [f"{ARM_WORDS.get(d.b, d.b)} ({_counted(d)})" for d in differences if d not in significant]
     told = [f"{who} earns {_listed(parts)}"] if parts else []
     told += [f"cannot tell that {who} earns more or less than {_listed(open_)}"] if open_ else []
     return with_seeds(min((d.seeds for d in significant), default=0), f"{'; '.join(told)}.")
@@ -237,8 +237,13 @@ def _on(d: Difference, kind: str) -> str:
     gap, by = d.difference, "by " if is_significant(d) else ""
     if is_significant(d) and gap.negative:
         gap = gap.turned()
-    amount = f"{by}{gap}" if by else f"({gap.bounds()}, n={gap.n})"
+    amount = f"{by}{gap}" if by else f"({_counted(d)})"
     return " ".join(word for word in ("on", d.name, kind, amount) if word)
+
+
+def _counted(d: Difference) -> str:
+    """`0.05 [-0.01, 0.12], n=100`, to stand in brackets."""
+    return f"{d.difference.bounds()}, n={d.difference.n}"
 
 
 def _listed(parts: Sequence[str]) -> str:

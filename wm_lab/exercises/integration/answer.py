@@ -39,17 +39,17 @@ WORDS = {
     BC: "the clone of the demonstrations",
     MPC: "planning",
     LOCAL: "local planning",
-    SEARCHED: "sub-goals searched for in the model (A)",
-    GENERATED: "generated sub-goals (A)",
+    SEARCHED: "following sub-goals searched for in the model (A)",
+    GENERATED: "following generated sub-goals (A)",
     AUGMENTED: "cloning with imagined data too (B)",
     DECODER: "a model inside the policy (C)",
     DECODER_PLAIN: "the same without world-model losses",
     VIDEO: "the video policy",
     ACTOR: "what was learned in dreams alone",
-    ORACLE_SUBGOAL: "the oracle's sub-goals",
-    RETRIEVED: "retrieved sub-goals",
-    FINAL: "the final goal",
-    SHUFFLED: "shuffled sub-goals",
+    ORACLE_SUBGOAL: "following the oracle's sub-goals",
+    RETRIEVED: "following retrieved sub-goals",
+    FINAL: "following the final goal",
+    SHUFFLED: "following shuffled sub-goals",
     ORACLE: "planning in the true dynamics",
 }
 """How arms are called in a sentence."""
@@ -108,21 +108,16 @@ def integration_verdict(rows: Sequence[SuccessRow], against: Mapping[str, Differ
     held = {name: against[name] for name in CANDIDATES if name in against}
     if not held:
         return f"cannot tell what is better than cloning on {task}: nothing else was played."
-    said = []
-    for how, wanted in (("better", True), ("worse", False)):
-        found = [
-            f"{WORDS[name]} (by {(d.difference if wanted else d.difference.turned()).bounds()})"
+    said = [f"cloning solves {clone.success.bounds()} of {task}"]
+    for does, wanted in (("beats it by", True), ("falls short of it by", False)):
+        said += [
+            f"{WORDS[name]} {does} {(d.difference if wanted else d.difference.turned()).bounds()}"
             for name, d in held.items()
             if is_significant(d) and d.difference.positive == wanted
         ]
-        said += [f"{how}: {', '.join(found)}"] if found else []
     open_ = [f"{WORDS[name]} ({d.difference.bounds()})" for name, d in held.items() if not is_significant(d)]
-    said += [f"cannot tell: {', '.join(open_)}"] if open_ else []
-    seeds = max(row.seeds for row in rows)
-    return with_seeds(
-        seeds,
-        f"against cloning on {task}, which solves {clone.success.bounds()}, {'; '.join(said)}; n={clone.success.n}.",
-    )
+    said += [f"cannot tell whether {' or '.join(open_)} is better or worse than cloning"] if open_ else []
+    return with_seeds(max(row.seeds for row in rows), f"{'; '.join(said)} (n={clone.success.n}).")
 
 
 def executor_verdict(against: Mapping[str, Difference]) -> list[str]:
