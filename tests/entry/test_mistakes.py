@@ -27,6 +27,8 @@ NAMES = {
     "planner.elitse=3": r"did you mean planner.elites\?",
     "task.planning.horizn=3": r"did you mean task.planning.horizon\?",
     "sed=1": r"did you mean seed or seeds\?",
+    "behaviour.horizon=5": r"'behaviour.horizon' to set: behaviour, as it is chosen, has no options; choose .*=cma_es$",
+    "value.steps=5": r"has no options; choose value=distance or value=graph or ",
     "policy=mpc": r"policy@bc, policy@mpc",
     "trainer.steps=abc": r"trainer.steps: Value 'abc'.*Integer",
     "tracking.mode=ofline": r"offline",

@@ -178,6 +178,9 @@ def _of_omegaconf(error: OmegaConfBaseException, folders: Sequence[Path]) -> str
         return told
     names = [str(name) for name in parent if not str(name).startswith("_")]
     where, _, last = key.rpartition(".")
+    if not names and (others := sorted({_option(f, d, where) for d in folders for f in _yaml(d, where)} - {"none"})):
+        named = " or ".join(f"{where}={other}" for other in others)
+        return f"there is nothing called {key!r} to set: {where}, as it is chosen, has no options; choose {named}"
     if not where:
         names += [child.name for folder in folders for child in folder.iterdir() if child.is_dir()]
     near = get_close_matches(last, dict.fromkeys(names), n=3)
