@@ -106,6 +106,10 @@ def test_what_one_training_of_three_promises_too_much_is_not_told_of_all_trainin
     assert verdict.startswith("cannot tell that the actor exploits its model: imagined − realised return is 1.0 [")
     assert verdict.count("n=16") == 1, "starts are counted, not starts times trainings"
     assert "the actor exploits its model" in validation_verdict(trainings[2:])
+    modest = [Tried(10, [-1.0] * 16, (starts - 3).tolist(), [0.0] * 16)]
+    assert "the actor earns more awake than in its dreams: imagined − realised return is -3" in validation_verdict(
+        [modest]
+    )
 
 
 def test_the_checkpoint_is_the_one_that_earned_most(tmp_path):

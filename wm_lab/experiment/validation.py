@@ -110,7 +110,7 @@ def validation_verdict(trials: Sequence[Sequence[Tried]]) -> str:
     """Whether the behaviours that were kept exploit their model, and what training on would have cost."""
     kept = [_best(training) for training in trials]
     gap = imagined_minus_realised(kept)
-    told = {True: "exploits its model", False: "is no better in its dreams than awake"}[gap.positive]
+    told = {True: "exploits its model", False: "earns more awake than in its dreams"}[gap.positive]
     if gap.negative or gap.positive:
         sentence = with_seeds(len(trials), f"the actor {told}: imagined − realised return is {gap}")
     else:
