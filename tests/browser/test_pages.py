@@ -74,6 +74,14 @@ def test_verdicts_come_first_and_what_was_run_is_told(chromium, pages, name):
     page.close()
 
 
+def test_figures_keep_the_size_of_their_words_on_a_phone(chromium, pages):
+    for name in PAGES:
+        page, _ = look(chromium, pages[name], PHONE)
+        words = "[...document.querySelectorAll('.scroll svg text')].map(e => e.getBoundingClientRect().height)"
+        assert min(height for height in page.evaluate(words) if height) > 6
+        page.close()
+
+
 def test_wide_tables_scroll_in_their_own_box_on_a_phone(chromium, pages):
     page, _ = look(chromium, pages["planning"], PHONE)
     wider = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"

@@ -43,9 +43,10 @@ th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; vertical-align: top;
 .number { text-align: right; } td.prose { white-space: normal; min-width: 16rem; }
 tr.group td { border-top: 1px solid #e5e7eb; }
 .caption, figcaption { color: #6b7280; font-size: .85rem; margin: .4rem 0; }
-figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; }
+figure { margin: 2rem 0; } figure svg, figure img { max-width: 100%; height: auto; display: block; }
 .clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .2rem 1rem; }
 .clips figure { margin: .6rem 0; } .clips img { width: 100%; border-radius: 4px; }
+@media (max-width: 600px) { figure .scroll > svg, figure .scroll > img { max-width: none; } /* words stay legible */ }
 summary { cursor: pointer; margin-top: 2rem; }
 pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 @media (prefers-color-scheme: dark) {
@@ -80,14 +81,15 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 {% for chapter in chapters %}<section class="chapter">
 <h2>{{ chapter.question }} <small>{{ chapter.task }}</small></h2>
 <p>{{ chapter.answer }}</p>
-{% if chapter.body %}<figure>{{ chapter.body|safe }}<figcaption>{{ chapter.reading.read }}</figcaption>
-</figure>{% endif %}
+{% if chapter.body %}<figure><div class="scroll">{{ chapter.body|safe }}</div>
+<figcaption>{{ chapter.reading.read }}</figcaption></figure>{% endif %}
 <p><a href="{{ chapter.link }}">The whole run</a></p>
 </section>
 {% endfor %}
 {% for verdict in closing %}<p class="verdict">{{ verdict }}</p>
 {% endfor %}
-{% for figure in figures %}<figure>{{ figure.body|safe }}<figcaption>{{ figure.caption }}</figcaption></figure>
+{% for figure in figures %}<figure><div class="scroll">{{ figure.body|safe }}</div>
+<figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}
 {% for table in tables %}{{ table.html()|safe }}
 {% endfor %}
