@@ -17,7 +17,8 @@ def cli() -> None:
         require_folder()
         require_memory()
         if sys.argv[1:2] == ["play"]:
-            from wm_lab.play.command import cli as play
+            with spared():
+                from wm_lab.play.command import cli as play
 
             raise SystemExit(play(sys.argv[2:]))
         from wm_lab.help.screen import answer
