@@ -38,6 +38,13 @@ def test_an_arm_leaves_a_clip_of_what_it_solved_and_of_what_it_failed_and_makes_
     assert experiment.evaluations.clips(noop, manifest, 2) == [clip]
 
 
+def test_the_same_play_by_another_name_has_pictures_that_say_that_name(experiment):
+    manifest, arm = freeze(experiment.task_spec, 2), scripted_arms()[0]
+    experiment.evaluations.play(arm, manifest, 2)
+    one, other = (experiment.evaluations.clips(replace(arm, name=name), manifest, 2) for name in (arm.name, "selected"))
+    assert len(one) == len(other) > 0 and not {clip.path for clip in one} & {clip.path for clip in other}
+
+
 def test_clips_that_another_renderer_draws_lie_apart(experiment, monkeypatch):
     manifest, arm, tools = freeze(experiment.task_spec, 3), scripted_arms()[0], experiment.tools
     experiment.evaluations.play(arm, manifest, 2)

@@ -106,7 +106,8 @@ class Evaluations:
         if tools.evaluated.render_mode != "rgb_array" or not tools.evaluated.repeatable:
             return []
         recipe = self._recipe(arm, manifest, play_on)
-        every = load_shown(tools.store.path("outcomes", recipe))
+        played = tools.store.path("outcomes", recipe)
+        every = load_shown(played)
 
         def work(folder: Path) -> None:
             build = partial(Cameraman, self._world(manifest), arm, tools.settings.renderer)
@@ -118,6 +119,8 @@ class Evaluations:
                     save_moving(film.frames, folder / shown.name, pause)
 
         made = {"name": recipe["name"], "outcomes": tools.store.key("outcomes", recipe), "revision": CLIPS}
+        # Pictures say whose they are, and the same play may go by several names.
+        made |= {"arm": arm.name} if arm.name != Outcomes.load(played / OUTCOMES).arm else {}
         said = {shown.name: quoted(tools.evaluated, shown) for shown in every}
         made |= {"said": said} if any(said.values()) else {}
         made |= {"subgoals": True} if any(shown.asked is not None for shown in every) else {}
