@@ -46,8 +46,8 @@ from wm_lab.exercises.integration.answer import (
     VIDEO,
     integration_answer,
 )
-from wm_lab.exercises.integration.checks import check
 from wm_lab.exercises.integration.config import EXECUTED, IMAGINED, IntegrationConfig
+from wm_lab.exercises.integration.preconditions import check
 from wm_lab.exercises.integration.subgoal_arms import (
     ExpertSource,
     GeneratedSource,
