@@ -124,7 +124,7 @@ def test_rows_and_metric_are_over_seeds_and_episodes(two):
     assert row["seeds"] == 2 and row["episode_return"]["value"] == pytest.approx(returns.mean())
     by_arm = {row[1]: row[-1] for row in two.tables[0].rows}
     assert (by_arm["expert"], by_arm["mpc"], by_arm["bc"]) == ("4", "4 × 2", "4 × 2")
-    told = metrics_of("planning", two.numbers, two.outcomes)
+    told = metrics_of("success", two.numbers, two.outcomes)
     assert told["success"] == np.mean([run.success.mean() for run in two.outcomes["mpc"]])
 
 
