@@ -26,6 +26,7 @@ from wm_lab.evaluation.verdicts import (
     attribution_verdict,
     by_group,
     clone_verdict,
+    clones_verdict,
     exploitation_verdict,
     imagination_verdict,
     planning_verdict,
@@ -54,7 +55,7 @@ SUBJECT = "|".join(
 )
 VERB = "|".join(
     (
-        r"beats|earns|does worse than|is|are|was|were",
+        r"beats|earns|does (worse|better) than|is|are|was|were",
         r"stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
         r"solves|falls short of|lie together|form|cluster|tell|holds",
         r"ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
@@ -63,7 +64,7 @@ VERB = "|".join(
 )
 CLAUSE = re.compile(rf"({SUBJECT}) ({VERB})\b|cannot tell (that|whether) ({SUBJECT}) ({VERB})\b")
 OTHERWISE = re.compile(r"cannot tell which part loses it")
-DETAIL = re.compile(r"[\w ]+ -?\d|n=\d|not distinguishable from zero")
+DETAIL = re.compile(r"[\w ]+ -?\d|n=\d|in [\w ]+ on \d|not distinguishable from zero")
 """What may stand behind a colon beside clauses: a measure and its number."""
 
 
@@ -102,9 +103,9 @@ def planning() -> Iterator[str]:
             yield planning_verdict(told)
             yield planning_verdict([replace(told[0], name="toy/push", b="greedy")], kind="")
             yield return_verdict([replace(d, b=b) for d, b in zip(told, ("random", "noop", "bc"), strict=True)])
-            yield clone_verdict(
-                [replace(told[0], measure=SUCCESS.name), replace(told[1], measure=STEPS_TO_SUCCESS.name)]
-            )
+            measured = [replace(told[0], measure=SUCCESS.name), replace(told[1], measure=STEPS_TO_SUCCESS.name)]
+            yield clone_verdict(measured)
+            yield clones_verdict(measured)
     for kind in KINDS:
         yield from robustness_verdicts([difference(kind, a=nudged_name("bc", "position"), b="bc")], 2)
         yield exploitation_verdict(KINDS[kind], 1)

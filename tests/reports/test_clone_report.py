@@ -40,9 +40,9 @@ def test_a_sweep_over_tasks_shows_every_task_in_one_table_and_where_planning_bea
     assert [rows[i]["local"][:4] for i in (0, 3)] == ["0.95", "0.41"] and not any("nudged" in row for row in rows)
     assert rows[2]["bc"].startswith("44.0 ["), "60 episodes without success count as 60 steps"
     assert answer.verdicts[0] == (
-        "in this training, local planning against cloning on 2 tasks: success better on 1 (toy/push), worse on 0; "
-        "still there better on 1 (toy/push), worse on 0; steps better on 1 (toy/push), worse on 0; "
-        "better in any of these on 1 (toy/push)."
+        "in this training, local planning does better than cloning on 1 (toy/push) of 2 tasks: in success on 1 "
+        "(toy/push) and worse on 0; in still there on 1 (toy/push) and worse on 0; in steps on 1 (toy/push) and worse "
+        "on 0."
     )
     says = {(row["task"], row["disturbed"]): row["says"] for row in table(answer, "After a nudge")}
     assert says == {("toy/push", "position"): "loses", ("toy/reach", "position"): "cannot tell"}
@@ -57,7 +57,7 @@ def test_a_sweep_over_an_options_numbers_draws_a_curve_for_every_arm(tmp_path):
     assert [rows["bc"][n][:4] for n in ("10", "25", "100")] == ["0.20", "0.60", "0.90"]
     assert "success against demonstrations" in answer.figures
     assert answer.verdicts[0].startswith(
-        "demonstrations=10: in this training, local planning against cloning on 1 task: success better on 1 (toy/push)"
+        "demonstrations=10: in this training, local planning does better than cloning on 1 (toy/push) of 1 task: "
     )
     assert not any("best against" in t.title for t in answer.tables), "mpc did the same everywhere"
     write_report(tmp_path / "report", "few demonstrations", answer)

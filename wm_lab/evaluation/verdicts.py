@@ -97,20 +97,21 @@ def clone_verdict(differences: Sequence[Difference]) -> str:
 
 
 def clones_verdict(differences: Sequence[Difference]) -> str:
-    """On how many tasks one planning arm is significantly better or worse than the clone, by measure.
+    """On how many tasks one planning arm is significantly better or worse than the clone, in anything and by measure.
 
-    `over 3 training seeds, local planning against cloning on 12 tasks: success better on 2 (a, b), worse on 0; ...`
+    `over 3 training seeds, local planning does better than cloning on 3 (a, b, c) of 12 tasks: in success on 2 (a, b)
+    and worse on 0; in steps on 2 (b, c) and worse on 0.`
     """
     first = differences[0]
     a, b = (ARM_WORDS.get(name, name) for name in (first.a, first.b))
     by_measure = {m: [d for d in differences if d.measure == m] for m in dict.fromkeys(d.measure for d in differences)}
     parts = [
-        f"{m} better on {_tasks(found, first.a)}, worse on {_tasks(found, first.b)}" for m, found in by_measure.items()
+        f"in {m} on {_tasks(found, first.a)} and worse on {_tasks(found, first.b)}" for m, found in by_measure.items()
     ]
     tasks = len({d.name for d in differences})
     return (
-        f"{seeds_prefix(first.seeds)}{a} against {b} on {tasks} task{'s' * (tasks > 1)}: {'; '.join(parts)}; better in "
-        f"any of these on {_tasks(differences, first.a)}."
+        f"{seeds_prefix(first.seeds)}{a} does better than {b} on {_tasks(differences, first.a)} of {tasks} "
+        f"task{'s' * (tasks > 1)}: {'; '.join(parts)}."
     )
 
 
