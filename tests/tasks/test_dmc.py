@@ -87,7 +87,7 @@ def test_a_step_is_so_many_of_the_suites_and_pays_their_sum(repeat: int) -> None
 
 
 def test_nothing_changes_or_is_paid_after_the_end() -> None:
-    played = DmcTask(DmcConfig(name="lqr_lqr_2_1"))  # the one that ends by itself, at rest
+    played = DmcTask(DmcConfig())
     played.reset(seed=0)
     played._terminated = True
     before = played.state()
