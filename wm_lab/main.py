@@ -126,7 +126,7 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
     return answer
 
 
-def asked_of(section: Mapping[str, Any]) -> type[Exercise]:
+def exercise_class(section: Mapping[str, Any]) -> type[Exercise]:
     """The class of the exercise that a section is of."""
     return target(Exercise, section, "exercise")
 
@@ -219,7 +219,7 @@ def keep(answer: Answer, record: Run, experiment: Experiment) -> None:
             "seconds": experiment.tools.seconds,
             "store": os.path.relpath(experiment.settings.store, record.folder.path),
             "used": [used._asdict() for used in experiment.tools.used],
-            **metrics_of(asked_of(experiment.settings.exercise).metric, answer.numbers, answer.outcomes),
+            **metrics_of(exercise_class(experiment.settings.exercise).metric, answer.numbers, answer.outcomes),
         }
     )
 
@@ -264,7 +264,7 @@ def job(cfg: DictConfig) -> float | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     let_logs_fail()  # also where a launcher's process runs this
     try:
-        metric = asked_of(plain_values(cfg.exercise)).metric
+        metric = exercise_class(plain_values(cfg.exercise)).metric
         check_metric(cfg.optimized_metric, metric, HydraConfig.get().runtime.choices["exercise"])
         if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)

@@ -58,7 +58,7 @@ class Objective:
         goes_on = proceed.cumprod(dim=-1) if self.mortal else torch.ones_like(proceed)
         alive = torch.cat([torch.ones_like(goes_on[..., :1]), goes_on[..., :-1]], dim=-1)  # [B, N, H]
         values = alive * self.steps(imagination, actions)
-        score = values.mean(dim=-1) + self.final_weight * values[..., -1]
+        score = gathered(values, self.final_weight)
         if self.terminal_value is not None:
             score = score + goes_on[..., -1] * self.terminal_value(imagination.features[..., -1, :])
         return score
@@ -67,6 +67,11 @@ class Objective:
         """The weighted sum of all terms at every step, [B, N, H]."""
         values = [weight * term(imagination, actions) for weight, term in self.terms]
         return torch.stack(values).sum(dim=0) if values else torch.zeros_like(imagination.reward)
+
+
+def gathered(values: Tensor, final_weight: float) -> Tensor:
+    """The score [...] of values [..., H] of a plan's steps, as far as it lies within the horizon."""
+    return values.mean(dim=-1) + final_weight * values[..., -1]
 
 
 @dataclass

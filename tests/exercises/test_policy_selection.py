@@ -104,9 +104,12 @@ def test_local_planning_nearer_and_farther_draws_from_other_spreads(tmp_path, sp
 
 
 def test_who_plans_far_from_the_clone_is_careful(tmp_path):
-    made = candidates(settings(tmp_path), tmp_path / "bc" / "best.pt", tmp_path / "model" / "best.pt", None, 0.3)
-    margins = {arm.name: arm.settings.planner.get("margin", 0.0) for arm in made if isinstance(arm, PlanningArm)}
-    assert margins == {"nearby": 0.0, "local": 0.0, "wide": 0.3, "widest": 0.3}
+    def margins(error: float | None) -> dict[str, float]:
+        made = candidates(settings(tmp_path), tmp_path / "bc" / "best.pt", tmp_path / "model" / "best.pt", None, error)
+        return {arm.name: arm.settings.planner.get("margin", 0.0) for arm in made if isinstance(arm, PlanningArm)}
+
+    assert margins(0.3) == {"nearby": 0.0, "local": 0.0, "wide": 0.3, "widest": 0.3}
+    assert margins(None) == {"nearby": 0.0, "local": 0.0}, "nobody knows what careful is"
 
 
 Told = tuple[int, int, float, float]

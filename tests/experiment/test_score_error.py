@@ -37,7 +37,7 @@ def test_the_last_step_counts_as_it_does_in_a_score_and_the_measurement_is_kept(
         assert found.score_error() == 7
         planned = found.settings.with_objective({"reward": 0.0, "task_cost": 1.0})
         checkpoint = found.models.world_model()
-        assert score_error(found.tools, planned.locally(), found.data.dataset, checkpoint) == 0
+        assert score_error(found.tools, planned.locally(), found.data.dataset, checkpoint) is None
 
 
 def test_episodes_that_are_too_short_tell_nothing(tmp_path):

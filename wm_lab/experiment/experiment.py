@@ -110,7 +110,7 @@ class Experiment:
             chosen = select_policy(arms, starts, self.evaluations, REST).chosen
         return next(arm for arm in arms if arm.name == chosen)
 
-    def score_error(self, rounds: int | None = None) -> float:
+    def score_error(self, rounds: int | None = None) -> float | None:
         """By how much the model of so many rounds (None: of all) misjudges what local planning looks at."""
         checkpoint = self.models.world_model(rounds)
         return score_error(self.tools, self.settings.locally(), lambda: self.data.dataset(rounds), checkpoint)

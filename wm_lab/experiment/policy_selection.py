@@ -86,7 +86,7 @@ def candidates(
     clone: Path,
     model: Path,
     value: Path | None,
-    error: float,
+    error: float | None,
     *,
     local: bool = True,
     advised: bool = False,
@@ -94,16 +94,19 @@ def candidates(
     """The clone and the planning that it advises, from who thinks least to who thinks most.
 
     clone, model, value: their checkpoints; None: no value was asked for
-    error: by how much the model misjudges what lies ahead (`score_error`)
+    error: by how much the model misjudges what lies ahead (`score_error`); None: nobody knows, and so nobody can plan
+        carefully far from the clone
     local, advised: whether planning around the clone's plan, or in the whole box, is among them
     """
     arms: list[Arm] = [CloneArm(CLONE, settings, clone)]
     if local:
         for name, spreads in SPREADS.items():
-            near = with_spreads(settings.locally(), spreads)
+            around = with_spreads(settings.locally(), spreads)
+            if name in CAREFUL and error is None:
+                continue
             if name in CAREFUL:
-                near = near.with_planner({"margin": error})
-            arms.append(PlanningArm(name, near, model, proposals=clone))
+                around = around.with_planner({"margin": error})
+            arms.append(PlanningArm(name, around, model, proposals=clone))
     if local and value is not None:
         arms.append(PlanningArm(LOCAL_VALUED, settings.locally(), model, proposals=clone, value=value))
     if advised:
@@ -115,11 +118,17 @@ def with_spreads(settings: Settings, spreads: float) -> Settings:
     """The same run whose planner draws from so many of its spreads; 1: itself, to the letter of its recipe."""
     if spreads == 1:
         return settings
+    config = planner_config(settings)
+    std = [spread * spreads for spread in config.std_init]
+    return settings.with_planner({"std_init": std, "std_min": config.std_min * spreads})
+
+
+def planner_config(settings: Settings) -> PlannerConfig:
+    """The options of its planner."""
     config: PlannerConfig = read_config(
         config_of(target(Planner, settings.planner, "planner")), settings.planner, "planner"
     )
-    std = [spread * spreads for spread in config.std_init]
-    return settings.with_planner({"std_init": std, "std_min": config.std_min * spreads})
+    return config
 
 
 def select_policy(

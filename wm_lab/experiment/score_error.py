@@ -14,11 +14,11 @@ import torch
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import WindowSampler
 from wm_lab.evaluation.json_files import read_json, write_json
+from wm_lab.experiment.policy_selection import planner_config
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.tools import Tools
-from wm_lab.objectives import ObjectiveConfig
-from wm_lab.planners.planner import Planner, PlannerConfig
-from wm_lab.settings import config_of, read_config, target
+from wm_lab.objectives import ObjectiveConfig, gathered
+from wm_lab.settings import read_config
 from wm_lab.system.device import device_of
 from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import WorldModel
@@ -28,33 +28,32 @@ CONTEXT, WINDOWS = 4, 256
 """Steps that the model observes before it imagines, and how many stretches it is asked about."""
 
 
-def score_error(tools: Tools, settings: Settings, data: Callable[[], Dataset], checkpoint: Path) -> float:
+def score_error(tools: Tools, settings: Settings, data: Callable[[], Dataset], checkpoint: Path) -> float | None:
     """Mean absolute error of the score of imagined steps under recorded actions, in the score's own units.
 
-    As many steps as the planner of `settings` looks ahead, of held-out episodes where there are any. 0 where no
+    As many steps as the planner of `settings` looks ahead, of held-out episodes where there are any. None where no
     predicted reward is scored, or no episode is long enough. Measured once and kept in the store.
     data: opens what the model learned from, which takes its time
     """
-    planner: PlannerConfig = read_config(config_of(target(Planner, settings.planner, "planner")), settings.planner, "")
+    horizon = planner_config(settings).horizon
     weights = read_config(ObjectiveConfig, settings.objective, "objective")
     if not weights.reward:
-        return 0.0
+        return None
 
     def measure(folder: Path) -> None:
         model = load_model(checkpoint, WorldModel, tools.device)
-        errors = reward_errors(model, data(), planner.horizon)
-        scores = errors.mean(1) + weights.final_weight * errors[:, -1]  # as `Objective` gathers steps
-        write_json(folder / FILE, {NAME: float(f"{scores.abs().mean():.3g}") if len(scores) else 0.0})
+        scores = gathered(reward_errors(model, data(), horizon), weights.final_weight)
+        write_json(folder / FILE, {NAME: float(f"{scores.abs().mean():.3g}") if len(scores) else None})
 
     recipe = {
         "name": settings.label("model"),
         "model": checkpoint.parent.name,
-        "horizon": planner.horizon,
+        "horizon": horizon,
         "final_weight": weights.final_weight,
     }
     kept = tools.keep("score error", NAME, recipe, measure)
-    found: float = read_json(kept / FILE, "error of scores", [NAME])[NAME]
-    return weights.reward * found
+    found = read_json(kept / FILE, "error of scores", [NAME])[NAME]
+    return None if found is None else weights.reward * float(found)
 
 
 @torch.inference_mode()

@@ -70,7 +70,7 @@ class Validation(NamedTuple):
 
     def _candidates(self, experiment: Experiment, settings: Settings) -> list[Arm]:
         clone, model, value = experiment.clones.checkpoint(), experiment.models.world_model(), experiment.models.value()
-        error = experiment.score_error() if self.local else 0.0
+        error = experiment.score_error() if self.local else None
         return candidates(settings, clone, model, value, error, local=self.local, advised=self.advised)
 
 
