@@ -46,6 +46,7 @@ def test_every_arm_plays_the_same_starts(wanted):
     assert set(rows) == set(ARMS)
     assert len({played[0].manifest.hash for name, played in answer.outcomes.items() if name != "simulator"}) == 1
     assert all(row["decision_ms"] > 0 for row in rows.values())
+    assert answer.numbers["policy_selection"][0]["chosen"] in {"clone", "nearby", "local", "wide", "widest"}
     assert {pair["b"] for pair in answer.numbers["differences"]} >= {"bc", "subgoal_shuffled"}
     assert "cloning solves 0" in answer.verdicts[0] and "of hand/reach" in answer.verdicts[0]
     assert all(f"{arm}: " in answer.tables[0].caption for arm in ARMS)

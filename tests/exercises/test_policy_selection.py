@@ -20,12 +20,12 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import COLLECTION_SEEDS, freeze
 from wm_lab.exercises.planning import PlanningConfig, PlanningExercise
-from wm_lab.exercises.planning.selection_answer import selection_numbers, selection_table, selection_verdict
 from wm_lab.experiment.arms import CloneArm, PlanningArm, scripted_arms
 from wm_lab.experiment.checks import check_playing
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import PolicySelection, candidates, with_spreads
+from wm_lab.experiment.selection_answer import selection_numbers, selection_table, selection_verdict
 from wm_lab.planners.local import LocalConfig
 from wm_lab.policies.proposals import demonstrated_share
 from wm_lab.settings import read_config

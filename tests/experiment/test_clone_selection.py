@@ -8,8 +8,8 @@ from tests.evaluation.examples import outcomes
 from tests.exercises.point_world import PointExperiment, settings
 from tests.experiment.test_clones import BC, TRAINER
 from wm_lab.errors import UserError
-from wm_lab.exercises.planning.selection_answer import clone_choice_table
 from wm_lab.experiment.clones import variants
+from wm_lab.experiment.selection_answer import clone_choice_table
 from wm_lab.training.checkpoint import load_model
 
 VARIANTS = {"precise": {"dropout": 0.0}, "steady": {"dropout": 0.1}, "smooth": {"chunk": 2}}

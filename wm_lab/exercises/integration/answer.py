@@ -15,6 +15,7 @@ from wm_lab.experiment.arms import ACTOR, ORACLE
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL
+from wm_lab.experiment.selection_answer import SELECTED
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import Table, difference_table, success_table
@@ -29,7 +30,7 @@ ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED = (
     "subgoal_shuffled",
 )
 
-MODELLED = (MPC, LOCAL, SEARCHED, AUGMENTED, ACTOR)
+MODELLED = (MPC, LOCAL, SELECTED, SEARCHED, AUGMENTED, ACTOR)
 """Arms that need the world model."""
 
 GENERAL = 0
@@ -39,6 +40,7 @@ WORDS = {
     BC: "the clone of the demonstrations",
     MPC: "planning",
     LOCAL: "local planning",
+    SELECTED: "whichever planning validation episodes prefer",
     SEARCHED: "following sub-goals searched for in the model (A)",
     GENERATED: "following generated sub-goals (A)",
     AUGMENTED: "cloning with imagined data too (B)",
@@ -54,7 +56,7 @@ WORDS = {
 }
 """How arms are called in a sentence."""
 
-CANDIDATES = (MPC, LOCAL, SEARCHED, GENERATED, AUGMENTED, DECODER, VIDEO, ACTOR)
+CANDIDATES = (MPC, LOCAL, SELECTED, SEARCHED, GENERATED, AUGMENTED, DECODER, VIDEO, ACTOR)
 """What might be better than a clone, and might be had: not what an oracle knows."""
 
 CONTROLS = (DECODER_PLAIN, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED)

@@ -25,6 +25,7 @@ from wm_lab.exercises.integration.subgoal_trainings import DECODER as DECODER_CH
 from wm_lab.experiment.arms import ORACLE
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.experiment.run_settings import Section
+from wm_lab.experiment.selection_answer import SELECTED, Validation
 from wm_lab.policies.imagined_subgoals import ImaginedConfig
 from wm_lab.policies.subgoals import HoldConfig
 from wm_lab.settings import TARGET, complete, require_section
@@ -36,7 +37,10 @@ EXECUTED = (*IMAGINED, ORACLE_SUBGOAL, RETRIEVED, SHUFFLED)
 DECODERS = (DECODER, DECODER_PLAIN, VIDEO)
 """Arms of option C, which need a model that is a policy too."""
 
-ARMS = (BC, MPC, LOCAL, SEARCHED, GENERATED, AUGMENTED, *DECODERS, ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED, ORACLE)
+ARMS = (
+    *(BC, MPC, LOCAL, SELECTED, SEARCHED, GENERATED, AUGMENTED, *DECODERS),
+    *(ORACLE_SUBGOAL, RETRIEVED, FINAL, SHUFFLED, ORACLE),
+)
 
 
 DECODER_ONLY = "wm_lab.models.decoder_only.DecoderOnly"
@@ -50,6 +54,9 @@ class IntegrationConfig:
     episodes: Several = 100  # of the frozen manifest that every arm plays
     oracle_episodes: Amount = 10  # of them, the first ones, for planning in the true simulator; 0: none
     play_on: Amount | None = 5  # steps played after the first success
+    validation_episodes: Amount = 0
+    """Episodes of their own that the clone and local planning, near and far, play before the test: whoever solves most
+    of them is the arm `selected`. 0: there is no such arm."""
     subgoals: HoldConfig = field(default_factory=HoldConfig)  # how far ahead they lie, and how long they hold
     collection: bool = True  # executors also learn from what the world model learns from, half of each batch
     imagined_goals: Share = 0.0  # of the goals that the executor of sub-goals learns from, as the world model has them
@@ -66,6 +73,13 @@ class IntegrationConfig:
             raise UserError(
                 f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0"
             )
+
+    @property
+    def validation(self) -> Validation | None:
+        """How the arm `selected` is found; None where there is none."""
+        if SELECTED not in self.arms or not self.validation_episodes:
+            return None
+        return Validation(self.validation_episodes, self.play_on, local=True, advised=False)
 
     @property
     def imagines_goals(self) -> bool:

@@ -5,6 +5,7 @@ and plays the same frozen episodes. Executors of sub-goals also see what the wor
 
     bc                   the clone of the demonstrations, which everything is held against
     mpc, local           planning in the world model: over the whole box, and around what the clone proposes
+    selected             the clone or local planning, near or far: whoever solves most validation episodes
     subgoal_search       A: what the best plan in the world model shows a little later, executed by a policy
     subgoal_generate     A: what a head learned on demonstrations says comes next, likewise
     augmented            B: the clone of the demonstrations and of what the world model imagines around them
@@ -80,6 +81,7 @@ from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training
 from wm_lab.experiment.policy_selection import LOCAL
+from wm_lab.experiment.selection_answer import selection_numbers, selection_table, selection_verdict
 from wm_lab.experiment.side_by_side import choose_clones, train_jobs, train_models
 from wm_lab.experiment.synthetic_data import NothingLeftError
 
@@ -105,6 +107,8 @@ class IntegrationExercise(Exercise):
         choose_clones(experiment)
         taught = [TaughtJob(each.tools.training, make) for each in experiment.trainings for make in self._taught()]
         train_jobs(experiment, taught)
+        if config.validation is not None:
+            play_all([play for each in experiment.trainings for play in config.validation.plays(each)])
         left_out: dict[str, None] = {}
         plays = [
             Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
@@ -119,6 +123,11 @@ class IntegrationExercise(Exercise):
             arms.setdefault(play.arm.name, []).append(outcomes)
             made.setdefault(play.arm.name, play.arm)
         answer = integration_answer(experiment, manifest, arms)
+        if config.validation is not None:  # all of it is in the store by now
+            selections = [config.validation.select(each) for each in experiment.trainings]
+            answer.verdicts.append(selection_verdict(selections))
+            answer.numbers["policy_selection"] = [selection_numbers(selection) for selection in selections]
+            answer.tables.append(selection_table(selections))
         for arm in made.values():
             self._show(answer, experiment, arm, few if arm.slow else manifest)
         redrawn = experiment.evaluations.redrawn_starts(manifest)
@@ -145,6 +154,8 @@ class IntegrationExercise(Exercise):
             yield PlanningArm(MPC, settings, experiment.models.world_model())
         if LOCAL in wanted:
             yield PlanningArm(LOCAL, settings.locally(), experiment.models.world_model(), proposals=clone)
+        if self.config.validation is not None:
+            yield self.config.validation.selected_arm(experiment)
         yield from self._told(experiment)
         if AUGMENTED in wanted:
             try:

@@ -58,7 +58,9 @@ def check(config: IntegrationConfig, experiment: Experiment) -> None:
         longest.require(section["chunk"] - 1, f"exercise.decoder.chunk={section['chunk']}")
     if learns_inside(settings):
         check_behaviour(experiment.dry_run, task)
-    if LOCAL in config.arms:
+    if config.validation is not None:
+        experiment.data.validation_manifest(config.validation_episodes)  # raises where data were recorded on its starts
+    if LOCAL in config.arms or config.validation is not None:
         experiment.dry_run.plan(settings.locally(), advised=True)
 
 

@@ -32,11 +32,11 @@ from wm_lab.evaluation.verdicts import (
 )
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
-from wm_lab.exercises.planning.selection_answer import SELECTED
 from wm_lab.experiment.arms import ACTOR, ORACLE, VALUED, is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
+from wm_lab.experiment.selection_answer import SELECTED
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import (

@@ -38,14 +38,6 @@ from wm_lab.exercises.planning.rounds import (
     rounds_of,
     rounds_tables,
 )
-from wm_lab.exercises.planning.selection_answer import (
-    SELECTED,
-    Validation,
-    clone_choice_table,
-    selection_numbers,
-    selection_table,
-    selection_verdict,
-)
 from wm_lab.experiment.arms import (
     LEARNED_REWARD,
     ORACLE,
@@ -65,6 +57,14 @@ from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
+from wm_lab.experiment.selection_answer import (
+    SELECTED,
+    Validation,
+    clone_choice_table,
+    selection_numbers,
+    selection_table,
+    selection_verdict,
+)
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
 from wm_lab.reports.tables import robustness_table

@@ -15,12 +15,12 @@ import numpy as np
 from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.evaluation.nudges import nudged_name
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.exercises.planning.selection_answer import SELECTED
 from wm_lab.experiment.arms import Arm, PlanningArm
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.run_settings import Section
+from wm_lab.experiment.selection_answer import SELECTED
 from wm_lab.policies.nudged import Nudge, Nudged
 from wm_lab.policy import Policy
 
