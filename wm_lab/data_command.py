@@ -195,3 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--output", type=Path, metavar="FILE.rrd", help="default: the dataset's name in this folder")
     look.add_argument("--episodes", type=int, default=VIEWED, metavar="N", help="the first ones (default: %(default)s)")
     return parser
+
+
+if __name__ == "__main__":
+    cli()

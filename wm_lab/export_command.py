@@ -34,3 +34,7 @@ def main(words: list[str]) -> int:
 
     unreadable = f"{arguments.folder} cannot be written; choose another folder"
     return answered("wm-lab-export", work, kept="what was not finished was not written", unreadable=unreadable)
+
+
+if __name__ == "__main__":
+    cli()

@@ -305,3 +305,7 @@ def is_multirun() -> bool:
 
 def wants_traceback() -> bool:
     return os.environ.get(TRACEBACK) == "1"
+
+
+if __name__ == "__main__":
+    sys.exit("this file is no command; call `wm-lab`, or `python -m wm_lab`")

@@ -48,3 +48,7 @@ def report(folders: list[Path], output: Path | None = None, title: str | None = 
         raise UserError(f"the report cannot be written ({error}); choose another folder with --output") from error
     print_answer(answer, page)
     return page
+
+
+if __name__ == "__main__":
+    cli()

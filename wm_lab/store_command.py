@@ -185,3 +185,7 @@ def _days(text: str) -> float:
     if not 0 <= days < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
     return days
+
+
+if __name__ == "__main__":
+    cli()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from contextlib import suppress
 from importlib import import_module
+from runpy import run_module
 
 import pytest
 import yaml
@@ -72,14 +74,31 @@ def test_help_and_version_wait_for_no_library():
         assert ended.stdout.splitlines()[-1] == "", ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("command", ["wm_lab", "wm_lab.report", "wm_lab.data_command"])
-def test_every_command_tells_its_version(command, capsys, monkeypatch):
-    name = {"wm_lab": "wm-lab", "wm_lab.report": "wm-lab-report", "wm_lab.data_command": "wm-lab-data"}[command]
+COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_tells_its_version(name, capsys, monkeypatch):
+    module, _, function = COMMANDS[name].partition(":")
     monkeypatch.setattr(sys, "argv", [name, "--version"])
-    cli = import_module("wm_lab.__main__" if command == "wm_lab" else command).cli
     with suppress(SystemExit):
-        cli()
+        getattr(import_module(module), function)()
     assert capsys.readouterr().out == f"{name} {package.__version__}\n"
+
+
+@pytest.mark.parametrize("module", [*(place.partition(":")[0] for place in COMMANDS.values()), "wm_lab.play"])
+def test_every_command_can_be_called_by_its_module(module, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with suppress(SystemExit):
+        run_module(module, run_name="__main__")
+    assert "wm-lab" in capsys.readouterr().out
+
+
+def test_a_module_that_is_no_command_says_which_one_is(monkeypatch):
+    monkeypatch.delitem(sys.modules, "wm_lab.main", raising=False)
+    with pytest.raises(SystemExit, match="python -m wm_lab`"):
+        run_module("wm_lab.main", run_name="__main__")
 
 
 def test_the_configuration_can_be_shown_without_a_run(tmp_path):

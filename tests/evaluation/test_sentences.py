@@ -55,11 +55,11 @@ SUBJECT = "|".join(
 )
 VERB = "|".join(
     (
-        r"beats|earns|does (worse|better) than|is|are|was|were",
+        r"beats|earns|does (better|worse|better or worse) than|is|are|was|were",
         r"stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
         r"solves|falls short of|lie together|form|cluster|tell|holds",
         r"ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
-        r"and [\w ]+ lie within|or [\w -]+ is better|against [\w ]+ on \S+",
+        r"and [\w ]+ lie within|or [\w -]+ is better",
     )
 )
 CLAUSE = re.compile(rf"({SUBJECT}) ({VERB})\b|cannot tell (that|whether) ({SUBJECT}) ({VERB})\b")
@@ -189,6 +189,7 @@ def test_every_verdict_has_subjects_verbs_and_numbers(family):
     [
         "cannot tell on reach tasks (0.05 [-0.01, 0.12], n=100).",
         "cannot tell on mpc − bc (0.05 [-0.01, 0.12], n=100).",
+        "in this training, planning against cloning on hand/reach: success 0.80 against 0.70, better by 0.10; n=100.",
         "cannot tell it is useful: 0 [0, 0] steps: significantly better than persistence to 3 (n=3 episodes).",
         "training raised the R² of tcp by 0.3 [0.2, 0.4]; cannot be told to have changed setpoint (0.01 [0.01, 0.02]).",
         "in this training, useful for 7 [7, 7] steps.",

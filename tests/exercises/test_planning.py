@@ -345,7 +345,9 @@ def test_planning_is_held_against_the_clone_in_success_in_staying_and_in_steps()
     assert found["steps"].better == "mpc" == found["still there"].better, "fewer steps are better"
     assert found["still there"].p_adjusted == pytest.approx(2 * found["still there"].p), "of three the second"
     told = clone_verdict(list(found.values()))
-    assert told.startswith("in this training, planning against cloning on toy/push: success 0.80 against 0.80, cannot")
+    assert told.startswith(
+        "in this training, planning does better than cloning on toy/push: success 0.80 against 0.80, cannot tell"
+    )
     assert "; still there 0.80 against 0.40, better by 0.40 [0.3" in told
     assert told.endswith("; steps 20.0 against 28.0, better by 8.0 [7.0, 8.8]; n=100."), told
 

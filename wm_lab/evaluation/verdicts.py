@@ -87,13 +87,20 @@ def return_verdict(differences: Sequence[Difference]) -> str:
 def clone_verdict(differences: Sequence[Difference]) -> str:
     """How one planning arm does against the clone on one task, a difference for each measure.
 
-    `over 3 training seeds, local planning against cloning on hand/place: success 0.96 against 0.90, better by 0.06
-    [0.02, 0.11]; steps 34.1 against 39.4, cannot tell which is better (-5.3 [-11.0, 0.3]); n=100.`
+    `over 3 training seeds, local planning does better than cloning on hand/place: success 0.96 against 0.90, better by
+    0.06 [0.02, 0.11]; steps 34.1 against 39.4, cannot tell which is better (-5.3 [-11.0, 0.3]); n=100.`
     """
     first = differences[0]
     a, b = (ARM_WORDS.get(name, name) for name in (first.a, first.b))
     told = "; ".join(f"{d.measure} {_values(d)}, {_claim(d)}" for d in differences)
-    return f"{seeds_prefix(first.seeds)}{a} against {b} on {first.name}: {told}; n={first.difference.n}."
+    better = {d.better == d.a for d in differences if is_significant(d)}
+    claim = {
+        frozenset(): f"cannot tell that {a} does better or worse than {b}",
+        frozenset({True}): f"{a} does better than {b}",
+        frozenset({False}): f"{a} does worse than {b}",
+        frozenset({True, False}): f"{a} does better than {b} in one way and worse in another",
+    }[frozenset(better)]
+    return with_seeds(first.seeds, f"{claim} on {first.name}: {told}; n={first.difference.n}.")
 
 
 def clones_verdict(differences: Sequence[Difference]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +108,3 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number up to 65535")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(cli(sys.argv[1:]))
