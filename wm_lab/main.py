@@ -97,6 +97,8 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
     if tracking.rerun:
         need("rerun", "tracking.rerun=true", "view")  # before any work
     with Experiment(settings) as experiment:
+        if not name:  # of a sweep another job may read it
+            experiment.require_read(f"exercise={settings.label('exercise')}", exercise.unread(settings))
         experiment.check()
         exercise.check(experiment)
         require_test(cfg.optimized_metric, experiment.task_spec)

@@ -24,13 +24,16 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     return Experiment(changed(settings(), tmp_path_factory.mktemp("store")))
 
 
-def test_an_arm_leaves_a_clip_of_what_it_solved_and_of_what_it_failed_and_makes_them_once(experiment, monkeypatch):
+def test_an_arm_leaves_a_clip_of_what_it_solved_and_of_what_it_failed_and_makes_them_once(
+    experiment, monkeypatch, capsys
+):
     manifest = freeze(experiment.task_spec, 3)
     expert, _, noop = scripted_arms()
     for arm, name in ((expert, "expert solved"), (noop, "noop failed")):
         experiment.evaluations.play(arm, manifest, 2)
         (clip,) = experiment.evaluations.clips(arm, manifest, 2)
         assert clip.name == name and clip.path.is_relative_to(experiment.settings.store)
+        assert f"film {arm.name}: done: 1/1" in capsys.readouterr().err, "it takes a while"
         with Image.open(clip.path) as moving:
             frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(moving)]
         assert len(frames) > 3 and frames[0].shape == (180, 240, 3)
@@ -52,7 +55,7 @@ def test_clips_that_another_renderer_draws_lie_apart(experiment, monkeypatch):
     drawn = []
     monkeypatch.setattr(tools, "settings", replace(tools.settings, renderer="osmesa"))
     monkeypatch.setattr(
-        tools.workers, "map", lambda build, every, name: drawn.extend(build.args) or [None for _ in every]
+        tools.workers, "map", lambda build, every, **how: drawn.extend(build.args) or [None for _ in every]
     )
     assert experiment.evaluations.clips(arm, manifest, 2) == [] and drawn[-1] == "osmesa"
     monkeypatch.undo()

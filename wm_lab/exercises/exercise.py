@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.reports.drawing import Figures
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
@@ -47,6 +48,10 @@ class Exercise(ABC):
 
     metric: ClassVar[str] = ""
     """The one number of its answer that a search can maximise (`optimized_metric`): `success` or `H_skill`."""
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        """Of `behaviour` and `value` what this question makes nothing of; who collects rounds may still read it."""
+        return frozenset()
 
     @abstractmethod
     def check(self, experiment: Experiment) -> None:

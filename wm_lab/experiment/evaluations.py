@@ -111,8 +111,13 @@ class Evaluations:
 
         def work(folder: Path) -> None:
             build = partial(Cameraman, self._world(manifest), arm, tools.settings.renderer)
-            with tools.clock("clips"):
-                films = tools.workers.map(build, every, name=lambda shown: f"the episode with seed {shown.seed}")
+            with progress(f"film {arm.name}", len(every)) as bar, tools.clock("clips"):
+                films = tools.workers.map(
+                    build,
+                    every,
+                    name=lambda shown: f"the episode with seed {shown.seed}",
+                    done=lambda film: bar.advance(),
+                )
             for shown, film in zip(every, films, strict=True):
                 if film is not None:
                     pause = max(SHORTEST, 1000 * film.stride / (tools.task_spec.control_hz or HZ))

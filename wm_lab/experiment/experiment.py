@@ -5,6 +5,7 @@ What exists is found in the store under the hash of all that made it; what does 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
 from typing import Self
@@ -12,7 +13,16 @@ from typing import Self
 from wm_lab.behaviours.behaviour import require_rewards
 from wm_lab.data.window_reader import require_episodes
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, Arm, CloneArm, PlanningArm, behaviour_arm, learns_inside
+from wm_lab.experiment.arms import (
+    ACTOR,
+    PLANNED_ACTOR,
+    Arm,
+    CloneArm,
+    PlanningArm,
+    behaviour_arm,
+    learns_inside,
+    values_ahead,
+)
 from wm_lab.experiment.checks import check_chunk, check_exploration, check_playing, check_training
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
@@ -173,6 +183,21 @@ class Experiment:
                 f"evaluation.variation={self.settings.variation} is for episodes that arms are compared on, and "
                 f"{exercise} looks at episodes like those of the collection; set evaluation.variation=none, or choose "
                 "exercise=planning or exercise=augmentation"
+            )
+
+    def require_read(self, exercise: str, unread: Collection[str]) -> None:
+        """Raise UserError where a behaviour or a value was chosen that nobody would learn, nor plan with."""
+        settings, data = self.settings, self.data.config
+        collector = data.collector if data.rounds else None
+        if "behaviour" in unread and learns_inside(settings) and collector not in (ACTOR, PLANNED_ACTOR):
+            raise UserError(
+                f"behaviour={settings.label('behaviour')} learns to act, and {exercise} plays nobody who did; choose "
+                "behaviour=none, or exercise=planning"
+            )
+        if "value" in unread and values_ahead(settings) and collector in (None, ACTOR):
+            raise UserError(
+                f"value={settings.label('value')} is for planning beyond a horizon, and {exercise} has nobody plan "
+                "with it; choose value=none, or exercise=planning"
             )
 
     def close(self) -> None:

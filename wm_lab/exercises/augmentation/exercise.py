@@ -33,6 +33,7 @@ from wm_lab.experiment.arms import CloneArm, is_simulator
 from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.segment_maker import SynthesisConfig, settled
 from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.experiment.synthetic_data import Synthesis
@@ -78,6 +79,9 @@ class AugmentationExercise(Exercise):
 
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         config, settings, task_spec = self.config, experiment.settings, experiment.task_spec

@@ -16,6 +16,7 @@ from wm_lab.errors import UserError
 from wm_lab.evaluation.proportions import wilson
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.reports.tables import Table
 
 
@@ -29,6 +30,9 @@ class CollectExercise(Exercise):
 
     def __init__(self, config: CollectConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_playable("exercise=collect")

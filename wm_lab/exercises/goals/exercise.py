@@ -36,6 +36,7 @@ from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.goal_protocol import FrozenGoals, Protocol, freeze_goals
 from wm_lab.experiment.model_facts import model_facts
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.plots import success_bars, success_latency
 from wm_lab.reports.tables import difference_table, success_table
@@ -73,6 +74,9 @@ class GoalsExercise(Exercise):
 
     def __init__(self, config: GoalsConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour"})
 
     def check(self, experiment: Experiment) -> None:
         settings, task = experiment.settings, experiment.task

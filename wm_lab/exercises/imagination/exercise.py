@@ -45,6 +45,7 @@ from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.recorded_data import require_truth
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import horizon_curves
@@ -59,6 +60,9 @@ class ImaginationExercise(Exercise):
 
     def __init__(self, config: ImaginationConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         config, task_spec, data = self.config, experiment.task_spec, experiment.data.config

@@ -81,6 +81,7 @@ from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training
 from wm_lab.experiment.policy_selection import LOCAL
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.selection_answer import selection_numbers, selection_table, selection_verdict
 from wm_lab.experiment.side_by_side import choose_clones, train_jobs, train_models
 from wm_lab.experiment.synthetic_data import NothingLeftError
@@ -92,6 +93,9 @@ class IntegrationExercise(Exercise):
 
     def __init__(self, config: IntegrationConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"value"})
 
     def check(self, experiment: Experiment) -> None:
         check(self.config, experiment)

@@ -63,6 +63,9 @@ class LanguageExercise(Exercise):
     def __init__(self, config: LanguageConfig) -> None:
         self.config = config
 
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour", "value"})
+
     def check(self, experiment: Experiment) -> None:
         experiment.require_playable("exercise=language")
         experiment.require_nominal("exercise=language")

@@ -47,6 +47,7 @@ from wm_lab.exercises.latent.probing import ask
 from wm_lab.exercises.latent.representations import copied, random_encoder, representations
 from wm_lab.experiment.arms import is_simulator, value_class
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
@@ -99,6 +100,10 @@ class LatentExercise(Exercise):
 
     def __init__(self, config: LatentConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        learned = issubclass(value_class(settings), LatentWay)  # whose distances are compared
+        return frozenset({"behaviour"} if learned else {"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_nominal("exercise=latent")

@@ -39,6 +39,7 @@ from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.parent_model import parent_of
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 
 FEWEST = 3
@@ -79,6 +80,9 @@ class PoliciesExercise(Exercise):
 
     def __init__(self, config: PoliciesConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset({"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         config, settings, task = self.config, experiment.settings, experiment.task

@@ -1,0 +1,60 @@
+"""A behaviour or a value that an exercise would make nothing of is refused before any work."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.entry.command import wm_lab
+from tests.exercises.hand_lab import settings
+from wm_lab.errors import UserError
+from wm_lab.exercises.exercise import Exercise
+from wm_lab.experiment.experiment import Experiment
+from wm_lab.settings import build
+
+BEHAVIOUR, VALUE = "behaviour=actor_critic", "value=return"
+LEFT = {
+    "planning": [],
+    "integration": [VALUE],
+    "goals": [BEHAVIOUR],
+    "latent": [BEHAVIOUR, VALUE],
+    "imagination": [BEHAVIOUR, VALUE],
+    "augmentation": [BEHAVIOUR, VALUE],
+    "policies": [BEHAVIOUR, VALUE],
+    "language": [BEHAVIOUR, VALUE],
+    "collect": [BEHAVIOUR, VALUE],
+}
+
+
+def require_read(*words: str) -> None:
+    asked = settings(*words)
+    exercise = build(Exercise, asked.exercise, "exercise")
+    with Experiment(asked) as experiment:
+        experiment.require_read("exercise=x", exercise.unread(asked))
+
+
+@pytest.mark.parametrize("exercise", LEFT)
+def test_what_nobody_of_an_exercise_reads_is_refused(exercise):
+    require_read(f"exercise={exercise}")
+    for chosen in (BEHAVIOUR, VALUE):
+        if chosen in LEFT[exercise]:
+            with pytest.raises(UserError, match=f"^{chosen} .* and exercise=x "):
+                require_read(f"exercise={exercise}", chosen)
+        else:
+            require_read(f"exercise={exercise}", chosen)
+
+
+def test_whoever_collects_rounds_reads_it_for_every_exercise():
+    require_read("exercise=imagination", "data=online", "data.collector=actor", BEHAVIOUR)
+    require_read("exercise=imagination", "data=on_policy", VALUE)
+    with pytest.raises(UserError, match=BEHAVIOUR):
+        require_read("exercise=imagination", "data=on_policy", BEHAVIOUR)
+
+
+def test_the_latent_is_looked_at_by_distances_that_were_learned_in_it():
+    require_read("exercise=latent", "value=latent_distance")
+
+
+def test_the_command_refuses_it_before_any_work(tmp_path):
+    ended = wm_lab(tmp_path, "exercise=latent", BEHAVIOUR, "scale=smoke", "tracking=disabled")
+    assert ended.code == 2 and "exercise=latent plays nobody who did; choose behaviour=none" in ended.err
+    assert not list(tmp_path.rglob("*.json"))
