@@ -50,7 +50,7 @@ def robot(policy: Policy, **options: bool) -> RobotPolicy:
 def test_first_and_previous_actions_are_kept_for_the_robot():
     policy = Remembers()
     one = robot(policy)
-    actions = [one.act(SEEN), one.act(SEEN), one.act(SEEN, executed=np.array([-3.0]))]
+    actions = [one.act(SEEN), one.act(SEEN), one.act(SEEN, executed=np.array([-1.0001]))]
     one.reset(seed=5)
     one.act(SEEN)
     assert [float(action[0]) for action in actions] == pytest.approx([0.1, 0.2, 0.3])
@@ -93,8 +93,9 @@ def test_what_is_missing_is_named():
         robot(Remembers()).act(SEEN["state"])
     one = robot(Remembers())
     one.act(SEEN)
-    with pytest.raises(UserError, match="executed must be 1 finite numbers"):
-        one.act(SEEN, executed=np.zeros(2))
+    for wrong in ([0.0, 0.0], [5.0], [np.nan]):
+        with pytest.raises(UserError, match=r"executed must be 1 numbers in \[-1, 1\], also where"):
+            one.act(SEEN, executed=np.array(wrong))
 
 
 def test_a_loop_keeps_its_rate_and_says_when_it_missed_it(caplog):

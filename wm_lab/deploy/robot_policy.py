@@ -12,6 +12,9 @@ from wm_lab.policy import Moment, Policy
 from wm_lab.tasks.task import Task
 from wm_lab.world_model import DataSpec
 
+ROUNDING = 1e-3
+"""By how much an executed action may lie beyond its bounds."""
+
 
 class RobotPolicy:
     """Acts for one robot. `reset` begins an episode; the first `act` begins one by itself.
@@ -63,6 +66,9 @@ class RobotPolicy:
     def _done(self, executed: np.ndarray) -> np.ndarray:
         """[1, A]"""
         found = np.asarray(executed, np.float32)
-        if found.shape != (self._size,) or not np.isfinite(found).all():
-            raise UserError(f"executed must be {self._size} finite numbers in [-1, 1], found {found}")
+        if found.shape != (self._size,) or not (np.abs(found) <= 1 + ROUNDING).all():  # nor is NaN
+            raise UserError(
+                f"executed must be {self._size} numbers in [-1, 1], also where actions come in the robot's own units; "
+                f"found {found}"
+            )
         return found.clip(-1, 1)[None]
