@@ -63,6 +63,17 @@ def test_imagination_that_praises_everybody_is_biased_and_orders_nothing():
     assert found.ordered.value == 0 and found.bias.low <= found.bias.value <= found.bias.high
 
 
+def test_several_imaginations_rank_by_the_mean_of_their_rates():
+    true = flags([0.1, 0.4, 0.6, 0.9])
+    wrong = [flags([0.3, 0.2, 0.6, 0.9]), flags([0.1, 0.6, 0.5, 0.9])]  # each in another pair
+    assert [rank_policies(true, each).mmrv.value > 0 for each in wrong] == [True, True]
+    found = rank_policies(true, np.stack(wrong))
+    assert found.spearman.value == 1 and found.mmrv.value == 0
+    alone = [rank_policies(true, each).agreement.value for each in wrong]
+    assert found.agreement.value == pytest.approx(np.mean(alone))
+    assert found.bias.value == pytest.approx((0.2 + 0.4 + 0.55 + 0.9 - 2) / 4)
+
+
 def test_one_imagination_ranks_better_than_another_by_the_difference_of_their_correlations():
     true, turned = flags([0.1, 0.4, 0.6, 0.9]), flags([0.4, 0.1, 0.6, 0.9])
     found = ranks_better(true, true, turned)

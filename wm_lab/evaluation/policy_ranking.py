@@ -45,10 +45,14 @@ MEASURES = ("pearson", "spearman", "mmrv", "bias", "agreement", "kappa", "ordere
 
 
 def rank_policies(true: np.ndarray, imagined: np.ndarray, seed: int = 0) -> PolicyRanking:
-    """How imagined success [P, E] orders policies whose true success is [P, E]; both bool."""
-    if true.shape != imagined.shape or true.ndim != 2:
+    """How imagined success [P, E] orders policies whose true success is [P, E]; both bool.
+
+    Of several imaginations [S, P, E], which are given, by the mean of their rates: each errs in its own way.
+    """
+    if true.shape != imagined.shape[-2:] or true.ndim != 2:
         raise ValueError(f"success must be [policies, episodes] twice, found {true.shape} and {imagined.shape}")
-    every = true, imagined, true == imagined
+    several = imagined.reshape(-1, *true.shape)
+    every = true, several.mean(0), (several == true).mean(0)
     found, again = _measures(*(flags.mean(1)[None] for flags in every)), _measures(*_resampled(every, seed))
     return PolicyRanking(**{name: _interval(found[name][0], again[name], min(true.shape)) for name in MEASURES})
 

@@ -35,6 +35,9 @@ DRAWS = 200
 CONTROLS = {LINEAR: "the linear model", UNTRAINED: "the untrained model", TRUTH: "the simulator"}
 """How sentences call what a model is held against."""
 
+TOGETHER = "its trainings together"
+"""The row of the mean of what all trainings imagine."""
+
 LEAST = 3
 """True episodes that an estimate can be made of."""
 
@@ -64,6 +67,10 @@ class JudgedWorld:
             least, most = DEFINED.get(name, (0, 1))
             found[name] = over_trainings([getattr(one, name) for one in each], least=least, most=most)
         return PolicyRanking(**found)
+
+    def together(self) -> PolicyRanking | None:
+        """By the mean of all trainings, over policies and episodes; None of a single one."""
+        return rank_policies(self.true, self.imagined) if self.trainings > 1 else None
 
     def better_than(self, other: JudgedWorld) -> Interval:
         """By how much Spearman's correlation exceeds that of another world, which is of one training."""
@@ -100,7 +107,7 @@ def policies_answer(
     """judged: the world in question first; true_episodes: as many as a robot might play, 0: not asked"""
     first = judged[0]
     rankings = {each.world: each.ranking() for each in judged}
-    few = from_few(first, true_episodes)
+    few, together = from_few(first, true_episodes), first.together()
     seeds = 0 if is_simulator(experiment.settings) else first.trainings
     numbers: dict[str, Any] = {
         "manifest": true[0].manifest.hash,
@@ -108,6 +115,7 @@ def policies_answer(
         "ranking": {
             world: {name: plain(getattr(found, name)) for name in MEASURES} for world, found in rankings.items()
         },
+        "together": None if together is None else {name: plain(getattr(together, name)) for name in MEASURES},
         "success": {
             each.world: {
                 name: {"true": plain(rate), "imagined": plain(imagined)}
@@ -147,6 +155,7 @@ def from_few(judged: JudgedWorld, episodes: int, seed: int = 0) -> FewEpisodes |
 
 
 def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanking]) -> Table:
+    """The world in question first, below it the mean of its trainings."""
     columns = ("imagined by", "Spearman", "Pearson", "MMRV", "pairs in order", "bias", "agreement", "κ", "n")
     names = ("spearman", "pearson", "mmrv", "ordered", "bias", "agreement", "kappa")
     sizes = [(*each.true.shape, *[each.trainings] * (each.trainings > 1)) for each in judged]
@@ -154,6 +163,10 @@ def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanki
         (each.world, *(getattr(rankings[each.world], name).bounds() for name in names), " × ".join(map(str, size)))
         for each, size in zip(judged, sizes, strict=True)
     ]
+    together = judged[0].together()
+    if together is not None:
+        size = f"{' × '.join(map(str, judged[0].true.shape))}, mean of {judged[0].trainings}"
+        rows.insert(1, (TOGETHER, *(getattr(together, name).bounds() for name in names), size))
     caption = (
         "How imagined success orders policies beside true success in the same episodes. MMRV: mean maximum rank "
         "violation, 0 is perfect. Pairs in order: of those whose true rates are more than 0.1 apart. Bias: imagined − "
@@ -161,6 +174,8 @@ def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanki
         "as nothing moving does, has no correlation. 95 % intervals over policies and episodes, and trainings. n: "
         "policies × episodes × trainings."
     )
+    if together is not None:
+        caption += f" {TOGETHER}: ranked by the mean of all trainings, intervals over policies and episodes."
     return Table("Who ranks policies", columns, rows, frozenset({"imagined by"}), caption)
 
 
@@ -199,6 +214,7 @@ def policies_verdicts(
         return [f"{head} {rates[0]:.2f} {count}.", bias_verdict(found.bias, seeds)]
     told = [
         ranking_verdict(found, len(first.policies), first.true.shape[1], seeds),
+        *together_verdict(first.together(), first.trainings),
         bias_verdict(found.bias, seeds),
         with_seeds(
             seeds,
@@ -225,6 +241,14 @@ def ranking_verdict(found: PolicyRanking, policies: int, episodes: int, seeds: i
         return with_seeds(seeds, told)
     chance = f"better than chance (ρ {found.spearman.bounds()})"
     return f"cannot tell that the model ranks {policies} policies {chance}; {violation}."
+
+
+def together_verdict(found: PolicyRanking | None, trainings: int) -> list[str]:
+    """Of the mean of all trainings; nothing where it ranks nothing."""
+    if found is None or not isfinite(found.spearman.value):
+        return []
+    told = f"the mean of {trainings} trainings ranks them with Spearman's ρ of {found.spearman.bounds()}; "
+    return [f"{told}the mean maximum rank violation is {found.mmrv.bounds()}."]
 
 
 def bias_verdict(bias: Interval, seeds: int) -> str:
