@@ -1,6 +1,7 @@
 """What makes an imagined future good: small terms, each judging every imagined step, and their weighted sum.
 
-A term maps an Imagination and its actions [B, N, H, A] to values [B, N, H], higher is better.
+A term maps an Imagination and its actions [B, N, H, A] to values [B, N, H], higher is better. It may say what it reads:
+`told`, of what an imagination tells beside features, and `looks_at(H)`, the steps whose features (None: all).
 """
 
 from __future__ import annotations
@@ -63,6 +64,15 @@ class Objective:
             score = score + goes_on[..., -1] * self.terminal_value(imagination.features[..., -1, :])
         return score
 
+    def looks_at(self, horizon: int) -> frozenset[int] | None:
+        """Of so many imagined steps those whose features it reads, 0 the first; None: all of them."""
+        read = set() if self.terminal_value is None else {horizon - 1}
+        for _, term in self.terms:
+            if not hasattr(term, "looks_at") or (steps := term.looks_at(horizon)) is None:
+                return None
+            read |= steps
+        return frozenset(read)
+
     def steps(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """The weighted sum of all terms at every step, [B, N, H]."""
         values = [weight * term(imagination, actions) for weight, term in self.terms]
@@ -89,7 +99,12 @@ class GoalFeatures:
 
 def model_score(model: WorldModel, objective: Objective, belief: State) -> Callable[[Tensor], Tensor]:
     """A planner's score: action sequences [B, N, H, A], imagined from B beliefs -> scores [B, N]."""
-    return lambda actions: objective(model.foresee(belief, actions, objective.told), actions)
+
+    def score(actions: Tensor) -> Tensor:
+        steps = objective.looks_at(actions.shape[2])
+        return objective(model.foresee(belief, actions, objective.told, steps), actions)
+
+    return score
 
 
 def predicted_reward(imagination: Imagination, actions: Tensor) -> Tensor:
@@ -155,6 +170,9 @@ class GoalDistance:
         gap = shown - self.appearance(self.goal.known())[:, None, None]
         distance = gap.square().mean(dim=-1).sqrt()
         return -F.pad(distance, (imagination.features.shape[2] - distance.shape[2], 0))
+
+    def looks_at(self, horizon: int) -> set[int] | None:
+        return {horizon - 1} if self.last else None
 
 
 GOAL_STEPS = ("all", "last")

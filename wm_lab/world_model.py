@@ -318,10 +318,13 @@ class WorldModel(Trainable):
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         """Roll B beliefs forward under actions [B, N, H, A] in [-1, 1]; never decodes."""
 
-    def foresee(self, state: State, actions: Tensor, told: Collection[str]) -> Imagination:
+    def foresee(
+        self, state: State, actions: Tensor, told: Collection[str], steps: Collection[int] | None = None
+    ) -> Imagination:
         """As `imagine`, for whoever reads of it features and what is `told`, such as "reward"; the rest may be blank.
 
-        A search asks thousands of times, and often for none of what its heads say.
+        steps: those whose features are read, 0 the first; None: all of them
+        A search asks thousands of times, and often for none of what its heads say, and of features for the last alone.
         """
         return self.imagine(state, actions)
 

@@ -158,7 +158,7 @@ def test_eval_repeats_itself_and_training_draws_samples(kind):
     model.train()
     if kind in LATENT:
         assert (model.observe(data)[1].features != model.observe(data)[1].features).any()
-    if kind not in ("decoder_only", "jepa"):  # they guess, and draw nothing
+    if kind not in ("decoder_only", "jepa", "jepa_block"):  # they guess, and draw nothing
         assert (model.imagine(belief, plans).features != model.imagine(belief, plans).features).any()
 
 
@@ -226,7 +226,7 @@ def test_without_an_ensemble_there_is_no_uncertainty(kind):
 
 
 def test_a_gaussian_model_starts_out_saying_that_nothing_moves(kind):
-    if kind in ("rssm-categorical", "jepa"):
+    if kind in ("rssm-categorical", "jepa", "jepa_block"):
         pytest.skip("a latent that does not hold the observation has nowhere to start from")
     model, data = make(kind).eval(), noise_windows()
     last = data.observation["state"][:, -1]

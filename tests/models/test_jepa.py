@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tests.models.worlds import SIGHT, SPEC, fit, looking, make, make_informed, 
 from wm_lab.errors import UserError
 from wm_lab.models.jepa.collapse import FLOOR, SIGReg, effective_rank, variance_covariance
 from wm_lab.models.jepa.model import LOOKED_AT, JEPAConfig
+from wm_lab.models.jepa_block import BlockJEPAConfig
 from wm_lab.settings import build
 from wm_lab.world_model import DataSpec, WorldModel
 
@@ -131,3 +133,34 @@ def test_the_preset_of_lewm_has_its_sizes():
     assert count(model.predictor) == pytest.approx(10e6, rel=0.15)
     features = model.encode_goal({"pixels": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
     assert features.shape == (1, 192)
+
+
+def test_within_a_block_what_is_looked_at_is_as_if_all_were():
+    model = make_informed("jepa_block", replace(SPEC, ends=False), open_loop=0).eval()  # blocks of 3
+    belief, plans = model.encode(noise_windows()), torch.rand(3, 4, 7, 2) * 2 - 1
+    every, some = model.imagine(belief, plans), model.foresee(belief, plans, {"continue_probability"}, {1, 6})
+    for step in (1, 2, 5, 6):  # these, and where blocks end
+        torch.testing.assert_close(some.features[:, :, step], every.features[:, :, step])
+    assert not some.features[:, :, [0, 3, 4]].any()
+
+
+def test_a_head_that_is_asked_is_told_of_every_step_of_a_block():
+    model = make_informed("jepa_block", open_loop=0).eval()
+    belief, plans = model.encode(noise_windows()), torch.rand(3, 4, 7, 2) * 2 - 1
+    asked = model.foresee(belief, plans, {"reward"}, {6})
+    torch.testing.assert_close(asked.reward, model.imagine(belief, plans).reward)
+
+
+def test_of_a_block_only_the_actions_taken_so_far_are_read():
+    model = make_informed("jepa_block").eval()
+    belief, plans = model.encode(noise_windows()), torch.rand(3, 1, 7, 2) * 2 - 1
+    other = plans.clone()
+    other[:, :, 4:] *= -1
+    early, late = (model.imagine(belief, each).features for each in (plans, other))
+    torch.testing.assert_close(early[:, :, :4], late[:, :, :4])
+    assert (early[:, :, 4:] != late[:, :, 4:]).any(-1).all()
+
+
+def test_a_block_departs_from_one_moment():
+    with pytest.raises(UserError, match=r"model\.history=3 is more than a block departs from"):
+        BlockJEPAConfig(history=3)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wm_lab.models.decoder_only import DecoderOnly, DecoderOnlyConfig
 from wm_lab.models.jepa import JEPA, JEPAConfig
+from wm_lab.models.jepa_block import BlockJEPA, BlockJEPAConfig
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.models.mdn_rnn import MDNRNN, MDNRNNConfig
 from wm_lab.models.rssm import RSSM, RSSMConfig
@@ -19,7 +20,7 @@ from wm_lab.world_model import DataSpec, Windows, WorldModel
 STATE, ACTION = 5, 2
 LATENT = ("rssm-gaussian", "rssm-categorical", "latent_mlp", "mdn_rnn")
 """Those with a posterior, a prior and a decoder of its latent."""
-KINDS = (*LATENT, "video_token", "video_diffusion", "decoder_only", "jepa")
+KINDS = (*LATENT, "video_token", "video_diffusion", "decoder_only", "jepa", "jepa_block")
 SMALL = {"units": 24, "layers": 1, "depth": 4, "reward_bins": 21, "reward_limit": 4.0}
 """Few bins that reach not far: the default's outermost ones, at 5e8, would drown comparisons in rounding."""
 SPEC = DataSpec(
@@ -55,6 +56,9 @@ def make(kind: str, spec: DataSpec = SPEC, **options) -> WorldModel:
     if kind == "jepa":
         sizes = {"variables": 8, "predictor_units": 24, "predictor_layers": 1, "directions": 16}
         return JEPA(JEPAConfig(**{**sizes, **options}), spec)
+    if kind == "jepa_block":
+        sizes = {"variables": 8, "predictor_units": 24, "predictor_layers": 1, "directions": 16, "block": 3}
+        return BlockJEPA(BlockJEPAConfig(**{**sizes, **options}), spec)
     if kind == "decoder_only":
         sizes = {"width": 16, "transition_units": 24, "window": 3, "chunk": 2, "embedding": 32}
         return DecoderOnly(DecoderOnlyConfig(**{**sizes, **options}), spec)

@@ -180,7 +180,7 @@ def test_the_imagined_rewards_are_those_of_the_elite_that_stands_in_for_a_mean_b
 class Blank(LinearModel):
     """Tells rewards only where it is asked for all."""
 
-    def foresee(self, state, actions, told):
+    def foresee(self, state, actions, told, steps=None):
         seen = self.imagine(state, actions)
         return seen if "reward" in told else seen._replace(reward=torch.zeros_like(seen.reward))
 

@@ -141,10 +141,16 @@ class Leaps:
         self.value, self.model = value, model
 
     def __call__(self, imagination: Imagination, actions: Tensor) -> Tensor:
-        features, device = imagination.features, imagination.features.device
-        last = features.shape[2] - 1
-        marks = torch.tensor([*range(0, last, self.value.config.stretch), last], device=device)
+        features = imagination.features
+        marks = torch.tensor(self._marks(features.shape[2]), device=features.device)
         shown = self.model.appearance(features[:, :, marks])
         way = self.value.ways(shown[:, :, :-1], shown[:, :, 1:])
         leap = (way - self.value.farthest).clamp_min(0)  # [B, N, stretches]
         return -F.pad(leap.repeat_interleave(marks.diff(), -1), (1, 0))
+
+    def looks_at(self, horizon: int) -> set[int]:
+        return set(self._marks(horizon))
+
+    def _marks(self, horizon: int) -> list[int]:
+        """The steps at which stretches begin, and the last one."""
+        return [*range(0, horizon - 1, self.value.config.stretch), horizon - 1]

@@ -78,10 +78,7 @@ class JEPA(FeatureModel):
         self.config, self.spec = config, spec
         self.encoder, size = ObservationEncoder(config, spec), config.variables
         self.embed = Embedding(self.encoder, config.units, size)
-        moment = size + spec.action_size
-        self.predictor = mlp(
-            config.history * moment + spec.action_size, config.predictor_units, config.predictor_layers, size
-        )
+        self.predictor = mlp(self.predictor_inputs, config.predictor_units, config.predictor_layers, size)
         zero(self.predictor[-1])  # it begins by saying that nothing moves
         self.sigreg = SIGReg(config.directions)
         self.heads = Heads(config, spec, size, size, ObservationDecoder(config, spec, size))
@@ -90,10 +87,8 @@ class JEPA(FeatureModel):
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         embedded = self.embed(*self.encoder(windows.observation))
         moments = self._moments(embedded, windows)
-        predicted = self._predict(moments[:, :-1], windows.action[:, 1:])
-        linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
         terms = self.heads.losses(embedded.detach(), windows, embedded)
-        terms["prediction"] = F.pad(_error(predicted, embedded[:, 1:]) * linked, (1, 0))
+        terms["prediction"] = self._prediction_error(embedded, moments, windows)
         total, logs = self.heads.total(terms, windows.valid)
         own = {"regulariser": self._regulariser(embedded, windows.valid)}
         if self.config.open_loop:
@@ -101,11 +96,17 @@ class JEPA(FeatureModel):
         logs |= {name: value.detach() for name, value in own.items()}
         return total + torch.stack(list(own.values())).sum(), logs | self._watched(embedded[windows.valid])
 
+    @property
+    def predictor_inputs(self) -> int:
+        """How many numbers the predictor reads."""
+        action: int = self.spec.action_size
+        return self.config.history * (self.config.variables + action) + action
+
     def observe(self, windows: Windows, state: State | None = None) -> tuple[JEPAState, Imagination]:
         assert state is None or isinstance(state, JEPAState)
         embedded = self.embed(*self.encoder(windows.observation))
         moments = self._moments(embedded, windows, state)
-        return JEPAState(moments[:, -1]), self.observed(embedded, windows)
+        return self._belief(moments[:, -1]), self.observed(embedded, windows)
 
     def imagine(self, state: State, actions: Tensor) -> Imagination:
         assert isinstance(state, JEPAState)
@@ -137,9 +138,19 @@ class JEPA(FeatureModel):
         at = torch.maximum(steps[:, None] - lags, began[..., None])  # [B, T, K]
         return moments[torch.arange(len(at), device=at.device)[:, None, None], at]
 
+    def _belief(self, moments: Tensor) -> JEPAState:
+        """What is believed after these last moments [M, K, Z + A] were seen."""
+        return JEPAState(moments)
+
     def _newest(self, moments: Tensor) -> Tensor:
         """[..., K, Z + A] -> [..., Z]"""
         return moments[..., -1, : self.config.variables]
+
+    def _prediction_error(self, embedded: Tensor, moments: Tensor, windows: Windows) -> Tensor:
+        """Of every step from the one before, [B, T]; embedded: [B, T, Z], moments: [B, T, K, Z + A]."""
+        predicted = self._predict(moments[:, :-1], windows.action[:, 1:])
+        linked = ~windows.first[:, 1:]  # an episode's first step has no step before it
+        return F.pad(squared_error(predicted, embedded[:, 1:]) * linked, (1, 0))
 
     def _predict(self, moments: Tensor, action: Tensor) -> Tensor:
         """The next embedding [..., Z] from the last moments [..., K, Z + A] and the action taken now."""
@@ -178,9 +189,9 @@ class JEPA(FeatureModel):
         rows, start, ahead = self.heads.stretches(windows)
         at = rows[:, None], ahead
         target = windows[at]
-        imagined = self._roll(JEPAState(moments[rows, start]))(target.action)
+        imagined = self._roll(self._belief(moments[rows, start]))(target.action)
         decoder, reward = self.heads.errors_ahead(imagined.detach(), target)
-        return self.heads.mean_ahead(_error(imagined, embedded[at]) + decoder + reward, target)
+        return self.heads.mean_ahead(squared_error(imagined, embedded[at]) + decoder + reward, target)
 
     def _watched(self, embedded: Tensor) -> dict[str, Tensor]:
         """The rank of embeddings [M, Z] for the log while validating; UserError where they have collapsed."""
@@ -220,6 +231,6 @@ class Embedding(nn.Module):
         return embedded if self.direct is None else embedded + self.direct(known)
 
 
-def _error(predicted: Tensor, embedded: Tensor) -> Tensor:
+def squared_error(predicted: Tensor, embedded: Tensor) -> Tensor:
     """Mean squared error over variables, [..., Z], [..., Z] -> [...]"""
     return (predicted - embedded).square().mean(-1)

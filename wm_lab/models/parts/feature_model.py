@@ -20,7 +20,9 @@ class FeatureModel(WorldModel):
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
 
-    def foresee(self, state: State, actions: Tensor, told: Collection[str]) -> Imagination:
+    def foresee(
+        self, state: State, actions: Tensor, told: Collection[str], steps: Collection[int] | None = None
+    ) -> Imagination:
         with self.heads.telling(told):
             return self.imagine(state, actions)
 
@@ -48,6 +50,8 @@ class FeatureModel(WorldModel):
 
     def imagined(self, start: Tensor, features: Tensor, actions: Tensor) -> Imagination:
         """Imagined steps [B, N, H, F] under actions [B, N, H, A], which followed the present's features [B, F]."""
+        if self.heads.ensemble is None:
+            return self.heads.imagination(features, actions)
         read = features[..., : self.heads.read_size]
         start = start[:, None, None, : self.heads.read_size].expand(*actions.shape[:2], 1, -1)
         return self.heads.imagination(features, actions, torch.cat([start, read[:, :, :-1]], 2))

@@ -172,6 +172,14 @@ class Heads(nn.Module):
         finally:
             self.told = before
 
+    def say(self, told: Collection[str]) -> bool:
+        """Whether anything of this is read off features, by a head that there is."""
+        return (
+            "reward" in told
+            or (self.ends and "continue_probability" in told)
+            or (self.ensemble is not None and "uncertainty" in told)
+        )
+
     def imagination(self, features: Tensor, actions: Tensor, before: Tensor | None = None) -> Imagination:
         """Heads on features [B, N, H, F]; `before` are those one step earlier, which the ensemble reads."""
         read, told = features[..., : self.read_size], self.told
