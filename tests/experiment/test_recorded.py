@@ -90,6 +90,9 @@ def test_a_recorded_task_knows_its_card_and_plays_nothing(recording):
     task = RecordedTask(RecordedTaskConfig(path=str(recording)))
     assert task.task_spec == PointTask(PointConfig(observation=["state", "pixels"])).task_spec
     np.testing.assert_array_equal(task.state(), Dataset.open(recording).episode(0).state[0])
+    ended = Dataset.open(recording).episode(0)
+    for key, shown in task.goal_observation().items():
+        np.testing.assert_array_equal(shown, ended.observation[key][-1], "whatever was seen may be a goal")
     for refused in (task.reset, task.snapshot, task.expert):
         with pytest.raises(UserError, match="has no simulator"):
             refused()

@@ -58,6 +58,9 @@ class RecordedTask(Task):
                 if key not in shapes:
                     raise unknown("recorded observation", key, shapes)
             self.task_spec = replace(self.task_spec, observation={key: shapes[key] for key in config.observation})
+        last = int(shard.columns["episode.offset"][0]) + int(shard.columns["episode.length"][0])
+        shown = {*self.task_spec.observation, "state"}
+        self._end = {key: np.array(shard.columns[OBSERVATION + key][last]) for key in shown}
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """In the units of the recording, of which its import made [-1, 1]."""
@@ -71,6 +74,10 @@ class RecordedTask(Task):
     def state(self) -> np.ndarray:
         """The first state that was recorded."""
         return self._first
+
+    def goal_observation(self) -> dict[str, np.ndarray]:
+        """What the first episode ends with: to a recording whatever was seen may be a goal."""
+        return dict(self._end)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> NoReturn:
         self._refuse()
