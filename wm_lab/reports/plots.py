@@ -50,6 +50,9 @@ SuccessCurves = Mapping[str, Mapping[str, Mapping[float, Interval]]]
 COLUMNS = 3
 """Panels in a row."""
 
+FOOT = 0.025
+"""How far a bar reaches below zero, so that one of zero has its colour too."""
+
 WIDE = 6.0
 """Ratio of an axis's ends above which it is logarithmic."""
 
@@ -87,12 +90,14 @@ def success_bars(rows: Sequence[SuccessRow], title: str = "") -> Figure:
         axes = figure.subplots()
         for row in rows:
             x = tasks.index(row.task) + (arms.index(row.arm) - (len(arms) - 1) / 2) * width
-            axes.bar(x, row.success.value, width * 0.9, color=shade[row.arm], label=row.arm, zorder=2)
+            axes.bar(
+                x, row.success.value + FOOT, width * 0.9, bottom=-FOOT, color=shade[row.arm], label=row.arm, zorder=2
+            )
             reach = [[row.success.value - row.success.low], [row.success.high - row.success.value]]
             axes.errorbar(x, row.success.value, reach, color=INK, lw=1, capsize=2, zorder=3)
             axes.plot([x - width * 0.38, x + width * 0.38], [row.at_end.value] * 2, color="white", lw=1.2, zorder=4)
         axes.set_xticks(range(len(tasks)), [_task_label(task, rows) for task in tasks], color=INK)
-        axes.set_ylim(0, 1.03)
+        axes.set_ylim(-FOOT, 1.03)
         axes.set_yticks(np.linspace(0, 1, 5), [f"{v:.0%}" for v in np.linspace(0, 1, 5)])
         axes.grid(axis="x", visible=False)
         axes.set_title(
