@@ -29,6 +29,7 @@ def test_a_course_has_a_chapter_an_exercise_with_its_figure_and_a_way_to_its_pag
     assert "<h1>World models on hand/push: 7 exercises</h1>" in html
     assert html.count('role="img" aria-label="') == html.count("<svg") == 8
     assert all(f'href="{name}/report.html"' in html for name in EXERCISES) and "<dt>setpoint</dt>" in html
+    assert html.index('href="#terms"') < html.index("<h2>"), "whoever begins to read finds them"
 
 
 def test_runs_of_one_exercise_are_no_course(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ pre { background: #f6f7f9; padding: 1rem; overflow-x: auto; font-size: .82rem; }
 </head>
 <body>
 <h1>{{ title }}</h1>
-{% if about %}<p class="about">{{ about }}{% if terms %} <a href="#terms">What the words mean</a>.{% endif %}</p>
+{% if about or terms %}<p class="about">{{ about }}
+{% if terms %} <a href="#terms">What the words mean</a>.{% endif %}</p>
 {% endif %}{% for verdict in verdicts[:1] %}<p class="verdict headline">{{ verdict }}</p>
 {% endfor %}
 {% for table in leading %}{{ table.html()|safe }}
