@@ -202,7 +202,7 @@ class JEPA(FeatureModel):
         if least and int(self.age) % LOOKED_AT == 0 and (rank := effective_rank(embedded)) < least:
             weight = "sigreg_scale" if self.config.regulariser == "sigreg" else "variance_scale"
             raise UserError(
-                f"the embeddings of model=jepa have collapsed: after {int(self.age)} steps they fill {rank:.1f} of "
+                f"the model's embeddings have collapsed: after {int(self.age)} steps they fill {rank:.1f} of "
                 f"{self.config.variables} directions (effective rank, model.least_rank={least:g}); raise "
                 f"model.{weight} or lower trainer.learning_rate"
             )
