@@ -109,6 +109,14 @@ def test_p_and_interval_say_the_same():
                     assert p > 0.05 - 1e-6
 
 
+def test_an_arm_that_wins_every_episode_of_every_seed_is_better_beyond_doubt():
+    always = np.ones((3, 50), bool)
+    (won, p), (lost, q) = paired_test(always, ~always), paired_test(~always, always)
+    assert won.value == won.high == 1 and 0.9 < won.low < 1 and p == q < 1e-6
+    assert (lost.low, lost.value, lost.high) == (-won.high, -won.value, -won.low)
+    assert paired_test(always, always)[1] == 1
+
+
 def test_intervals_stay_inside_what_can_be_and_hold_the_estimate():
     rng = np.random.default_rng(8)
     for rate in (0.0, 0.01, 0.5, 0.99, 1.0):

@@ -33,6 +33,9 @@ PRIOR = 2.0
 """Episodes that are presumed to go alike with every seed: of a hundred successes in a hundred, five times over, nobody
 knows whether they are five hundred."""
 
+MANY = 1e9
+"""Trials that are as good as any number."""
+
 LEAST, LEAST_OF_FEW = 1.2815515655446004, 1.959963984540054  # the standard normal at 0.9 and 0.975
 """Deviations of the coins' own luck that an interval reaches at least, however well a few seeds agree."""
 
@@ -125,8 +128,13 @@ def _widest(
 
 
 def _worth(variance: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """How many independent trials, each of variance `some`, would vary as much as was seen."""
-    trials: np.ndarray = some / np.maximum(variance, 1e-9 * np.maximum(some, 1e-9))
+    """How many independent trials, each of variance `some`, would vary as much as was seen.
+
+    Any number where all episodes went alike, so that none varies: what could have been otherwise is the luck of coins.
+    """
+    trials: np.ndarray = np.divide(
+        some, np.maximum(variance, some / MANY), out=np.full_like(some, MANY), where=some > 0
+    )
     return trials
 
 
