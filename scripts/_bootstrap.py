@@ -101,7 +101,7 @@ def install() -> None:
     UNFINISHED.touch()
     try:
         install_torch()
-        say("fetching the other packages (about 300 MB)")
+        say("fetching the other packages (about 200 MB)")
         pip("--editable", f"{ROOT}[dev]")
     except Problem:
         UNFINISHED.unlink()  # pip has put everything back itself: what is there can be built on
