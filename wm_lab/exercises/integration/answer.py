@@ -40,7 +40,7 @@ WORDS = {
     BC: "the clone of the demonstrations",
     MPC: "planning",
     LOCAL: "local planning",
-    SELECTED: "whichever planning validation episodes prefer",
+    SELECTED: "the policy that validation episodes select",
     SEARCHED: "following sub-goals searched for in the model (A)",
     GENERATED: "following generated sub-goals (A)",
     AUGMENTED: "cloning with imagined data too (B)",
