@@ -1,4 +1,4 @@
-"""A behaviour or a value that an exercise would make nothing of is refused before any work."""
+"""A behaviour, a value or other episodes that an exercise would make nothing of are refused before any work."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from wm_lab.exercises.exercise import Exercise
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.settings import build
 
-BEHAVIOUR, VALUE = "behaviour=actor_critic", "value=return"
+BEHAVIOUR, VALUE, OFFSET = "behaviour=actor_critic", "value=return", "evaluation.offset=10"
 LEFT = {
     "planning": [],
     "integration": [VALUE],
     "goals": [BEHAVIOUR],
     "latent": [BEHAVIOUR, VALUE],
-    "imagination": [BEHAVIOUR, VALUE],
+    "imagination": [BEHAVIOUR, VALUE, OFFSET],
     "augmentation": [BEHAVIOUR, VALUE],
     "policies": [BEHAVIOUR, VALUE],
     "language": [BEHAVIOUR, VALUE],
-    "collect": [BEHAVIOUR, VALUE],
+    "collect": [BEHAVIOUR, VALUE, OFFSET],
 }
 
 
@@ -35,7 +35,7 @@ def require_read(*words: str) -> None:
 @pytest.mark.parametrize("exercise", LEFT)
 def test_what_nobody_of_an_exercise_reads_is_refused(exercise):
     require_read(f"exercise={exercise}")
-    for chosen in (BEHAVIOUR, VALUE):
+    for chosen in (BEHAVIOUR, VALUE, OFFSET):
         if chosen in LEFT[exercise]:
             with pytest.raises(UserError, match=f"^{chosen} .* and exercise=x "):
                 require_read(f"exercise={exercise}", chosen)

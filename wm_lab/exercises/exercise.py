@@ -50,7 +50,8 @@ class Exercise(ABC):
     """The one number of its answer that a search can maximise (`optimized_metric`): `success` or `H_skill`."""
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        """Of `behaviour` and `value` what this question makes nothing of; who collects rounds may still read it."""
+        """Of `behaviour`, `value` and `evaluation.offset` what this question makes nothing of; who collects rounds may
+        still read the first two."""
         return frozenset()
 
     @abstractmethod

@@ -186,7 +186,7 @@ class Experiment:
             )
 
     def require_read(self, exercise: str, unread: Collection[str]) -> None:
-        """Raise UserError where a behaviour or a value was chosen that nobody would learn, nor plan with."""
+        """Raise UserError where a behaviour, a value or other frozen episodes were chosen that nobody would look at."""
         settings, data = self.settings, self.data.config
         collector = data.collector if data.rounds else None
         if "behaviour" in unread and learns_inside(settings) and collector not in (ACTOR, PLANNED_ACTOR):
@@ -198,6 +198,11 @@ class Experiment:
             raise UserError(
                 f"value={settings.label('value')} is for planning beyond a horizon, and {exercise} has nobody plan "
                 "with it; choose value=none, or exercise=planning"
+            )
+        if "evaluation.offset" in unread and (offset := settings.evaluation["offset"]):
+            raise UserError(
+                f"evaluation.offset={offset} passes over frozen episodes, and {exercise} looks at none of them; set "
+                "evaluation.offset=0, or choose exercise=planning"
             )
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ class CollectExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value"})
+        return frozenset({"behaviour", "value", "evaluation.offset"})
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_playable("exercise=collect")

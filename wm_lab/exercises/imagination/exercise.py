@@ -62,7 +62,7 @@ class ImaginationExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value"})
+        return frozenset({"behaviour", "value", "evaluation.offset"})
 
     def check(self, experiment: Experiment) -> None:
         config, task_spec, data = self.config, experiment.task_spec, experiment.data.config
