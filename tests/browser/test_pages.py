@@ -68,7 +68,7 @@ def test_a_page_is_whole_in_itself_and_fits_its_window(chromium, pages, name, wi
 def test_verdicts_come_first_and_what_was_run_is_told(chromium, pages, name):
     page, _ = look(chromium, pages[name], DESK)
     first = page.evaluate("[...document.querySelector('body').children].map(e => e.className).slice(1, 3)")
-    assert first == (["chapter", "chapter"] if name == "sweep" else ["about", "verdict headline"])
+    assert first == ["about", "chapter" if name == "sweep" else "verdict headline"]
     headings = page.evaluate("[...document.querySelectorAll('h3')].map(e => e.innerText)")
     assert ("Where" if name == "sweep" else "What was run") in headings
     page.close()
