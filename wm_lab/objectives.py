@@ -73,6 +73,10 @@ class Objective:
             read |= steps
         return frozenset(read)
 
+    def foresee(self, model: WorldModel, belief: State, actions: Tensor) -> Imagination:
+        """What it scores of action sequences [B, N, H, A] imagined from B beliefs."""
+        return model.foresee(belief, actions, self.told, self.looks_at(actions.shape[2]))
+
     def steps(self, imagination: Imagination, actions: Tensor) -> Tensor:
         """The weighted sum of all terms at every step, [B, N, H]."""
         values = [weight * term(imagination, actions) for weight, term in self.terms]
@@ -101,8 +105,7 @@ def model_score(model: WorldModel, objective: Objective, belief: State) -> Calla
     """A planner's score: action sequences [B, N, H, A], imagined from B beliefs -> scores [B, N]."""
 
     def score(actions: Tensor) -> Tensor:
-        steps = objective.looks_at(actions.shape[2])
-        return objective(model.foresee(belief, actions, objective.told, steps), actions)
+        return objective(objective.foresee(model, belief, actions), actions)
 
     return score
 

@@ -45,8 +45,7 @@ class ModelRollout:
 
     def imagine(self, rows: np.ndarray, belief: State, actions: Tensor) -> tuple[Imagination, Tensor]:
         """Imagined rollouts of these rows [R] under actions [R, N, H, A], and their scores [R, N]."""
-        steps = self.objective.looks_at(actions.shape[2])
-        imagined = self.model.foresee(belief, actions, self.objective.told, steps)
+        imagined = self.objective.foresee(self.model, belief, actions)
         if self.objective.goal is not None and self.goals is not None:
             self.objective.goal.features = self.goals[rows]
         return imagined, self.objective(imagined, actions)
