@@ -108,6 +108,7 @@ def test_sub_goals_tell_no_velocity(wanted):
         (("exercise.subgoals.steps=40",), "exercise.subgoals.steps=40 reaches beyond a demonstration of hand/reach"),
         (("exercise.imagined.ahead=6",), "exercise.imagined.ahead=6 times exercise.subgoals.steps=4 exceeds the 20"),
         (("exercise.arms=[bc,magic]",), "magic"),
+        (("exercise.validation_episodes=0",), "exercise.validation_episodes=0 plays none"),
         (("exercise.oracle_episodes=1",), "exercise.oracle_episodes=1 is too few"),
         (("task.observation=pixels",), "set task.observation=state"),
         (("model=simulator",), "model=simulator is the truth"),

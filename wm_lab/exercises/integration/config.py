@@ -54,9 +54,9 @@ class IntegrationConfig:
     episodes: Several = 100  # of the frozen manifest that every arm plays
     oracle_episodes: Amount = 10  # of them, the first ones, for planning in the true simulator; 0: none
     play_on: Amount | None = 5  # steps played after the first success
-    validation_episodes: Amount = 0
+    validation_episodes: Amount = 24
     """Episodes of their own that the clone and local planning, near and far, play before the test: whoever solves most
-    of them is the arm `selected`. 0: there is no such arm."""
+    of them is the arm `selected`. 0: refused where exercise.arms has it."""
     subgoals: HoldConfig = field(default_factory=HoldConfig)  # how far ahead they lie, and how long they hold
     collection: bool = True  # executors also learn from what the world model learns from, half of each batch
     imagined_goals: Share = 0.0  # of the goals that the executor of sub-goals learns from, as the world model has them
@@ -69,6 +69,11 @@ class IntegrationConfig:
         for name in self.arms:
             if name not in ARMS:
                 raise unknown("exercise.arms", name, ARMS)
+        if SELECTED in self.arms and not self.validation_episodes:
+            raise UserError(
+                f"the arm {SELECTED} is chosen by validation episodes, and exercise.validation_episodes=0 plays none; "
+                f"set it to 24, say, or leave {SELECTED} out of exercise.arms"
+            )
         if self.oracle_episodes == 1:
             raise UserError(
                 f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0"
@@ -77,7 +82,7 @@ class IntegrationConfig:
     @property
     def validation(self) -> Validation | None:
         """How the arm `selected` is found; None where there is none."""
-        if SELECTED not in self.arms or not self.validation_episodes:
+        if SELECTED not in self.arms:
             return None
         return Validation(self.validation_episodes, self.play_on, local=True, advised=False)
 
