@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.test_assessment import STEPS, VARIABLES, episodes_of, errors
+from tests.evaluation.test_nudges import arms as nudged_arms
 from tests.reports.test_tables import results
 from wm_lab.evaluation.assessment import MODEL, OVERALL, assess
 from wm_lab.evaluation.comparison import success_rows
+from wm_lab.evaluation.nudges import nudge_differences
 from wm_lab.reports import plots, style
 from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, filmstrip, save_png, side_by_side
 from wm_lab.reports.moving import save_moving
@@ -82,6 +84,15 @@ def test_bars_are_as_high_as_the_rates_and_stand_by_task():
     assert tops == pytest.approx([0.92, 0.4, 0, 1.0, 0.99, 0])
     assert min(bar.get_height() for bar in axes.patches) > 0, "a bar of zero has its colour, too"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["toy/push\ncontact", "toy/reach\nreach"]
+
+
+def test_success_after_a_nudge_stands_above_the_group_that_was_disturbed():
+    (axes,) = plots.nudged_success(nudge_differences({"toy/push": nudged_arms()})).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["undisturbed", "position", "orientation"]
+    dots = {line.get_label(): np.round(line[0].get_xydata()).tolist() for line in axes.containers}
+    assert [place for place, _ in dots["bc"]] == [0, 1, 2] and [place for place, _ in dots["expert"]] == [0, 2]
+    heights = {line.get_label(): line[0].get_ydata() for line in axes.containers}
+    assert heights["bc"].tolist() == pytest.approx([1.0, 0.98, 0.24])
 
 
 def test_the_legend_of_many_arms_with_long_names_lies_on_the_picture():

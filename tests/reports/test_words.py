@@ -13,8 +13,8 @@ from wm_lab.reports.words import TERMS, reading, terms_in
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 FIGURES = (
     *("imagination_all", "imagination_contact", "imagination_planned_free", "imagination_frames"),
-    *("imagined (translucent) over true", "filmstrip median", "success", "success_latency", "rounds", "behaviour"),
-    *("policies", "augmentation", "scenes", "contact_sheet", "success against thinking time"),
+    *("imagined (translucent) over true", "filmstrip median", "success", "success_latency", "nudged", "rounds"),
+    *("behaviour", "policies", "augmentation", "scenes", "contact_sheet", "success against thinking time"),
 )
 
 

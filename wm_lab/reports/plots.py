@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wm_lab.evaluation.assessment import MODEL, OVERALL, PERSISTENCE, Assessment, Curves
-from wm_lab.evaluation.comparison import SuccessRow
+from wm_lab.evaluation.comparison import Difference, SuccessRow
 from wm_lab.evaluation.horizon import Horizon
 from wm_lab.evaluation.interval import Interval
+from wm_lab.evaluation.nudges import split_name
 from wm_lab.reports import style
 from wm_lab.reports.style import BLUE, GREEN, INDIGO, INK, ORANGE, PURPLE, QUIET, SKY, TEAL, VERMILION
 
@@ -52,6 +53,9 @@ COLUMNS = 3
 
 FOOT = 0.025
 """How far a bar reaches below zero, so that one of zero has its colour too."""
+
+DODGE = 0.11
+"""Between the arms of one place."""
 
 WIDE = 6.0
 """Ratio of an axis's ends above which it is logarithmic."""
@@ -138,11 +142,48 @@ def success_curves(option: str, curves: SuccessCurves) -> Figure:
     return figure
 
 
+def nudged_success(differences: Sequence[Difference]) -> Figure:
+    """Success undisturbed and after a nudge of each group of actions, a panel a task; see `nudge_differences`."""
+    by_task = {d.name: [other for other in differences if other.name == d.name] for d in differences}
+    arms = list(dict.fromkeys(d.b for d in differences))
+    shade = style.colours(arms, ARMS)
+    across = min(COLUMNS, len(by_task))
+    down = -(-len(by_task) // across)
+    with style.style():
+        figure = style.new_figure(max(4.6, 3.4 * across), 2.3 * down + 0.7)
+        grid = figure.subplots(down, across, squeeze=False, sharey=True)
+        for axes in grid.flat[len(by_task) :]:
+            axes.remove()
+        for axes, (task, of_task) in zip(grid.flat, by_task.items(), strict=False):
+            groups = list(dict.fromkeys(split_name(d.a)[1] for d in of_task))
+            for place, arm in enumerate(arms):
+                own = [d for d in of_task if d.b == arm]
+                at = np.array([0, *(1 + groups.index(split_name(d.a)[1]) for d in own)])
+                rates = [*(d.rate_b for d in own[:1]), *(d.rate_a for d in own)]
+                _dots(axes, at + (place - (len(arms) - 1) / 2) * DODGE, rates, shade[arm], arm)
+            axes.axvline(0.5, color=QUIET, lw=0.6)
+            axes.set_xticks(range(len(groups) + 1), ["undisturbed", *map(_word, groups)], color=INK, fontsize=8)
+            axes.set_xlim(-0.5, len(groups) + 0.5)
+            axes.set_ylim(-0.03, 1.05)
+            axes.grid(axis="x", visible=False)
+            axes.set_title(task)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("success")
+        _legend(figure, grid[0, 0])
+    return figure
+
+
 def _success_line(axes: Axes, points: Mapping[float, Interval], colour: str, label: str) -> None:
     places = sorted(points)
     found = [points[place] for place in places]
     axes.plot(places, [one.value for one in found], "o-", color=colour, ms=4, lw=1.4, label=label, zorder=3)
     axes.fill_between(places, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.15, lw=0)
+
+
+def _dots(axes: Axes, at: np.ndarray, rates: Sequence[Interval], colour: str, label: str) -> None:
+    reach = np.array([[rate.value - rate.low, rate.high - rate.value] for rate in rates]).T
+    values = [rate.value for rate in rates]
+    axes.errorbar(at, values, reach, fmt="o", ms=4, lw=1, capsize=2, color=colour, label=label)
 
 
 def _number_axis(axes: Axes, places: Sequence[float]) -> None:

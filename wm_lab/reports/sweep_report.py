@@ -39,7 +39,7 @@ from wm_lab.reports.played import (
     planned,
     same_play,
 )
-from wm_lab.reports.plots import choice_latency, error_compute, success_curves
+from wm_lab.reports.plots import choice_latency, error_compute, nudged_success, success_curves
 from wm_lab.reports.provenance import manifests_table, where_table
 from wm_lab.reports.runs import RunRecord, checked, missing_cells, read_runs
 from wm_lab.reports.scorecard import asked_of, card, cards, scorecard_table, scorecard_verdict
@@ -132,6 +132,7 @@ def _compare(
         answer.tables.append(return_table(success_rows(arms_once(paying)), "Returns of every arm"))
     if nudged := nudge_differences(per_choice(played)):
         answer.tables.append(robustness_table(nudged))
+        answer.figures["nudged"] = nudged_success(nudged)
     solving = {task: choices for task, choices in shown.items() if task in tested}
     if solving:
         answer.figures["success against thinking time"] = choice_latency(success_rows(solving))

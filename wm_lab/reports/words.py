@@ -64,6 +64,11 @@ READINGS: Mapping[str, Reading] = {
         "Each bar is one way to join them on the same frozen episodes, with its 95 % interval. A joining is worth "
         "something above bc, the clone alone; subgoal_oracle is what the best sub-goals could give.",
     ),
+    "nudged": Reading(
+        "Dots: success of every arm, undisturbed and with a nudge to each group of its actions.",
+        "Two steps of each episode are disturbed, in the actions named below. What an arm loses against its dot on the "
+        "left, it does not find its way back from; the expert's show what can be borne at all.",
+    ),
     "rounds": Reading(
         "Lines: return of an episode over environment steps, while collecting and in test episodes.",
         "What an episode pays while the planner collects its own data, and in test episodes; upwards is better.",

@@ -67,6 +67,8 @@ from wm_lab.experiment.selection_answer import (
 )
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
+from wm_lab.reports.drawing import Drawing
+from wm_lab.reports.plots import nudged_success
 from wm_lab.reports.tables import robustness_table
 from wm_lab.tasks.task import Task
 
@@ -322,3 +324,4 @@ def _add_robustness(answer: Answer, task: str, arms: dict[str, list[Outcomes]]) 
     answer.verdicts += robustness_verdicts(differences, Nudge.steps)
     answer.numbers["robustness"] = plain(differences)
     answer.tables.append(robustness_table(differences))
+    answer.figures["nudged"] = Drawing(nudged_success, (differences,))
