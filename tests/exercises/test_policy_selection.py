@@ -52,9 +52,8 @@ def experiment_of(store, *, speed: float = 0.1, clone_steps: int = 1, **changes)
 
 def asked(experiment: PointExperiment, validation_episodes: int = 4):
     """The answer of the planning exercise, and how many policies have been validated and tested in the store."""
-    config = PlanningConfig(
-        EPISODES, oracle_episodes=0, attribution=False, greedy=False, validation_episodes=validation_episodes
-    )
+    validation = {"validation_episodes": validation_episodes, "validation_rounds": 1}
+    config = PlanningConfig(EPISODES, oracle_episodes=0, attribution=False, greedy=False, **validation)
     answer = PlanningExercise(config).run(experiment)
     recipes = [json.loads(path.read_text()) for path in experiment.tools.store.root.glob("outcomes/*/recipe.json")]
     split = [recipe["recipe"]["manifest"]["split"] for recipe in recipes]

@@ -96,6 +96,14 @@ def first(arm: Arm, episodes: int) -> list[Outcomes]:
     return [run.first(episodes) for run in runs(arm)]
 
 
+def joined(before: Outcomes, after: Outcomes) -> Outcomes:
+    """One arm's episodes of two manifests that differ in their seeds alone, in this order."""
+    manifest = replace(after.manifest, seeds=before.manifest.seeds)
+    require_same(before.manifest, manifest)
+    arrays = {name: np.concatenate([getattr(before, name), getattr(after, name)]) for name in ARRAYS}
+    return replace(after, manifest=replace(manifest, seeds=before.manifest.seeds + after.manifest.seeds), **arrays)
+
+
 def stack(arm: Arm, field: str) -> np.ndarray:
     """One field of an arm, [S, E]: training seeds by episodes."""
     return np.stack([getattr(run, field) for run in runs(arm)])

@@ -137,9 +137,12 @@ class Collections:
         offset = self._tools.settings.evaluation["offset"]
         return self._frozen(self._tools.evaluated.task_spec, episodes, "test", offset)
 
-    def validation_manifest(self, episodes: int) -> Manifest:
-        """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them."""
-        return self._frozen(self._tools.task_spec, episodes, "validation")
+    def validation_manifest(self, episodes: int, offset: int = 0) -> Manifest:
+        """Starts to choose between policies on, neither collected, demonstrated nor tested; nothing varies in them.
+
+        offset: of the first of them, for more that are others
+        """
+        return self._frozen(self._tools.task_spec, episodes, "validation", offset)
 
     def _frozen(self, task_spec: TaskSpec, episodes: int, split: str, offset: int = 0) -> Manifest:
         manifest = freeze(task_spec, episodes, split=split, offset=offset)

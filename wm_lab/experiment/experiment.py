@@ -29,7 +29,8 @@ from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.evaluations import Evaluations
 from wm_lab.experiment.models import Models
-from wm_lab.experiment.policy_selection import LOCAL, candidates, select_policy
+from wm_lab.experiment.policy_selection import LOCAL, candidates
+from wm_lab.experiment.race import Race, run_races
 from wm_lab.experiment.run_settings import EXPLORATION, Settings
 from wm_lab.experiment.score_error import score_error
 from wm_lab.experiment.tools import Tools
@@ -116,8 +117,8 @@ class Experiment:
         arms = candidates(settings, clone, model, value, self.score_error(number - 1))
         chosen = LOCAL
         if episodes := self.data.config.handover_episodes:
-            starts = self.data.validation_manifest(episodes)
-            chosen = select_policy(arms, starts, self.evaluations, REST).chosen
+            race = Race(arms, self.evaluations, [self.data.validation_manifest(episodes)], REST)
+            chosen = run_races([race])[0].chosen
         return next(arm for arm in arms if arm.name == chosen)
 
     def score_error(self, rounds: int | None = None) -> float | None:

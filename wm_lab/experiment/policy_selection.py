@@ -7,16 +7,14 @@ nobody's test, and all that is learnt from them is which of the candidates plays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from wm_lab.evaluation.against_clone import CLONE
 from wm_lab.evaluation.manifest import Manifest
 from wm_lab.evaluation.outcomes import Outcomes
-from wm_lab.experiment.arms import IN_VALIDATION, Arm, CloneArm, PlanningArm
-from wm_lab.experiment.evaluations import Evaluations, Play, play_all
+from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.planner import Planner, PlannerConfig
 from wm_lab.settings import config_of, read_config, target
@@ -55,10 +53,16 @@ class Merit(NamedTuple):
 class PolicySelection:
     """What each candidate did in the validation episodes, {name: outcomes}; of equals the first is preferred.
 
-    Candidates are policies that might play the test, or variants of the clone.
+    Candidates are policies that might play the test, or variants of the clone. Who played fewer episodes than others
+    fell out of the race.
     """
 
     outcomes: dict[str, Outcomes]
+
+    @property
+    def finalists(self) -> dict[str, Outcomes]:
+        """Those that played the most episodes."""
+        return {name: own for name, own in self.outcomes.items() if len(own.manifest) == len(self.manifest)}
 
     @property
     def merits(self) -> dict[str, Merit]:
@@ -69,11 +73,12 @@ class PolicySelection:
         """Who solved the most episodes; of equals, who stays, then who is quicker, then who earns more; then the first,
         which thinks least."""
         merits = self.merits
-        return max(merits, key=lambda name: merits[name])  # the first of equals
+        return max(self.finalists, key=lambda name: merits[name])  # the first of equals
 
     @property
     def manifest(self) -> Manifest:
-        return next(iter(self.outcomes.values())).manifest
+        """All episodes that were played."""
+        return max((outcomes.manifest for outcomes in self.outcomes.values()), key=len)
 
     @property
     def seed(self) -> int:
@@ -129,19 +134,3 @@ def planner_config(settings: Settings) -> PlannerConfig:
         config_of(target(Planner, settings.planner, "planner")), settings.planner, "planner"
     )
     return config
-
-
-def select_policy(
-    arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
-) -> PolicySelection:
-    """All candidates in the same validation episodes, under the terms of the test (`play_on` as there)."""
-    outcomes = play_all(validation_plays(arms, starts, evaluations, play_on))
-    return PolicySelection({arm.name: played for arm, played in zip(arms, outcomes, strict=True)})
-
-
-def validation_plays(
-    arms: Sequence[Arm], starts: Manifest, evaluations: Evaluations, play_on: int | None
-) -> list[Play]:
-    """What `select_policy` has played."""
-    named = [replace(arm, name=f"{arm.name}{IN_VALIDATION}") for arm in arms]
-    return [Play(evaluations, arm, starts, play_on, timed=False) for arm in named]

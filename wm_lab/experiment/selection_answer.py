@@ -8,9 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from wm_lab.evaluation.against_clone import CLONE
-from wm_lab.evaluation.manifest import Manifest
 from wm_lab.experiment.arms import Arm
-from wm_lab.experiment.evaluations import Evaluations, Play
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import (
     ADVISED,
@@ -21,9 +19,8 @@ from wm_lab.experiment.policy_selection import (
     WIDEST,
     PolicySelection,
     candidates,
-    select_policy,
-    validation_plays,
 )
+from wm_lab.experiment.race import Race, run_races
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.reports.tables import Table, blank_repeats
 
@@ -44,29 +41,31 @@ WORDS = {
 class Validation(NamedTuple):
     """How a policy is selected; `local`, `advised`: see `candidates`."""
 
-    episodes: int
+    episodes: int  # of a round
+    rounds: int  # at most so many
     play_on: int | None
     local: bool
     advised: bool
 
-    def select(self, experiment: Experiment) -> PolicySelection:
-        """The candidates of this training in validation episodes, in which nothing varies."""
-        return select_policy(*self._asked(experiment))
+    def check(self, experiment: Experiment) -> None:
+        """UserError where data were recorded on these starts."""
+        experiment.data.validation_manifest(self.episodes * self.rounds)
 
-    def plays(self, experiment: Experiment) -> list[Play]:
-        """What `select` looks at."""
-        return validation_plays(*self._asked(experiment))
+    def select(self, trainings: Sequence[Experiment]) -> list[PolicySelection]:
+        """The candidates of each training in validation episodes, in which nothing varies."""
+        return run_races([self._race(each) for each in trainings])
 
     def selected_arm(self, experiment: Experiment) -> Arm:
         """The arm `selected` of the test. Its recipe is the chosen one's, so that nothing is played twice."""
-        chosen = self.select(experiment).chosen
+        chosen = self.select([experiment])[0].chosen
         arms = self._candidates(experiment, experiment.settings)
         return replace(next(arm for arm in arms if arm.name == chosen), name=SELECTED)
 
-    def _asked(self, experiment: Experiment) -> tuple[list[Arm], Manifest, Evaluations, int | None]:
+    def _race(self, experiment: Experiment) -> Race:
         arms = self._candidates(experiment, experiment.settings.without_variation())
-        starts = experiment.data.validation_manifest(self.episodes)
-        return arms, starts, experiment.evaluations, self.play_on
+        offsets = range(0, self.rounds * self.episodes, self.episodes)
+        rounds = [experiment.data.validation_manifest(self.episodes, offset) for offset in offsets]
+        return Race(arms, experiment.evaluations, rounds, self.play_on)
 
     def _candidates(self, experiment: Experiment, settings: Settings) -> list[Arm]:
         clone, model, value = experiment.clones.checkpoint(), experiment.models.world_model(), experiment.models.value()
@@ -86,8 +85,9 @@ def selection_verdict(selections: Sequence[PolicySelection]) -> str:
     (best, times), *others = counts
     parts = [f"{times} select{'s' if times == 1 else ''} {best}", *(f"{number} {name}" for name, number in others)]
     told = f"{', '.join(parts[:-1])} and {parts[-1]}" if others else parts[0]
-    episodes = len(selections[0].manifest)
-    return f"policy selection: of {len(selections)} trainings, on {episodes} validation episodes each, {told}."
+    episodes = sorted({len(selection.manifest) for selection in selections})
+    each = f"{episodes[0]} to {episodes[-1]}" if len(episodes) > 1 else str(episodes[0])
+    return f"policy selection: of {len(selections)} trainings, on {each} validation episodes each, {told}."
 
 
 def selection_numbers(selection: PolicySelection) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def selection_numbers(selection: PolicySelection) -> dict[str, Any]:
     return {
         "seed": selection.seed,
         "manifest": selection.manifest.hash,
-        "episodes": len(selection.manifest),
+        "episodes": {name: len(outcomes.manifest) for name, outcomes in selection.outcomes.items()},
         "solved": {name: merit.solved for name, merit in merits.items()},
         "still_there": {name: merit.still_there for name, merit in merits.items()},
         "steps": {name: -merit.saved for name, merit in merits.items()},
@@ -107,7 +107,8 @@ def selection_numbers(selection: PolicySelection) -> dict[str, Any]:
 
 def selection_table(selections: Sequence[PolicySelection]) -> Table:
     """Every candidate of every training, and who plays on."""
-    return _table("Policy selection", selections, f"plays on as {SELECTED}")
+    told = "Who played fewer episodes than others was clearly behind, and fell out of the race."
+    return _table("Policy selection", selections, f"plays on as {SELECTED}", told)
 
 
 def clone_choice_table(choices: Sequence[PolicySelection]) -> Table:
@@ -115,25 +116,29 @@ def clone_choice_table(choices: Sequence[PolicySelection]) -> Table:
     return _table("Choice of the clone", choices, "plays on")
 
 
-def _table(title: str, selections: Sequence[PolicySelection], role: str) -> Table:
+def _table(title: str, selections: Sequence[PolicySelection], role: str, told: str = "") -> Table:
     rows = [row for selection in selections for row in _rows(selection, role)]
     caption = (
         "On starts that are neither anybody's data nor the test's. Of equals in one column the next decides. Steps: a "
-        "failure counts as the whole budget."
-    )
+        f"failure counts as the whole budget. {told}"
+    ).rstrip()
     columns = ("seed", "", "solved", "still there", "steps", "return", "n", "chosen")
     starts = [i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]]
     return Table(title, columns, blank_repeats(rows), frozenset({"", "chosen"}), caption, starts)
 
 
 def _told(selection: PolicySelection) -> str:
-    merits, chosen, episodes = selection.merits, selection.chosen, len(selection.manifest)
-    order = sorted(merits, key=lambda name: merits[name], reverse=True)
-    tied = {name for name in order if name != chosen and merits[name].solved == merits[chosen].solved}
+    merits, chosen = selection.merits, selection.chosen
+    episodes = {name: len(outcomes.manifest) for name, outcomes in selection.outcomes.items()}
+    order = sorted(merits, key=lambda name: (episodes[name], merits[name]), reverse=True)
+    equals = {name for name in selection.finalists if merits[name].solved == merits[chosen].solved}
+    tied = equals - {chosen}
     parts: list[str] = []
-    for name in order:
+    for before, name in zip([None, *order], order, strict=False):
         merit = merits[name]
-        told = f"{WORDS[name]} {merit.solved}" + ("" if parts else f" of {episodes}")
+        told = f"{WORDS[name]} {merit.solved}"
+        if before is None or episodes[before] != episodes[name]:
+            told += f" of {episodes[name]}"
         if tied and name in {chosen, *tied}:
             told += f" (still there {merit.still_there}, {-merit.saved:.1f} steps, return {merit.earned:.3g})"
         parts.append(told)
@@ -146,5 +151,6 @@ def _rows(selection: PolicySelection, chosen_role: str) -> list[tuple[str, ...]]
     for name, merit in selection.merits.items():
         role = chosen_role if name == selection.chosen else ""
         told = (str(merit.solved), str(merit.still_there), f"{-merit.saved:.1f}", f"{merit.earned:.2f}")
-        rows.append((str(selection.seed), WORDS.get(name, name), *told, str(len(selection.manifest)), role))
+        episodes = len(selection.outcomes[name].manifest)
+        rows.append((str(selection.seed), WORDS.get(name, name), *told, str(episodes), role))
     return rows

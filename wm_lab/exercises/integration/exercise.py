@@ -112,7 +112,7 @@ class IntegrationExercise(Exercise):
         taught = [TaughtJob(each.tools.training, make) for each in experiment.trainings for make in self._taught()]
         train_jobs(experiment, taught)
         if config.validation is not None:
-            play_all([play for each in experiment.trainings for play in config.validation.plays(each)])
+            config.validation.select(experiment.trainings)
         left_out: dict[str, None] = {}
         plays = [
             Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
@@ -128,7 +128,7 @@ class IntegrationExercise(Exercise):
             made.setdefault(play.arm.name, play.arm)
         answer = integration_answer(experiment, manifest, arms)
         if config.validation is not None:  # all of it is in the store by now
-            selections = [config.validation.select(each) for each in experiment.trainings]
+            selections = config.validation.select(experiment.trainings)
             answer.verdicts.append(selection_verdict(selections))
             answer.numbers["policy_selection"] = [selection_numbers(selection) for selection in selections]
             answer.tables.append(selection_table(selections))

@@ -59,7 +59,7 @@ def check(config: IntegrationConfig, experiment: Experiment) -> None:
     if learns_inside(settings):
         check_behaviour(experiment.dry_run, task)
     if config.validation is not None:
-        experiment.data.validation_manifest(config.validation_episodes)  # raises where data were recorded on its starts
+        config.validation.check(experiment)
     if LOCAL in config.arms or config.validation is not None:
         experiment.dry_run.plan(settings.locally(), advised=True)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wm_lab.domains import Amount, Several
+from wm_lab.domains import Amount, Count, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
@@ -91,6 +91,9 @@ class PlanningConfig:
     validation_episodes: Amount = 0
     """Episodes of their own that the clone and the planning that it advises play before the test: whoever solves most
     of them is the arm `selected` of the test. 0: nobody is selected."""
+    validation_rounds: Count = 4
+    """At most so many times these episodes, each time others: while it is in doubt who solves most, those who may play
+    on, and who is clearly behind does not."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
     greedy: bool = True  # one-step planning
     robustness: bool = False
@@ -120,7 +123,7 @@ class PlanningConfig:
         """How a policy is selected; None where there is nothing to choose from."""
         if not (self.validation_episodes and self.clone and (self.local or self.advised)):
             return None
-        return Validation(self.validation_episodes, self.play_on, self.local, self.advised)
+        return Validation(self.validation_episodes, self.validation_rounds, self.play_on, self.local, self.advised)
 
 
 class PlanningExercise(Exercise):
@@ -159,8 +162,7 @@ class PlanningExercise(Exercise):
                 "task.observation=state"
             )
         if config.validation is not None:
-            # Raises where data were recorded on their starts.
-            experiment.data.validation_manifest(config.validation_episodes)
+            config.validation.check(experiment)
         self._check_arms(experiment)
 
     def _check_arms(self, experiment: Experiment) -> None:
@@ -188,7 +190,7 @@ class PlanningExercise(Exercise):
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
         learn_behaviours(experiment)
         if (validation := config.validation) is not None and not is_simulator(experiment.settings):
-            play_all([play for each in experiment.trainings for play in validation.plays(each)])
+            validation.select(experiment.trainings)
         plays = [
             Play(each.evaluations, arm, few if arm.slow else manifest, config.play_on)
             for each in experiment.trainings
@@ -208,8 +210,7 @@ class PlanningExercise(Exercise):
             answer.numbers["clone_selection"] = [selection_numbers(choice) for choice in choices]
             answer.tables.append(clone_choice_table(choices))
         if config.validation is not None and SELECTED in arms:
-            # All of it is in the store by now.
-            selections = [config.validation.select(each) for each in experiment.trainings]
+            selections = config.validation.select(experiment.trainings)  # all of it is in the store by now
             answer.verdicts.append(selection_verdict(selections))
             answer.numbers["policy_selection"] = [selection_numbers(selection) for selection in selections]
             answer.tables.append(selection_table(selections))
