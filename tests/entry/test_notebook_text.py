@@ -8,7 +8,7 @@ import re
 from tests.entry.command import ROOT
 from tests.exercises.hand_lab import settings
 from wm_lab.reports import style
-from wm_lab.reports.plots import PREDICTORS
+from wm_lab.reports.error_curves import PREDICTORS
 from wm_lab.settings import build
 from wm_lab.synthesis.relocate import is_relocatable
 from wm_lab.tasks.task import Task

@@ -19,6 +19,7 @@ from wm_lab.evaluation.assessment import MODEL, OVERALL, assess
 from wm_lab.evaluation.comparison import success_rows
 from wm_lab.evaluation.nudges import nudge_differences
 from wm_lab.reports import plots, style
+from wm_lab.reports.error_curves import horizon_curves
 from wm_lab.reports.filmstrip import GAP, HEAD, LABEL, filmstrip, save_png, side_by_side
 from wm_lab.reports.moving import save_moving
 from wm_lab.reports.page import write_page
@@ -32,7 +33,7 @@ def assessment():
 
 
 def test_horizon_curves_draw_the_medians_of_every_predictor(assessment):
-    axes = plots.horizon_curves(assessment).axes
+    axes = horizon_curves(assessment).axes
     assert [a.get_title(loc="left").split()[0] for a in axes] == [OVERALL, "hand", "block"]
     lines = {line.get_label(): line for line in axes[0].lines}
     np.testing.assert_array_equal(lines["model"].get_ydata(), assessment.curves[MODEL][OVERALL].median)
@@ -47,11 +48,11 @@ def test_a_diverging_and_a_perfect_baseline_leave_the_model_readable():
         "oracle": errors(np.zeros(20)),
     }
     found = assess(errors(0.001 * STEPS), baselines, episodes_of(), VARIABLES)
-    low, high = plots.horizon_curves(found).axes[0].get_ylim()
+    low, high = horizon_curves(found).axes[0].get_ylim()
     assert 1e-4 < low < 0.001
     assert 0.03 < high < 0.2
     nothing = errors(np.zeros(20))
-    plots.horizon_curves(assess(nothing, {"persistence": nothing}, episodes_of(), VARIABLES), title="all zero")
+    horizon_curves(assess(nothing, {"persistence": nothing}, episodes_of(), VARIABLES), title="all zero")
 
 
 @pytest.mark.parametrize(("tolerance", "where"), [(1e-9, "below"), (0.01, ""), (1e9, "above")])
@@ -60,7 +61,7 @@ def test_nothing_is_drawn_outside_a_panel_and_a_tolerance_that_lies_there_is_tol
     found = assess(
         errors(0.001 * STEPS), baselines, episodes_of(), [replace(v, tolerance=tolerance) for v in VARIABLES]
     )
-    for axes in plots.horizon_curves(found).axes[1:]:
+    for axes in horizon_curves(found).axes[1:]:
         low, high = axes.get_ylim()
         kept = axes.get_title(loc="right")
         assert kept.startswith("tolerance kept") and kept.endswith(where)
@@ -74,7 +75,7 @@ def test_nothing_is_drawn_outside_a_panel_and_a_tolerance_that_lies_there_is_tol
 def test_a_variable_that_never_moves_is_called_constant(assessment):
     still = {"persistence": {**errors(np.full(20, 0.03)), "hand": np.zeros_like(errors(STEPS)["hand"])}}
     found = assess(errors(0.001 * STEPS), still, episodes_of(), [replace(v, tolerance=None) for v in VARIABLES])
-    told = [axes.get_title(loc="right") for axes in plots.horizon_curves(found).axes]
+    told = [axes.get_title(loc="right") for axes in horizon_curves(found).axes]
     assert told == ["", "constant", ""]
 
 
@@ -125,8 +126,8 @@ def test_success_is_drawn_against_latency_on_a_log_scale():
 
 
 def test_a_figure_is_a_small_reproducible_svg_with_real_text(assessment, tmp_path):
-    first = style.save(plots.horizon_curves(assessment), tmp_path / "a.svg").read_bytes()
-    second = style.save(plots.horizon_curves(assessment), tmp_path / "deeper" / "b.svg").read_bytes()
+    first = style.save(horizon_curves(assessment), tmp_path / "a.svg").read_bytes()
+    second = style.save(horizon_curves(assessment), tmp_path / "deeper" / "b.svg").read_bytes()
     assert first == second
     assert len(first) < 150_000
     ElementTree.fromstring(first)
@@ -184,7 +185,7 @@ def test_a_clip_plays_side_by_side_at_its_rate_and_holds_its_last_frame(tmp_path
 
 
 def test_a_page_holds_everything_itself(assessment, tmp_path):
-    svg = style.save(plots.horizon_curves(assessment), tmp_path / "curves.svg")
+    svg = style.save(horizon_curves(assessment), tmp_path / "curves.svg")
     png = save_png(filmstrip(np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8, 3))), tmp_path / "strip.png")
     page = write_page(
         tmp_path / "index.html",

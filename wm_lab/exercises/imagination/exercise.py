@@ -48,7 +48,7 @@ from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.drawing import Drawing
-from wm_lab.reports.plots import horizon_curves
+from wm_lab.reports.error_curves import horizon_curves
 
 CHOSE = "validation"
 """The split by which a checkpoint is chosen."""
