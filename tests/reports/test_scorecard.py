@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wm_lab.reports.chapters import Chapter
-from wm_lab.reports.metric_use import correlation, metric_use_table
+from wm_lab.reports.metric_use import correlation, metric_use, metric_use_figure, metric_use_table
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.scorecard import RUNGS, card, cards, scorecard_table, scorecard_verdict
 from wm_lab.reports.sweep_report import SweepAnswer, write_report
@@ -36,6 +36,7 @@ def planning(mpc: float = 0.8, gap: float = 0.0) -> dict[str, Any]:
         {
             "arm": arm,
             "success": interval(rate - 0.04, rate, rate + 0.04),
+            "episode_return": interval(-rate - 1, -rate, -rate + 1),
             "predicted_minus_realised": interval(0.1, 0.2, 0.3),
         }
         for arm, rate in rates.items()
@@ -132,8 +133,12 @@ def test_models_of_a_sweep_say_which_number_predicts_which_use():
             result = {"labels": labels, "task": "hand/reach", "seed": 0, "verdict": "", "numbers": numbers}
             typed = (f"trainer.steps={steps}",)
             made.append(RunRecord(Path(f"{exercise}{steps}"), "finished", "", typed, {}, "", result))
-    table = metric_use_table(made)
+    told = metric_use(made)
+    table = metric_use_table(told)
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert rows["steps useful"]["planner"] == "1.00 [1.00, 1.00]" and rows["steps useful"]["n"] == "6"
     assert "ranks policies" not in table.columns  # all alike
-    assert metric_use_table(made[:9]) is None
+    assert not metric_use(made[:9])
+    planner = metric_use_figure(told).axes[0]
+    assert planner.get_title(loc="left") == "planner"
+    assert [label.get_text() for label in planner.get_yticklabels()] == list(rows)

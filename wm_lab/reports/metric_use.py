@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wm_lab.evaluation.bootstrap import RESAMPLES, percentile_bounds
 from wm_lab.evaluation.interval import Interval
 from wm_lab.evaluation.policy_ranking import spearman
+from wm_lab.reports import style
 from wm_lab.reports.cells import SweepCell
 from wm_lab.reports.runs import RunRecord
 from wm_lab.reports.scorecard import FIRST, NONE, Numbers, asked_by_choice
+from wm_lab.reports.style import BLUE, GREY, INK, QUIET, VERMILION
 from wm_lab.reports.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEAST = 5
 """Models of a task, of which a correlation is told."""
@@ -27,8 +32,12 @@ LEAST = 5
 NAN = float("nan")
 
 
-def metric_use_table(records: Sequence[RunRecord]) -> Table | None:
-    """A row a metric, a column a use; None where no task has enough models that were asked for both."""
+MetricUse = Mapping[tuple[str, str], Interval]
+"""{(metric, use): rank correlation over models}, of those that can be told"""
+
+
+def metric_use(records: Sequence[RunRecord]) -> MetricUse:
+    """Every metric with every use; empty where no task has enough models that were asked for both."""
     models: dict[str, list[tuple[dict[str, float], dict[str, float]]]] = {}
     for (task, _), asked in asked_by_choice(records).items():
         if "imagination" in asked:
@@ -38,11 +47,12 @@ def metric_use_table(records: Sequence[RunRecord]) -> Table | None:
         for metric in METRICS
         for use in USES
     }
-    told = {key: one for key, one in found.items() if one is not None}
-    if not told:
-        return None
-    columns = [use for use in USES if any(key[1] == use for key in told)]
-    rows = []
+    return {key: one for key, one in found.items() if one is not None}
+
+
+def metric_use_table(told: MetricUse) -> Table:
+    """A row a metric, a column a use."""
+    columns, rows = _uses(told), []
     for metric in METRICS:
         its = {use: one for (name, use), one in told.items() if name == metric}
         if its:
@@ -56,6 +66,33 @@ def metric_use_table(records: Sequence[RunRecord]) -> Table | None:
     return Table(
         "Which cheap number predicts which use", ("metric", *columns, "n"), rows, frozenset({"metric"}), caption
     )
+
+
+def metric_use_figure(told: MetricUse) -> Figure:
+    """A panel a use, a row a metric: ρ with its interval, in colour where that leaves zero out."""
+    shown = [metric for metric in METRICS if any(key[0] == metric for key in told)]
+    columns = _uses(told)
+    with style.style():
+        figure = style.new_figure(1.6 + 1.35 * len(columns), 0.9 + 0.24 * len(shown))
+        panels = figure.subplots(1, len(columns), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, use in zip(panels, columns, strict=True):
+            axes.axvline(0, color=QUIET, lw=0.8, zorder=1)
+            for place, metric in enumerate(shown):
+                if (one := told.get((metric, use))) is not None:
+                    colour = BLUE if one.low > 0 else VERMILION if one.high < 0 else GREY
+                    axes.plot([one.low, one.high], [place, place], color=colour, lw=1.4, zorder=2)
+                    axes.plot(one.value, place, "o", color=colour, ms=4, zorder=3)
+            axes.set_title(use)
+            axes.set_xlim(-1.05, 1.05)
+            axes.set_xticks([-1, 0, 1])
+        panels[0].set_yticks(range(len(shown)), shown, color=INK)
+        panels[0].invert_yaxis()
+        figure.supxlabel("Spearman's ρ over models, mean over tasks", fontsize=9, color=QUIET)
+    return figure
+
+
+def _uses(told: MetricUse) -> list[str]:
+    return [use for use in USES if any(key[1] == use for key in told)]
 
 
 def correlation(tasks: Sequence[Sequence[tuple[float, float]]], seed: int = 0) -> Interval | None:
@@ -146,6 +183,8 @@ METRICS: dict[str, Callable[[Numbers], float]] = {
 
 USES: dict[str, tuple[str, Callable[[Numbers], float]]] = {
     "planner": ("planning", _of_arm("mpc", "success")),
+    "its return": ("planning", _of_arm("mpc", "episode_return")),
+    "near a clone": ("planning", _of_arm("local", "success")),
     "not exploited": ("planning", _of_arm("mpc", "predicted_minus_realised", -1.0)),
     "place to learn in": ("planning", _of_arm("actor", "success")),
     "ranks policies": ("policies", _ranking("spearman")),

@@ -26,7 +26,7 @@ from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
 from wm_lab.reports.cells import MAIN_ARM, SweepCell, curve_of, sweep_cells
 from wm_lab.reports.chapters import Chapter, chapters
-from wm_lab.reports.metric_use import metric_use_table, metrics, uses
+from wm_lab.reports.metric_use import metric_use, metric_use_figure, metric_use_table, metrics, uses
 from wm_lab.reports.page import write_page
 from wm_lab.reports.played import (
     Played,
@@ -107,8 +107,9 @@ def answer_sweep(folders: Sequence[Path]) -> SweepAnswer | None:
     answer.verdicts[:0] = map(scorecard_verdict, told)
     answer.cards.extend(map(scorecard_table, told))
     answer.tables[:0] = answer.cards
-    if (predicts := metric_use_table(records)) is not None:
-        answer.tables.append(predicts)
+    if predicts := metric_use(records):
+        answer.tables.append(metric_use_table(predicts))
+        answer.figures["which cheap number predicts which use"] = metric_use_figure(predicts)
     answer.chapters.extend(chapters(records))
     answer.tables.extend(_failures(records, missing))
     answer.details.extend(_details(records, cells, played))
