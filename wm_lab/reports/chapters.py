@@ -32,13 +32,16 @@ class Lesson(NamedTuple):
 
 PLANNING = Lesson("Does planning with the model beat a cloned policy?", "success")
 
+POLICIES = Lesson("Can the model rank policies without the robot?", "policies")
+
 EXERCISES = {
     "imagination": Lesson("How far ahead can the model imagine?", "imagination_all"),
     "planning": PLANNING,
     "planning_brief": PLANNING,
     "goals": Lesson("Can it go where it is shown a goal?", "success"),
     "integration": Lesson("How are a world model and a policy best joined?", "success"),
-    "policies": Lesson("Can the model rank policies without the robot?", "policies"),
+    "policies": POLICIES,
+    "policies_brief": POLICIES,
     "augmentation": Lesson("Do data made in the model help a cloned policy?", "augmentation"),
     "latent": Lesson("What does the latent hold?", "scenes"),
 }

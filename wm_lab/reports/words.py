@@ -105,6 +105,11 @@ READINGS: Mapping[str, Reading] = {
         "Dots: error of imagination against seconds of training.",
         "Down is better, left is cheaper: how far imagination errs, and how long its model was trained.",
     ),
+    "which cheap number": Reading(
+        "Dots with intervals: rank correlation of each number of imagination, a row, with each use, a panel.",
+        "Right of zero, models with the better number are the better ones in use; in colour where the interval leaves "
+        "zero out.",
+    ),
 }
 """By the beginning of a figure's name, the longest counts; EXERCISE/FIGURE where one is read otherwise there."""
 
