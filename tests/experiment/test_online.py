@@ -9,7 +9,7 @@ import torch
 
 from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.behaviours.actor_critic import ActorCritic
-from wm_lab.behaviours.behaviour import rewards_differ
+from wm_lab.behaviours.behaviour import feature_spec, rewards_differ
 from wm_lab.data.config import FEW, LAST_ROOM, MOST_ROUNDS, DataConfig
 from wm_lab.errors import UserError
 from wm_lab.experiment.arms import PlanningArm
@@ -18,6 +18,7 @@ from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.restandardised import restandardised
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
 from wm_lab.settings import build
+from wm_lab.training.checkpoint import load_model
 from wm_lab.world_model import DataSpec, WorldModel
 
 ROUNDS = {"episodes": 12, "validation_fraction": 0.25, "rounds": 3, "round_episodes": 2, "newest_fraction": None}
@@ -150,14 +151,15 @@ def test_how_the_last_actor_is_validated_names_no_round_before_it(tmp_path):
     assert few[0] == many[0] and few[1] != many[1]
 
 
-def test_an_actor_that_goes_on_counts_rewards_by_all_data_so_far(tmp_path, monkeypatch):
+def test_an_actor_that_goes_on_counts_rewards_and_features_by_all_data_so_far(tmp_path, monkeypatch):
     data = {"rounds": 1, "collector": "actor"}
     with Experiment(learning(tmp_path, data=data, behaviour=ACTOR_CRITIC, behaviour_trainer=TRAINER)) as experiment:
         training = experiment.models.behaviour_training(1)
         heard = []
         monkeypatch.setattr(ActorCritic, "go_on_with", lambda self, spec: (heard.append(spec), self)[1])
         training.make()
-        assert heard == [experiment.data.dataset(1).spec]
+        world = load_model(experiment.models.world_model(1), WorldModel)
+        assert heard == [feature_spec(world, experiment.data.dataset(1))]
 
 
 def test_who_collects_must_be_there(tmp_path):

@@ -89,11 +89,12 @@ class ActorCritic(NormalisedBehaviour):
         self.scale = ReturnScale()
 
     def go_on_with(self, spec: DataSpec) -> Self:
-        """Count rewards in deviations of the new data where these are larger.
+        """Count rewards in deviations of the new data where these are larger, and features in their new ones.
 
         Data that were hardly paid have a deviation so small that what is earned later lies beyond the critic's bins.
         What the critic expects is too much at first, by as much as the unit grew.
         """
+        super().go_on_with(spec)
         if (unit := spec.std["reward"][0]) > self.unit:
             self.scale.shrink(self.unit / unit)
             self.unit = unit

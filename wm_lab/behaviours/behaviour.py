@@ -56,7 +56,7 @@ class Behaviour(Trainable):
     by_gradient: ClassVar[bool] = True
     """Whether it learns by the gradient of its loss; else `loss` itself moves the weights, in `train()` mode."""
 
-    CONTINUED: ClassVar[int] = 1
+    CONTINUED: ClassVar[int] = 2
     """Revision of how a trained one goes on with more data."""
 
     config: BehaviourConfig
@@ -88,7 +88,7 @@ class Behaviour(Trainable):
         return self
 
     def go_on_with(self, spec: DataSpec) -> Self:
-        """Say what data it learns on from, where it was trained with less; most behaviours have no use for that."""
+        """Say what data, and features of which model, it learns on from, where it was trained with less."""
         return self
 
     @property
@@ -114,6 +114,14 @@ class NormalisedBehaviour(Behaviour):
         self.spec = spec
         self.register_buffer("feature_mean", torch.tensor(spec.mean[FEATURES]))
         self.register_buffer("feature_std", torch.tensor(spec.std[FEATURES]))
+
+    def go_on_with(self, spec: DataSpec) -> Self:
+        """Read features in their new deviations: what training adds to a latent soon lies far from where it began."""
+        mean, std = spec.mean[FEATURES], spec.std[FEATURES]
+        self.feature_mean.copy_(torch.tensor(mean))
+        self.feature_std.copy_(torch.tensor(std))
+        self.spec = replace(self.spec, mean={**self.spec.mean, FEATURES: mean}, std={**self.spec.std, FEATURES: std})
+        return self
 
     def _read(self, features: Tensor) -> Tensor:
         """What networks see of features, [..., F]."""

@@ -224,12 +224,13 @@ class Models:
 
         def make() -> Trainable:
             world = load_model(checkpoint, WorldModel, self._tools.device)
+            if earlier is None and last:
+                require_rewards(dataset)
+            spec = feature_spec(world, dataset)
             if earlier is not None:
-                behaviour = load_model(earlier, Behaviour).go_on_with(dataset.spec)
+                behaviour = load_model(earlier, Behaviour).go_on_with(spec)
             else:
-                if last:
-                    require_rewards(dataset)
-                behaviour = build(Behaviour, section, "behaviour", feature_spec(world, dataset))
+                behaviour = build(Behaviour, section, "behaviour", spec)
             return behaviour.learn_in(world).learn_awake(partial(paid, self._tools.make_task))
 
         def judge(folder: Path) -> Judge | None:
