@@ -27,7 +27,7 @@ def test_a_course_has_a_chapter_an_exercise_with_its_figure_and_a_way_to_its_pag
     html = write_page(tmp_path / "report.html", title_of(found, ""), verdicts=said, chapters=found).read_text()
     assert html.count("latent reads the setpoint.</p>") == 1 and html.index(said[1]) > html.rindex("The whole run")
     assert "<h1>World models on hand/push: 7 exercises</h1>" in html
-    assert html.count('role="img" aria-label="') == html.count("<svg") == 8
+    assert html.count('role="img" aria-label="') == html.count("<svg") == len(EXERCISES)
     assert all(f'href="{name}/report.html"' in html for name in EXERCISES) and "<dt>setpoint</dt>" in html
     assert html.index('href="#terms"') < html.index("<h2>"), "whoever begins to read finds them"
 
