@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from wm_lab.errors import UserError
 from wm_lab.models.parts.cache import FORGOTTEN, Cache
+from wm_lab.models.parts.products import Linear
 
 Rotation = tuple[Tensor, Tensor]
 """cosines and sines, [B or 1, L, dh / 2]"""
@@ -176,9 +177,9 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads, hidden = num_heads, int(width * mlp_ratio)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.SiLU(inplace=True), nn.Linear(hidden, width))
+        self.qkv = Linear(width, 3 * width, bias=False)
+        self.out = Linear(width, width)
+        self.mlp = nn.Sequential(Linear(width, hidden), nn.SiLU(inplace=True), Linear(hidden, width))
 
     def forward(
         self, x: Tensor, rotation: Rotation, mask: Tensor, join: Join | None = None

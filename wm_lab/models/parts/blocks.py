@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_lab.models.parts.products import Linear
+
 
 def symlog(x: Tensor) -> Tensor:
     """sign(x) ln(1 + |x|): compresses large magnitudes, linear near zero (DreamerV3, §Robust predictions)."""
@@ -24,10 +26,10 @@ def mlp(inputs: int, units: int, layers: int, outputs: int | None = None) -> nn.
     """
     stack: list[nn.Module] = []
     for _ in range(layers):
-        stack += [nn.Linear(inputs, units), nn.LayerNorm(units, eps=1e-4), nn.SiLU()]
+        stack += [Linear(inputs, units), nn.LayerNorm(units, eps=1e-4), nn.SiLU()]
         inputs = units
     if outputs is not None:
-        stack.append(nn.Linear(inputs, outputs))
+        stack.append(Linear(inputs, outputs))
     return nn.Sequential(*stack)
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from wm_lab.models.parts.geometry import PairwiseGeometry
 from wm_lab.models.parts.images import is_image
+from wm_lab.models.parts.products import linear
 from wm_lab.world_model import DataSpec
 
 
@@ -103,7 +104,7 @@ class LinearDynamicsPrior(nn.Module):
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
         """The next z, [..., Z], from z and the action [..., A] that follows."""
-        return z + F.linear(torch.cat([z, action], -1), self.weight, self.bias)
+        return z + linear(torch.cat([z, action], -1), self.weight, self.bias)
 
 
 def _side_by_side(values: Mapping[str, list[float]], sizes: Mapping[str, int], default: float) -> Tensor:

@@ -23,6 +23,7 @@ from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, StochasticLatent, balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
+from wm_lab.models.parts.products import Linear
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
@@ -195,15 +196,13 @@ class RecurrentCell(nn.Module):
         # blocks share is one dense product, and the action's part does not wait for h.
         fan_in = deter + 3 * hidden * groups
         self.mix_own = BlockLinear(groups, deter, deter, fan_in)
-        self.mix_hz, self.mix_action = (nn.Linear(parts * hidden, deter, bias=False) for parts in (2, 1))
+        self.mix_hz, self.mix_action = (Linear(parts * hidden, deter, bias=False) for parts in (2, 1))
         for layer in (self.mix_hz, self.mix_action):
             nn.init.normal_(layer.weight, std=fan_in**-0.5)
         self.mix_norm = nn.LayerNorm(deter, eps=1e-4)
         self.gates = BlockLinear(groups, deter, 3 * deter)
-        self.posterior_h, self.token = nn.Linear(deter, hidden), nn.Linear(encoder.size, hidden, bias=False)
-        self.posterior_out = nn.Sequential(
-            nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), nn.Linear(hidden, latent.raw_size)
-        )
+        self.posterior_h, self.token = Linear(deter, hidden), Linear(encoder.size, hidden, bias=False)
+        self.posterior_out = nn.Sequential(nn.LayerNorm(hidden, eps=1e-4), nn.SiLU(), Linear(hidden, latent.raw_size))
         self.prior_out = mlp(deter, hidden, 2, latent.raw_size)
         if isinstance(latent, GaussianLatent):
             latent.initialise(self.posterior_out[-1])

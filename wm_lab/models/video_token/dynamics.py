@@ -28,6 +28,7 @@ from wm_lab.errors import UserError
 from wm_lab.models.parts.attention import Transformer
 from wm_lab.models.parts.blocks import mlp
 from wm_lab.models.parts.fsq import FSQ
+from wm_lab.models.parts.products import Linear
 from wm_lab.models.video_token.config import VideoTokenConfig
 
 
@@ -47,14 +48,14 @@ class TokenDynamics(nn.Module):
         # whole frame and adds something to each of its tokens.
         reads = prompt + (codes * fsq.dims if tokens > 1 else 0)
         self.prompt = mlp(reads, width, 1, self.group_size * width)
-        self.embed = nn.Linear(self.per_token * fsq.dims, width)
+        self.embed = Linear(self.per_token * fsq.dims, width)
         self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
-        self.logits = nn.Linear(width, self.per_token * fsq.size)
+        self.logits = Linear(width, self.per_token * fsq.size)
         rounds = {"parallel": 1, "maskgit": min(config.refine_steps, tokens), "autoregressive": tokens}
         self.rounds, self.in_order = rounds[config.decoding], config.decoding == "autoregressive"
         if self.rounds > 1:
             self.refiner = Transformer(width, 1, config.num_heads, window=1)
-            self.settled = nn.Linear(self.per_token * fsq.dims, width)
+            self.settled = Linear(self.per_token * fsq.dims, width)
             self.open = nn.Parameter(0.02 * torch.randn(width))
 
     @property
