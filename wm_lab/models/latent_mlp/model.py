@@ -121,8 +121,12 @@ class LatentMLP(FeatureModel):
 
     def _prior(self, z: Tensor, previous_action: Tensor, action: Tensor) -> Tensor:
         """Prior of the next z [..., Z], from this one, the previous action and the one that is taken now."""
+        return self.latent.distribution(*self._change(z, previous_action, action))
+
+    def _change(self, z: Tensor, previous_action: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """What a latent makes a prior of: the transition's raw outputs, and the linear prediction that they correct."""
         change = self.transition(torch.cat([self._features(z, previous_action), action], -1))
-        return self.latent.distribution(change, self.latent.linear_prediction(z, action))
+        return change, self.latent.linear_prediction(z, action)
 
     def _roll(self, state: LatentState, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""
@@ -138,9 +142,12 @@ class LatentMLP(FeatureModel):
 
     def _advance(self, state: LatentState, action: Tensor, likely: bool = False) -> LatentState:
         """Beliefs [M] after an action [M, A], its outcome unobserved."""
-        return LatentState(self._draw(self._prior(state.z, state.action, action), likely), action)
-
-    def _draw(self, parameters: Tensor, likely: bool = False) -> Tensor:
+        change = self._change(state.z, state.action, action)
         if likely or not self.training:
+            return LatentState(self.latent.likely(*change), action)
+        return LatentState(self._draw(self.latent.distribution(*change)), action)
+
+    def _draw(self, parameters: Tensor) -> Tensor:
+        if not self.training:
             return self.latent.mode(parameters)
         return self.latent.sample(parameters, self.latent.noise(*parameters.shape[:-1], device=parameters.device))
