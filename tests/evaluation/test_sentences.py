@@ -21,7 +21,7 @@ from wm_lab.evaluation.assessment import assess
 from wm_lab.evaluation.comparison import STEPS as STEPS_TO_SUCCESS
 from wm_lab.evaluation.comparison import SUCCESS, Attribution, Difference
 from wm_lab.evaluation.interval import Interval, undefined
-from wm_lab.evaluation.nudges import nudged_name, robustness_verdicts
+from wm_lab.evaluation.nudges import nudged_clone_verdicts, nudged_name, robustness_verdicts
 from wm_lab.evaluation.verdicts import (
     attribution_verdict,
     by_group,
@@ -50,7 +50,7 @@ SUBJECT = "|".join(
         r"imagination|its (mean width|doubt)",
         r"the latent(, in which [^,]+,)?",
         r"training|similar scenes|phases|imagined frames|clusters",
-        r"after \d+ disturbed steps of \w+ cloning",
+        r"after \d+ disturbed steps of \w+ (cloning|local planning)",
         r"toy/push|\d+ of \d+ starts|following (generated )?sub-goals[\w ]*",
     )
 )
@@ -59,7 +59,7 @@ VERB = "|".join(
         r"beats|earns|does (better|worse|better or worse) than|is|are|was|were",
         r"stays|captures|does not capture|raised|lowered|changed|keeps|leads|exceeds|loses",
         r"solves|falls short of|lie together|form|cluster|tell|holds",
-        r"ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
+        r"bears|ranks|agrees|overrates( or underrates)?|underrates|places|narrows|does not narrow",
         r"and [\w ]+ lie within|or [\w -]+ is better",
     )
 )
@@ -109,6 +109,7 @@ def planning() -> Iterator[str]:
             yield clones_verdict(measured)
     for kind in KINDS:
         yield from robustness_verdicts([difference(kind, a=nudged_name("bc", "position"), b="bc")], 2)
+        yield from nudged_clone_verdicts([difference(kind, a=nudged_name("local", "position"), b="bc")], 2)
         yield exploitation_verdict(KINDS[kind], 1)
     yield from starts_verdict(3, 10)
     yield from starts_verdict(1, 10)

@@ -19,7 +19,7 @@ def test_the_clone_the_planner_and_the_expert_play_again_with_a_nudge(tmp_path):
     assert (
         nudged >= {f"{arm}_nudged_action" for arm in ("expert", "bc", "mpc")} and "random_nudged_action" not in nudged
     )
-    assert answer.tables[-1].title == "After a nudge"
+    assert [table.title for table in answer.tables[-2:]] == ["After a nudge", "After a nudge, against the clone"]
     assert "nudged" in answer.figures
     told = [verdict for verdict in answer.verdicts if "after 2 disturbed steps of action" in verdict]
     assert any("cloning solves" in verdict for verdict in told) and not any("expert" in verdict for verdict in told)

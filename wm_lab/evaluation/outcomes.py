@@ -100,7 +100,7 @@ def joined(before: Outcomes, after: Outcomes) -> Outcomes:
     """One arm's episodes of two manifests that differ in their seeds alone, in this order."""
     manifest = replace(after.manifest, seeds=before.manifest.seeds)
     require_same(before.manifest, manifest)
-    arrays = {name: np.concatenate([getattr(before, name), getattr(after, name)]) for name in ARRAYS}
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(before, name), getattr(after, name)]) for name in ARRAYS}
     return replace(after, manifest=replace(manifest, seeds=before.manifest.seeds + after.manifest.seeds), **arrays)
 
 

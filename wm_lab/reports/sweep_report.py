@@ -20,7 +20,7 @@ from wm_lab.evaluation.against_clone import CLONE, PLANNERS, against_clone, plan
 from wm_lab.evaluation.aggregates import iqm_interval, iqm_over_episodes, probability_of_improvement
 from wm_lab.evaluation.comparison import Difference, adjust, compare, compare_by_type, compare_returns, success_rows
 from wm_lab.evaluation.interval import Interval
-from wm_lab.evaluation.nudges import nudge_differences, undisturbed
+from wm_lab.evaluation.nudges import nudge_differences, nudged_against_clone, undisturbed
 from wm_lab.evaluation.outcomes import Outcomes, stack
 from wm_lab.evaluation.over_seeds import over_seeds
 from wm_lab.evaluation.verdicts import clones_verdict, is_significant, planning_verdict, with_seeds
@@ -60,6 +60,7 @@ from wm_lab.reports.tables import (
     Table,
     clone_table,
     difference_table,
+    nudged_clone_table,
     return_table,
     robustness_table,
     success_table,
@@ -134,6 +135,8 @@ def _compare(
     if nudged := nudge_differences(per_choice(played)):
         answer.tables.append(robustness_table(nudged))
         answer.figures["nudged"] = nudged_success(nudged)
+    if beside := nudged_against_clone(per_choice(played)):
+        answer.tables.append(nudged_clone_table(beside))
     solving = {task: choices for task, choices in shown.items() if task in tested}
     if solving:
         answer.figures["success against thinking time"] = choice_latency(success_rows(solving))

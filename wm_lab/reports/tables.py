@@ -271,6 +271,30 @@ def robustness_table(differences: Sequence[Difference]) -> Table:
     return Table("After a nudge", columns, blank_repeats(body), left, caption, starts)
 
 
+def nudged_clone_table(differences: Sequence[Difference]) -> Table:
+    """Planning arms against the clone under the same nudge; see `nudged_against_clone`."""
+    columns = ("task", "arm", "disturbed", "planning", "clone", "planning − clone", "p (Holm)", "says", "n")
+    body = [
+        (
+            d.name,
+            *split_name(d.a),
+            d.rate_a.bounds(),
+            number(d.rate_b.value, 2),
+            d.difference.bounds(),
+            p_value(d.p_adjusted),
+            split_name(d.better)[0] if is_significant(d) else "cannot tell",
+            counted(d.difference.n, d.seeds),
+        )
+        for d in differences
+    ]
+    starts = [i for i in range(1, len(body)) if body[i][:2] != body[i - 1][:2]]
+    caption = f"The same nudge in the same episodes. {OF_RATES}; Holm over the rows. " + what_n_counts(
+        d.seeds for d in differences
+    )
+    left = frozenset({"task", "arm", "disturbed", "says"})
+    return Table("After a nudge, against the clone", columns, blank_repeats(body), left, caption, starts)
+
+
 def attribution_table(gaps: Mapping[str, Attribution], title: str = "Where success is lost") -> Table:
     """{task: attribution}: expert (if any) to learned planner, in steps that add up."""
     columns = ("task", "planner", "cost", "model", "total", "model (true cost)", "n")

@@ -22,7 +22,12 @@ from wm_lab.domains import Amount, Count, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.evaluation.nudges import nudge_differences, robustness_verdicts
+from wm_lab.evaluation.nudges import (
+    nudge_differences,
+    nudged_against_clone,
+    nudged_clone_verdicts,
+    robustness_verdicts,
+)
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
@@ -69,7 +74,7 @@ from wm_lab.experiment.side_by_side import train_models
 from wm_lab.policies.nudged import Nudge
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import nudged_success
-from wm_lab.reports.tables import robustness_table
+from wm_lab.reports.tables import nudged_clone_table, robustness_table
 from wm_lab.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -325,4 +330,7 @@ def _add_robustness(answer: Answer, task: str, arms: dict[str, list[Outcomes]]) 
     answer.verdicts += robustness_verdicts(differences, Nudge.steps)
     answer.numbers["robustness"] = plain(differences)
     answer.tables.append(robustness_table(differences))
+    if beside := nudged_against_clone({task: arms}):
+        answer.verdicts += nudged_clone_verdicts(beside, Nudge.steps)
+        answer.tables.append(nudged_clone_table(beside))
     answer.figures["nudged"] = Drawing(nudged_success, (differences,))
