@@ -110,8 +110,9 @@ def correlation(tasks: Sequence[Sequence[tuple[float, float]]], seed: int = 0) -
     for pairs in large:
         drawn = pairs[random.integers(len(pairs), size=(RESAMPLES, len(pairs)))]  # [R, models, 2]
         again.append(spearman(drawn[..., 0], drawn[..., 1]))
-    means = np.nanmean(np.stack(again), 0)
-    low, high = percentile_bounds(means[~np.isnan(means)], n=min(map(len, large)), strata=len(large))
+    found = np.stack(again)  # [tasks, R]
+    means = np.nanmean(found[:, ~np.isnan(found).all(0)], 0)
+    low, high = percentile_bounds(means, n=min(map(len, large)), strata=len(large))
     return Interval(min(float(low), value), value, max(float(high), value), sum(map(len, large)))
 
 
