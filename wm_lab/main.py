@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
 
     name: of a job of a sweep, which ends in one line: the tables come once, at the end of all
     """
-    settings, tracking = read(cfg)
+    plain = resolved(cfg)
+    settings, tracking = chosen(plain)
     folder = Path(HydraConfig.get().runtime.output_dir)
     exercise = build(Exercise, settings.exercise, "exercise")
     if tracking.rerun:
@@ -104,7 +106,7 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
         require_test(cfg.optimized_metric, experiment.task_spec)
         with Run(
             folder,
-            config=plain_values(cfg, resolve=True),
+            config=plain,
             config_text=OmegaConf.to_yaml(cfg, resolve=True),
             overrides=typed(),
             tracking=tracking,
@@ -140,7 +142,11 @@ def typed() -> list[str]:
 
 def read(cfg: DictConfig) -> tuple[Settings, TrackingConfig]:
     """Plain, resolved and complete settings."""
-    plain = resolved(cfg)
+    return chosen(resolved(cfg))
+
+
+def chosen(plain: dict[str, Any]) -> tuple[Settings, TrackingConfig]:
+    """The same of what is resolved already, which takes a while."""
     choices = HydraConfig.get().runtime.choices
     labels = {
         group: str(choices[group])
@@ -268,7 +274,7 @@ def job(cfg: DictConfig) -> float | None:
     try:
         metric = exercise_class(plain_values(cfg.exercise)).metric
         check_metric(cfg.optimized_metric, metric, HydraConfig.get().runtime.choices["exercise"])
-        if is_multirun() and finished_before(folder, OmegaConf.to_yaml(cfg, resolve=True)) is not None:
+        if is_multirun() and finished_before(folder, partial(OmegaConf.to_yaml, cfg, resolve=True)) is not None:
             log.info("finished before: %s", folder)
         elif is_multirun():
             with of_job(name := job_name(folder)):

@@ -84,8 +84,8 @@ def test_a_cell_is_finished_however_many_workers_ran_it(tmp_path):
     cell = tmp_path / "0"
     write_run(cell, "cem")
     (cell / "config.yaml").write_text(config.format(workers=1, rounds=0))
-    assert finished_before(cell, config.format(workers=2, rounds=0)) is not None
-    assert finished_before(cell, config.format(workers=1, rounds=1)) is None
+    assert finished_before(cell, lambda: config.format(workers=2, rounds=0)) is not None
+    assert finished_before(cell, lambda: config.format(workers=1, rounds=1)) is None
 
 
 def test_a_disk_that_is_full_when_the_report_is_due_costs_the_page_and_not_the_answer(tmp_path, capsys):

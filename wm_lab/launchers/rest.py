@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Rest(Launcher):
                 HydraConfig.instance().set_config(job)  # ${hydra:job.num} is this job's
                 folder = Path(job.hydra.sweep.dir, str(job.hydra.sweep.subdir)).absolute()
                 del job.hydra
-            done = folder.exists() and finished_before(folder, OmegaConf.to_yaml(job, resolve=True)) is not None
+            done = finished_before(folder, partial(OmegaConf.to_yaml, job, resolve=True)) is not None
         except OmegaConfBaseException:  # hydra.job.id, which launchers give
             return False
         finally:

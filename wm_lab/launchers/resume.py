@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +112,13 @@ def place(folder: Path, asked: Mapping[str, Any]) -> tuple[Path, FileLock]:
     return folder, lock
 
 
-def finished_before(folder: Path, config: str) -> RunRecord | None:
-    """What the run with this configuration (YAML) left in `folder`, where it is finished."""
+def finished_before(folder: Path, write: Callable[[], str]) -> RunRecord | None:
+    """What the run with this configuration left in `folder`, where it is finished; `write` makes YAML of it."""
     record = read_run(folder)
     if record.state != "finished" or record.result is None:
         return None
     try:
-        before = (folder / "config.yaml").read_text(encoding="utf-8")
+        before, config = (folder / "config.yaml").read_text(encoding="utf-8"), write()
         same = before == config or _counting(yaml.safe_load(before)) == _counting(yaml.safe_load(config))
     except (OSError, ValueError, yaml.YAMLError):
         return None
