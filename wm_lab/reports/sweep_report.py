@@ -136,7 +136,7 @@ def _compare(
         answer.tables.append(robustness_table(nudged))
         answer.figures["nudged"] = nudged_success(nudged)
     if beside := nudged_against_clone(per_choice(played)):
-        answer.tables.append(nudged_clone_table(beside))
+        answer.details.append(nudged_clone_table(beside))
     solving = {task: choices for task, choices in shown.items() if task in tested}
     if solving:
         answer.figures["success against thinking time"] = choice_latency(success_rows(solving))
