@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAST = 1_500_000
+LEAST = 4_000_000
 """Multiplications of a product at least, for oneDNN to be asked."""
 
 
