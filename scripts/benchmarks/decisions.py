@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from imagination import ACTION, OBSERVATION
 from measure import Row, fastest, size
 
 from wm_lab.models.latent_mlp import LatentMLP, LatentMLPConfig
+from wm_lab.models.parts import products
 from wm_lab.models.rssm import RSSM, RSSMConfig
 from wm_lab.objectives import Objective, predicted_reward
 from wm_lab.planners import CEM, CEMConfig, Local, LocalConfig, Planner
@@ -17,6 +20,7 @@ from wm_lab.tasks.hand import HandConfig, HandTask
 from wm_lab.world_model import DataSpec, WorldModel
 
 ROUNDS = 40
+ROBOTS = 16
 LARGEST_SHARE = 1 / 6
 
 
@@ -37,21 +41,40 @@ def run() -> list[Row]:
         titles = ("whole box, 128 x 12 x 4", "the same with 16 proposals", "local, 128 x 4 x 1", "128 x 8 x 4")
         rows += [Row(f"{name}, a decision: {of}", 1e3 * s, "ms") for of, s in zip(titles, seconds, strict=True)]
         rows.append(Row(f"{name}, local / whole box", seconds[2] / seconds[0], "x", LARGEST_SHARE))
+        many = Robot(model, CEM(whole, ACTION), clone=None, robots=ROBOTS)
+        chosen, plain = fastest([many, lambda many=many: by_pytorch(many)], size(ROUNDS // 4, 1))
+        rows.append(Row(f"{name}, {ROBOTS} robots / the same by PyTorch's products", chosen / plain, "x"))
     return rows
 
 
-class Robot:
-    """Plans anew at every step; its model has learnt nothing, which costs as much."""
+def by_pytorch(work: Callable[[], object]) -> None:
+    """Without oneDNN's products, where those are asked for at all."""
+    asked, products.SLOW = products.SLOW, False
+    work()
+    products.SLOW = asked
 
-    def __init__(self, model: WorldModel, planner: Planner, clone: BehaviourCloning | None, proposals: int = 1) -> None:
+
+class Robot:
+    """One or several; plans anew at every step; its model has learnt nothing, which costs as much."""
+
+    def __init__(
+        self,
+        model: WorldModel,
+        planner: Planner,
+        clone: BehaviourCloning | None,
+        proposals: int = 1,
+        robots: int = 1,
+    ) -> None:
         advice = None if clone is None else BCProposals(ProposalsConfig(count=proposals), clone)
         self.policy = MPC(MPCConfig(), model, planner, Objective([(1.0, predicted_reward)], 2.0), advice)
-        self.policy.start(1)
-        self.policy.reset(0, HandTask(HandConfig()), seed=0)
-        self.first = True
+        self.robots, self.first = robots, True
+        self.policy.start(robots)
+        for row in range(robots):
+            self.policy.reset(row, HandTask(HandConfig()), seed=row)
 
     def __call__(self) -> None:
-        zeros = np.zeros((1, OBSERVATION), np.float32)
-        action = np.zeros((1, ACTION), np.float32)
-        self.policy.act(Moment(np.arange(1), {"state": zeros}, action, np.array([self.first])))
+        zeros = np.zeros((self.robots, OBSERVATION), np.float32)
+        action = np.zeros((self.robots, ACTION), np.float32)
+        first = np.full(self.robots, self.first)
+        self.policy.act(Moment(np.arange(self.robots), {"state": zeros}, action, first))
         self.first = False
