@@ -86,17 +86,24 @@ def test_every_command_tells_its_version(name, capsys, monkeypatch):
     assert capsys.readouterr().out == f"{name} {package.__version__}\n"
 
 
+def afresh(module, monkeypatch):
+    """It is loaded once more, and what other tests know of it is put back afterwards, in its package, too."""
+    package, _, name = module.rpartition(".")
+    monkeypatch.setattr(import_module(package), name, import_module(module), raising=False)
+    monkeypatch.delitem(sys.modules, module)
+
+
 @pytest.mark.parametrize("module", [*(place.partition(":")[0] for place in COMMANDS.values()), "wm_lab.play"])
 def test_every_command_can_be_called_by_its_module(module, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [module, "--help"])
-    monkeypatch.delitem(sys.modules, module, raising=False)
+    afresh(module, monkeypatch)
     with suppress(SystemExit):
         run_module(module, run_name="__main__")
     assert "wm-lab" in capsys.readouterr().out
 
 
 def test_a_module_that_is_no_command_says_which_one_is(monkeypatch):
-    monkeypatch.delitem(sys.modules, "wm_lab.main", raising=False)
+    afresh("wm_lab.main", monkeypatch)
     with pytest.raises(SystemExit, match="python -m wm_lab`"):
         run_module("wm_lab.main", run_name="__main__")
 
