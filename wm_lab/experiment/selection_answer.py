@@ -132,14 +132,13 @@ def _told(selection: PolicySelection) -> str:
     episodes = {name: len(outcomes.manifest) for name, outcomes in selection.outcomes.items()}
     order = sorted(merits, key=lambda name: (episodes[name], merits[name]), reverse=True)
     equals = {name for name in selection.finalists if merits[name].solved == merits[chosen].solved}
-    tied = equals - {chosen}
     parts: list[str] = []
     for before, name in zip([None, *order], order, strict=False):
         merit = merits[name]
         told = f"{WORDS[name]} {merit.solved}"
         if before is None or episodes[before] != episodes[name]:
             told += f" of {episodes[name]}"
-        if tied and name in {chosen, *tied}:
+        if len(equals) > 1 and name in equals:
             told += f" (still there {merit.still_there}, {-merit.saved:.1f} steps, return {merit.earned:.3g})"
         parts.append(told)
     return f"{', '.join(parts)}: {WORDS[chosen]} is selected"
