@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from wm_lab.domains import Amount, Count, Domain, Several, Share
+from wm_lab.domains import Amount, Domain, Few, Several, Share
 from wm_lab.errors import UserError, unknown
 from wm_lab.exercises.integration.answer import (
     AUGMENTED,
@@ -57,7 +57,7 @@ class IntegrationConfig:
     validation_episodes: Amount = 24
     """Episodes of their own that the clone and local planning, near and far, play before the test: whoever solves most
     of them is the arm `selected`. 0: refused where exercise.arms has it."""
-    validation_rounds: Count = 4  # at most so many times, while it is in doubt who solves most
+    validation_rounds: Few = 4  # at most so many times, while it is in doubt who solves most
     subgoals: HoldConfig = field(default_factory=HoldConfig)  # how far ahead they lie, and how long they hold
     collection: bool = True  # executors also learn from what the world model learns from, half of each batch
     imagined_goals: Share = 0.0  # of the goals that the executor of sub-goals learns from, as the world model has them

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wm_lab.domains import Amount, Count, Several
+from wm_lab.domains import Amount, Few, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
@@ -96,7 +96,7 @@ class PlanningConfig:
     validation_episodes: Amount = 0
     """Episodes of their own that the clone and the planning that it advises play before the test: whoever solves most
     of them is the arm `selected` of the test. 0: nobody is selected."""
-    validation_rounds: Count = 4
+    validation_rounds: Few = 4
     """At most so many times these episodes, each time others: while it is in doubt who solves most, those who may play
     on, and who is clearly behind does not."""
     attribution: bool = True  # the 2×2 of {learned, true} dynamics and cost
