@@ -100,7 +100,7 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
         need("rerun", "tracking.rerun=true", "view")  # before any work
     with Experiment(settings) as experiment:
         if not name:  # of a sweep another job may read it
-            experiment.require_read(f"exercise={settings.label('exercise')}", exercise.unread(settings))
+            experiment.require_read(f"exercise={settings.label('exercise')}", exercise.unread(settings), typed())
         experiment.check()
         exercise.check(experiment)
         require_test(cfg.optimized_metric, experiment.task_spec)

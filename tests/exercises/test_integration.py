@@ -110,6 +110,10 @@ def test_sub_goals_tell_no_velocity(wanted):
         (("exercise.arms=[bc,magic]",), "magic"),
         (("exercise.validation_episodes=0",), "exercise.validation_episodes=0 plays none"),
         (("exercise.oracle_episodes=1",), "exercise.oracle_episodes=1 is too few"),
+        (
+            ("exercise.arms=[bc,simulator]", "exercise.oracle_episodes=0"),
+            "the arm simulator plays exercise.oracle_episodes",
+        ),
         (("task.observation=pixels",), "set task.observation=state"),
         (("model=simulator",), "model=simulator is the truth"),
         (("model@exercise.decoder=latent_mlp",), "choose model@exercise.decoder=decoder_only"),

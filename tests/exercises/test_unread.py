@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.entry.command import wm_lab
@@ -29,7 +31,7 @@ def require_read(*words: str) -> None:
     asked = settings(*words)
     exercise = build(Exercise, asked.exercise, "exercise")
     with Experiment(asked) as experiment:
-        experiment.require_read("exercise=x", exercise.unread(asked))
+        experiment.require_read("exercise=x", exercise.unread(asked), words)
 
 
 @pytest.mark.parametrize("exercise", LEFT)
@@ -48,6 +50,47 @@ def test_whoever_collects_rounds_reads_it_for_every_exercise():
     require_read("exercise=imagination", "data=on_policy", VALUE)
     with pytest.raises(UserError, match=BEHAVIOUR):
         require_read("exercise=imagination", "data=on_policy", BEHAVIOUR)
+
+
+TYPED = {
+    "planner=mppi": {"latent", "language", "augmentation", "collect"},
+    "planner.horizon=4": {"latent", "language", "augmentation", "collect"},
+    "objective=reward": {"latent", "language", "augmentation", "collect"},
+    "mpc.execute=1": {"latent", "language", "augmentation", "collect"},
+    "bc.hidden=32": {"latent", "imagination", "collect"},
+    "policy@bc=vla": {"latent", "imagination", "collect"},
+    "planner@local_planner=local": set(),
+    "cloning.validation_episodes=4": {"latent", "imagination", "collect"},
+}
+
+
+@pytest.mark.parametrize("exercise", LEFT)
+@pytest.mark.parametrize("typed", TYPED)
+def test_options_of_who_plans_or_clones_are_refused_where_nobody_does(exercise, typed):
+    if exercise in TYPED[typed]:
+        told = rf"^{re.escape(typed)} .* exercise=x (has nobody plan|clones nobody); leave it out"
+        with pytest.raises(UserError, match=told):
+            require_read(f"exercise={exercise}", typed)
+    else:
+        require_read(f"exercise={exercise}", typed)
+
+
+def test_whoever_collects_rounds_plans_and_clones_for_every_exercise():
+    require_read("exercise=latent", "data=on_policy", "planner=mppi")
+    require_read("exercise=latent", "data=on_policy", "data.advised=true", "bc.hidden=32")
+    with pytest.raises(UserError, match="clones nobody"):
+        require_read("exercise=latent", "data=on_policy", "bc.hidden=32")
+
+
+def test_what_an_exercise_reads_follows_its_own_options():
+    for words in (
+        ("exercise=planning", "exercise.clone=false", "exercise.advised=false", "bc.hidden=32"),
+        ("exercise=policies", "exercise.planning=false", "planner=mppi"),
+        ("exercise=imagination", "exercise.planned_windows=0", "planner=mppi"),
+    ):
+        with pytest.raises(UserError, match="leave it out"):
+            require_read(*words)
+    require_read("exercise=augmentation", "exercise.generator.kind=planner", "planner=mppi")
 
 
 def test_the_latent_is_looked_at_by_distances_that_were_learned_in_it():

@@ -50,8 +50,8 @@ class Exercise(ABC):
     """The one number of its answer that a search can maximise (`optimized_metric`): `success` or `H_skill`."""
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        """Of `behaviour`, `value` and `evaluation.offset` what this question makes nothing of; who collects rounds may
-        still read the first two."""
+        """What this question makes nothing of, of `behaviour`, `value`, `evaluation.offset` and the sections of
+        `experiment.unread`; who collects rounds may still read all but the third."""
         return frozenset()
 
     @abstractmethod

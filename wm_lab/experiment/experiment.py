@@ -5,7 +5,7 @@ What exists is found in the store under the hash of all that made it; what does 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Self
@@ -21,7 +21,6 @@ from wm_lab.experiment.arms import (
     PlanningArm,
     behaviour_arm,
     learns_inside,
-    values_ahead,
 )
 from wm_lab.experiment.checks import check_chunk, check_exploration, check_playing, check_training
 from wm_lab.experiment.clones import Clones
@@ -34,6 +33,7 @@ from wm_lab.experiment.race import Race, run_races
 from wm_lab.experiment.run_settings import EXPLORATION, Settings
 from wm_lab.experiment.score_error import score_error
 from wm_lab.experiment.tools import Tools
+from wm_lab.experiment.unread import require_read
 from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.variation import NONE
 from wm_lab.tracking.run import Run
@@ -186,25 +186,9 @@ class Experiment:
                 "exercise=planning or exercise=augmentation"
             )
 
-    def require_read(self, exercise: str, unread: Collection[str]) -> None:
-        """Raise UserError where a behaviour, a value or other frozen episodes were chosen that nobody would look at."""
-        settings, data = self.settings, self.data.config
-        collector = data.collector if data.rounds else None
-        if "behaviour" in unread and learns_inside(settings) and collector not in (ACTOR, PLANNED_ACTOR):
-            raise UserError(
-                f"behaviour={settings.label('behaviour')} learns to act, and {exercise} plays nobody who did; choose "
-                "behaviour=none, or exercise=planning"
-            )
-        if "value" in unread and values_ahead(settings) and collector in (None, ACTOR):
-            raise UserError(
-                f"value={settings.label('value')} is for planning beyond a horizon, and {exercise} has nobody plan "
-                "with it; choose value=none, or exercise=planning"
-            )
-        if "evaluation.offset" in unread and (offset := settings.evaluation["offset"]):
-            raise UserError(
-                f"evaluation.offset={offset} passes over frozen episodes, and {exercise} looks at none of them; set "
-                "evaluation.offset=0, or choose exercise=planning"
-            )
+    def require_read(self, exercise: str, unread: Collection[str], typed: Iterable[str] = ()) -> None:
+        """Raise UserError where something was chosen that nobody of this exercise would look at."""
+        require_read(self.settings, self.data.config, exercise, unread, typed)
 
     def close(self) -> None:
         """Send the worker processes home."""

@@ -37,6 +37,7 @@ from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.segment_maker import SynthesisConfig, settled
 from wm_lab.experiment.side_by_side import train_clones, train_models
 from wm_lab.experiment.synthetic_data import Synthesis
+from wm_lab.experiment.unread import PLANS
 from wm_lab.reports.moving import Clip
 from wm_lab.synthesis.filters import FilterConfig
 from wm_lab.synthesis.generators import GeneratorConfig
@@ -81,7 +82,8 @@ class AugmentationExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value"})
+        planned = self.config.generator.kind == "planner"
+        return (frozenset({"mpc"}) if planned else PLANS) | {"behaviour", "value"}
 
     def check(self, experiment: Experiment) -> None:
         config, settings, task_spec = self.config, experiment.settings, experiment.task_spec

@@ -17,6 +17,7 @@ from wm_lab.evaluation.proportions import wilson
 from wm_lab.exercises.exercise import Answer, Exercise
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
+from wm_lab.experiment.unread import CLONES, PLANS
 from wm_lab.reports.tables import Table
 
 
@@ -32,7 +33,7 @@ class CollectExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value", "evaluation.offset"})
+        return CLONES | PLANS | {"behaviour", "value", "evaluation.offset"}
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_playable("exercise=collect")

@@ -47,6 +47,7 @@ from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.recorded_data import require_truth
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.experiment.unread import CLONES, PLANS
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.error_curves import horizon_curves
 
@@ -62,7 +63,8 @@ class ImaginationExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value", "evaluation.offset"})
+        planned = frozenset() if self.config.planned_windows else PLANS
+        return CLONES | planned | {"behaviour", "value", "evaluation.offset"}
 
     def check(self, experiment: Experiment) -> None:
         config, task_spec, data = self.config, experiment.task_spec, experiment.data.config

@@ -75,6 +75,11 @@ class IntegrationConfig:
                 f"the arm {SELECTED} is chosen by validation episodes, and exercise.validation_episodes=0 plays none; "
                 f"set it to 24, say, or leave {SELECTED} out of exercise.arms"
             )
+        if ORACLE in self.arms and not self.oracle_episodes and self.arms != list(ARMS):
+            raise UserError(
+                f"the arm {ORACLE} plays exercise.oracle_episodes, which is 0; set it to 10, say, or leave the arm out "
+                "of exercise.arms"
+            )
         if self.oracle_episodes == 1:
             raise UserError(
                 f"exercise.oracle_episodes={self.oracle_episodes} is too few for an interval; play at least 2, or 0"

@@ -25,6 +25,7 @@ from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import CloneJob, choose_clones, train_jobs
 from wm_lab.experiment.tools import Tools
+from wm_lab.experiment.unread import PLANS
 from wm_lab.policies.retold import Tellable
 from wm_lab.tasks.task import Task
 
@@ -64,7 +65,7 @@ class LanguageExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value"})
+        return PLANS | {"behaviour", "value"}
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_playable("exercise=language")

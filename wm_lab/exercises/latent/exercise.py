@@ -49,6 +49,7 @@ from wm_lab.experiment.arms import is_simulator, value_class
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.experiment.unread import CLONES, PLANS
 from wm_lab.reports.filmstrip import save_png
 from wm_lab.reports.maps import contact_sheet
 from wm_lab.training.checkpoint import load_model
@@ -103,7 +104,7 @@ class LatentExercise(Exercise):
 
     def unread(self, settings: Settings) -> frozenset[str]:
         learned = issubclass(value_class(settings), LatentWay)  # whose distances are compared
-        return frozenset({"behaviour"} if learned else {"behaviour", "value"})
+        return CLONES | PLANS | ({"behaviour"} if learned else {"behaviour", "value"})
 
     def check(self, experiment: Experiment) -> None:
         experiment.require_nominal("exercise=latent")

@@ -62,6 +62,7 @@ from wm_lab.experiment.checks import require_way_back
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
+from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.selection_answer import (
     SELECTED,
     Validation,
@@ -71,6 +72,7 @@ from wm_lab.experiment.selection_answer import (
     selection_verdict,
 )
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.experiment.unread import CLONES
 from wm_lab.policies.nudged import Nudge
 from wm_lab.reports.drawing import Drawing
 from wm_lab.reports.plots import nudged_success
@@ -137,6 +139,9 @@ class PlanningExercise(Exercise):
 
     def __init__(self, config: PlanningConfig) -> None:
         self.config = config
+
+    def unread(self, settings: Settings) -> frozenset[str]:
+        return frozenset() if self.config.clone else CLONES
 
     def check(self, experiment: Experiment) -> None:
         config, settings, task = self.config, experiment.settings, experiment.task

@@ -41,6 +41,7 @@ from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.parent_model import parent_of
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
+from wm_lab.experiment.unread import PLANS
 
 FEWEST = 3
 """Policies that can be ranked."""
@@ -82,7 +83,7 @@ class PoliciesExercise(Exercise):
         self.config = config
 
     def unread(self, settings: Settings) -> frozenset[str]:
-        return frozenset({"behaviour", "value"})
+        return (frozenset() if self.config.planning else PLANS) | {"behaviour", "value"}
 
     def check(self, experiment: Experiment) -> None:
         config, settings, task = self.config, experiment.settings, experiment.task
