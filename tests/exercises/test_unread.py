@@ -58,7 +58,7 @@ TYPED = {
     "objective=reward": {"latent", "language", "augmentation", "collect"},
     "mpc.execute=1": {"latent", "language", "augmentation", "collect"},
     "bc.hidden=32": {"latent", "imagination", "collect"},
-    "policy@bc=vla": {"latent", "imagination", "collect"},
+    "policy@bc=bc": {"latent", "imagination", "collect"},
     "planner@local_planner=local": set(),
     "cloning.validation_episodes=4": {"latent", "imagination", "collect"},
 }
