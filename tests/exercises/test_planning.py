@@ -18,9 +18,10 @@ from wm_lab.evaluation.manifest import freeze
 from wm_lab.evaluation.verdicts import clone_verdict, planning_verdict, starts_verdict
 from wm_lab.exercises.planning import PlanningExercise
 from wm_lab.exercises.planning.answer import PAIRS, corrected_as_in
-from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
+from wm_lab.experiment.arms import SIMULATOR, PlanningArm, scripted_arms
 from wm_lab.experiment.dry_run import blank_spec
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.planning_policy import TRUE_COST
 from wm_lab.experiment.scoring import decision_milliseconds
 from wm_lab.experiment.tools import identity
 from wm_lab.policy import Policy

@@ -11,7 +11,8 @@ from tests.exercises.point_world import PointExperiment, settings
 from wm_lab.errors import UserError
 from wm_lab.exercises.planning import PlanningConfig
 from wm_lab.exercises.planning.ranking import mean_rho, ranking
-from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm
+from wm_lab.experiment.arms import SIMULATOR, PlanningArm
+from wm_lab.experiment.planning_policy import TRUE_COST
 from wm_lab.settings import read_config
 
 ITERATIONS = 3

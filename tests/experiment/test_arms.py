@@ -10,14 +10,13 @@ import pytest
 
 from tests.exercises.point_world import settings
 from wm_lab.experiment.arms import (
-    LEARNED_REWARD,
     SIMULATOR,
-    TRUE_COST,
     CloneArm,
     PlanningArm,
     ReactiveArm,
     scripted_arms,
 )
+from wm_lab.experiment.planning_policy import LEARNED_REWARD, TRUE_COST
 from wm_lab.planners import CEM
 from wm_lab.policies.proposals import BCProposals
 from wm_lab.settings import TARGET

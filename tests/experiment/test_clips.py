@@ -10,10 +10,11 @@ from PIL import Image, ImageSequence
 
 from tests.exercises.hand_lab import changed, settings
 from wm_lab.evaluation.manifest import freeze
-from wm_lab.experiment.arms import SIMULATOR, TRUE_COST, PlanningArm, scripted_arms
+from wm_lab.experiment.arms import SIMULATOR, PlanningArm, scripted_arms
 from wm_lab.experiment.evaluations import _clip
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.filming import Cameraman, quoted
+from wm_lab.experiment.planning_policy import TRUE_COST
 from wm_lab.experiment.shown import Shown, load, save
 from wm_lab.reports.moving import as_gif, save_moving, titled
 from wm_lab.reports.page import write_page

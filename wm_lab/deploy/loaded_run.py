@@ -28,9 +28,8 @@ from wm_lab.experiment.arms import (
     CloneArm,
     PlanningArm,
     ReactiveArm,
-    acts_itself,
-    is_simulator,
 )
+from wm_lab.experiment.chosen import acts_itself, is_simulator
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning, BehaviourCloningConfig

@@ -9,32 +9,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
-from torch import Tensor
-
 from wm_lab.behaviours.behaviour import Behaviour
-from wm_lab.behaviours.none import NoBehaviour
 from wm_lab.errors import UserError
+from wm_lab.experiment.planning_policy import planning
 from wm_lab.experiment.run_settings import Section, Settings
-from wm_lab.objectives import GoalDistance, ObjectiveConfig, build_objective
+from wm_lab.objectives import GoalDistance
 from wm_lab.planners.planner import Planner
 from wm_lab.policies.audited import Audited
 from wm_lab.policies.bc_policy import BCPolicy
 from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning, BehaviourCloningConfig
-from wm_lab.policies.behaviour_policy import BehaviourPolicy, BehaviourProposals
-from wm_lab.policies.model_rollout import ModelRollout
-from wm_lab.policies.mpc import MPC, MPCConfig, Proposer
-from wm_lab.policies.proposals import BCProposals, demonstrated_share
+from wm_lab.policies.behaviour_policy import BehaviourPolicy
+from wm_lab.policies.mpc import MPC
+from wm_lab.policies.proposals import BCProposals
 from wm_lab.policies.reactive import ReactivePolicy
 from wm_lab.policies.retold import Retold
 from wm_lab.policies.scripted import DoNothing, ExpertPolicy, RandomPolicy, RandomPolicyConfig, StraightLinePolicy
 from wm_lab.policy import Policy
-from wm_lab.settings import build, read_config, target
+from wm_lab.settings import build, target
 from wm_lab.tasks.simulator import Simulator, SimulatorConfig
 from wm_lab.tasks.task import Task, TaskSpec
 from wm_lab.tasks.true_dynamics import JudgedSimulator
 from wm_lab.tasks.varied import vary
 from wm_lab.training.checkpoint import load_model
-from wm_lab.values.none import NoValue
 from wm_lab.values.value import Value
 from wm_lab.world_model import ActsItself, WorldModel
 
@@ -45,10 +41,6 @@ ACTOR, PLANNED_ACTOR = "actor", "mpc_actor"
 
 CRITIC = {"final_weight": 0.0}
 """Of an objective that ends in a critic's value, which says itself what the last step is worth."""
-
-LEARNED_REWARD = {"reward": 1.0, "task_cost": 0.0, "goal_distance": 0.0}
-TRUE_COST = {"reward": 0.0, "task_cost": 1.0, "goal_distance": 0.0}
-"""The two ways of judging an imagined future that attribution compares; other weights stay the user's."""
 
 ORACLE, VALUED = "simulator", "value"
 """Names of two arms: true dynamics and true cost; plans that a value judges too, beyond their horizon."""
@@ -278,47 +270,6 @@ def _simulator(task: Task) -> Simulator:
     return Simulator(SimulatorConfig(), task)
 
 
-def planning(
-    settings: Settings,
-    task: Task,
-    model: WorldModel,
-    clone: BehaviourCloning | None = None,
-    reranker: WorldModel | None = None,
-    value: Value | None = None,
-    behaviour: Behaviour | None = None,
-) -> MPC:
-    """Planning in `model` for `task` with the options of these settings; the clone, if any, proposes, the value judges
-    what comes after the horizon, and the reranker chooses, by the objective alone. A behaviour proposes in the clone's
-    place, and its own value of the last step, where it has one, counts as further rewards."""
-    config = read_config(MPCConfig, settings.mpc, "mpc")
-    search = build(Planner, settings.planner, "planner", task.task_spec.action_size)
-    config = replace(config, execute=min(config.execute, search.config.horizon))  # greedy planning sees one step
-    weights = read_config(ObjectiveConfig, settings.objective, "objective")
-    proposals: Proposer | None = None
-    terminal_value: Callable[[Tensor], Tensor] | None = None
-    if behaviour is not None:
-        proposals = BehaviourProposals(config.proposals, behaviour)
-        terminal_value = value_of_the_rest(behaviour, search.config.horizon)
-    elif clone is not None:
-        advice = config.proposals
-        if search.needs_proposals:  # and reads the first alone
-            advice = replace(advice, count=min(advice.count, 1))
-        proposals = BCProposals(advice, clone)
-        search.narrow(demonstrated_share(clone.spec))
-    second = None if reranker is None else ModelRollout(reranker, build_objective(weights, reranker, task.cost))
-    objective = build_objective(weights, model, task.cost, terminal_value)
-    if value is not None:
-        objective = value.added_to(objective, model, task)
-    return MPC(config, model, search, objective, proposals, second)
-
-
-def value_of_the_rest(behaviour: Behaviour, horizon: int) -> Callable[[Tensor], Tensor] | None:
-    """The worth of a plan's last step as objectives count it, which average rewards over the horizon."""
-    if not behaviour.knows_value:
-        return None
-    return lambda features: behaviour.value(features) / horizon
-
-
 def scripted_arms() -> list[Arm]:
     """What every table shows: the ceiling, and the two floors."""
     return [
@@ -333,38 +284,9 @@ def straight_arm() -> Arm:
     return ScriptedArm("straight", "straight", StraightLinePolicy)
 
 
-def truth(task: Task) -> dict[str, float]:
-    """How the true dynamics are judged: by the task's cost of states or, where only playing tells, by what it paid."""
-    return TRUE_COST if task.judges_states else LEARNED_REWARD
-
-
 def evaluated_task(task: Section, variation: str) -> Task:
     """The task as frozen episodes are played in it, whose snapshots hold what varies: the truth plans with that too."""
     return vary(build(Task, task, "task"), variation)
-
-
-def is_simulator(settings: Settings) -> bool:
-    """Whether `model=simulator` was chosen: nothing to train."""
-    return issubclass(target(WorldModel, settings.model, "model"), Simulator)
-
-
-def acts_itself(settings: Settings) -> bool:
-    """Whether the chosen model is a policy too."""
-    return issubclass(target(WorldModel, settings.model, "model"), ActsItself)
-
-
-def value_class(settings: Settings) -> type[Value]:
-    return target(Value, settings.value, "value")
-
-
-def values_ahead(settings: Settings) -> bool:
-    """Whether a value was asked for, beyond the horizon of plans."""
-    return value_class(settings) is not NoValue
-
-
-def learns_inside(settings: Settings) -> bool:
-    """Whether a behaviour is to be learned inside the world model."""
-    return target(Behaviour, settings.behaviour, "behaviour") is not NoBehaviour
 
 
 def _random() -> Policy:

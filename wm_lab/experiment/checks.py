@@ -8,7 +8,13 @@ from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.data.config import DataConfig
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, is_simulator, learns_inside, value_class, values_ahead
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR
+from wm_lab.experiment.chosen import (
+    is_simulator,
+    learns_inside,
+    value_class,
+    values_ahead,
+)
 from wm_lab.experiment.clones import variants
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun, blank_spec

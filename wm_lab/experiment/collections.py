@@ -18,8 +18,9 @@ from wm_lab.data.rollout import PlayConfig, PolicyFactory
 from wm_lab.data.splits import assign
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze, require_unseen
-from wm_lab.experiment.arms import Arm, is_simulator
+from wm_lab.experiment.arms import Arm
 from wm_lab.experiment.bookkeeping import tally
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.recorded_data import open_recording
 from wm_lab.experiment.run_settings import Section
 from wm_lab.experiment.tools import Tools, identity

@@ -18,7 +18,8 @@ from wm_lab.behaviours.behaviour import Behaviour, feature_size, with_features
 from wm_lab.data.dataset import places
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import is_simulator, planning, value_class
+from wm_lab.experiment.chosen import is_simulator, value_class
+from wm_lab.experiment.planning_policy import planning
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.planners.plan import Plan
 from wm_lab.planners.planner import Planner, Score

@@ -20,9 +20,9 @@ from wm_lab.experiment.arms import (
     CloneArm,
     PlanningArm,
     behaviour_arm,
-    learns_inside,
 )
 from wm_lab.experiment.checks import check_chunk, check_exploration, check_playing, check_training
+from wm_lab.experiment.chosen import learns_inside
 from wm_lab.experiment.clones import Clones
 from wm_lab.experiment.collections import REST, Collections
 from wm_lab.experiment.dry_run import DryRun

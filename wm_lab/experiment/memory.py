@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from wm_lab.data.rollout import PlayConfig
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.dry_run import DryRun
 
 NUMBER = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from wm_lab.evaluation.json_files import read_json, write_json
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.training.checkpoint import load_model
 from wm_lab.training.trainer import REPORT

@@ -14,7 +14,8 @@ from wm_lab.behaviours.behaviour import Behaviour, feature_spec, require_rewards
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
-from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, value_class, values_ahead
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR
+from wm_lab.experiment.chosen import value_class, values_ahead
 from wm_lab.experiment.collections import Collections
 from wm_lab.experiment.dry_run import build_value
 from wm_lab.experiment.parent_model import Parent, parent_of

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wm_lab.data.dataset import Dataset
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training, TrainingProgress
 from wm_lab.experiment.run_settings import Settings

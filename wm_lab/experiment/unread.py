@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 
 from wm_lab.data.config import DataConfig
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR, learns_inside, values_ahead
+from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR
+from wm_lab.experiment.chosen import learns_inside, values_ahead
 from wm_lab.experiment.run_settings import Settings
 
 PLANS = frozenset({"planner", "mpc", "objective"})

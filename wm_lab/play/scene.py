@@ -12,7 +12,8 @@ from typing import Any
 from wm_lab.command_line.folders import CONF
 from wm_lab.config import composed
 from wm_lab.errors import UserError
-from wm_lab.experiment.arms import CloneArm, Dynamics, PlanningArm, is_simulator
+from wm_lab.experiment.arms import CloneArm, Dynamics, PlanningArm
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.main import read

@@ -29,8 +29,9 @@ from wm_lab.exercises.augmentation.answer import (
 )
 from wm_lab.exercises.augmentation.clone_arms import ARMS, LEARNED, REAL, ArmOptions, AugmentationArm, arms_around
 from wm_lab.exercises.exercise import Answer, Exercise
-from wm_lab.experiment.arms import CloneArm, is_simulator
+from wm_lab.experiment.arms import CloneArm
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings

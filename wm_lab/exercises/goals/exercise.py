@@ -26,16 +26,16 @@ from wm_lab.experiment.arms import (
     CloneArm,
     Dynamics,
     PlanningArm,
-    is_simulator,
     scripted_arms,
     straight_arm,
-    truth,
 )
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.goal_protocol import FrozenGoals, Protocol, freeze_goals
 from wm_lab.experiment.model_facts import model_facts
+from wm_lab.experiment.planning_policy import truth
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.reports.plots import success_bars, success_latency

@@ -40,8 +40,8 @@ from wm_lab.exercises.imagination.imagined_frames import (
 )
 from wm_lab.exercises.imagination.judging import Planned, judge_training, judges_plans
 from wm_lab.exercises.imagination.stretches import reach
-from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.recorded_data import require_truth

@@ -24,7 +24,7 @@ from wm_lab.exercises.imagination.predictions import fit_linear, predict
 from wm_lab.exercises.imagination.readout import Readout, decoded_state, fit_probe
 from wm_lab.exercises.imagination.stretches import Stretches, draw, fair
 from wm_lab.exercises.imagination.viewed import viewed_windows
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.objectives import ObjectiveConfig, build_objective
 from wm_lab.planners.planner import Planner

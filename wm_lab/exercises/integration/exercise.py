@@ -74,12 +74,12 @@ from wm_lab.experiment.arms import (
     PlanningArm,
     ReactiveArm,
     behaviour_arm,
-    learns_inside,
-    truth,
 )
+from wm_lab.experiment.chosen import learns_inside
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.models import Training
+from wm_lab.experiment.planning_policy import truth
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.selection_answer import selection_numbers, selection_table, selection_verdict

@@ -11,8 +11,8 @@ from wm_lab.exercises.integration.answer import AUGMENTED, FINAL, MPC, SEARCHED
 from wm_lab.exercises.integration.config import DECODERS, EXECUTED, IntegrationConfig
 from wm_lab.exercises.integration.subgoal_trainings import DECODER as DECODER_CHOICE
 from wm_lab.exercises.integration.subgoal_trainings import decoder_trainer
-from wm_lab.experiment.arms import is_simulator, learns_inside
 from wm_lab.experiment.checks import check_behaviour, require_way_back
+from wm_lab.experiment.chosen import is_simulator, learns_inside
 from wm_lab.experiment.collections import REST
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment

@@ -45,7 +45,7 @@ from wm_lab.exercises.latent.measures import embed, moves, structure
 from wm_lab.exercises.latent.pictures import draw_maps, thumbnails
 from wm_lab.exercises.latent.probing import ask
 from wm_lab.exercises.latent.representations import copied, random_encoder, representations
-from wm_lab.experiment.arms import is_simulator, value_class
+from wm_lab.experiment.chosen import is_simulator, value_class
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models

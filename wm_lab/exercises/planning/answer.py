@@ -32,7 +32,8 @@ from wm_lab.evaluation.verdicts import (
 )
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.planning.coarse_to_fine import RERANKED
-from wm_lab.experiment.arms import ACTOR, ORACLE, VALUED, is_simulator
+from wm_lab.experiment.arms import ACTOR, ORACLE, VALUED
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wm_lab.exercises.exercise import Answer
-from wm_lab.experiment.arms import ACTOR, CRITIC, PLANNED_ACTOR, Arm, behaviour_arm, learns_inside
+from wm_lab.experiment.arms import (
+    ACTOR,
+    CRITIC,
+    PLANNED_ACTOR,
+    Arm,
+    behaviour_arm,
+)
 from wm_lab.experiment.checks import check_behaviour
+from wm_lab.experiment.chosen import learns_inside
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.side_by_side import train_behaviours
 from wm_lab.experiment.validation import Tried, validation_numbers, validation_verdict

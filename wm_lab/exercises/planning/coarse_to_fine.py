@@ -10,8 +10,9 @@ from typing import Any
 
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest
-from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm, is_simulator
+from wm_lab.experiment.arms import SIMULATOR, Dynamics, PlanningArm
 from wm_lab.experiment.checks import check_training
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.dry_run import DryRun
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.run_settings import RERANKER, Section, Settings

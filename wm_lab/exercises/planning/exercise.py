@@ -44,23 +44,20 @@ from wm_lab.exercises.planning.rounds import (
     rounds_tables,
 )
 from wm_lab.experiment.arms import (
-    LEARNED_REWARD,
     ORACLE,
     SIMULATOR,
-    TRUE_COST,
     VALUED,
     Arm,
     CloneArm,
     PlanningArm,
     ReactiveArm,
-    acts_itself,
-    is_simulator,
     scripted_arms,
-    truth,
 )
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.chosen import acts_itself, is_simulator
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
+from wm_lab.experiment.planning_policy import LEARNED_REWARD, TRUE_COST, truth
 from wm_lab.experiment.policy_selection import LOCAL, LOCAL_VALUED
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.selection_answer import (

@@ -23,7 +23,7 @@ from wm_lab.evaluation.verdicts import with_seeds
 from wm_lab.exercises.exercise import Answer
 from wm_lab.exercises.policies.scatter import scatter
 from wm_lab.exercises.policies.worlds import LINEAR, TRUTH, UNTRAINED
-from wm_lab.experiment.arms import is_simulator
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.model_facts import model_facts
 from wm_lab.reports.drawing import Drawing

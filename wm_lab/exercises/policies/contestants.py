@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wm_lab.data.behaviours import Exploration, ExplorationConfig
-from wm_lab.experiment.arms import Arm, CloneArm, PlanningArm, ScriptedArm, is_simulator, scripted_arms
+from wm_lab.experiment.arms import (
+    Arm,
+    CloneArm,
+    PlanningArm,
+    ScriptedArm,
+    scripted_arms,
+)
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.policy_selection import LOCAL
 from wm_lab.experiment.run_settings import Section

@@ -34,8 +34,8 @@ from wm_lab.exercises.policies.worlds import (
     UntrainedWorld,
     play_in,
 )
-from wm_lab.experiment.arms import is_simulator
 from wm_lab.experiment.checks import require_way_back
+from wm_lab.experiment.chosen import is_simulator
 from wm_lab.experiment.evaluations import Play, play_all
 from wm_lab.experiment.experiment import Experiment
 from wm_lab.experiment.parent_model import parent_of
