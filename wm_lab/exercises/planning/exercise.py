@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wm_lab.domains import Amount, Few, Several
+from wm_lab.domains import Amount, Count, Few, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.json_files import plain
 from wm_lab.evaluation.manifest import Manifest
@@ -31,6 +31,7 @@ from wm_lab.evaluation.nudges import (
 from wm_lab.evaluation.outcomes import Outcomes
 from wm_lab.evaluation.verdicts import starts_verdict
 from wm_lab.exercises.exercise import Answer, Exercise
+from wm_lab.exercises.planning.actor_rounds import ActorRounds
 from wm_lab.exercises.planning.answer import COST, REWARD, TRUE_LEARNED, planning_answer
 from wm_lab.exercises.planning.behaviours import behaviour_arms, check_behaviour_arms, learn_behaviours, tell_validation
 from wm_lab.exercises.planning.coarse_to_fine import check_reranker, cost_of_a_decision, reranked_arm, second_settings
@@ -105,6 +106,10 @@ class PlanningConfig:
     offline: bool = True  # with on-policy rounds: also the model as it was before them
     test_every: Amount = 0
     """After every so many on-policy rounds the test is played as well: a curve over environment steps. 0: it is not."""
+    actor_rounds: Amount = 0
+    """With data.collector=actor or mpc_actor: the actors of so many rounds that earned most while they collected, and
+    the last one, play validation episodes before the test, and the best of them plays it. 0: the last one does."""
+    actor_episodes: Count = 5  # of exercise.actor_rounds, which each of them plays; environment steps of their own
     ranking: Amount = 0  # decisions whose candidates are all played in the true simulator too, to compare the orders
     reranker: Any = None  # options of a second model, which re-ranks the elites: model@exercise.reranker=...
 
@@ -128,6 +133,11 @@ class PlanningConfig:
         if not (self.validation_episodes and self.clone and (self.local or self.advised)):
             return None
         return Validation(self.validation_episodes, self.validation_rounds, self.play_on, self.local, self.advised)
+
+    @property
+    def choice(self) -> ActorRounds | None:
+        """How the round is chosen whose actor plays; None where the last one's does."""
+        return ActorRounds(self.actor_rounds, self.actor_episodes, self.play_on) if self.actor_rounds else None
 
 
 class PlanningExercise(Exercise):
@@ -156,7 +166,7 @@ class PlanningExercise(Exercise):
             )
         if config.reranker is not None:
             check_reranker(experiment, config.reranker)
-        check_behaviour_arms(experiment)
+        check_behaviour_arms(experiment, config.choice)
         if is_simulator(settings):
             if not config.oracle_episodes:
                 raise UserError("model=simulator plays exercise.oracle_episodes, which is 0; set it to at least 2")
@@ -195,7 +205,7 @@ class PlanningExercise(Exercise):
         second = None if config.reranker is None else second_settings(experiment.settings, config.reranker)
         experiment.require_paid()
         train_models(experiment, clone=config.clone and not is_simulator(experiment.settings), second=second)
-        learn_behaviours(experiment)
+        learn_behaviours(experiment, config.choice)
         if (validation := config.validation) is not None and not is_simulator(experiment.settings):
             validation.select(experiment.trainings)
         plays = [
@@ -231,7 +241,7 @@ class PlanningExercise(Exercise):
         if config.ranking and isinstance(planned, PlanningArm):
             answer.numbers["ranking"], table = ranking(experiment, planned, manifest, config.ranking)
             answer.tables.append(table)
-        tell_validation(experiment, answer)
+        tell_validation(experiment, answer, config.choice)
         if rounds := rounds_of(experiment, returns_after(experiment, manifest, config.test_every)):
             answer.numbers["rounds"] = rounds_numbers(rounds)
             answer.tables += rounds_tables(experiment, rounds)
@@ -276,7 +286,7 @@ class PlanningExercise(Exercise):
         yield from self._valued(experiment, model, clone)
         if acts_itself(settings):
             yield ReactiveArm("policy", settings, model)
-        yield from behaviour_arms(experiment, model)
+        yield from behaviour_arms(experiment, config.choice)
         if config.greedy:
             yield PlanningArm("greedy", settings.with_planner(GREEDY), model)
         if clone is not None and config.local:
