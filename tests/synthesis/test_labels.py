@@ -34,6 +34,17 @@ def test_beside_it_the_label_undoes_the_share_of_the_deviation_that_is_not_kept(
     np.testing.assert_allclose(label, expected, atol=1e-3)
 
 
+def test_who_is_ahead_of_the_clock_is_told_what_was_done_where_he_is(lab):
+    starts = lab.starts()
+    corrective = lab.corrective(starts)
+    inside = starts.step + 6 <= lab.demonstrations.table.length[starts.episode]
+    assert inside.sum() > 5
+    ahead = corrective.frame(5)
+    told = corrective.label_alike(ahead, 2)
+    np.testing.assert_allclose(told[inside], corrective.action(6)[inside], atol=1e-4)
+    assert np.abs(corrective.label(ahead, 2) - told)[inside].max() > 0.1, "by the clock he is to go back"
+
+
 def test_a_label_is_never_more_than_the_robot_can_do(lab):
     corrective = lab.corrective(lab.starts())
     assert np.abs(corrective.label(corrective.frame(0) + 100.0, 0)).max() == 1.0

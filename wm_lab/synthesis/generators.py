@@ -105,7 +105,7 @@ def noisy(world: World, m: GeneratorInputs, config: GeneratorConfig) -> Segments
     executed = _noisy_actions(m, config, config.steps)
     observation = _joined([m.corrective.observation(0), world.advance(executed)])
     frames = m.corrective.step_scale(observation)
-    labels = np.stack([m.corrective.label(frames[:, k], k) for k in range(config.steps)], axis=1)
+    labels = np.stack([m.corrective.label_alike(frames[:, k], k) for k in range(config.steps)], axis=1)
     return Segments(m.starts, _nothing(executed), executed, labels, observation, _all(executed), _uncertainty(world))
 
 

@@ -18,6 +18,8 @@ RIDGE = 1e-6
 
 BLOCK = 1 << 16  # transitions regressed at a time
 
+NEAR = 10  # steps of a demonstration, before and after a moment, among which the frame is sought that is most like it
+
 
 class StepScale:
     """An observation's vectors as one row of numbers in standard deviations of the real data."""
@@ -69,10 +71,14 @@ class InverseDynamics:
 class CorrectiveLabels:
     """Corrective labels towards the demonstrations that M segments departed from.
 
-    From x, k steps after the start, the way back aims at x* = d_{k+1} + keep (x - d_k): the demonstration's next frame,
-    and of the present deviation what `keep` leaves (corrective labels as in CCIL, Ke et al. 2023, arXiv 2310.12972).
-    The label is a_{k+1} + IDM(x, x*) - IDM(d_k, d_{k+1}), so that on the demonstration it is the demonstrated action,
-    however roughly the inverse dynamics know it. After its end a demonstration stays at its last frame.
+    From x the way back aims at x* = d_{j+1} + keep (x - d_j): the demonstration's next frame, and of the present
+    deviation what `keep` leaves (corrective labels as in CCIL, Ke et al. 2023, arXiv 2310.12972). The label is
+    a_{j+1} + IDM(x, x*) - IDM(d_j, d_{j+1}), so that on the demonstration it is the demonstrated action, however
+    roughly the inverse dynamics know it. After its end a demonstration stays at its last frame.
+
+    d_j is the k-th frame after the start (`label`), or of `NEAR` steps around it the one most like x (`label_alike`).
+    By the clock alone, segments that meet are told different things: where a demonstration waits above a hole, a peg
+    that has sunk a little is to rise again, and where it goes down to go on. A clone of both hovers there for ever.
     """
 
     def __init__(
@@ -114,18 +120,42 @@ class CorrectiveLabels:
 
         So a block that was pushed aside by a centimetre weighs as much as a hand that is further off.
         """
-        distance: np.ndarray = np.sqrt(np.square((frames - self.frame(k)) / self.step_scale.step_std).mean(-1))
-        return distance
+        return self._distance(frames, self._at(k))
 
     def label(self, frames: np.ndarray, k: int) -> np.ndarray:
         """Labels [M, A] in [-1, 1] for frames [M, V] that are k steps after the start."""
-        target = self.frame(k + 1) + self._keep * (frames - self.frame(k))
+        return self._label(frames, self._at(k))
+
+    def label_alike(self, frames: np.ndarray, k: int) -> np.ndarray:
+        """The same, as if they were where the demonstration is most like them: what they say depends on no clock."""
+        return self._label(frames, self._most_alike(frames, k))
+
+    def _label(self, frames: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """As if frames [M, V] were at steps [M] of their demonstrations."""
+        arrived = np.minimum(step + 1, self._last)
+        target = self._frames[self._row, arrived] + self._keep * (frames - self._frames[self._row, step])
         # The demonstrated transition that leads to the target's; past the end, the last one.
-        arrived = self._at(k + 1)
         demonstrated = self._inverse(self._frames[self._row, arrived - 1], self._frames[self._row, arrived])
         label = self._actions[self._row, arrived] + self._inverse(frames, target) - demonstrated
         clipped: np.ndarray = label.clip(-1, 1).astype(np.float32)
         return clipped
+
+    def _most_alike(self, frames: np.ndarray, k: int) -> np.ndarray:
+        """Steps [M] of the demonstrations whose frames are nearest; the clock's own where no other is nearer."""
+        chosen = clock = self._at(k)
+        least = self._distance(frames, chosen)
+        for ahead in (*range(1, NEAR + 1), *range(-1, -NEAR - 1, -1)):
+            step = (clock + ahead).clip(0, self._last)
+            distance = self._distance(frames, step)
+            chosen = np.where(distance < least, step, chosen)
+            least = np.minimum(distance, least)
+        return chosen
+
+    def _distance(self, frames: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Of frames [M, V] from those that were demonstrated at steps [M]."""
+        deviation = frames - self._frames[self._row, step]
+        distance: np.ndarray = np.sqrt(np.square(deviation / self.step_scale.step_std).mean(-1))
+        return distance
 
     def _at(self, k: int) -> np.ndarray:
         step: np.ndarray = np.minimum(self._step + k, self._last)
