@@ -23,9 +23,17 @@ def cli() -> None:
             raise SystemExit(play(sys.argv[2:]))
         from wm_lab.help.screen import answer
 
-        told = answer(sys.argv[1:])
-        if told is not None:
+        words = sys.argv[1:]
+        if (told := answer(words)) is not None:
             print(told, flush=True)
+            return
+        from wm_lab.command_line.show_config import in_whole, is_asked, shown
+
+        if is_asked(words):
+            if (found := shown(words)) is None:
+                raise SystemExit(in_whole(words))
+            print(found.error, end="", file=sys.stderr)
+            print(found.out, end="", flush=True)
             return
     except UserError as error:
         complain(error)
@@ -33,6 +41,11 @@ def cli() -> None:
     except BrokenPipeError:  # `wm-lab --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    whole()
+
+
+def whole() -> None:
+    """Whatever takes all of the lab."""
     with spared():
         from wm_lab.main import cli
 

@@ -22,6 +22,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from wm_lab.command_line import config_source
+from wm_lab.command_line.hydra_internals import remember_references
 from wm_lab.data.config import DataConfig, Episodes
 from wm_lab.domains import Amount, Batch, Count, Few, Positive, Processes, Seed, Several, Steps, Trainings
 from wm_lab.errors import UserError
@@ -169,6 +170,7 @@ class RootConfig:
 def register() -> None:
     """Make the schemas and resolvers known to Hydra; safe to call twice."""
     config_source.register()
+    remember_references()
     store = ConfigStore.instance()
     store.store(name="root_schema", node=structured(RootConfig))
     store.store(group="schema", name="data", node=structured(DataConfig))

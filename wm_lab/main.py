@@ -25,6 +25,7 @@ from wm_lab import config as schema
 from wm_lab.behaviours.behaviour import Behaviour
 from wm_lab.command_line.arguments import understood
 from wm_lab.command_line.folders import CONF, config_folders, share_user_code
+from wm_lab.command_line.hydra_internals import yaml_of
 from wm_lab.command_line.mistakes import explain
 from wm_lab.domains import check_domains
 from wm_lab.errors import INTERRUPTED, MISTAKE, UserError, complain
@@ -93,6 +94,7 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
     name: of a job of a sweep, which ends in one line: the tables come once, at the end of all
     """
     plain = resolved(cfg)
+    text = yaml_of(plain)
     settings, tracking = chosen(plain)
     folder = Path(HydraConfig.get().runtime.output_dir)
     exercise = build(Exercise, settings.exercise, "exercise")
@@ -107,7 +109,7 @@ def run(cfg: DictConfig, name: str = "") -> Answer:
         with Run(
             folder,
             config=plain,
-            config_text=OmegaConf.to_yaml(cfg, resolve=True),
+            config_text=text,
             overrides=typed(),
             tracking=tracking,
             facts={"device": settings.device, "physics": experiment.task_spec.physics},

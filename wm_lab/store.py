@@ -78,9 +78,10 @@ class Store:
         `build` may find files of an earlier, killed attempt in its folder and should go on from them.
         Raises UserError where the disk is full or refuses, or where the folder holds something else than asked for.
         """
-        place = self.path(kind, recipe)
+        content = _content(kind, recipe)
+        place = self._place(content)
         if place.exists():
-            return self._checked(place, kind, recipe)
+            return _checked(place, content)
         workshop = self._workshop(kind, recipe)
         with self._spoken(), self._reserved.pop(place, None) or self._alone(place, workshop):
             if not _is_there(place):  # otherwise somebody built it while this process waited
@@ -89,7 +90,7 @@ class Store:
                 _flush(workshop)
                 workshop.rename(place)
                 _flush_folder(place.parent)
-        return self._checked(place, kind, recipe)
+        return _checked(place, content)
 
     def reserve(self, kind: str, recipe: Mapping[str, Any]) -> bool:
         """Keep others from building this artifact until `get` has built it, or `release` lets them.
@@ -122,8 +123,12 @@ class Store:
 
     def path(self, kind: str, recipe: Mapping[str, Any]) -> Path:
         """Where the finished artifact is, or will be."""
-        name = re.sub(r"[^\w.]+", "-", str(recipe.get("name", kind))).strip("-.") or kind
-        return self.root / kind / f"{name}-{key_of(kind, recipe)[:HASH_LENGTH]}"
+        return self._place(_content(kind, recipe))
+
+    def _place(self, content: Mapping[str, Any]) -> Path:
+        kind: str = content["kind"]
+        name = re.sub(r"[^\w.]+", "-", str(content["recipe"].get("name", kind))).strip("-.") or kind
+        return self.root / kind / f"{name}-{_hash(content)[:HASH_LENGTH]}"
 
     def list(self, kind: str = "*") -> list[Artifact]:
         """All finished artifacts, sorted by path; unfinished ones are left out."""
@@ -136,16 +141,6 @@ class Store:
 
     def _workshop(self, kind: str, recipe: Mapping[str, Any]) -> Path:
         return self.path(kind, recipe).with_name(f"{BUILDING}{key_of(kind, recipe)[:HASH_LENGTH]}")
-
-    def _checked(self, place: Path, kind: str, recipe: Mapping[str, Any]) -> Path:
-        found, asked = _read(place / RECIPE), _content(kind, recipe)
-        if found != asked:
-            different = sorted(_differences(found, asked))
-            raise UserError(
-                f"{place} was made from another recipe than its name says (differs in {', '.join(different)}); "
-                f"its {RECIPE} was edited or two recipes share a hash: move the folder away to build it again"
-            )
-        return place
 
     def _prepare(self, workshop: Path, kind: str, recipe: Mapping[str, Any]) -> None:
         """Make the folder that is built in, or accept the one that a killed build left, without what it was writing."""
@@ -215,8 +210,24 @@ class Store:
 
 def key_of(kind: str, recipe: Mapping[str, Any]) -> str:
     """sha256 of kind, recipe and format revision: what an artifact is called by."""
-    text = json.dumps(_content(kind, recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _hash(_content(kind, recipe))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked(place: Path, asked: Mapping[str, Any]) -> Path:
+    """A folder whose recipe says what was asked for; UserError where it says something else."""
+    found = _read(place / RECIPE)
+    if found != asked:
+        different = sorted(_differences(found, asked))
+        raise UserError(
+            f"{place} was made from another recipe than its name says (differs in {', '.join(different)}); "
+            f"its {RECIPE} was edited or two recipes share a hash: move the folder away to build it again"
+        )
+    return place
 
 
 def _content(kind: str, recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,33 @@
-"""How fast pushing and stacking are collected into a dataset on disk, on all cores, without the start-up of workers."""
+"""How fast pushing and stacking are collected into a dataset on disk, on all cores, without the start-up of workers.
+
+Beside it MuJoCo alone plays the same actions from the same starts, and so meets the same contacts: what is above that
+is the lab's own.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import mujoco
+import numpy as np
 from measure import Row, size
 
 from wm_lab.data.collect import collect
 from wm_lab.data.config import DataConfig
+from wm_lab.data.dataset import Dataset
 from wm_lab.data.workers import cores
 from wm_lab.policies.scripted import ExpertPolicy
 from wm_lab.tasks.hand import HandConfig, HandTask
+from wm_lab.tasks.hand.scene import SUBSTEPS
+
+LEAST_SHARE = 0.7
+"""Of the steps that MuJoCo alone makes in the same time."""
 
 
 class Kind(NamedTuple):
@@ -41,7 +53,63 @@ def run() -> list[Row]:
         name = f"hand/{kind.goal}, {kind.observation}"
         rows.append(Row(f"{name}, {cores()} cores", on_all_cores(kind), "steps/s", kind.least, least=True))
         rows.append(Row(f"{name}, of one core's own time", of_one_core(kind), "steps/s"))
+        if kind.observation == "state":
+            shares = beside_mujoco(kind)
+            rows += [
+                Row(f"{name} / MuJoCo alone, same contacts, {on}", share, "x", LEAST_SHARE, least=True)
+                for on, share in zip(("one core", f"{cores()} cores"), shares, strict=True)
+            ]
     return rows
+
+
+def beside_mujoco(kind: Kind) -> tuple[float, float]:
+    """Rate of collection over that of MuJoCo alone: of one core's own time, and in wall time on all of them."""
+    episodes = size(kind.episodes // 2, 64)
+    spent: list[tuple[float, int]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = gather(kind, episodes, 1, lambda steps: spent.append((time.process_time(), steps)), Path(folder))
+        shard = Dataset.open(place)
+        replays = [Replay(kind, seed, shard.episode(row).action[1:]) for row, seed in enumerate(shard.table.seed)]
+    # The first group carries the making of tasks.
+    collected = sum(steps for _, steps in spent[1:]) / (spent[-1][0] - spent[0][0])
+    turns = size(2, 1)
+    alone = max(_rate(replays, 1, time.process_time) for _ in range(turns))
+    pairs = [(on_all_cores(kind), _rate(replays, cores(), time.perf_counter)) for _ in range(turns)]
+    return collected / alone, max(of for of, _ in pairs) / max(by for _, by in pairs)
+
+
+def _rate(replays: Sequence[Replay], threads: int, clock: Callable[[], float]) -> float:
+    """Control steps of MuJoCo alone a second: it lets go of Python's lock while it steps."""
+    for replay in replays:
+        replay.back()
+    began = clock()
+    with ThreadPoolExecutor(threads) as pool:
+        steps = sum(pool.map(Replay.play, replays))
+    return steps / (clock() - began)
+
+
+class Replay:
+    """MuJoCo alone, with the commands of an episode from where that began."""
+
+    def __init__(self, kind: Kind, seed: int, actions: np.ndarray) -> None:
+        """actions: [steps, 7]"""
+        task = HandTask(HandConfig(goal=kind.goal))
+        task.reset(seed=int(seed))
+        self._physics = task._physics
+        self._start = np.empty(self._physics.snapshot_size)
+        self._physics.save(self._start)
+        self._commands = actions.astype(float) * self._physics._scale + self._physics._offset
+
+    def back(self) -> None:
+        self._physics.load(self._start)
+
+    def play(self) -> int:
+        """The whole episode; returns how many control steps it has."""
+        model, data = self._physics.model, self._physics.data
+        for command in self._commands:
+            data.ctrl[:] = command
+            mujoco.mj_step(model, data, SUBSTEPS)
+        return len(self._commands)
 
 
 def on_all_cores(kind: Kind) -> float:
@@ -61,13 +129,18 @@ def of_one_core(kind: Kind) -> float:
     return sum(steps) / (time.process_time() - began)
 
 
-def gather(kind: Kind, episodes: int, workers: int | None, told: Callable[[int], object]) -> None:
+def gather(
+    kind: Kind, episodes: int, workers: int | None, told: Callable[[int], object], folder: Path | None = None
+) -> Path:
+    """A shard of so many episodes, which stays where a folder is named."""
+    if folder is None:
+        with tempfile.TemporaryDirectory() as passing:
+            return gather(kind, episodes, workers, told, Path(passing))
     data = DataConfig(episodes=episodes)
     task = partial(HandTask, HandConfig(goal=kind.goal, observation=kind.observation))
 
     def advance(episodes: int, steps: int = 0, **_: int) -> None:
         told(steps)
 
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "shard"
-        collect(place, task, ExpertPolicy, data.seeds(), data.exploration(), workers=workers, advance=advance)
+    place = folder / "shard"
+    return collect(place, task, ExpertPolicy, data.seeds(), data.exploration(), workers=workers, advance=advance)

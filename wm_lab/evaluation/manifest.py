@@ -69,7 +69,7 @@ class Manifest:
     @cached_property
     def hash(self) -> str:
         """16 hexadecimal digits that change with anything an outcome could depend on."""
-        text = json.dumps(plain(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self._plain, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def first(self, episodes: int) -> Manifest:
@@ -78,7 +78,12 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, with the hash for a reader's eye and for `from_dict` to check."""
-        return {**plain(self), "hash": self.hash}
+        return {**self._plain, "hash": self.hash}
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """Made once, for recipes ask for it again and again; not to be changed."""
+        return dict(plain(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "this manifest") -> Manifest:

@@ -5,6 +5,7 @@ A bootstrap of 100 successes out of 100 has no width. These intervals keep their
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,17 @@ def mcnemar(pairs: Discordance) -> float:
 
 def _tango_low(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.ndarray) -> np.ndarray:
     """The smallest difference that the score test, whose statistic falls as the difference grows, does not reject."""
+    if a.ndim == b.ndim == n.ndim == z.ndim == 0:
+        return np.asarray(_one_low(float(a), float(b), float(n), slack, float(z)))
+    return _bisected(a, b, n, slack, z)
+
+
+@lru_cache(4096)  # the cells of a sweep compare the same arms
+def _one_low(a: float, b: float, n: float, slack: float, z: float) -> float:
+    return float(_bisected(np.asarray(a), np.asarray(b), np.asarray(n), slack, np.asarray(z)))
+
+
+def _bisected(a: np.ndarray, b: np.ndarray, n: np.ndarray, slack: float, z: np.ndarray) -> np.ndarray:
     high = (a - b) / n
     low = np.full(high.shape, -1.0)
     for _ in range(BISECTIONS):

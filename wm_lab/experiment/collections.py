@@ -47,6 +47,7 @@ class Collections:
         self._tools, self._collector = tools, collector
         self._opened: dict[tuple[Path, ...], Dataset] = {}
         self._rounds: dict[int, Path] = {}
+        self._collected: dict[tuple[str, tuple[int, ...]], Path] = {}
 
     def dataset(self, rounds: int | None = None) -> Dataset:
         """The collection and its on-policy rounds, all of them or the first few; or what was recorded elsewhere."""
@@ -160,7 +161,14 @@ class Collections:
     def _collection(
         self, what: str, config: DataConfig, play: PlayConfig | None = None, seeds: list[int] | None = None
     ) -> Path:
-        task_spec, seeds = self._tools.task_spec, config.seeds() if seeds is None else seeds
+        seeds = config.seeds() if seeds is None else seeds
+        key = (what, tuple(seeds))
+        if key not in self._collected:  # a run asks dozens of times
+            self._collected[key] = self._collected_now(what, config, play, seeds)
+        return self._collected[key]
+
+    def _collected_now(self, what: str, config: DataConfig, play: PlayConfig | None, seeds: list[int]) -> Path:
+        task_spec = self._tools.task_spec
         play = play or PlayConfig(stop_after_success=config.stop_after_success)
         recipe = {
             "name": task_spec.name,

@@ -23,7 +23,9 @@ class ExpertPolicy(Policy):
         self._tasks[row] = task
 
     def act(self, moment: Moment) -> np.ndarray:
-        return np.stack([self._act(row, first) for row, first in zip(moment.rows, moment.first, strict=True)])
+        actions = np.stack([self._act(row, first) for row, first in zip(moment.rows, moment.first, strict=True)])
+        clipped: np.ndarray = actions.clip(-1, 1)
+        return clipped
 
     def _act(self, row: int, first: bool) -> np.ndarray:
         # Made at the first step, after the task was reset: an expert is bound to a running episode.
@@ -32,7 +34,7 @@ class ExpertPolicy(Policy):
             if task is None:
                 raise RuntimeError(f"row {row} acts before it was reset")
             expert = self._experts[row] = self._guide(task)
-        return np.asarray(expert.act(), np.float32).clip(-1, 1)
+        return np.asarray(expert.act(), np.float32)
 
     def _guide(self, task: Task) -> Expert:
         return task.expert()

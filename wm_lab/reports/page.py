@@ -6,13 +6,18 @@ import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wm_lab.reports.chapters import Chapter
 from wm_lab.reports.moving import Clip
 from wm_lab.reports.tables import Table
 from wm_lab.reports.words import reading, terms_in
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -129,13 +134,11 @@ def write_page(
     leading: tables that are the answer itself: they stand below its headline, and `tables` below all pictures
     chapters: what the page begins with where no table leads; verdicts that no chapter says follow it
     """
-    from jinja2 import Environment
-
     shown = [
         {"caption": words.read, "body": _embed(Path(file), f"f{i}-", words.seen)}
         for i, (words, file) in enumerate((reading(name, exercise), file) for name, file in (figures or {}).items())
     ]
-    template = Environment(autoescape=True).from_string(TEMPLATE)
+    template = _template()
     affordable = _affordable(clips)
     moving = [{"caption": clip.caption, "body": _picture(clip.path, clip.alt)} for clip in affordable]
     told = [about, *verdicts, *(clip.caption for clip in affordable), *(table.html() for table in [*leading, *tables])]
@@ -163,6 +166,14 @@ def write_page(
     temporary.write_text(html, encoding="utf-8")
     temporary.replace(path)
     return path
+
+
+@lru_cache(1)
+def _template() -> Template:
+    """Compiled once for all pages of a sweep."""
+    from jinja2 import Environment
+
+    return Environment(autoescape=True).from_string(TEMPLATE)
 
 
 def _chapter(chapter: Chapter, number: int, folder: Path) -> dict[str, str]:

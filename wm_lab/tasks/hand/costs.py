@@ -156,7 +156,11 @@ def _stage(
 
 
 def _length(*parts: Number) -> Number:
-    return _sqrt(sum(part**2 for part in parts) + ROUNDING**2) - ROUNDING
+    first, *others = parts
+    total = first**2
+    for other in others:
+        total = total + other**2
+    return _sqrt(total + ROUNDING**2) - ROUNDING
 
 
 def _near(distance: Number, radius: float) -> Number:

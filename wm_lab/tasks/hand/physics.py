@@ -42,7 +42,7 @@ class HandPhysics:
         self._scale = np.array([MAX_SPEED] * 3 + [MAX_TURN] * 3 + [FINGER_OPEN / 2])
         self._offset = np.array([0.0] * 6 + [FINGER_OPEN / 2])
         roles = dict.fromkeys(("palm", "left", "right"), ROBOT) | dict.fromkeys(touched, TOUCHED)
-        self._role = np.array([roles.get(self.model.geom(geom).name, 0) for geom in range(self.model.ngeom)])
+        self._role = [roles.get(self.model.geom(geom).name, 0) for geom in range(self.model.ngeom)]
         self._pools: dict[int, tuple[rollout.Rollout, list[mujoco.MjData]]] = {}
 
     def begin(self, start: Start) -> None:
@@ -84,8 +84,8 @@ class HandPhysics:
 
     def touches(self) -> bool:
         """Whether fingers or palm touch a block (without blocks: the table), as of the last substep."""
-        pairs = self.data.contact.geom
-        return len(pairs) > 0 and bool((self._role[pairs].sum(axis=1) == TOUCH).any())
+        role = self._role
+        return any(role[one] + role[other] == TOUCH for one, other in self.data.contact.geom.tolist())
 
     def save(self, out: np.ndarray) -> None:
         """Write the snapshot into `out` [S]."""

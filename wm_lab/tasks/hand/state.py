@@ -74,6 +74,8 @@ class Layout:
         The only road from physics to observation, for one step and for a million: an exact function of
         (qpos, qvel, act), so that stepping and `mujoco.rollout` see the same numbers.
         """
+        if physics.ndim == 1:
+            return self._observe_one(physics, goal)
         state = np.empty((*physics.shape[:-1], self.size), np.float32)
         state[..., self._targets] = physics[..., self._sources]
         sines = np.sin(physics[..., 1 + YAW : 1 + ROLL + 1])
@@ -86,6 +88,23 @@ class Layout:
         state[..., TCP + 1] = physics[..., 2] - TCP_BELOW_HAND * (s_yaw * lean - c_yaw * s_roll)
         state[..., TCP + 2] = physics[..., 3] + (HAND_HEIGHT - TCP_BELOW_HAND * c_pitch * c_roll)
         state[..., self.goal :] = goal
+        return state
+
+    def _observe_one(self, physics: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """The same of one state, to the last bit: Python reckons with single numbers far faster than NumPy does."""
+        state = np.empty(self.size, np.float32)
+        state[self._targets] = physics[self._sources]
+        angles = physics[1 + YAW : 1 + ROLL + 1]
+        s_yaw, s_pitch, s_roll = np.sin(angles).tolist()
+        c_yaw, c_pitch, c_roll = np.cos(angles).tolist()
+        x, y, z = physics[1:4].tolist()
+        lean = s_pitch * c_roll
+        state[TCP:PROPRIO] = (
+            x - TCP_BELOW_HAND * (c_yaw * lean + s_yaw * s_roll),
+            y - TCP_BELOW_HAND * (s_yaw * lean - c_yaw * s_roll),
+            z + (HAND_HEIGHT - TCP_BELOW_HAND * c_pitch * c_roll),
+        )
+        state[self.goal :] = goal
         return state
 
     def pose(self, state: np.ndarray, physics: np.ndarray) -> None:
