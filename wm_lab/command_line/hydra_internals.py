@@ -1,7 +1,7 @@
 """All that the lab takes from Hydra's private parts, in one place: what no public function of Hydra gives.
 
 A release of Hydra may move these without a word; docs/architecture.md says with which releases they were tried.
-Hydra programs of others read this file too (through `hydra_plugins/`), so it imports nothing but Hydra and what Hydra needs.
+Hydra programs of others read this file too (through `hydra_plugins/`), so it imports Hydra and what that needs alone.
 """
 
 from __future__ import annotations
