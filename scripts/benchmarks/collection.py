@@ -64,18 +64,25 @@ def run() -> list[Row]:
 
 def beside_mujoco(kind: Kind) -> tuple[float, float]:
     """Rate of collection over that of MuJoCo alone: of one core's own time, and in wall time on all of them."""
-    episodes = size(kind.episodes // 2, 64)
-    spent: list[tuple[float, int]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        place = gather(kind, episodes, 1, lambda steps: spent.append((time.process_time(), steps)), Path(folder))
-        shard = Dataset.open(place)
-        replays = [Replay(kind, seed, shard.episode(row).action[1:]) for row, seed in enumerate(shard.table.seed)]
-    # The first group carries the making of tasks.
-    collected = sum(steps for _, steps in spent[1:]) / (spent[-1][0] - spent[0][0])
-    turns = size(2, 1)
-    alone = max(_rate(replays, 1, time.process_time) for _ in range(turns))
-    pairs = [(on_all_cores(kind), _rate(replays, cores(), time.perf_counter)) for _ in range(turns)]
-    return collected / alone, max(of for of, _ in pairs) / max(by for _, by in pairs)
+    turns = size(3, 1)
+    replays: list[Replay] = []
+    collected, alone, both = [], [], []
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as folder:
+            spent: list[tuple[float, int]] = []
+            place = gather(kind, 64, 1, partial(_note, spent), Path(folder))
+            shard = Dataset.open(place)
+            actions = [shard.episode(row).action[1:] for row in range(len(shard))]
+            replays = replays or [Replay(kind, *of) for of in zip(shard.table.seed, actions, strict=True)]
+        # The first group carries the making of tasks.
+        collected.append(sum(steps for _, steps in spent[1:]) / (spent[-1][0] - spent[0][0]))
+        alone.append(_rate(replays, 1, time.process_time))
+        both.append((on_all_cores(kind), _rate(replays, cores(), time.perf_counter)))
+    return max(collected) / max(alone), max(of for of, _ in both) / max(by for _, by in both)
+
+
+def _note(spent: list[tuple[float, int]], steps: int) -> None:
+    spent.append((time.process_time(), steps))
 
 
 def _rate(replays: Sequence[Replay], threads: int, clock: Callable[[], float]) -> float:
