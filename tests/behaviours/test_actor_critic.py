@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from tests.behaviours.worlds import BEST, Bandit, SteppedLinear, learn, spec_of, windows_of
-from tests.policies.linear_world import optimal_cost
+from tests.policies.linear_world import PointState, optimal_cost
 from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
+from wm_lab.behaviours.behaviour import feature_size
 from wm_lab.errors import UserError
 from wm_lab.training.checkpoint import load_model, save_model
+from wm_lab.world_model import Imagination, State, Windows
 
 SMALL = {"units": 32, "layers": 2}
 
@@ -108,3 +113,30 @@ def test_features_are_read_in_the_deviations_of_the_newest_data(tmp_path):
     again = load_model(tmp_path / "best.pt", ActorCritic)
     for player in (learner, again):
         torch.testing.assert_close(player._read(torch.tensor([[105.0]])), torch.ones(1, 1))
+
+
+class Adding(Bandit):
+    """A bandit whose features hold two numbers beside the observed one."""
+
+    def observe(self, windows: Windows, state: State | None = None) -> tuple[PointState, Imagination]:
+        seen, imagination = super().observe(windows, state)
+        return seen, replace(imagination, features=F.pad(imagination.features, (0, 2), value=7.0))
+
+    def appearance(self, features: Tensor) -> Tensor:
+        return features[..., :1]
+
+
+def test_what_a_model_adds_to_the_observation_can_be_left_unread():
+    world, (own, other) = Adding(), torch.randn(2, 5, 3)
+    other[:, 0] = own[:, 0]
+    for reads, size, alike in (("observation", 1, True), ("features", 3, False)):
+        assert feature_size(world, reads) == size
+        spec = spec_of(torch.randn(8, size), 1, 1.0)
+        learner = ActorCritic(ActorCriticConfig(reads=reads), spec).learn_in(world)
+        with torch.no_grad():
+            learner.actor[-1].weight.normal_()
+            assert torch.equal(learner.act(own), learner.act(other)) is alike
+    with pytest.raises(UserError, match="reads 3 features and Adding has 1"):
+        ActorCritic(ActorCriticConfig(reads="observation"), spec).learn_in(world)
+    with pytest.raises(UserError, match=r"behaviour\.reads='pixels' is not known; choose features or observation"):
+        ActorCriticConfig(reads="pixels")

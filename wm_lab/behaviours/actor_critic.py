@@ -59,6 +59,7 @@ class ActorCriticConfig(BehaviourConfig):
     """The outermost bins stand for symexp(this) standard deviations of the reward."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.gradient not in GRADIENTS:
             raise UserError(f"behaviour.gradient={self.gradient!r} is not known; choose {' or '.join(GRADIENTS)}")
         if self.critic_bins % 2 == 0:

@@ -27,6 +27,9 @@ WINDOWS, LENGTH = 64, 16
 FAR = 10.0
 """Standard deviations beyond which a feature counts no further."""
 
+ALL, SHOWN = "features", "observation"
+"""What networks read of a model's features: all of them, or the part that shows the observation."""
+
 Paid = Callable[["Behaviour", Sequence[int]], Sequence[float]]
 """What a behaviour earns in the task itself, in whole episodes with these seeds."""
 
@@ -39,6 +42,13 @@ class BehaviourConfig:
     validation_episodes: Amount = 16
     """Real episodes, nobody's data and nobody's test, that are played a few times in training: the actor that earns
     most in them is the one that is kept. 0: the newest is."""
+    reads: str = ALL
+    """features: all of the model's; observation: the part that shows it alone (`WorldModel.appearance`), where what is
+    seen is the whole state. What a model adds to it means another thing after each round of training."""
+
+    def __post_init__(self) -> None:
+        if self.reads not in (ALL, SHOWN):
+            raise UserError(f"behaviour.reads={self.reads!r} is not known; choose {ALL} or {SHOWN}")
 
 
 class Behaviour(Trainable):
@@ -75,7 +85,7 @@ class Behaviour(Trainable):
 
     def learn_in(self, world: WorldModel) -> Self:
         """Say in which model it learns. It stays as it is, and is no part of this one's weights."""
-        if (found := len(self.spec.mean[FEATURES])) != (size := feature_size(world)):
+        if (found := len(self.spec.mean[FEATURES])) != (size := feature_size(world, self.config.reads)):
             raise UserError(
                 f"this behaviour reads {found} features and {type(world).__name__} has {size}; use the model that it "
                 "was trained in, or train it anew"
@@ -124,16 +134,24 @@ class NormalisedBehaviour(Behaviour):
         return self
 
     def _read(self, features: Tensor) -> Tensor:
-        """What networks see of features, [..., F]."""
-        return ((features.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
+        """What networks see of a model's features [..., F]."""
+        seen = features if self.config.reads == ALL else self.world.appearance(features)
+        return ((seen.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
 
 
-def feature_spec(world: WorldModel, dataset: Dataset) -> DataSpec:
-    """What a behaviour must know of the data: with mean and deviation of the model's features over some of it."""
+def read_of(world: WorldModel, features: Tensor, reads: str) -> Tensor:
+    """The part of a model's features [..., F] that a behaviour reads, by its option."""
+    return features if reads == ALL else world.appearance(features)
+
+
+def feature_spec(world: WorldModel, dataset: Dataset, reads: str = ALL) -> DataSpec:
+    """What a behaviour must know of the data: with mean and deviation of what it reads of the features over some of
+    it."""
     length = min(LENGTH, int(dataset.table.length[dataset.episodes("train")].max()) + 1)
     windows = WindowSampler(dataset, "train", WINDOWS, length, seed=0, keys=world.observation_keys).sample()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         seen = world.eval().observe(windows.to(device_of(world)))[1].features[:, 0]
+        seen = read_of(world, seen, reads)
     return with_features(dataset.spec, seen[windows.valid.to(seen.device)])
 
 
@@ -172,8 +190,8 @@ def with_features(spec: DataSpec, features: Tensor) -> DataSpec:
 
 
 @torch.no_grad()
-def feature_size(world: WorldModel) -> int:
-    """F, which only features tell."""
+def feature_size(world: WorldModel, reads: str = ALL) -> int:
+    """How many numbers a behaviour reads, which only features tell."""
     blank = blank_windows(world.spec, 1).to(device_of(world))
     with torch.random.fork_rng(devices=[]):
-        return int(world.eval().observe(blank)[1].features.shape[-1])
+        return int(read_of(world, world.eval().observe(blank)[1].features, reads).shape[-1])

@@ -51,6 +51,7 @@ class CMAESConfig(BehaviourConfig):
     """dream; or task: whole episodes of it, seen through the world model, as the paper's car."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.trained_in not in PLACES:
             raise UserError(f"behaviour.trained_in={self.trained_in!r} is not known; choose {' or '.join(PLACES)}")
         if self.temperature and self.trained_in == "task":

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wm_lab.behaviours.behaviour import Behaviour, feature_size, with_features
+from wm_lab.behaviours.behaviour import ALL, Behaviour, feature_size, with_features
 from wm_lab.data.dataset import places
 from wm_lab.data.rollout import PlayConfig, Player
 from wm_lab.errors import UserError
@@ -91,7 +91,8 @@ class DryRun:
     def behaviour(self) -> Behaviour:
         """It leaves the model frozen."""
         with torch.random.fork_rng():
-            spec = with_features(self.model.spec, torch.randn(4, feature_size(self.model)))
+            size = feature_size(self.model, self.settings.behaviour.get("reads", ALL))
+            spec = with_features(self.model.spec, torch.randn(4, size))
             behaviour = build(Behaviour, self.settings.behaviour, "behaviour", spec)
             behaviour = behaviour.to(self.settings.device).learn_in(self.model)
             return behaviour.learn_awake(lambda _, seeds: [0.0] * len(seeds))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from wm_lab.behaviours.behaviour import Behaviour, feature_spec, require_rewards, rewards_differ
+from wm_lab.behaviours.behaviour import ALL, Behaviour, feature_spec, require_rewards, rewards_differ
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import newest_weights
 from wm_lab.data.worker import tell
@@ -227,7 +227,7 @@ class Models:
             world = load_model(checkpoint, WorldModel, self._tools.device)
             if earlier is None and last:
                 require_rewards(dataset)
-            spec = feature_spec(world, dataset)
+            spec = feature_spec(world, dataset, section.get("reads", ALL))
             if earlier is not None:
                 behaviour = load_model(earlier, Behaviour).go_on_with(spec)
             else:
