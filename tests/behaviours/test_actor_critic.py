@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -120,7 +119,7 @@ class Adding(Bandit):
 
     def observe(self, windows: Windows, state: State | None = None) -> tuple[PointState, Imagination]:
         seen, imagination = super().observe(windows, state)
-        return seen, replace(imagination, features=F.pad(imagination.features, (0, 2), value=7.0))
+        return seen, imagination._replace(features=F.pad(imagination.features, (0, 2), value=7.0))
 
     def appearance(self, features: Tensor) -> Tensor:
         return features[..., :1]
