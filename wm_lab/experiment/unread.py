@@ -1,7 +1,8 @@
-"""Choices that an exercise would make nothing of: refused before any work, so that nobody thinks that they counted."""
+"""Choices that an exercise would make nothing of: refused before any work, or told, lest they seem to count."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 
 from wm_lab.data.config import DataConfig
@@ -9,6 +10,8 @@ from wm_lab.errors import UserError
 from wm_lab.experiment.arms import ACTOR, PLANNED_ACTOR
 from wm_lab.experiment.chosen import learns_inside, values_ahead
 from wm_lab.experiment.run_settings import Settings
+
+log = logging.getLogger(__name__)
 
 PLANS = frozenset({"planner", "mpc", "objective"})
 """What only somebody who plans reads."""
@@ -29,6 +32,8 @@ def require_read(
     settings: Settings, data: DataConfig, exercise: str, unread: Collection[str], typed: Iterable[str] = ()
 ) -> None:
     """Raise UserError where something was chosen that nobody of this exercise, and no collector of rounds, looks at.
+
+    Of words that several questions may have in common it is only told that they change nothing.
 
     exercise: as it is typed, `exercise=latent`
     unread: what the exercise makes nothing of: `behaviour`, `value`, `evaluation.offset`, names of PLANS and CLONES
@@ -60,6 +65,4 @@ def require_read(
         name = word.lstrip("+").partition("=")[0].rpartition("@")[2]  # policy@bc=vla chooses bc
         section = name.partition(".")[0]
         if section in idle:
-            raise UserError(
-                f"{word} {WHY[section].format(exercise=exercise)}; leave it out, or choose exercise=planning"
-            )
+            log.warning("%s %s; it changes nothing", word, WHY[section].format(exercise=exercise))
