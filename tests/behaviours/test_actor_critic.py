@@ -109,7 +109,7 @@ def test_the_unit_of_rewards_grows_with_the_data_and_never_shrinks(tmp_path):
 def test_features_are_read_in_the_deviations_of_the_newest_data(tmp_path):
     learner = bandit().go_on_with(spec_of(100 + 5 * torch.tensor([[-1.0], [1.0]]), 1, 1.0))
     save_model(tmp_path / "best.pt", learner, learner.state_dict())
-    again = load_model(tmp_path / "best.pt", ActorCritic)
+    again = load_model(tmp_path / "best.pt", ActorCritic).learn_in(Bandit())
     for player in (learner, again):
         torch.testing.assert_close(player._read(torch.tensor([[105.0]])), torch.ones(1, 1))
 

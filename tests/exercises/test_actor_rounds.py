@@ -99,7 +99,7 @@ def test_what_cannot_be_chosen_is_refused_before_any_work(tmp_path):
         "exercise.actor_rounds=1 chooses among actors that collected rounds, and data.collector=mpc lets none; set "
         "exercise.actor_rounds=0, or behaviour=actor_critic data=online data.collector=actor"
     )
-    assert "of which data.rounds=2 has no more" in complaint(CHOICE._replace(listed=3))
+    assert "and data.rounds=2 are fewer" in complaint(CHOICE._replace(listed=3))
     assert PlanningConfig().choice is None
     assert PlanningConfig(actor_rounds=4, play_on=None).choice == ActorRounds(4, 5, None)
 

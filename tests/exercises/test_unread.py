@@ -98,6 +98,8 @@ def test_what_an_exercise_reads_follows_its_own_options(caplog):
 
 def test_the_latent_is_looked_at_by_distances_that_were_learned_in_it():
     require_read("exercise=latent", "value=latent_distance")
+    with pytest.raises(UserError, match=r"^value=distance "):
+        require_read("exercise=latent", "value=distance")
 
 
 def test_the_command_refuses_it_before_any_work(tmp_path):

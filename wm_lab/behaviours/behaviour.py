@@ -135,7 +135,7 @@ class NormalisedBehaviour(Behaviour):
 
     def _read(self, features: Tensor) -> Tensor:
         """What networks see of a model's features [..., F]."""
-        seen = features if self.config.reads == ALL else self.world.appearance(features)
+        seen = read_of(self.world, features, self.config.reads)
         return ((seen.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
 
 

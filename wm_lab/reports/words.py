@@ -71,7 +71,7 @@ READINGS: Mapping[str, Reading] = {
     ),
     "rounds": Reading(
         "Lines: return of an episode over environment steps, while collecting and in test episodes.",
-        "What an episode pays while the planner collects its own data, and in test episodes; upwards is better.",
+        "What an episode pays while rounds of data are collected, and in test episodes; upwards is better.",
     ),
     "behaviour": Reading(
         "Lines: returns over training steps, promised by the dream and paid by the task.",

@@ -41,7 +41,7 @@ class ActorRounds(NamedTuple):
                 "behaviour=actor_critic data=online data.collector=actor"
             )
         if self.listed > data.rounds:
-            raise UserError(f"{asked}, of which data.rounds={data.rounds} has no more; lower exercise.actor_rounds")
+            raise UserError(f"{asked}, and data.rounds={data.rounds} are fewer; lower exercise.actor_rounds")
         self._starts(experiment)
 
     def chosen(self, experiment: Experiment) -> int:
