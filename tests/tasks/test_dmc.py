@@ -86,6 +86,17 @@ def test_a_step_is_so_many_of_the_suites_and_pays_their_sum(repeat: int) -> None
         np.testing.assert_array_equal(state["state"], np.concatenate([*steps[-1].observation.values()]).astype("f4"))
 
 
+def test_a_joint_that_turns_without_end_is_seen_by_sine_and_cosine() -> None:
+    played = task("reacher_easy")
+    assert [v.name for v in played.task_spec.variables] == ["position", "to_target", "velocity", "turns"]
+    played.reset(seed=0)
+    for _ in range(60):
+        seen = played.step(np.array([1, 0], np.float32))[0]["state"]
+    shoulder, elbow = played._env.data.qpos
+    assert shoulder > 2 * np.pi
+    np.testing.assert_allclose(seen[[0, 5, 6]], [elbow, np.sin(shoulder), np.cos(shoulder)], atol=1e-6)
+
+
 def test_nothing_changes_or_is_paid_after_the_end() -> None:
     played = DmcTask(DmcConfig())
     played.reset(seed=0)

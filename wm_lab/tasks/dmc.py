@@ -30,6 +30,7 @@ from wm_lab.tasks.mujoco_memory import Memory
 from wm_lab.tasks.task import UNTOLD
 
 GL = "MUJOCO_GL"
+JOINTS, TURNS = "position", "turns"  # of an observation
 EPISODE = 1000  # environment steps of nearly all tasks; those that have no end get as many
 
 
@@ -42,7 +43,11 @@ class DmcConfig(EnvConfig):
 
 
 class DmcTask(EnvTask):
-    """State: the suite's observations one after another, as it lists them."""
+    """State: the suite's observations one after another, as it lists them; last, sines and cosines of what turns round.
+
+    Where the suite shows all joints as they are (the reachers), the angle of one without a limit grows with every turn,
+    and what was learned at 3 rad says nothing at 9.
+    """
 
     Config = DmcConfig
 
@@ -123,6 +128,8 @@ class SuiteEnv:
         self._substeps = round(self.seconds / self._physics.timestep())
         limit = limited._step_limit
         self.steps = round(limit) if math.isfinite(limit) else EPISODE
+        hinge = self.model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE
+        self._turning = self.model.jnt_qposadr[hinge & (self.model.jnt_limited == 0)]
         box = self._task.action_spec(self._physics)
         self.action_space = spaces.Box(
             np.broadcast_to(box.minimum, box.shape), np.broadcast_to(box.maximum, box.shape), box.shape, np.float64
@@ -148,7 +155,12 @@ class SuiteEnv:
         return self.see(), paid, ended, False, {}
 
     def see(self) -> dict[str, Any]:
+        """What the suite shows, with the joints that turn without end by their sines and cosines."""
         seen: dict[str, Any] = self._task.get_observation(self._physics)
+        if len(self._turning) and np.array_equal(seen.get(JOINTS, ()), self.data.qpos):
+            joints = seen[JOINTS]
+            seen[JOINTS] = np.delete(joints, self._turning)
+            seen[TURNS] = np.concatenate([turn(joints[self._turning]) for turn in (np.sin, np.cos)])
         return seen
 
 
