@@ -12,7 +12,7 @@ from wm_lab.settings import read_config
 from wm_lab.synthesis.audit import true_error
 from wm_lab.synthesis.generators import GENERATORS, GeneratorConfig
 from wm_lab.synthesis.hindsight import Hindsight
-from wm_lab.synthesis.labels import NEAR
+from wm_lab.synthesis.labels import ALIKE, NEAR
 from wm_lab.synthesis.relocate import require_relocatable
 from wm_lab.synthesis.world import SimulatedWorld
 
@@ -72,7 +72,8 @@ def test_noisy_segments_are_labelled_by_the_way_back_never_by_the_noisy_action(l
         for k in range(5):
             x, d = segments.observation["state"][m, k], episode.state
             around = np.abs(np.arange(len(d)) - min(start + k, len(d) - 1)) <= NEAR
-            j = np.argmin(np.where(around, np.square((x - d)[:, moves] / unit).sum(-1), np.inf))
+            apart = np.where(around, np.linalg.norm((x - d)[:, moves] / unit, axis=-1), np.inf)
+            j = np.flatnonzero(apart <= ALIKE * apart.min())[-1]
             if j < episode.steps:  # past the end of a demonstration there is no demonstrated action to compare with
                 expected = (episode.action[j + 1] - (1 - KEEP) * (x - d[j])[:2] / SPEED).clip(-1, 1)
                 np.testing.assert_allclose(segments.labels[m, k], expected, atol=2e-3)

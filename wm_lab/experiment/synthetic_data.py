@@ -24,7 +24,7 @@ from wm_lab.synthesis.generators import EARLIER
 from wm_lab.synthesis.shards import save
 from wm_lab.tracking.progress import progress
 
-REVISION = 3  # raise it with any change of how synthetic data come out
+REVISION = 4  # raise it with any change of how synthetic data come out
 
 
 class NothingLeftError(UserError):

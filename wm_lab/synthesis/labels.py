@@ -19,6 +19,7 @@ RIDGE = 1e-6
 BLOCK = 1 << 16  # transitions regressed at a time
 
 NEAR = 10  # steps of a demonstration, before and after a moment, among which the frame is sought that is most like it
+ALIKE = 1.25  # of the least deviation: frames that near count as equally alike
 
 
 class StepScale:
@@ -79,6 +80,7 @@ class CorrectiveLabels:
     d_j is the k-th frame after the start (`label`), or of `NEAR` steps around it the one most like x (`label_alike`).
     By the clock alone, segments that meet are told different things: where a demonstration waits above a hole, a peg
     that has sunk a little is to rise again, and where it goes down to go on. A clone of both hovers there for ever.
+    Where several frames are alike the last of them is meant: who might wait or go on goes on.
     """
 
     def __init__(
@@ -141,14 +143,11 @@ class CorrectiveLabels:
         return clipped
 
     def _most_alike(self, frames: np.ndarray, k: int) -> np.ndarray:
-        """Steps [M] of the demonstrations whose frames are nearest; the clock's own where no other is nearer."""
-        chosen = clock = self._at(k)
-        least = self._distance(frames, chosen)
-        for ahead in (*range(1, NEAR + 1), *range(-1, -NEAR - 1, -1)):
-            step = (clock + ahead).clip(0, self._last)
-            distance = self._distance(frames, step)
-            chosen = np.where(distance < least, step, chosen)
-            least = np.minimum(distance, least)
+        """Steps [M] of the demonstrations whose frames are nearest; the last of those that are about as near."""
+        steps = np.stack([(self._at(k) + ahead).clip(0, self._last) for ahead in range(NEAR, -NEAR - 1, -1)])
+        distance = np.stack([self._distance(frames, step) for step in steps])
+        last = (distance <= ALIKE * distance.min(0)).argmax(0)
+        chosen: np.ndarray = steps[last, np.arange(len(frames))]
         return chosen
 
     def _distance(self, frames: np.ndarray, step: np.ndarray) -> np.ndarray:
