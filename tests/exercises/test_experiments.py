@@ -43,3 +43,19 @@ def test_a_mixture_of_one_behaviour_holds_no_other():
     one = cells(CONF / "experiment" / "data_mixture.yaml")[0]
     mixture = settings("experiment=data_mixture", *one).data["mixture"]
     assert [name for name, share in mixture.items() if share] == ["noisy_expert"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "episodes"),
+    [
+        (("data=online", "task=hand/reach"), 5),
+        (("data=online", "task=gym/half_cheetah"), 5),
+        (("data=online", "task=dmc/reacher_easy"), 80),
+        (("data=online", "task=dmc/reacher_easy", "data.episodes=7"), 7),
+        (("data=random", "task=dmc/reacher_easy"), 300),
+        (("experiment=planet", "task=dmc/reacher_easy"), 5),
+        (("experiment=dreamer", "task=dmc/reacher_easy"), 5),
+    ],
+)
+def test_rounds_begin_with_more_random_episodes_where_the_task_says_so(overrides, episodes):
+    assert settings(*overrides).data["episodes"] == episodes

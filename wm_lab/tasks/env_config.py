@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wm_lab.domains import Multiplier, Pixels, Steps
+from wm_lab.domains import Count, Multiplier, Pixels, Steps
 from wm_lab.errors import unknown
 from wm_lab.tasks.task import PlanningHints
 
@@ -23,6 +23,8 @@ class EnvConfig:
     """Side of square images, in pixels."""
     budget_multiplier: Multiplier = 1.0
     """How much more data and training than a short reach this task deserves."""
+    random_episodes: Count = 5
+    """Episodes of random actions that `data=online` begins with: more where chance seldom shows what is paid."""
     planning: PlanningHints = field(default_factory=PlanningHints)
     """What planners begin with on this task."""
 

@@ -20,7 +20,7 @@ from wm_lab.tasks.variation import Factors
 if TYPE_CHECKING:
     from wm_lab.tasks.raycast import View
 
-HINTS = ("budget_multiplier", "planning")
+HINTS = ("budget_multiplier", "random_episodes", "planning")
 """Options of a task that advise those who train and plan for it and change nothing of what happens in it."""
 
 
