@@ -52,7 +52,6 @@ def test_a_mixture_of_one_behaviour_holds_no_other():
         (("data=online", "task=gym/half_cheetah"), 5),
         (("data=online", "task=dmc/reacher_easy"), 80),
         (("data=online", "task=dmc/reacher_easy", "data.episodes=7"), 7),
-        (("data=random", "task=dmc/reacher_easy"), 300),
         (("experiment=planet", "task=dmc/reacher_easy"), 5),
         (("experiment=dreamer", "task=dmc/reacher_easy"), 5),
     ],
