@@ -12,10 +12,12 @@ from torch import Tensor
 from tests.behaviours.worlds import BEST, Bandit, SteppedLinear, learn, spec_of, windows_of
 from tests.policies.linear_world import PointState, optimal_cost
 from wm_lab.behaviours.actor_critic import ActorCritic, ActorCriticConfig
-from wm_lab.behaviours.behaviour import feature_size
+from wm_lab.behaviours.behaviour import Reader, feature_size
 from wm_lab.errors import UserError
+from wm_lab.models.latent_mlp.model import LatentMLP, LatentMLPConfig
+from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.training.checkpoint import load_model, save_model
-from wm_lab.world_model import Imagination, State, Windows
+from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 SMALL = {"units": 32, "layers": 2}
 
@@ -137,5 +139,40 @@ def test_what_a_model_adds_to_the_observation_can_be_left_unread():
             assert torch.equal(learner.act(own), learner.act(other)) is alike
     with pytest.raises(UserError, match="reads 3 features and Adding has 1"):
         ActorCritic(ActorCriticConfig(reads="observation"), spec).learn_in(world)
-    with pytest.raises(UserError, match=r"behaviour\.reads='pixels' is not known; choose features or observation"):
+    with pytest.raises(UserError, match=r"unknown behaviour\.reads 'pixels'; known: features, geometry, observation"):
         ActorCriticConfig(reads="pixels")
+
+
+def points(size: int = 9) -> LatentMLP:
+    """A model of observations that are points in space."""
+    torch.manual_seed(0)
+    at = list(range(0, size - 2, 3))
+    return LatentMLP(
+        LatentMLPConfig(variables=size + 4, units=8), DataSpec({"state": (size,)}, 2, points={"state": at})
+    )
+
+
+@torch.no_grad()
+def test_gaps_between_points_are_read_to_the_millimetre():
+    world, seen = points().eval(), torch.rand(3, 1, 9) / 200
+    observed = world.observe(windows_of(seen, 2))[1]
+    decoded = world.decode(observed)["state"][:, 0]
+    moved = FrameEncoder(world.spec, 0, fine=True)({"state": decoded + 1e-3 * torch.eye(9)[0]})
+    read = Reader(world, "geometry")(observed.features[:, 0])
+    assert feature_size(world, "geometry") == read.shape[-1] > 9
+    finest = (moved - read)[..., -9:].abs().flatten(0, -2).amax(0)
+    assert finest.tolist() == pytest.approx([0.2, 0, 0, 0.2, 0, 0, 0, 0, 0], abs=1e-3), "a fifth of 5 mm, of two pairs"
+
+
+def test_what_is_read_of_gaps_passes_gradients_to_the_model_before_it():
+    world = points()
+    features = world.observe(windows_of(torch.randn(3, 1, 9), 2))[1].features[:, 0].detach().requires_grad_()
+    Reader(world, "geometry")(features).square().sum().backward()
+    assert features.grad is not None and features.grad.abs().sum() > 0
+
+
+def test_gaps_are_read_of_observations_that_hold_points_alone():
+    with pytest.raises(
+        UserError, match=r"behaviour\.reads=geometry needs .* two points in it, which this one is not: state"
+    ):
+        Reader(points(3), "geometry")

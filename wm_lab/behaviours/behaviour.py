@@ -14,9 +14,10 @@ from torch import Tensor
 from wm_lab.data.dataset import Dataset
 from wm_lab.data.windows import WindowSampler
 from wm_lab.domains import Amount, Steps
-from wm_lab.errors import UserError
+from wm_lab.errors import UserError, unknown
+from wm_lab.policies.frame_encoder import FrameEncoder
 from wm_lab.system.device import device_of
-from wm_lab.world_model import DataSpec, Trainable, Windows, WorldModel, blank_windows
+from wm_lab.world_model import DataSpec, Imagination, Trainable, Windows, WorldModel, blank_windows
 
 FEATURES = "features"
 """The name of a model's features among the statistics of a `DataSpec`."""
@@ -27,8 +28,9 @@ WINDOWS, LENGTH = 64, 16
 FAR = 10.0
 """Standard deviations beyond which a feature counts no further."""
 
-ALL, SHOWN = "features", "observation"
-"""What networks read of a model's features: all of them, or the part that shows the observation."""
+ALL, SHOWN, GEOMETRY = READS = ("features", "observation", "geometry")
+"""What networks read of a model's features: all of them, the part that shows the observation, or what is decoded of it
+as a precise clone sees it."""
 
 Paid = Callable[["Behaviour", Sequence[int]], Sequence[float]]
 """What a behaviour earns in the task itself, in whole episodes with these seeds."""
@@ -44,11 +46,12 @@ class BehaviourConfig:
     most in them is the one that is kept. 0: the newest is."""
     reads: str = ALL
     """features: all of the model's; observation: the part that shows it alone (`WorldModel.appearance`), where what is
-    seen is the whole state. What a model adds to it means another thing after each round of training."""
+    seen is the whole state. What a model adds to it means another thing after each round of training. geometry: the
+    decoded observation and the gaps between its points, to the millimetre (as `bc.fine`)."""
 
     def __post_init__(self) -> None:
-        if self.reads not in (ALL, SHOWN):
-            raise UserError(f"behaviour.reads={self.reads!r} is not known; choose {ALL} or {SHOWN}")
+        if self.reads not in READS:
+            raise unknown("behaviour.reads", self.reads, READS)
 
 
 class Behaviour(Trainable):
@@ -91,6 +94,7 @@ class Behaviour(Trainable):
                 "was trained in, or train it anew"
             )
         self._world = (world.requires_grad_(False).eval(),)  # a tuple is no submodule
+        self._reader = Reader(world, self.config.reads)
         return self
 
     def learn_awake(self, paid: Paid) -> Self:
@@ -135,13 +139,30 @@ class NormalisedBehaviour(Behaviour):
 
     def _read(self, features: Tensor) -> Tensor:
         """What networks see of a model's features [..., F]."""
-        seen = read_of(self.world, features, self.config.reads)
+        seen = self._reader(features)
         return ((seen.float() - self.feature_mean) / self.feature_std).clamp(-FAR, FAR)
 
 
-def read_of(world: WorldModel, features: Tensor, reads: str) -> Tensor:
-    """The part of a model's features [..., F] that a behaviour reads, by its option."""
-    return features if reads == ALL else world.appearance(features)
+class Reader:
+    """Reads what a behaviour sees, by its option `reads`, off a world model's features: [..., F] -> [..., R]."""
+
+    def __init__(self, world: WorldModel, reads: str) -> None:
+        self._world, self._reads, self._sight = world, reads, None
+        if reads != GEOMETRY:
+            return
+        self._sight = FrameEncoder(world.spec, 0, fine=True).to(device_of(world))
+        if not self._sight.fine or self._sight.images:
+            raise UserError(
+                f"behaviour.reads={GEOMETRY} needs an observation of numbers with at least two points in it, which "
+                f"this one is not: {', '.join(world.spec.observation)}; use behaviour.reads={ALL}"
+            )
+
+    def __call__(self, features: Tensor) -> Tensor:
+        if self._sight is not None:
+            blank = features[..., 0]
+            seen: Tensor = self._sight(self._world.decode(Imagination(features, blank, blank)))
+            return seen
+        return features if self._reads == ALL else self._world.appearance(features)
 
 
 def feature_spec(world: WorldModel, dataset: Dataset, reads: str = ALL) -> DataSpec:
@@ -151,7 +172,7 @@ def feature_spec(world: WorldModel, dataset: Dataset, reads: str = ALL) -> DataS
     windows = WindowSampler(dataset, "train", WINDOWS, length, seed=0, keys=world.observation_keys).sample()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         seen = world.eval().observe(windows.to(device_of(world)))[1].features[:, 0]
-        seen = read_of(world, seen, reads)
+        seen = Reader(world, reads)(seen)
     return with_features(dataset.spec, seen[windows.valid.to(seen.device)])
 
 
@@ -194,4 +215,4 @@ def feature_size(world: WorldModel, reads: str = ALL) -> int:
     """How many numbers a behaviour reads, which only features tell."""
     blank = blank_windows(world.spec, 1).to(device_of(world))
     with torch.random.fork_rng(devices=[]):
-        return int(read_of(world, world.eval().observe(blank)[1].features, reads).shape[-1])
+        return int(Reader(world, reads)(world.eval().observe(blank)[1].features).shape[-1])
