@@ -60,7 +60,8 @@ def test_regression_averages_two_ways_and_tokens_and_flow_take_one():
 
 def test_the_same_episode_draws_the_same_actions_whatever_plays_beside_it():
     net = trained(action_head="flow")
-    np.testing.assert_array_equal(acted(net, 40)[:7], acted(net, 7))
+    # Products of 40 rows and of 7 may round otherwise; another draw would differ in the first digit.
+    np.testing.assert_allclose(acted(net, 40)[:7], acted(net, 7), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["regression", "tokens", "flow"])
