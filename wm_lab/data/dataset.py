@@ -167,7 +167,7 @@ class Dataset:
             pairs = zip(self._training_rows(OBSERVATION + key), self._training_rows("action"), strict=True)
             transitions = ((rows[:-1], actions[1:], rows[1:]) for rows, actions in pairs)
             linear[key] = linear_changes(transitions, floors=self.floors).tolist()
-        found = places([Variable(**variable) for variable in self.task_spec["variables"]], shapes)
+        found = self.places
         size = self.task_spec["action_size"]
         return DataSpec(
             shapes,
@@ -184,6 +184,18 @@ class Dataset:
             rotations=found.rotations,
             present=found.present,
         )
+
+    @property
+    def alike(self) -> list[list[list[int]]]:
+        """Groups of things that may be exchanged for one another (`TaskSpec.alike`), unless images tell them apart."""
+        blind = set(self.task_spec["observation"]) <= {"state", SCENE}
+        return self.task_spec.get("alike", []) if blind else []
+
+    @property
+    def places(self) -> Places:
+        """Where positions stand in each vector."""
+        shapes = {key: tuple(shape) for key, shape in self.task_spec["observation"].items()}
+        return places([Variable(**variable) for variable in self.task_spec["variables"]], shapes)
 
     @property
     def floors(self) -> Floors:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from wm_lab.data.dataset import Dataset
+from wm_lab.data.exchange import Exchange
+from wm_lab.data.shard import OBSERVATION
 from wm_lab.data.window_reader import WindowReader, require_episodes
 from wm_lab.errors import UserError
 from wm_lab.world_model import Windows
@@ -21,7 +23,8 @@ class WindowSampler:
     A window starts at any row of its episode, the first included. An episode shorter than T is one window, padded.
     `shard_weights` fixes the share of each batch that comes from each shard; None draws all windows alike.
     The stream depends on the seed alone and goes on exactly after `load_state_dict`. Only the share `labelled` of the
-    episodes, always the same ones, shows its actions; the others' are NaN.
+    episodes, always the same ones, shows its actions; the others' are NaN. With `exchange`, things that are alike stand
+    in each other's places, shuffled anew in each window (`TaskSpec.alike`).
     """
 
     def __init__(
@@ -35,8 +38,11 @@ class WindowSampler:
         keys: Sequence[str] | None = None,
         shard_weights: Sequence[float] | None = None,
         labelled: float = 1.0,
+        exchange: bool = False,
     ) -> None:
         self.batch = batch
+        alike = dataset.alike if exchange else []
+        self._exchange = Exchange(alike, dataset.shards[0].columns[OBSERVATION + "state"].shape[-1]) if alike else None
         self._reader = WindowReader(dataset, length, keys)
         self._generator = torch.Generator().manual_seed(seed)
         episodes = require_episodes(dataset, split)
@@ -54,10 +60,11 @@ class WindowSampler:
     def sample(self, share: slice = slice(None)) -> Windows:
         """The next batch, or a share of its windows."""
         chosen = self._draw()[share].contiguous()
+        source = None if self._exchange is None else self._exchange.draw(self.batch, self._generator)[share]
         episode = torch.searchsorted(self._stop, chosen, right=True)
         windows = self._reader.read(self._episodes[episode], chosen + self._shift[episode])
         windows.action[self._hidden[episode]] = torch.nan
-        return windows
+        return windows if source is None else Exchange.exchanged(windows, source)
 
     def __iter__(self) -> Iterator[Windows]:
         while True:

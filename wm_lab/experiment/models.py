@@ -25,6 +25,8 @@ from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.training_mix import TrainingMix
 from wm_lab.experiment.validation import ValidationTrial, paid
 from wm_lab.models.parts.sentences import REVISION as SENTENCES
+from wm_lab.models.parts.things import REVISION as THINGS
+from wm_lab.models.parts.things import things_in
 from wm_lab.policies.behaviour_cloning import PLAYING, BehaviourCloning
 from wm_lab.policies.goal_cloning import GoalCloning
 from wm_lab.settings import TARGET, build, config_of, read_config, target, without_later
@@ -323,5 +325,9 @@ class Models:
         }
         if section.get("language"):
             recipe["sentences"] = SENTENCES
+        if section.get("thing_units") and any(things_in(dataset.places, key) for key in dataset.observation_keys):
+            recipe["things"] = THINGS
+        if section.get("exchange") and dataset.alike:
+            recipe["alike"] = dataset.alike
         # Several devices draw other noise than one, which keeps the name that it had before they came.
         return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}

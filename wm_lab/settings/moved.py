@@ -88,6 +88,12 @@ OPTIONS: dict[str, dict[str, Option]] = {
 }
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 
+BEFORE: dict[str, dict[str, Any]] = {
+    "wm_lab.models.parts.heads.HeadsConfig": {"exchange": False},
+    "wm_lab.models.parts.things.ThingsConfig": {"thing_units": 0},
+}
+"""{"module.Config": {an option that came later: what was done before}}, where that is not its default."""
+
 WEIGHTS: dict[str, dict[str, str | None]] = {
     "wm_lab.models.rssm.model.RSSM": {
         "heads.proceed.": "heads.continuation.",
@@ -147,12 +153,13 @@ def warn_of_path(old: str, new: str, name: str) -> None:
 
 
 def options_today(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a config dataclass, written under whatever names, under today's.
+    """Values of a config dataclass, written under whatever names and whenever, under today's.
 
     Raises UserError where an option had a value that can no longer be chosen.
     """
     rows = _rows(config)
-    found = {name: value for name, value in values.items() if name not in rows}
+    before = {name: value for base in config.__mro__ for name, value in BEFORE.get(_path(base), {}).items()}
+    found = before | {name: value for name, value in values.items() if name not in rows}
     for name in values.keys() & rows.keys():
         row = rows[name]
         if isinstance(row, Renamed):

@@ -147,7 +147,7 @@ def config_of(kind: type) -> type[Any]:
 def without_later(config: type[Any], section: Mapping[str, Any]) -> dict[str, Any]:
     """A section as the store names it: an option that came later (`LATER` of its dataclass) stands in a name only where
     it says another thing than was always done."""
-    later = getattr(config, "LATER", ())
+    later = {name for base in config.__mro__ for name in vars(base).get("LATER", ())}
     always = asdict(config()) if later else {}
     return {name: value for name, value in section.items() if name not in later or value != always[name]}
 

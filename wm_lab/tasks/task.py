@@ -94,13 +94,18 @@ class TaskSpec:
     physics: str  # e.g. "mujoco 3.3.0"
     variables: tuple[Variable, ...]  # pieces of observation["state"]
     settings: dict[str, Any]  # what made this task: tolerance, goal_distance, ...
+    alike: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    """Groups of things of a kind, each thing its numbers in observation["state"], in one order: exchanged for one
+    another, in all steps of an episode, they make an episode that is as true and is paid alike."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaskSpec:
         """Inverse of `dataclasses.asdict`, also after a trip through JSON (lists become tuples again)."""
         shapes = {key: tuple(shape) for key, shape in values["observation"].items()}
         variables = tuple(Variable(**variable) for variable in values["variables"])
-        return cls(**{**values, "observation": shapes, "tags": tuple(values["tags"]), "variables": variables})
+        alike = tuple(tuple(map(tuple, group)) for group in values.get("alike", ()))
+        lists = {"tags": tuple(values["tags"]), "variables": variables, "alike": alike}
+        return cls(**{**values, "observation": shapes, **lists})
 
 
 def consecutive(**sizes: int) -> dict[str, tuple[int, ...]]:

@@ -1,8 +1,8 @@
 """One observation as one continuous vector z: what a decoder reads, predicts and feeds back to itself.
 
 z holds the observed vectors themselves (normalised), then an embedding of the images. The next z is predicted as a
-correction of a prediction without a network, in units of typical one-step changes: linear for vectors, no change for
-embeddings.
+correction of a simpler prediction, in units of typical one-step changes: linear for vectors, with things moved in it
+where there are any, and no change for embeddings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wm_lab.models.parts.images import is_image
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
+from wm_lab.models.parts.things import thing_dynamics
 from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
@@ -21,7 +22,7 @@ from wm_lab.world_model import DataSpec
 class Frame(nn.Module):
     """`embedding` is the size of what all images of one moment become; there is none without images."""
 
-    def __init__(self, config: AutoencoderConfig, spec: DataSpec, embedding: int):
+    def __init__(self, config: AutoencoderConfig, spec: DataSpec, embedding: int, thing_units: int = 0):
         super().__init__()
         images = only_images(spec)
         self.vectors = Vectors(spec, config.min_step_std, extra=embedding if images.observation else 0)
@@ -31,6 +32,7 @@ class Frame(nn.Module):
             self.images, self.embed = encoder, nn.Linear(encoder.size, embedding)
             # Its scale is fixed, or embeddings would shrink until every prediction of the next one has a small error.
             self.norm = nn.LayerNorm(embedding, elementwise_affine=False)
+        self.things = thing_dynamics(spec, thing_units)
         self.size, self.read_size = self.vectors.size, self.vectors.read_size
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
@@ -47,7 +49,12 @@ class Frame(nn.Module):
     def follow(self, frame: Tensor, correction: Tensor, action: Tensor | None = None) -> Tensor:
         """The next z after `frame` [..., R] and an action [..., A], if known; correction [..., Z] in ordinary steps."""
         z = frame[..., : self.size]
-        return self.vectors.corrected(z if action is None else self.vectors.prior(z, action), correction)
+        if action is None:
+            return self.vectors.corrected(z, correction)
+        prediction: Tensor = self.vectors.prior(z, action)
+        if self.things is not None:
+            prediction = self.things(prediction, z, action)
+        return self.vectors.corrected(prediction, correction)
 
     def change(self, before: Tensor, after: Tensor) -> Tensor:
         """From one z, or frame as networks read it, to another, in ordinary steps: [..., Z]."""

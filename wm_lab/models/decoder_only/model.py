@@ -40,13 +40,14 @@ from wm_lab.models.parts.flow import ActionHead, FlowHead, RegressionHead
 from wm_lab.models.parts.heads import Heads
 from wm_lab.models.parts.observations import AutoencoderConfig
 from wm_lab.models.parts.sentences import SentenceEncoder, words
+from wm_lab.models.parts.things import ThingsConfig
 from wm_lab.world_model import ActsByVideo, DataSpec, Imagination, State, Windows
 
 HEADS = ("flow", "tokens", "regression")
 
 
 @dataclass
-class DecoderOnlyConfig(AutoencoderConfig):
+class DecoderOnlyConfig(AutoencoderConfig, ThingsConfig):
     width: Width = 64  # of a token in the transformer
     num_heads: Width = 2  # of attention, which share out the width
     blocks: Depth = 2  # of the transformer
@@ -103,7 +104,7 @@ class DecoderOnly(FeatureModel, ActsByVideo):
         super().__init__()
         self.config, self.spec = config, spec
         width, actions = config.width, spec.action_size
-        self.frame = Frame(config, spec, config.embedding)
+        self.frame = Frame(config, spec, config.embedding, config.thing_units)
         self.from_frame, self.from_action = nn.Linear(self.frame.read_size, width), nn.Linear(actions, width)
         self.instructed = config.language
         self.instructions = SentenceEncoder(spec.instructions, width) if config.language else None
@@ -135,6 +136,10 @@ class DecoderOnly(FeatureModel, ActsByVideo):
                 return TokenHead(*sizes, config.tokens)
             case _:
                 return RegressionHead(*sizes)
+
+    @property
+    def exchange(self) -> bool:
+        return super().exchange and not self.instructed  # a sentence names colours
 
     def loss(self, windows: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         config, steps = self.config, windows.shape[1]

@@ -26,11 +26,12 @@ from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.images import images_alone
 from wm_lab.models.parts.latents import balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
+from wm_lab.models.parts.things import ThingsConfig
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
-class LatentMLPConfig(AutoencoderConfig):
+class LatentMLPConfig(AutoencoderConfig, ThingsConfig):
     variables: Width = 32  # of the latent; for images so many beside the vectors that it holds
     transition_units: Width = 256  # of each layer that predicts the next latent
     transition_layers: Depth = 3  # hidden layers that predict the next latent
@@ -60,7 +61,7 @@ class LatentMLP(FeatureModel):
     def __init__(self, config: LatentMLPConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)
+        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std, config.thing_units)
         self.encoder = ObservationEncoder(config, spec, readout=self.latent.image_variables)
         size, raw = self.latent.size, self.latent.raw_size
         self.heads_see_action = images_alone(spec)
@@ -124,9 +125,9 @@ class LatentMLP(FeatureModel):
         return self.latent.distribution(*self._change(z, previous_action, action))
 
     def _change(self, z: Tensor, previous_action: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """What a latent makes a prior of: the transition's raw outputs, and the linear prediction that they correct."""
+        """What a latent makes a prior of: the transition's raw outputs, and the prediction that they correct."""
         change = self.transition(torch.cat([self._features(z, previous_action), action], -1))
-        return change, self.latent.linear_prediction(z, action)
+        return change, self.latent.base_prediction(z, action)
 
     def _roll(self, state: LatentState, likely: bool = False) -> Roll:
         """Imagination from M beliefs; `likely` takes the most likely z also while training, as planning will."""

@@ -29,11 +29,12 @@ from wm_lab.models.parts.feature_model import FeatureModel
 from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.latents import gaussian_for
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
+from wm_lab.models.parts.things import ThingsConfig
 from wm_lab.world_model import DataSpec, Imagination, State, Tempered, Windows
 
 
 @dataclass
-class MDNRNNConfig(AutoencoderConfig):
+class MDNRNNConfig(AutoencoderConfig, ThingsConfig):
     """Defaults are the laptop's size; the paper has an LSTM of 256 (512 in Doom), a mixture read off it linearly, and
     images alone."""
 
@@ -63,7 +64,7 @@ class MDNRNN(FeatureModel, Tempered):
     def __init__(self, config: MDNRNNConfig, spec: DataSpec):
         super().__init__()
         self.config, self.spec = config, spec
-        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)
+        self.latent = gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std, config.thing_units)
         self.encoder = ObservationEncoder(config, spec, readout=self.latent.image_variables)
         self.posterior = nn.Linear(self.encoder.size, self.latent.raw_size)
         self.memory = LSTM(self.latent.read_size + spec.action_size, config.memory)
@@ -158,7 +159,7 @@ class MDNRNN(FeatureModel, Tempered):
         raw = self.mixture(h).float().unflatten(-1, (3, self.latent.size, self.config.mixtures))
         logits, change, std = raw.unbind(-3)
         scale = self.latent.scale[:, None]
-        mean = torch.addcmul(self.latent.linear_prediction(before, action)[..., None], change, scale)
+        mean = torch.addcmul(self.latent.base_prediction(before, action)[..., None], change, scale)
         return Mixture(logits, mean, (F.softplus(std) + self.config.minimum_std) * scale)
 
     def _roll(self, state: MemoryState, likely: bool = False) -> Roll:

@@ -17,6 +17,11 @@ class FeatureModel(WorldModel):
     config: HeadsConfig
     heads: Heads
 
+    @property
+    def exchange(self) -> bool:
+        """Whether training may show things of a kind in each other's places."""
+        return self.config.exchange
+
     def decode(self, imagination: Imagination) -> dict[str, Tensor]:
         return self.heads.decoder(imagination.features)
 

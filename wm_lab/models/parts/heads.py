@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,11 @@ class HeadsConfig:
     open_loop_scale: Weight = 1.0  # weight of the open-loop loss
     ensemble: Annotated[int, Domain(least=0, most=1000)] = 0
     """Predictors of the next latent whose disagreement is the model's uncertainty; 0: none, 5 are usual."""
+    exchange: bool = True
+    """Training shows things of a kind in each other's places, so that what is learned of one is learned of all: of a
+    table's blocks and zones, where it is states that are observed and no sentence names a colour."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("exchange",)
 
     def __post_init__(self) -> None:
         if self.reward_bins and (self.reward_bins < 3 or self.reward_bins % 2 == 0):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from wm_lab.models.parts.blocks import zero
 from wm_lab.models.parts.images import is_image
+from wm_lab.models.parts.things import ThingDynamics, thing_dynamics
 from wm_lab.models.parts.vectors import Vectors
 from wm_lab.world_model import DataSpec
 
@@ -34,8 +35,8 @@ class StochasticLatent(nn.Module, ABC):
         """What networks see of z: [..., size] -> [..., read_size]."""
         return z
 
-    def linear_prediction(self, z: Tensor, action: Tensor) -> Tensor:
-        """Mean that the prior corrects, predicted linearly from the previous z and the action [..., A] after it."""
+    def base_prediction(self, z: Tensor, action: Tensor) -> Tensor:
+        """Mean that the prior corrects, predicted from the previous z alone and the action [..., A] after it."""
         return z
 
     @abstractmethod
@@ -75,9 +76,9 @@ class GaussianLatent(StochasticLatent):
     """Independent normals, each in the unit of its own `scale` [variables].
 
     mean = mean_init + scale * raw, standard deviation = scale * (softplus(raw) + minimum_std). The prior's mean_init is
-    the linear prediction from the previous z, and the scale is that of typical one-step changes. So an untrained prior
-    is the linear prediction, and a network output of 1 corrects it by an ordinary step. Without mean_init and with
-    scale 1 it is PlaNet's latent (§A).
+    the linear prediction from the previous z, `things` moved in it where there are any, and the scale is that of
+    typical one-step changes. So an untrained prior is the linear prediction, and a network output of 1 corrects it by
+    an ordinary step. Without mean_init and with scale 1 it is PlaNet's latent (§A).
     """
 
     scale: Tensor
@@ -88,11 +89,13 @@ class GaussianLatent(StochasticLatent):
         minimum_std: float = 0.1,
         vectors: Vectors | None = None,
         image_variables: int = 0,
+        things: ThingDynamics | None = None,
     ):
         super().__init__()
         self.size, self.raw_size = scale.shape[0], 2 * scale.shape[0]
         self.read_size = vectors.read_size if vectors else self.size
         self.minimum_std, self.vectors, self.image_variables = minimum_std, vectors, image_variables
+        self.things = things
         self.register_buffer("scale", scale)
 
     @property
@@ -103,8 +106,11 @@ class GaussianLatent(StochasticLatent):
     def read(self, z: Tensor) -> Tensor:
         return z if self.vectors is None else self.vectors.read(z)
 
-    def linear_prediction(self, z: Tensor, action: Tensor) -> Tensor:
-        return z if self.vectors is None else self.vectors.prior(z, action)
+    def base_prediction(self, z: Tensor, action: Tensor) -> Tensor:
+        if self.vectors is None:
+            return z
+        linear: Tensor = self.vectors.prior(z, action)
+        return linear if self.things is None else self.things(linear, z, action)
 
     def initialise(self, posterior: nn.Module) -> None:
         """Initialise the layer that emits a posterior: the mean is the observation, image variables have little noise.
@@ -192,7 +198,9 @@ def balanced_kl(
     return dynamics.clamp_min(free_nats), representation.clamp_min(free_nats), value
 
 
-def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, min_step_std: float) -> GaussianLatent:
+def gaussian_for(
+    spec: DataSpec, variables: int, minimum_std: float, min_step_std: float, thing_units: int = 0
+) -> GaussianLatent:
     """A Gaussian latent whose first variables are the observed vectors themselves, in the scale of their changes.
 
     With images there are `variables` more, which hold the image readout; else `variables` in all, or more where the
@@ -201,4 +209,5 @@ def gaussian_for(spec: DataSpec, variables: int, minimum_std: float, min_step_st
     image_variables = variables if any(is_image(shape) for shape in spec.observation.values()) else 0
     width = sum(shape[0] for shape in spec.observation.values() if not is_image(shape))
     vectors = Vectors(spec, min_step_std, extra=max(variables - width, image_variables))
-    return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, image_variables)
+    things = thing_dynamics(spec, thing_units)
+    return GaussianLatent(vectors.step_std.clone(), minimum_std, vectors, image_variables, things)

@@ -24,11 +24,12 @@ from wm_lab.models.parts.heads import Heads, Roll
 from wm_lab.models.parts.latents import CategoricalLatent, GaussianLatent, StochasticLatent, balanced_kl, gaussian_for
 from wm_lab.models.parts.observations import AutoencoderConfig, ObservationDecoder, ObservationEncoder
 from wm_lab.models.parts.products import Linear
+from wm_lab.models.parts.things import ThingsConfig
 from wm_lab.world_model import DataSpec, Imagination, State, Windows
 
 
 @dataclass
-class RSSMConfig(AutoencoderConfig):
+class RSSMConfig(AutoencoderConfig, ThingsConfig):
     """Defaults are the laptop's size on state vectors; DreamerV3's own sizes are the presets `rssm_1m`, ..."""
 
     deter: Width = 128  # width of the deterministic state h
@@ -233,11 +234,11 @@ class RecurrentCell(nn.Module):
 
     def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """p(z_t | h_t); a Gaussian one corrects the linear prediction from z_{t-1} and a_{t-1}."""
-        return self.latent.distribution(self.prior_out(h), self.latent.linear_prediction(before, action))
+        return self.latent.distribution(self.prior_out(h), self.latent.base_prediction(before, action))
 
     def likely(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
         """The most likely z_t by the prior."""
-        return self.latent.likely(self.prior_out(h), self.latent.linear_prediction(before, action))
+        return self.latent.likely(self.prior_out(h), self.latent.base_prediction(before, action))
 
     def posterior(self, h: Tensor, token: Tensor, mean_init: Tensor) -> Tensor:
         """q(z_t | h_t, o_t)"""
@@ -247,4 +248,4 @@ class RecurrentCell(nn.Module):
 def make_latent(config: RSSMConfig, spec: DataSpec) -> StochasticLatent:
     if config.latent == "categorical":
         return CategoricalLatent(config.variables, config.classes, config.unimix)
-    return gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std)
+    return gaussian_for(spec, config.variables, config.minimum_std, config.min_step_std, config.thing_units)

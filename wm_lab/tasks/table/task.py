@@ -255,6 +255,7 @@ class TableTask(GripperTask):
             physics=f"mujoco {mujoco.__version__}, hand scene {SCENE_REVISION}, table {TABLE_REVISION}{look}",
             variables=layout.variables(min(self._tolerances)),
             settings=defining_options(config) | {"tolerance": list(self._tolerances), "episode_steps": steps},
+            alike=layout.alike,
         )
 
 

@@ -99,6 +99,25 @@ class TableLayout:
     def rotation(self, block: int) -> int:
         return POSITIONS + 3 * len(BLOCKS) + 4 * block
 
+    @property
+    def alike(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Blocks, and zones: but for their colours, which are only told, one is as another."""
+        blocks = [
+            (
+                *range(self.position(block), self.position(block) + 3),
+                *range(self.rotation(block), self.rotation(block) + 4),
+                self.present + block,
+                self.object + block,
+                self.target + block,
+            )
+            for block in range(len(BLOCKS))
+        ]
+        zones = [
+            (*range(self.position(zone), self.position(zone) + 3), self.present + zone, self.target + zone)
+            for zone in range(len(BLOCKS), THINGS)
+        ]
+        return tuple(blocks), tuple(zones)
+
     def observe(self, physics: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """[..., P], [..., G] -> [..., D] float32; an exact function of both."""
         state = np.zeros((*physics.shape[:-1], self.size), np.float32)
