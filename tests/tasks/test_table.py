@@ -298,3 +298,30 @@ def test_a_verb_of_ones_own_is_one_file(tmp_path, monkeypatch) -> None:
     ):
         with pytest.raises(UserError, match=message):
             TableConfig(verbs=["reach", wrong])
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_blocks_and_zones_that_change_places_make_an_episode_that_is_as_true_and_is_paid_alike(seed: int) -> None:
+    """`alike` against the simulator: what is pushed in another's place goes as that one went, but for rounding, which
+    contacts make millimetres of."""
+    task = TableTask(TableConfig(verbs=["push"], blocks=[4, 4], zones=[3, 3]))
+    task.reset(seed=seed)
+    expert, start, actions = task.expert(), task.state().astype(np.float64), []
+    for _ in range(30):
+        actions.append(expert.act())
+        task.step(actions[-1])
+    source = np.arange(len(start))
+    for slots, order in zip(map(np.array, task.task_spec.alike), ([2, 0, 3, 1], [1, 2, 0]), strict=True):
+        source[slots.ravel()] = slots[order].ravel()
+    played = []
+    for begins in (start, start[source]):
+        task.restore(task.snapshot_like(begins))
+        played.append(play(task, np.array(actions)))
+    plain, exchanged = played
+    blocks = slice(task.layout.position(0), task.layout.rotation(0))
+    there = plain[:, :-1][:, source]
+    assert np.abs(exchanged[:, blocks] - there[:, blocks]).max() < 0.01
+    assert np.abs(exchanged[-1, blocks] - exchanged[0, blocks]).max() > 0.04, "one of them was pushed"
+    still = slice(task.layout.zones, task.layout.size)
+    np.testing.assert_array_equal(exchanged[:, still], there[:, still])
+    np.testing.assert_allclose(exchanged[:, -1], plain[:, -1], atol=0.05)

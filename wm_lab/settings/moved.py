@@ -88,11 +88,8 @@ OPTIONS: dict[str, dict[str, Option]] = {
 }
 """{"module.Config", the dataclass that has the option today: {old name: what became of it}}"""
 
-BEFORE: dict[str, dict[str, Any]] = {
-    "wm_lab.models.parts.heads.HeadsConfig": {"exchange": False},
-    "wm_lab.models.parts.things.ThingsConfig": {"thing_units": 0},
-}
-"""{"module.Config": {an option that came later: what was done before}}, where that is not its default."""
+BEFORE: dict[str, dict[str, Any]] = {"wm_lab.models.parts.things.ThingsConfig": {"thing_units": 0}}
+"""{"module.Config": {an option that came later: what was done before}}, where weights of today would be missing."""
 
 WEIGHTS: dict[str, dict[str, str | None]] = {
     "wm_lab.models.rssm.model.RSSM": {
