@@ -16,7 +16,14 @@ from wm_lab.data.rollout import PlayConfig, Player, play
 from wm_lab.errors import UserError
 from wm_lab.exercises.exercise import Exercise
 from wm_lab.exercises.policies import PoliciesConfig, PoliciesExercise
-from wm_lab.exercises.policies.answer import JudgedWorld, control_verdict, from_few, policies_verdicts, policy_table
+from wm_lab.exercises.policies.answer import (
+    JudgedWorld,
+    apart,
+    control_verdict,
+    from_few,
+    policies_verdicts,
+    policy_table,
+)
 from wm_lab.exercises.policies.dream_player import DreamPlayer
 from wm_lab.exercises.policies.linear_world import LinearWorld, LinearWorldConfig
 from wm_lab.experiment.dry_run import blank_spec
@@ -235,3 +242,16 @@ def test_a_model_that_decodes_no_states_is_refused_before_any_work(tmp_path):
 def _seen(x):
     flags = torch.zeros(x.shape[:2], dtype=torch.bool)
     return Windows({"state": x}, torch.zeros(*x.shape[:2], 2), torch.zeros(x.shape[:2]), ~flags, flags, ~flags)
+
+
+def test_kinds_of_episodes_are_ranked_apart_and_a_correlation_that_is_of_one_of_them_is_told():
+    """Of 40 episodes the first half is imagined as it is, and of the others nobody succeeds in any."""
+    kinds = np.repeat(["reach", "push"], 20)
+    true = np.tile(np.arange(20) < np.array([[2], [8], [14], [19]]), 2)
+    judged = JudgedWorld("model", [*"abcd"], true, (true & (kinds == "reach"))[None])
+    few = JudgedWorld("simulator", [*"abcd"], true[:, :21], true[None, :, :21])
+    found = apart([judged, few], kinds)
+    assert [world.world for world in found["push"]] == ["model"], "the simulator had one push, which ranks nothing"
+    reach, push = (found[kind][0].ranking() for kind in ("reach", "push"))
+    assert judged.ranking().spearman.value == 1 and reach.spearman.value == 1 and np.isnan(push.spearman.value)
+    assert reach.agreement.value == 1 and push.bias.value == pytest.approx(-true[:, 20:].mean())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from wm_lab.tasks.task import Task
 @runtime_checkable
 class Tellable(Protocol):
     """A task whose scenes allow several commands."""
+
+    def reset(self, *, seed: int | None = None) -> Any:
+        """Begin the episode of a seed."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -32,6 +36,15 @@ class Tellable(Protocol):
 
     def retell(self, how: str) -> None:
         """Tell the episode that has just begun in another way; success stays that of what is asked."""
+
+
+def kinds_of(task: Tellable, seeds: Sequence[int]) -> np.ndarray:
+    """Of the command of each episode: [E] str. The episode that the task is in ends."""
+    found = []
+    for seed in seeds:
+        task.reset(seed=seed)
+        found.append(task.kind)
+    return np.array(found)
 
 
 class Retold(Policy):

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from wm_lab.domains import Amount, Several
 from wm_lab.errors import UserError
 from wm_lab.evaluation.manifest import Manifest, freeze
@@ -26,7 +24,7 @@ from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import CloneJob, choose_clones, train_jobs
 from wm_lab.experiment.tools import Tools
 from wm_lab.experiment.unread import PLANS
-from wm_lab.policies.retold import Tellable
+from wm_lab.policies.retold import Tellable, kinds_of
 from wm_lab.tasks.task import Task
 
 RIGHT = "right"
@@ -107,7 +105,9 @@ class LanguageExercise(Exercise):
         rows: dict[str, Row] = {}
         for (name, play), outcomes in zip(asked, play_all([play for _, play in asked]), strict=True):
             if name not in rows:
-                rows[name] = Row(_kinds(play.evaluations.tools.task, play.manifest), paired=name != UNSEEN)
+                tellable = play.evaluations.tools.task
+                assert isinstance(tellable, Tellable)
+                rows[name] = Row(kinds_of(tellable, play.manifest.seeds), paired=name != UNSEEN)
             rows[name].outcomes.append(outcomes)
         answer = language_answer(rows, task.kinds, experiment.task_spec.name)
         if experiment.settings.media:
@@ -148,16 +148,6 @@ def _told(clone: CloneArm, task: Task) -> Iterator[tuple[str, Arm]]:
     for name, how in RETOLD.items():
         if how in task.tellings:
             yield name, RetoldArm(name, clone, how)
-
-
-def _kinds(task: Task, manifest: Manifest) -> np.ndarray:
-    """Of the command of each episode, [E] str."""
-    assert isinstance(task, Tellable)
-    found = []
-    for seed in manifest.seeds:
-        task.reset(seed=seed)
-        found.append(task.kind)
-    return np.array(found)
 
 
 def _train(experiment: Experiment) -> None:

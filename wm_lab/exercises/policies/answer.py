@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -68,6 +68,12 @@ class JudgedWorld:
             found[name] = over_trainings([getattr(one, name) for one in each], least=least, most=most)
         return PolicyRanking(**found)
 
+    def of(self, episodes: np.ndarray) -> JudgedWorld:
+        """The same of some episodes alone, [E] bool, of which this world may have imagined the first ones."""
+        some = np.flatnonzero(episodes[: self.true.shape[1]])
+        doubt = None if self.doubt is None else self.doubt[:, :, some]
+        return replace(self, true=self.true[:, some], imagined=self.imagined[:, :, some], doubt=doubt)
+
     def together(self) -> PolicyRanking | None:
         """By the mean of all trainings, over policies and episodes; None of a single one."""
         return rank_policies(self.true, self.imagined) if self.trainings > 1 else None
@@ -102,9 +108,14 @@ class FewEpisodes:
 
 
 def policies_answer(
-    experiment: Experiment, judged: Sequence[JudgedWorld], true: Sequence[Outcomes], true_episodes: int
+    experiment: Experiment,
+    judged: Sequence[JudgedWorld],
+    true: Sequence[Outcomes],
+    true_episodes: int,
+    kinds: np.ndarray | None = None,
 ) -> Answer:
-    """judged: the world in question first; true_episodes: as many as a robot might play, 0: not asked"""
+    """judged: the world in question first; true_episodes: as many as a robot might play, 0: not asked; kinds: [E] str,
+    of what each episode asks for, where there are several"""
     first = judged[0]
     rankings = {each.world: each.ranking() for each in judged}
     few, together = from_few(first, true_episodes), first.together()
@@ -112,9 +123,7 @@ def policies_answer(
     numbers: dict[str, Any] = {
         "manifest": true[0].manifest.hash,
         "policies": first.policies,
-        "ranking": {
-            world: {name: plain(getattr(found, name)) for name in MEASURES} for world, found in rankings.items()
-        },
+        "ranking": _plain(rankings),
         "together": None if together is None else {name: plain(getattr(together, name)) for name in MEASURES},
         "success": {
             each.world: {
@@ -126,14 +135,33 @@ def policies_answer(
         "from_few": plain(few),
         "doubt": plain(first.doubts) if isfinite(first.doubts.value) else None,
     }
+    verdicts = policies_verdicts(judged, rankings, few, seeds)
+    tables = [ranking_table(judged, rankings), policy_table(first, true_episodes)]
+    for kind, worlds in ({} if kinds is None else apart(judged, kinds)).items():
+        found = {each.world: each.ranking() for each in worlds}
+        policies, episodes = worlds[0].true.shape
+        numbers.setdefault("kinds", {})[kind] = _plain(found)
+        tables.append(ranking_table(worlds, found, kind))
+        verdicts.append(f"of {kind} alone: {ranking_verdict(found[worlds[0].world], policies, episodes, seeds)}")
     return Answer(
-        verdicts=policies_verdicts(judged, rankings, few, seeds),
+        verdicts=verdicts,
         numbers=numbers,
-        tables=[ranking_table(judged, rankings), policy_table(first, true_episodes)],
+        tables=tables,
         figures={"policies": Drawing(scatter, ([(each.world, each.policies, each.rates()) for each in judged],))},
         outcomes={outcomes.arm: [outcomes] for outcomes in true},
         model=model_facts(experiment),
     )
+
+
+def _plain(rankings: dict[str, PolicyRanking]) -> dict[str, Any]:
+    return {world: {name: plain(getattr(found, name)) for name in MEASURES} for world, found in rankings.items()}
+
+
+def apart(judged: Sequence[JudgedWorld], kinds: np.ndarray) -> dict[str, list[JudgedWorld]]:
+    """Worlds in the episodes of each kind, where there are two or more: a correlation over all may be that of one."""
+    each = {str(kind): [world.of(kinds == kind) for world in judged] for kind in np.unique(kinds)}
+    found = {kind: [world for world in worlds if world.true.shape[1] > 1] for kind, worlds in each.items()}
+    return {kind: worlds for kind, worlds in found.items() if worlds}
 
 
 def from_few(judged: JudgedWorld, episodes: int, seed: int = 0) -> FewEpisodes | None:
@@ -154,8 +182,8 @@ def from_few(judged: JudgedWorld, episodes: int, seed: int = 0) -> FewEpisodes |
     return FewEpisodes(episodes, width_alone, width, held_alone, held)
 
 
-def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanking]) -> Table:
-    """The world in question first, below it the mean of its trainings."""
+def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanking], kind: str = "") -> Table:
+    """The world in question first, below it the mean of its trainings; kind: of which episodes, where not of all"""
     columns = ("imagined by", "Spearman", "Pearson", "MMRV", "pairs in order", "bias", "agreement", "κ", "n")
     names = ("spearman", "pearson", "mmrv", "ordered", "bias", "agreement", "kappa")
     sizes = [(*each.true.shape, *[each.trainings] * (each.trainings > 1)) for each in judged]
@@ -176,6 +204,8 @@ def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanki
     )
     if together is not None:
         caption += f" {TOGETHER}: ranked by the mean of all trainings, intervals over policies and episodes."
+    if kind:
+        return Table(f"Who ranks policies, {kind} alone", columns, rows, frozenset({"imagined by"}), "As above.")
     return Table("Who ranks policies", columns, rows, frozenset({"imagined by"}), caption)
 
 

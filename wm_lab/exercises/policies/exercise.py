@@ -42,6 +42,7 @@ from wm_lab.experiment.parent_model import parent_of
 from wm_lab.experiment.run_settings import Settings
 from wm_lab.experiment.side_by_side import train_models
 from wm_lab.experiment.unread import PLANS
+from wm_lab.policies.retold import Tellable, kinds_of
 
 FEWEST = 3
 """Policies that can be ranked."""
@@ -165,7 +166,9 @@ class PoliciesExercise(Exercise):
         for name, worlds in self._worlds(experiment).items():
             few = manifest.first(min(config.simulator_episodes, config.episodes)) if name == TRUTH else manifest
             judged.append(self._judge(experiment, name, worlds, policies, few, true))
-        answer = policies_answer(experiment, judged, true, config.true_episodes)
+        task = experiment.task
+        kinds = kinds_of(task, manifest.seeds) if isinstance(task, Tellable) and len(task.kinds) > 1 else None
+        answer = policies_answer(experiment, judged, true, config.true_episodes, kinds)
         if config.noise and not follows(experiment.task):
             answer.verdicts.append(
                 f"{len(config.noise)} policies were left out: the expert of {experiment.task_spec.name} cannot act "

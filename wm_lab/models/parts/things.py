@@ -34,7 +34,7 @@ class Thing(NamedTuple):
         return [*range(self.position, self.position + 3), *range(self.rotation, self.rotation + 4)]
 
 
-class Places(Protocol):
+class Located(Protocol):
     """Of a `DataSpec`: where positions stand in each vector, and their rotations and presences; -1: none does."""
 
     @property
@@ -45,9 +45,9 @@ class Places(Protocol):
     def present(self) -> Mapping[str, Sequence[int]]: ...
 
 
-def things_in(places: Places, key: str) -> list[Thing]:
+def things_in(located: Located, key: str) -> list[Thing]:
     """All in one vector that have a pose and may be absent: things of one kind, of which each has a slot."""
-    told = zip(*(of.get(key, []) for of in (places.points, places.rotations, places.present)), strict=True)
+    told = zip(*(of.get(key, []) for of in (located.points, located.rotations, located.present)), strict=True)
     return [Thing(*thing) for thing in told if min(thing) >= 0]
 
 
