@@ -325,9 +325,11 @@ class Models:
         }
         if section.get("language"):
             recipe["sentences"] = SENTENCES
-        if section.get("thing_units") and any(things_in(dataset.places, key) for key in dataset.observation_keys):
+        if section.get("thing_units") and any(
+            things_in(dataset.places, key) for key in dataset.task_spec["observation"]
+        ):
             recipe["things"] = THINGS
         if section.get("exchange") and dataset.alike:
-            recipe["alike"] = dataset.alike
+            recipe["exchanged"] = True
         # Several devices draw other noise than one, which keeps the name that it had before they came.
         return recipe if trainer.devices == 1 else recipe | {"devices": trainer.devices}
