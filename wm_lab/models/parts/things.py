@@ -47,8 +47,14 @@ class Located(Protocol):
 
 def things_in(located: Located, key: str) -> list[Thing]:
     """All in one vector that have a pose and may be absent: things of one kind, of which each has a slot."""
-    told = zip(*(of.get(key, []) for of in (located.points, located.rotations, located.present)), strict=True)
-    return [Thing(*thing) for thing in told if min(thing) >= 0]
+    return [thing for thing in _placed(located, key) if min(thing) >= 0]
+
+
+def _placed(located: Located, key: str) -> list[Thing]:
+    """Every position in one vector; what was written before rotations and presences were told has none."""
+    points = located.points.get(key, [])
+    others = (of.get(key, [-1] * len(points)) for of in (located.rotations, located.present))
+    return [Thing(*place) for place in zip(points, *others, strict=True)]
 
 
 @dataclass
@@ -99,8 +105,8 @@ class ThingDynamics(nn.Module):
                 continue
             offset, width = len(mean), shape[0]
             things += [Thing(*(offset + at for at in thing)) for thing in things_in(spec, key)]
-            places = zip(spec.points.get(key, []), spec.present.get(key, []), strict=True)
-            ends += [offset + at + axis for at, present in places if present < 0 for axis in range(3)]
+            always = [place.position for place in _placed(spec, key) if place.present < 0]
+            ends += [offset + at + axis for at in always for axis in range(3)]
             mean += spec.mean.get(key, [0.0] * width)
             std += spec.std.get(key, [1.0] * width)
             change += spec.std_change.get(key, [1.0] * width)
