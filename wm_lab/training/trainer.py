@@ -110,8 +110,11 @@ class Session:
         self.place, self.device = place, place.device
         self.model = model.to(self.device).train()
         keys = tuple(model.spec.observation)
-        more: dict[str, Any] = {"shard_weights": shard_weights, "labelled": getattr(model, "labelled", 1.0)}
-        more["exchange"] = getattr(model, "exchange", False)
+        more: dict[str, Any] = {
+            "shard_weights": shard_weights,
+            "labelled": getattr(model, "labelled", 1.0),
+            "exchange": getattr(model, "exchange", False),
+        }
         self.sampler = WindowSampler(dataset, "train", config.batch, config.length, seed, keys=keys, **more)
         has_validation = len(dataset.episodes("validation")) > 0
         split = "validation" if has_validation else "train"

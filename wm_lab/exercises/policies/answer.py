@@ -205,7 +205,9 @@ def ranking_table(judged: Sequence[JudgedWorld], rankings: dict[str, PolicyRanki
     if together is not None:
         caption += f" {TOGETHER}: ranked by the mean of all trainings, intervals over policies and episodes."
     if kind:
-        return Table(f"Who ranks policies, {kind} alone", columns, rows, frozenset({"imagined by"}), "As above.")
+        return Table(
+            f"Who ranks policies, {kind} alone", columns, rows, frozenset({"imagined by"}), "Columns as above."
+        )
     return Table("Who ranks policies", columns, rows, frozenset({"imagined by"}), caption)
 
 

@@ -233,7 +233,7 @@ class RecurrentCell(nn.Module):
         return x.transpose(0, 1).flatten(1)
 
     def prior(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
-        """p(z_t | h_t); a Gaussian one corrects the linear prediction from z_{t-1} and a_{t-1}."""
+        """p(z_t | h_t); a Gaussian one corrects the base prediction from z_{t-1} and a_{t-1}."""
         return self.latent.distribution(self.prior_out(h), self.latent.base_prediction(before, action))
 
     def likely(self, h: Tensor, before: Tensor, action: Tensor) -> Tensor:
